@@ -1,0 +1,1 @@
+//! Joins the stations; the only place that knows them all.

@@ -1,0 +1,1 @@
+//! Camera to access units.

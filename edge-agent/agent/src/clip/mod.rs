@@ -1,0 +1,1 @@
+//! Video ring to MP4 and evidence package.

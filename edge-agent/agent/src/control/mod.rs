@@ -1,0 +1,1 @@
+//! Command to authorisation to action to audit.

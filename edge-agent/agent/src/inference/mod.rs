@@ -1,0 +1,1 @@
+//! Tensors to outputs: the one place with ONNX Runtime.

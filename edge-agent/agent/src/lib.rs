@@ -1,0 +1,16 @@
+//! The device: capture, vision, record, clip, uplink, control and what keeps them running.
+//!
+//! Folders are the stations of the data's way and never import each other; only `app` joins them.
+//! `media` and `supervise` are the floor that every station stands on.
+
+pub mod app;
+pub mod capture;
+pub mod clip;
+pub mod config;
+pub mod control;
+pub mod inference;
+pub mod media;
+pub mod record;
+pub mod supervise;
+pub mod uplink;
+pub mod vision;

@@ -1,0 +1,3 @@
+//! `edge-agent`: the command line of the box.
+
+fn main() {}

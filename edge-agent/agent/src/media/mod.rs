@@ -1,0 +1,1 @@
+//! The access unit and its codec: what every station passes on.

@@ -1,0 +1,1 @@
+//! Access units to the video ring.

@@ -1,0 +1,1 @@
+//! Start, stop, queues, heartbeats, clock: every station may use it.

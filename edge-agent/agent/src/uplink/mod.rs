@@ -1,0 +1,1 @@
+//! Outbox to MQTT: the one place with the MQTT client.

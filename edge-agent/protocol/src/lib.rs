@@ -1,0 +1,1 @@
+//! What a unit and a center say to each other.

@@ -1,0 +1,3 @@
+//! `rtcc`: the command line of the center.
+
+fn main() {}
