@@ -1,1 +1,143 @@
 //! The configuration file: parse, check, report every mistake.
+//!
+//! One TOML file says everything. [`Config::parse`] either gives a [`Config`] that cannot be wrong in itself, or all
+//! mistakes at once with key, allowed range and a hint. Whether files and devices exist is found out by who opens them.
+
+mod camera;
+mod fields;
+mod sections;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use edge_protocol::id::{AgencyId, UnitId};
+
+pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
+pub use fields::Mistake;
+pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Uplink};
+
+use fields::Fields;
+
+/// Everything the agent is told before it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Whether this is a unit in the field or a developer's.
+    pub profile: Profile,
+    /// Where outbox, ring, index and audit live.
+    pub data_dir: PathBuf,
+    /// The agency the unit belongs to.
+    pub agency: AgencyId,
+    /// The unit's own name; its certificate must carry the same.
+    pub unit: UnitId,
+    /// Where and how to tell.
+    pub uplink: Uplink,
+    /// Who may ask.
+    pub control: Control,
+    /// What of plate reads leaves the unit.
+    pub publish: Publish,
+    /// Lists of plates to look for.
+    pub hotlist: Hotlist,
+    /// What to see with.
+    pub models: Models,
+    /// Health records and metrics.
+    pub health: Health,
+    /// The cameras, at least one, ids all different.
+    pub cameras: Vec<Camera>,
+}
+
+/// Where the unit works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// On a pole: nothing that only serves tests is accepted.
+    Field,
+    /// On a desk: test plates are accepted.
+    Dev,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("the configuration is not valid TOML: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// The file says things that cannot be.
+    #[error("the configuration has {} mistake(s):\n{}", .0.len(), list(.0))]
+    Mistakes(Vec<Mistake>),
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; all mistakes come together.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let table = text.parse()?;
+        let root = Fields::root(&table);
+        let config = read(&root);
+        let mistakes = root.mistakes();
+        match config {
+            Some(config) if mistakes.is_empty() => Ok(config),
+            _ => Err(ConfigError::Mistakes(mistakes)),
+        }
+    }
+}
+
+fn read(root: &Fields<'_>) -> Option<Config> {
+    let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
+    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| "/var/lib/edge-agent".to_owned());
+    let unit = root.table("unit");
+    let agency = unit.parsed("agency", "the agency's id: a-z, 0-9 and -, at most 32");
+    let id = unit.parsed("id", "the unit's id: a-z, 0-9 and -, at most 32");
+    unit.finish();
+    let uplink = Uplink::read(&root.table("uplink"));
+    let control = Control::read(&root.table("control"));
+    let publish = sections::publish(&root.table("reads"));
+    let hotlist = Hotlist::read(&root.table("hotlist"), profile);
+    let models = Models::read(&root.table("models"));
+    let health = Health::read(&root.table("health"));
+    let cameras = camera::read_all(root);
+    root.finish();
+    Some(Config {
+        profile,
+        data_dir: PathBuf::from(data_dir),
+        agency: agency?,
+        unit: id?,
+        uplink: uplink?,
+        control: control?,
+        publish,
+        hotlist,
+        models: models?,
+        health,
+        cameras: cameras?,
+    })
+}
+
+fn list(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|mistake| format!("  {mistake}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The loopback address that metrics listen on unless told otherwise.
+fn default_metrics() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9464))
+}
+
+#[cfg(test)]
+mod tests;

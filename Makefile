@@ -1,0 +1,70 @@
+# The edge appliance. Two commands matter: `make demo` and `make test`. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edge-agent/tools
+DEMO_SECONDS ?= 0
+SOURCE ?=
+STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
+
+.PHONY: help build demo test test-long bench fmt clippy doc deny models-check model-tests setup-build setup-demo setup-test
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo "  make demo SOURCE=rtsp://… | FILE | /dev/video0   your own camera;  DEMO_SECONDS=60 ends by itself"
+
+setup-build:
+	@edge-agent/setup/packages build
+setup-demo: setup-build
+	@edge-agent/setup/packages demo
+setup-test: setup-demo
+	@edge-agent/setup/packages test
+
+build: setup-build ## target/release/edge-agent and target/release/rtcc, usable as they are
+	@library=$$(edge-agent/setup/onnxruntime); \
+	$(CARGO) build --locked --release --bin edge-agent --bin rtcc --bin demo; \
+	cp -u "$$library" $(TARGET)/release/libonnxruntime.so
+
+demo: setup-demo build ## The main job, end to end: cameras, broker, center, cut network, verified clip
+	@exec $(TARGET)/release/demo --seconds "$(DEMO_SECONDS)" --source "$(SOURCE)"
+
+test: setup-test ## Everything that must hold before a change lands
+	$(STEP) 'formatting'
+	@$(CARGO) fmt --all --check
+	$(STEP) 'lints'
+	@$(MAKE) --no-print-directory clippy
+	$(STEP) 'documentation'
+	@RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps --quiet
+	$(STEP) 'programs'
+	@library=$$(edge-agent/setup/onnxruntime); $(CARGO) build --locked --workspace --bins; \
+	cp -u "$$library" $(TARGET)/debug/libonnxruntime.so
+	$(STEP) 'tests'
+	@$(CARGO) test --locked --workspace
+	$(STEP) 'models'
+	@$(MAKE) --no-print-directory model-tests
+	$(STEP) 'dependencies'
+	@$(MAKE) --no-print-directory deny
+	$(STEP) 'all passed'
+
+clippy:
+	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
+		$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings; \
+	else echo 'SKIPPED lints: this compiler comes without clippy'; fi
+
+deny:
+	@if [[ ! -x $(TOOLS)/bin/cargo-deny ]]; then \
+		echo 'installing cargo-deny once (some minutes)'; \
+		$(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny; fi
+	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+	@PATH="$(dir $(CARGO)):$$PATH" timeout 60 $(TOOLS)/bin/cargo-deny --locked check advisories 2>/dev/null \
+		|| echo 'SKIPPED advisories: the database could not be reached, or see `cargo deny check advisories`'
+
+fmt: ## Format the code
+	@$(CARGO) fmt --all
+
+bench: build ## The table of numbers, each as a ratio against its reference in the same run
+	@$(CARGO) bench --locked -p edge-benches

@@ -1,0 +1,55 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../docs/edge-agent.example.toml");
+
+fn mistakes(text: &str) -> Vec<String> {
+    match Config::parse(text) {
+        Err(ConfigError::Mistakes(mistakes)) => mistakes.iter().map(ToString::to_string).collect(),
+        other => panic!("expected mistakes, got {other:?}"),
+    }
+}
+
+#[test]
+fn the_commented_example_is_valid() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    assert_eq!(config.profile, Profile::Field);
+    assert_eq!(config.cameras.len(), 2);
+    assert_eq!(config.publish, Publish::Counts);
+    assert_eq!(config.cameras[0].zones[0].points.len(), 4);
+}
+
+#[test]
+fn an_empty_file_is_told_everything_that_is_missing_at_once() {
+    let found = mistakes("");
+    for key in ["unit.agency", "unit.id", "uplink.host", "uplink.key", "control.agency_root", "models.dir", "camera"] {
+        assert!(found.iter().any(|mistake| mistake.starts_with(&format!("{key}: is missing"))), "{key} in {found:?}");
+    }
+}
+
+#[test]
+fn test_plates_are_refused_in_the_field() {
+    let text = EXAMPLE.replace("[hotlist]", "[hotlist]\ntest_plates = [\"ABC123\"]\n");
+    assert!(mistakes(&text)[0].starts_with("hotlist.test_plates: is for tests"));
+    let dev = text.replace("profile = \"field\"", "profile = \"dev\"");
+    assert_eq!(Config::parse(&dev).unwrap().hotlist.test_plates, ["ABC123"]);
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_without_repeating_it() {
+    let text = EXAMPLE.replace("rtsp://192.0.2.10:554/stream1", "rtsp://root:hunter2@192.0.2.10/stream1");
+    let found = mistakes(&text);
+    assert!(found[0].contains("0600 file"), "{found:?}");
+    assert!(!found.concat().contains("hunter2"));
+}
+
+#[test]
+fn two_cameras_may_not_share_an_id() {
+    let text = EXAMPLE.replace("id = \"gate\"", "id = \"street\"");
+    assert!(mistakes(&text)[0].contains("which another camera has"));
+}
+
+#[test]
+fn metrics_stay_on_the_box() {
+    let text = EXAMPLE.replace("127.0.0.1:9464", "0.0.0.0:9464");
+    assert!(mistakes(&text)[0].starts_with("health.metrics: is not a loopback address"));
+}

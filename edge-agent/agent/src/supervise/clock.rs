@@ -1,0 +1,58 @@
+//! The only place that reads a clock.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use edge_protocol::time::{ClockQuality, MonoTime, WallStamp, WallTime};
+
+/// The file that systemd-timesyncd touches once the clock was set from the network.
+const TIMESYNC_MARK: &str = "/run/systemd/timesync/synchronized";
+/// timesyncd states no error bound; its default poll keeps an ordinary crystal well within this.
+const TIMESYNC_BOUND_MS: u32 = 500;
+
+/// Reads time for the whole agent. Clones share one origin, so their [`MonoTime`]s compare.
+#[derive(Debug, Clone)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// The system's clocks, monotonic time counted from now.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    pub fn system() -> Self {
+        Self { origin: Instant::now() }
+    }
+
+    /// Time since this clock was made; never goes back.
+    pub fn mono(&self) -> MonoTime {
+        MonoTime::from_duration(self.origin.elapsed())
+    }
+
+    /// The wall clock with its quality. A box without a battery boots in 1970 and says [`ClockQuality::Free`].
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    pub fn wall(&self) -> WallStamp {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
+        WallStamp { time: WallTime::from_micros(micros), quality: quality() }
+    }
+}
+
+fn quality() -> ClockQuality {
+    if Path::new(TIMESYNC_MARK).exists() {
+        ClockQuality::Synchronised { bound_ms: TIMESYNC_BOUND_MS }
+    } else {
+        ClockQuality::Free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_of_two_clones_compares() {
+        let clock = Clock::system();
+        let earlier = clock.mono();
+        assert!(clock.clone().mono() >= earlier);
+    }
+}
