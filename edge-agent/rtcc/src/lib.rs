@@ -1,1 +1,9 @@
-//! The center's side.
+//! The center's side: what receives, acknowledges, keeps and shows what the units send, and asks them for video.
+//!
+//! The way of a message: the broker hands it to a receiver, which reads and checks it, commits it to the database
+//! together with everything else that arrived meanwhile, and only then tells the broker and the unit. People reach the
+//! database through the HTTP interface alone; only the receiver talks to the broker.
+
+pub mod clock;
+pub mod files;
+pub mod pki;

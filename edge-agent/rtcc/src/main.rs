@@ -1,3 +1,9 @@
 //! `rtcc`: the command line of the center.
 
-fn main() {}
+mod commands;
+
+use clap::Parser;
+
+fn main() -> anyhow::Result<()> {
+    commands::Arguments::parse().run()
+}

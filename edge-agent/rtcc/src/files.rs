@@ -1,0 +1,100 @@
+//! Files that must be whole or absent: written beside the target, synced, renamed over it, and the folder synced.
+//!
+//! Belongs here: how the center replaces a file. Does not belong here: what is in it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Who may read a file that is written here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The owner alone (mode 0600): keys, clips, pictures.
+    Owner,
+    /// Everybody (mode 0644): certificates and plain configuration.
+    Everybody,
+}
+
+impl Access {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Everybody => 0o644,
+        }
+    }
+}
+
+/// Replaces `path` with `bytes` so that a power cut leaves either the old file or the new one.
+///
+/// # Errors
+/// Returns the first failure of the file system; the target is then untouched.
+pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    let temporary = temporary_name(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(access.mode())
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    rename(&temporary, path)
+}
+
+/// Moves `from` over `to` and makes the move durable.
+///
+/// # Errors
+/// Returns the failure of the rename or of syncing the folder.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the center's one place that renames, and it syncs the folder"
+)]
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    sync_folder(to)
+}
+
+/// Makes a new or removed entry of the folder that holds `path` durable.
+///
+/// # Errors
+/// Returns the failure of opening or syncing the folder.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(folder)?.sync_all()
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_replaced_whole_with_the_asked_mode_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        replace(&path, b"a long first version", Access::Owner).unwrap();
+        replace(&path, b"second", Access::Owner).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"second");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_missing_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("absent/key");
+        assert!(replace(&path, b"x", Access::Everybody).is_err());
+    }
+}

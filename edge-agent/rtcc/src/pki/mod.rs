@@ -1,0 +1,249 @@
+//! A development PKI: one agency root, and certificates for its broker, units, receivers and people.
+//!
+//! Belongs here: making keys and certificates for development, demo and tests, with the names the contract wants.
+//! Does not belong here: enrolment of real units, whose keys never leave them.
+
+mod broker;
+mod name;
+mod subject;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+};
+
+pub use broker::BrokerPlan;
+pub use name::{BadName, Name};
+pub use subject::{Role, Subject, UnknownRole};
+
+use crate::files::{self, Access};
+
+/// How long a development root is good, in days.
+const ROOT_DAYS: i32 = 3650;
+/// How long a development certificate is good, in days.
+const LEAF_DAYS: i32 = 397;
+
+/// What can go wrong while making keys and certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// There is a root in the folder, and making another would orphan what it signed.
+    #[error("{path} exists already: an agency has one root; choose another folder or remove it")]
+    Exists {
+        /// The root certificate that is there.
+        path: PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("cannot use {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The agency's name in the folder is not one.
+    #[error("{path} does not hold an agency's name")]
+    Agency {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: BadName,
+    },
+    /// A unit may not be called that, since the name has a meaning in topics.
+    #[error("a unit cannot be called {name}: the name has a meaning in topics")]
+    Reserved {
+        /// The refused name.
+        name: Name,
+    },
+    /// Key or certificate could not be made or read.
+    #[error("cannot make or read a certificate: {reason}")]
+    Certificate {
+        /// What the library said.
+        reason: String,
+    },
+}
+
+/// The paths of one issued certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// The certificate, PEM, followed by nothing: the root is its issuer.
+    pub certificate: PathBuf,
+    /// The private key, PKCS#8 PEM, readable by its owner alone.
+    pub key: PathBuf,
+}
+
+/// The agency's root, able to issue.
+#[derive(Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    agency: Name,
+    certificate_pem: String,
+    key_pem: String,
+}
+
+impl Authority {
+    /// Makes the root of `agency` in `folder`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// Refuses a folder that has a root, and returns what the file system says.
+    pub fn create(folder: &Path, agency: &Name, now_us: i64) -> Result<Self, PkiError> {
+        std::fs::create_dir_all(folder).map_err(|source| at(folder, source))?;
+        let path = folder.join("root.pem");
+        if path.exists() {
+            return Err(PkiError::Exists { path });
+        }
+        let key = new_key()?;
+        let key_pem = key.serialize_pem();
+        let root = CertifiedIssuer::self_signed(root_parameters(agency, now_us), key)
+            .map_err(certificate)?;
+        let authority = Self {
+            folder: folder.to_owned(),
+            agency: agency.clone(),
+            certificate_pem: root.pem(),
+            key_pem,
+        };
+        authority.write("root.key", &authority.key_pem, Access::Owner)?;
+        authority.write("agency", agency.as_str(), Access::Everybody)?;
+        // The certificate comes last: a folder with it is complete.
+        authority.write("root.pem", &authority.certificate_pem, Access::Everybody)?;
+        Ok(authority)
+    }
+
+    /// Opens the root that [`Authority::create`] made in `folder`.
+    ///
+    /// # Errors
+    /// Returns which file is missing or not what it should be.
+    pub fn open(folder: &Path) -> Result<Self, PkiError> {
+        let path = folder.join("agency");
+        let agency = read(&path)?
+            .trim()
+            .parse()
+            .map_err(|source| PkiError::Agency { path, source })?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            agency,
+            certificate_pem: read(&folder.join("root.pem"))?,
+            key_pem: read(&folder.join("root.key"))?,
+        })
+    }
+
+    /// The agency whose root this is.
+    pub fn agency(&self) -> &Name {
+        &self.agency
+    }
+
+    /// The folder with everything this root issued.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Makes a fresh key and a certificate for `subject`, and writes both into the folder.
+    ///
+    /// # Errors
+    /// Refuses names with a meaning in topics, and returns what the file system says.
+    pub fn issue(&self, subject: &Subject, now_us: i64) -> Result<Issued, PkiError> {
+        if let Subject::Unit(name) = subject
+            && matches!(name.as_str(), "all" | "enroll")
+        {
+            return Err(PkiError::Reserved { name: name.clone() });
+        }
+        let root_key = KeyPair::from_pem(&self.key_pem).map_err(certificate)?;
+        let issuer =
+            Issuer::from_ca_cert_pem(&self.certificate_pem, root_key).map_err(certificate)?;
+        let key = new_key()?;
+        let mut parameters = subject.parameters(&self.agency).map_err(certificate)?;
+        set_validity(&mut parameters, now_us, LEAF_DAYS);
+        let leaf = parameters.signed_by(&key, &issuer).map_err(certificate)?;
+        let stem = subject.file_stem();
+        Ok(Issued {
+            key: self.write(&format!("{stem}.key"), &key.serialize_pem(), Access::Owner)?,
+            certificate: self.write(&format!("{stem}.pem"), &leaf.pem(), Access::Everybody)?,
+        })
+    }
+
+    /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in.
+    ///
+    /// # Errors
+    /// Returns what the file system says.
+    pub fn write_broker_files(&self, port: u16, centers: &[Name]) -> Result<PathBuf, PkiError> {
+        let folder = self
+            .folder
+            .canonicalize()
+            .map_err(|source| at(&self.folder, source))?;
+        let plan = BrokerPlan {
+            folder: &folder,
+            port,
+            agency: &self.agency,
+            centers,
+        };
+        self.write("acl", &plan.access_list(), Access::Owner)?;
+        self.write("mosquitto.conf", &plan.configuration(), Access::Everybody)
+    }
+
+    fn write(&self, name: &str, text: &str, access: Access) -> Result<PathBuf, PkiError> {
+        let path = self.folder.join(name);
+        files::replace(&path, text.as_bytes(), access).map_err(|source| at(&path, source))?;
+        Ok(path)
+    }
+}
+
+fn root_parameters(agency: &Name, now_us: i64) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    set_validity(&mut parameters, now_us, ROOT_DAYS);
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, format!("{agency} development root"));
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters
+}
+
+/// Certificates begin a day early, so that a unit whose clock is a little behind takes them.
+fn set_validity(parameters: &mut CertificateParams, now_us: i64, days: i32) {
+    let edge = |shift: i32| {
+        // A day is the resolution here; a clock beyond the calendar gets the calendar's end.
+        let date = jiff::Timestamp::from_microsecond(now_us)
+            .unwrap_or(jiff::Timestamp::MAX)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .date()
+            .saturating_add(jiff::Span::new().days(shift));
+        rcgen::date_time_ymd(
+            i32::from(date.year()),
+            date.month().unsigned_abs(),
+            date.day().unsigned_abs(),
+        )
+    };
+    parameters.not_before = edge(-1);
+    parameters.not_after = edge(days);
+}
+
+fn new_key() -> Result<KeyPair, PkiError> {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(certificate)
+}
+
+fn read(path: &Path) -> Result<String, PkiError> {
+    std::fs::read_to_string(path).map_err(|source| at(path, source))
+}
+
+fn at(path: &Path, source: io::Error) -> PkiError {
+    PkiError::File {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "handed to map_err, which gives the error away"
+)]
+fn certificate(error: rcgen::Error) -> PkiError {
+    PkiError::Certificate {
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+use super::*;
+
+/// 2026-11-21T00:00:00Z.
+const NOW_US: i64 = 1_795_219_200_000_000;
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_second_root_in_the_same_folder_is_refused_and_the_first_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    let again = Authority::create(folder.path(), &name("metro"), NOW_US);
+    assert!(matches!(again, Err(PkiError::Exists { .. })));
+    let opened = Authority::open(folder.path()).unwrap();
+    assert_eq!(opened.certificate_pem, first.certificate_pem);
+    assert_eq!(opened.agency(), &name("metro"));
+}
+
+#[test]
+fn keys_are_readable_by_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    let issued = authority
+        .issue(&Subject::Unit(name("gate-1")), NOW_US)
+        .unwrap();
+    for key in [issued.key, folder.path().join("root.key")] {
+        let mode = std::fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", key.display());
+    }
+}
+
+#[test]
+fn a_unit_cannot_take_a_name_that_topics_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    for reserved in ["all", "enroll"] {
+        let refused = authority.issue(&Subject::Unit(name(reserved)), NOW_US);
+        assert!(matches!(refused, Err(PkiError::Reserved { .. })));
+    }
+}
+
+#[test]
+fn every_subject_gets_a_certificate_that_the_root_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    let root = rustls_pem(&authority.certificate_pem);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(root).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        std::sync::Arc::new(roots),
+        provider,
+    )
+    .build()
+    .unwrap();
+    let now = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_micros(
+        NOW_US.unsigned_abs(),
+    ));
+    for subject in [
+        Subject::Unit(name("gate-1")),
+        Subject::Center(name("center-1")),
+    ] {
+        let issued = authority.issue(&subject, NOW_US).unwrap();
+        let pem = std::fs::read_to_string(issued.certificate).unwrap();
+        let leaf = rustls_pem(&pem);
+        verifier.verify_client_cert(&leaf, &[], now).unwrap();
+        let text = String::from_utf8_lossy(&leaf).into_owned();
+        assert!(text.contains("metro/"), "the name carries the agency");
+    }
+}
+
+#[test]
+fn a_person_carries_agency_name_and_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    let issued = authority
+        .issue(&Subject::Person(name("ada"), Role::Investigator), NOW_US)
+        .unwrap();
+    let der = rustls_pem(&std::fs::read_to_string(issued.certificate).unwrap());
+    let text = String::from_utf8_lossy(&der).into_owned();
+    assert!(text.contains("edge://metro/person/ada?role=investigator"));
+}
+
+#[test]
+fn the_broker_takes_identity_from_the_certificate_and_only_tls_1_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    let path = authority
+        .write_broker_files(18883, &[name("center-1"), name("center-2")])
+        .unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    for line in [
+        "tls_version tlsv1.3",
+        "require_certificate true",
+        "use_identity_as_username true",
+        "use_username_as_clientid true",
+        "allow_anonymous false",
+        "listener 18883 127.0.0.1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}");
+    }
+    let acl = std::fs::read_to_string(folder.path().join("acl")).unwrap();
+    assert!(acl.contains("pattern write rtcc/v1/%u/up/#\n"));
+    assert!(acl.contains("user metro/center-2\ntopic read rtcc/v1/metro/+/up/#\n"));
+}
+
+fn rustls_pem(pem: &str) -> rustls_pki_types::CertificateDer<'static> {
+    use rustls_pki_types::pem::PemObject;
+    rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
