@@ -1,0 +1,1 @@
+"""Training, export and judgement of the project's three networks."""

@@ -1,0 +1,63 @@
+"""Command line of the package: `python3 -m training COMMAND` with `models/` as working directory.
+
+Every command is a module with `add_arguments(parser)` and `run(args)`. Modules are imported only
+when their command is called, so that `gate` needs no torch and `train` no onnxruntime.
+"""
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "train": ("training.train", "train a model from its config file"),
+    "export": ("training.export", "write ONNX, int8 ONNX and manifest of a trained model"),
+    "labels": ("training.detect.teacher", "label pictures with a teacher network"),
+    "golden": ("training.golden", "write the golden tensors the agent is tested with"),
+    "check": ("training.manifest", "validate models against their manifests"),
+    "gate": ("training.synth.gate", "draw the demonstration gate and its truth"),
+}
+
+EVALUATIONS = {
+    "objects": ("training.evaluate.objects", "average precision of the object detector"),
+    "plates": ("training.evaluate.plates", "recall of the plate detector, and end to end"),
+    "crops": ("training.reader.evaluate", "exact reads of the plate reader"),
+    "speed": ("training.evaluate.speed", "milliseconds, parameters and multiply-adds"),
+}
+
+
+def find_command(words):
+    """Returns (module name, words used) for the leading words of a command line, or None."""
+    if not words:
+        return None
+    if words[0] == "eval" and len(words) > 1 and words[1] in EVALUATIONS:
+        return EVALUATIONS[words[1]][0], 2
+    if words[0] in COMMANDS:
+        return COMMANDS[words[0]][0], 1
+    return None
+
+
+def usage():
+    """The list of commands as text."""
+    lines = ["usage: python3 -m training COMMAND [options]", ""]
+    lines += [f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items()]
+    lines += [f"  eval {name:<9}{text}" for name, (_, text) in EVALUATIONS.items()]
+    return "\n".join(lines)
+
+
+def main(words):
+    """Runs one command; returns the exit status."""
+    found = find_command(words)
+    if found is None:
+        print(usage(), file=sys.stderr)
+        return 0 if words and words[0] in ("-h", "--help") else 2
+    module_name, used = found
+    module = importlib.import_module(module_name)
+    parser = argparse.ArgumentParser(
+        prog="python3 -m training " + " ".join(words[:used]), description=module.__doc__
+    )
+    module.add_arguments(parser)
+    return module.run(parser.parse_args(words[used:])) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
