@@ -183,7 +183,9 @@ fn read_source(fields: &Fields<'_>) -> Option<Source> {
             let repeat = fields.boolean("repeat", false);
             fields.text("path", "a video file").map(|path| Source::File { path: path.into(), repeat })
         }
-        Kind::V4l2 => fields.text("device", "a device such as /dev/video0").map(|device| Source::V4l2 { device: device.into() }),
+        Kind::V4l2 => {
+            fields.text("device", "a device such as /dev/video0").map(|device| Source::V4l2 { device: device.into() })
+        }
         Kind::Test => Some(Source::Test),
     };
     fields.finish();

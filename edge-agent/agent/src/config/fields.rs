@@ -122,7 +122,11 @@ impl<'t> Fields<'t> {
     }
 
     pub(crate) fn texts(&self, key: &'static str, what: &str) -> Vec<String> {
-        self.array(key, what).iter().filter_map(|item| self.item(key, item, what, Value::as_str)).map(str::to_owned).collect()
+        self.array(key, what)
+            .iter()
+            .filter_map(|item| self.item(key, item, what, Value::as_str))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// A list of points `[[x, y], ...]`, both in 0..=1 of the picture.

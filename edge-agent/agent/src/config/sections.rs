@@ -110,7 +110,16 @@ impl Uplink {
         let daily_bytes = fields.optional_integer("daily_bytes", 100_000..=1 << 50);
         fields.finish();
         let port = u16::try_from(port).unwrap_or(8883);
-        Some(Self { host: host?, port, ca: ca?, certificate: certificate?, key: key?, encoding, acknowledgement, daily_bytes })
+        Some(Self {
+            host: host?,
+            port,
+            ca: ca?,
+            certificate: certificate?,
+            key: key?,
+            encoding,
+            acknowledgement,
+            daily_bytes,
+        })
     }
 }
 
@@ -119,7 +128,9 @@ impl Control {
         let agency_root = path(fields, "agency_root", "the agency's root certificate as a PEM file");
         let mut purposes = fields.texts("purposes", "a list of purpose codes");
         if purposes.is_empty() {
-            purposes = ["investigation", "missing-person", "stolen-vehicle", "traffic-collision", "audit"].map(str::to_owned).to_vec();
+            purposes = ["investigation", "missing-person", "stolen-vehicle", "traffic-collision", "audit"]
+                .map(str::to_owned)
+                .to_vec();
         }
         fields.finish();
         Some(Self { agency_root: agency_root?, purposes })
@@ -137,7 +148,10 @@ impl Hotlist {
         let what = "a list of plates, A-Z and 0-9";
         let test_plates = fields.texts("test_plates", what);
         if profile == Profile::Field && !test_plates.is_empty() {
-            fields.mistake("test_plates", "is for tests; remove it, or set profile = \"dev\" on a unit that is not in the field");
+            fields.mistake(
+                "test_plates",
+                "is for tests; remove it, or set profile = \"dev\" on a unit that is not in the field",
+            );
         }
         fields.finish();
         Self { test_plates }
@@ -152,7 +166,8 @@ impl Models {
         };
         let (objects, plates) = (name("objects", "road-objects"), name("plates", "plates"));
         let plate_text = name("plate_text", "plate-text");
-        let mut providers = fields.texts("providers", "a list of execution providers, e.g. [\"tensorrt\", \"cuda\", \"cpu\"]");
+        let mut providers =
+            fields.texts("providers", "a list of execution providers, e.g. [\"tensorrt\", \"cuda\", \"cpu\"]");
         if providers.is_empty() {
             providers.push("cpu".to_owned());
         }

@@ -41,11 +41,8 @@ impl Stop {
     /// Blocks the calling thread for `at_most`, or less if the switch is set; returns whether it is.
     pub fn wait_timeout(&self, at_most: Duration) -> bool {
         let set = self.shared.set.lock().unwrap_or_else(PoisonError::into_inner);
-        let (set, _) = self
-            .shared
-            .changed
-            .wait_timeout_while(set, at_most, |set| !*set)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (set, _) =
+            self.shared.changed.wait_timeout_while(set, at_most, |set| !*set).unwrap_or_else(PoisonError::into_inner);
         *set
     }
 

@@ -177,8 +177,9 @@ impl Run {
                 }
             }
         }
-        // Nobody listens any more when the supervisor gave up on this stage.
-        drop(self.end.try_send(()));
+        if self.end.try_send(()).is_err() {
+            tracing::debug!(stage = self.name, "ended after the supervisor gave up on it");
+        }
     }
 }
 
@@ -195,8 +196,7 @@ mod tests {
     fn stages_stop_in_the_order_of_the_data_whatever_the_order_they_were_started_in() {
         let mut supervisor = Supervisor::new(Clock::system());
         let ended = Arc::new(Mutex::new(Vec::new()));
-        for (name, station) in
-            [("uplink", Station::Uplink), ("capture", Station::Capture), ("record", Station::Record)]
+        for (name, station) in [("uplink", Station::Uplink), ("capture", Station::Capture), ("record", Station::Record)]
         {
             let ended = Arc::clone(&ended);
             supervisor

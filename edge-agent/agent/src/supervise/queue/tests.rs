@@ -83,7 +83,8 @@ fn a_sender_whose_receiver_is_gone_gets_its_item_back_even_while_waiting() {
 #[tokio::test]
 async fn a_task_receives_what_a_thread_sends() {
     let (sender, receiver) = queue(4, Overflow::Wait);
-    let thread = std::thread::Builder::new().spawn(move || (0..50).for_each(|item| sender.send(item).unwrap())).unwrap();
+    let thread =
+        std::thread::Builder::new().spawn(move || (0..50).for_each(|item| sender.send(item).unwrap())).unwrap();
     for expected in 0..50 {
         assert_eq!(receiver.receive().await, Ok(expected));
     }
