@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from training.data.crops import fold, read_crops, read_picture
+from training.data.crops import CropPool, fold, read_crops, read_picture
 from training.loop import Schedule, Trainer, draw_curves
+from training.manifest import sha256_of
 from training.nets.reader import BLANK, STEPS, PlateReader
 from training.preprocess import grey_from_rgb, stretch
 from training.reader.decode import greedy
 from training.reader.stream import Batch, Mixture, dev_set, stream
+from training.reader.teacher import TEACHERS, build_pool
 from training.synth.grammar import ALPHABET
 
 
@@ -76,10 +78,25 @@ class Evaluation:
         return scores
 
 
-def load_config(path: Path) -> tuple[Schedule, Mixture]:
-    """Schedule and mixture of a config file."""
-    config = tomllib.loads(path.read_text())
+def load_config(config: dict) -> tuple[Schedule, Mixture]:
+    """Schedule and mixture of a parsed config file."""
     return Schedule(**config["schedule"]), Mixture(**config["mixture"])
+
+
+def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[str, object]]:
+    """Writes the real crops for training and calibration into the run; returns what went in, for the manifest."""
+    used: list[dict[str, object]] = [{"name": "drawn plates (training/synth)", "sha256": "", "tier": "A"}]
+    for split in ("train", "dev"):
+        target = folder / f"pool-{split}.npz"
+        if teachers is not None and not target.is_file():
+            pool = build_pool(data, teachers, split)
+            if pool.crops:
+                pool.save(target)
+    boxes = data / "plate-boxes" / "boxes.csv"
+    if (folder / "pool-train.npz").is_file() and boxes.is_file():
+        count = len(CropPool.load(str(folder / "pool-train.npz")).crops)
+        used.append({"name": f"plate-boxes, {count} crops with agreed texts", "sha256": sha256_of(boxes), "tier": "A"})
+    return used
 
 
 def train(schedule: Schedule, mixture: Mixture, folder: Path, crops: Path | None, start: Path | None = None) -> Path:
@@ -97,31 +114,22 @@ def train(schedule: Schedule, mixture: Mixture, folder: Path, crops: Path | None
     return folder / "best.pt"
 
 
-def add_arguments(parser) -> None:
-    """Options of `train plate-text`."""
-    parser.add_argument("--config", type=Path, default=Path(__file__).parents[1] / "configs" / "plate-text.toml")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run; an interrupted one is resumed")
-    parser.add_argument("--data", type=Path, help="folder with plates/crops.csv to watch while training")
-    parser.add_argument("--minutes", type=float, help="bound by time instead of steps")
-    parser.add_argument("--pool", type=Path, help="real crops to mix in (written by `pool`)")
-    parser.add_argument("--start", type=Path, help="weights to begin with (fine-tuning)")
-
-
-def run(args) -> int:
-    """Command `train plate-text`."""
-    schedule, mixture = load_config(args.config)
+def run(args, config: dict) -> int:
+    """Command `train` for the reader; a run that was interrupted goes on where it stopped."""
+    schedule, mixture = load_config(config)
+    schedule = replace(schedule, threads=args.threads)
     if args.minutes:
         schedule = replace(schedule, minutes=args.minutes)
-    mixture = replace(mixture, crops_file=str(args.pool)) if args.pool else replace(mixture, crops_file="", real_share=0.0)
-    crops = args.data / "plates" / "crops.csv" if args.data else None
-    print(train(schedule, mixture, args.out, crops, args.start))
+    if args.steps:
+        schedule = replace(schedule, steps=args.steps, minutes=0)
+    folder, data = Path(args.out), Path(args.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    teachers = Path(config["teachers"]["folder"]) if config.get("teachers") else None
+    used = prepare_pools(data, teachers, folder)
+    pool = folder / "pool-train.npz"
+    mixture = replace(mixture, seed=args.seed, crops_file=str(pool) if pool.is_file() else "")
+    names = [Path(name).stem for name in TEACHERS] if pool.is_file() else []
+    (folder / "data.json").write_text(json.dumps({"seed": args.seed, "data": used, "teachers": names}))
+    watched = data / "plates" / "crops.csv"
+    print(train(schedule, mixture, folder, watched if watched.is_file() else None, Path(args.start) if args.start else None))
     return 0
-
-
-if __name__ == "__main__":
-    import argparse
-    import sys
-
-    _parser = argparse.ArgumentParser(description=__doc__)
-    add_arguments(_parser)
-    sys.exit(run(_parser.parse_args()))

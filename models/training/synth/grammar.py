@@ -22,6 +22,7 @@ US_PATTERNS = (
     "LL DDDDD", "DD LL DD", "LDD DDDD", "LDD DLL", "DDDDD L", "DLDDDDL", "LLD LDDD", "LLL DDLL",
     "DDD LLD", "DDDDD", "DDDDDDD", "LDL DDL", "DDL LDD", "LLDDDL", "LDDDDL", "L DDD LL", "DDDD",
 )
+_COMMON_US = 5  # the first patterns are those of most passenger cars
 EU_PATTERNS = (
     "LLDD LLL", "LL DDD LL", "LLL DDDD", "L DDD LL", "LL DD LLL", "DDDD LLL", "LLL DD LL",
     "L DDD LLL", "DLL DDDD", "LL DDDD", "LL LL DDDD", "LL L DDDD", "L LL DDDD", "LL DDDDL",
@@ -63,9 +64,17 @@ def _pick(rng: np.random.Generator, items: str | tuple[str, ...]) -> str:
     return items[int(rng.integers(len(items)))]
 
 
+def _serial_letter(rng: np.random.Generator) -> str:
+    """A letter of a serial number; most authorities leave out those that look like digits."""
+    while True:
+        letter = _pick(rng, LETTERS)
+        if letter not in "IOQ" or rng.random() < 0.3:
+            return letter
+
+
 def _fill(pattern: str, rng: np.random.Generator) -> tuple[str, ...]:
     painted = "".join(
-        _pick(rng, LETTERS) if c == "L" else _pick(rng, DIGITS) if c == "D" else c for c in pattern
+        _serial_letter(rng) if c == "L" else _pick(rng, DIGITS) if c == "D" else c for c in pattern
     )
     return tuple(painted.split(" "))
 
@@ -98,10 +107,13 @@ def _uniform(rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _groups(region: str, rng: np.random.Generator) -> tuple[str, ...]:
-    if rng.random() < 0.25:
+    if rng.random() < 0.15:
         return _uniform(rng)
     if region == "us":
-        return _vanity(rng) if rng.random() < 0.2 else _fill(_pick(rng, US_PATTERNS), rng)
+        if rng.random() < 0.15:
+            return _vanity(rng)
+        common = rng.random() < 0.4
+        return _fill(_pick(rng, US_PATTERNS[:_COMMON_US] if common else US_PATTERNS), rng)
     return _fill(_pick(rng, EU_PATTERNS if region == "eu" else BR_PATTERNS), rng)
 
 

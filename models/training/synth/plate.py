@@ -303,21 +303,36 @@ class Painter:
         cap_share = {"us": (0.4, 0.58), "eu": (0.6, 0.76), "br": (0.48, 0.6)}[region]
         cap = int(h * rng.uniform(*cap_share))
         left = band * w + 3
-        if region == "us" and rng.random() < 0.07:
+        if region == "us" and rng.random() < 0.1:
             left += self._stacked(rng, canvas, ink, cap)
         row = self._row(rng, text, cap, int((w - left - 4) * rng.uniform(0.88, 1.0)))
         slack = w - left - 3 - row.shape[1]
         x = int(left + slack * np.clip(rng.normal(0.5, 0.12), 0, 1))
-        centre = {"us": 0.51, "eu": 0.5, "br": 0.58}[region] + rng.normal(0, 0.025)
+        centre = {"us": 0.51, "eu": 0.5, "br": 0.58}[region] + rng.normal(0, 0.03)
         y = int(h * centre - row.shape[0] / 2)
         _blend(canvas, row, self._tint(ink), x, y)
         if rng.random() < 0.6:
             self._emboss(rng, canvas, row, x, y)
-        if rng.random() < 0.6:
+        if region == "us" and rng.random() < 0.15:
+            self._frame(rng, canvas)
+        elif rng.random() < 0.6:
             shade = self._tint(ink if rng.random() < 0.5 else np.full(3, rng.uniform(0, 255), np.float32))
             inset = int(rng.integers(0, 3))
             cv2.rectangle(canvas, (inset, inset), (w - 1 - inset, h - 1 - inset), shade.tolist(), int(rng.integers(1, 3)))
         return Plate(np.clip(canvas, 0, 255), text)
+
+    def _frame(self, rng: np.random.Generator, canvas: np.ndarray) -> None:
+        """A dealer's frame over the rim, with or without its advertisement."""
+        h, w = canvas.shape[:2]
+        shade = rng.uniform(0, 255, 3) if rng.random() < 0.3 else np.full(3, rng.uniform(0, 60))
+        top, bottom = int(h * rng.uniform(0.04, 0.19)), int(h * rng.uniform(0.04, 0.17))
+        side = int(w * rng.uniform(0.015, 0.04))
+        colour = self._tint(shade.astype(np.float32))
+        canvas[:top], canvas[h - bottom :], canvas[:, :side], canvas[:, w - side :] = colour, colour, colour, colour
+        ink = np.full(3, 235.0 if shade.mean() < 120 else 20.0, np.float32)
+        for centre, room in ((top / 2, top), (h - bottom / 2, bottom)):
+            if room > 6 and rng.random() < 0.7:
+                self._print(rng, canvas, _pick(rng, self._book.slogans), self._tint(ink), (0.5, centre / h, 0.5 * room / h))
 
     def _stacked(self, rng: np.random.Generator, canvas: np.ndarray, ink: np.ndarray, cap: int) -> float:
         """Small letters one above the other at the left, which are not part of the text."""

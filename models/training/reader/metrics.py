@@ -1,0 +1,100 @@
+"""What a list of readings is worth: shares with intervals, calibration, confusions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from training.data.crops import fold
+from training.evaluate.intervals import draws, percentile_interval, wilson
+from training.reader.decode import Reading, align, edit_distance
+
+BINS = 15
+ROUNDS = 1000
+
+
+def _share(hits: np.ndarray) -> dict[str, object]:
+    return {"value": round(float(hits.mean()), 4), "interval": wilson(int(hits.sum()), len(hits))}
+
+
+def character_accuracy(texts: list[str], readings: list[Reading]) -> dict[str, object]:
+    """1 - edit distance / length over all texts together, interval by bootstrap over texts."""
+    distance = np.array([edit_distance(r.text, t) for r, t in zip(readings, texts, strict=True)], float)
+    length = np.array([len(t) for t in texts], float)
+    picked = draws(len(texts), ROUNDS, 7)
+    resampled = 1 - distance[picked].sum(1) / length[picked].sum(1)
+    return {"value": round(float(1 - distance.sum() / length.sum()), 4), "interval": percentile_interval(resampled)}
+
+
+def exact_hits(texts: list[str], readings: list[Reading]) -> np.ndarray:
+    """True where the whole text was read."""
+    return np.array([r.text == t for r, t in zip(readings, texts, strict=True)])
+
+
+def character_outcomes(texts: list[str], readings: list[Reading]) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of every character that was read, and whether it is the true one."""
+    sure: list[float] = []
+    right: list[bool] = []
+    for reading, text in zip(readings, texts, strict=True):
+        index = 0
+        for mine, truth in align(reading.text, text):
+            if mine:
+                sure.append(reading.probabilities[index])
+                right.append(mine == truth)
+                index += 1
+    return np.array(sure), np.array(right, bool)
+
+
+def reliability(sure: np.ndarray, right: np.ndarray) -> tuple[float, list[dict[str, float]]]:
+    """Expected calibration error over equal bins, and the bins of the reliability diagram."""
+    if len(sure) == 0:
+        return 0.0, []
+    which = np.minimum((sure * BINS).astype(int), BINS - 1)
+    error, rows = 0.0, []
+    for index in range(BINS):
+        mine = which == index
+        if mine.any():
+            confidence, accuracy = float(sure[mine].mean()), float(right[mine].mean())
+            error += mine.mean() * abs(confidence - accuracy)
+            rows.append({"confidence": round(confidence, 4), "accuracy": round(accuracy, 4), "n": int(mine.sum())})
+    return float(error), rows
+
+
+def summary(texts: list[str], readings: list[Reading]) -> dict[str, object]:
+    """Exact, folded, character accuracy and calibration error, each with n and interval."""
+    exact = exact_hits(texts, readings)
+    folded = np.array([fold(r.text) == fold(t) for r, t in zip(readings, texts, strict=True)])
+    error, rows = reliability(*character_outcomes(texts, readings))
+    return {
+        "n": len(texts), "exact": _share(exact), "folded": _share(folded),
+        "character": character_accuracy(texts, readings),
+        "calibration_error": round(error, 4), "reliability": rows,
+    }
+
+
+def paired(left: np.ndarray, right: np.ndarray) -> dict[str, object]:
+    """Difference of two models' exact shares on the same pictures, interval by bootstrap."""
+    difference = left.astype(float) - right.astype(float)
+    return {
+        "difference": round(float(difference.mean()), 4),
+        "interval": percentile_interval(difference[draws(len(difference), ROUNDS, 7)].mean(1)),
+    }
+
+
+def by_region(texts: list[str], readings: list[Reading], regions: list[str]) -> dict[str, dict[str, object]]:
+    """Exact share of every region."""
+    exact = exact_hits(texts, readings)
+    found = {}
+    for region in sorted(set(regions)):
+        mine = exact[np.array([r == region for r in regions])]
+        found[region] = {"n": len(mine), "exact": _share(mine)}
+    return found
+
+
+def confusions(texts: list[str], readings: list[Reading]) -> list[dict[str, object]]:
+    """How often a painted character was read as which, missed (`read` empty) or made up (`truth` empty)."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for reading, text in zip(readings, texts, strict=True):
+        counts.update((truth, mine) for mine, truth in align(reading.text, text))
+    return [{"truth": t, "read": r, "n": n} for (t, r), n in sorted(counts.items(), key=lambda e: (-e[1], e[0]))]

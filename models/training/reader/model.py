@@ -1,0 +1,52 @@
+"""A shipped reader as the agent runs it: crop in, text with probabilities out."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from training.manifest import load_manifest, model_file
+from training.preprocess import grey_from_rgb, stretch, to_tensor
+from training.reader.decode import Reading, greedy
+
+
+class ReaderModel:
+    """ONNX graph and manifest of one reader."""
+
+    def __init__(self, folder: Path, variant: str | None = None, threads: int = 1) -> None:
+        from training.evaluate.models import open_session
+
+        manifest = load_manifest(folder / "manifest.json")
+        self.file = model_file(folder, manifest, variant)
+        self.name = manifest["name"] + (f" {variant}" if variant else "")
+        self.temperature = float(manifest["head"].get("temperature", 1.0))
+        self._input = manifest["input"]
+        self._session = open_session(self.file, threads)
+        self._name = self._session.get_inputs()[0].name
+        self._output = manifest["head"]["outputs"][0]
+
+    def tensor(self, crop: np.ndarray) -> np.ndarray:
+        """RGB or grey crop (uint8) to the network's input."""
+        grey = grey_from_rgb(crop) if crop.ndim == 3 else crop
+        shape = (self._input["width"], self._input["height"])
+        return to_tensor(stretch(grey, *shape), self._input["mean"], self._input["scale"])
+
+    def logits(self, crop: np.ndarray) -> np.ndarray:
+        """Steps x classes."""
+        return self._session.run([self._output], {self._name: self.tensor(crop)})[0][0]
+
+    def read(self, crop: np.ndarray) -> Reading:
+        """Text and probabilities, with the manifest's temperature."""
+        return greedy(self.logits(crop), self.temperature)
+
+
+def open_reader(folder: str | Path, variant: str | None = None) -> Callable[[np.ndarray], str]:
+    """The reader of a model folder as a function from an RGB crop to a text."""
+    model = ReaderModel(Path(folder), variant)
+    return lambda crop: model.read(crop).text

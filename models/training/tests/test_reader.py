@@ -1,0 +1,173 @@
+"""The reader around its network: decoding, loss, calibration, data files, resuming."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from training.data.crops import CropPool, CropsError, fold, normalise, read_crops, read_picture
+from training.loop import Schedule, Trainer
+from training.nets.reader import BLANK, CLASSES, STEPS, PlateReader
+from training.reader import degrade, metrics
+from training.reader.calibrate import fit_temperature
+from training.reader.decode import Reading, align, edit_distance, greedy
+from training.reader.stream import Batch, Mixture, Source, encode
+from training.reader.train import ctc_loss, tensor, texts_of
+
+
+def logits_for(steps, sure=8.0):
+    """Logits whose best class at each step is the given one (None: blank)."""
+    logits = np.zeros((len(steps), CLASSES), np.float32)
+    for row, index in zip(logits, steps, strict=True):
+        row[BLANK if index is None else index] = sure
+    return logits
+
+
+def test_repeats_are_joined_and_a_blank_keeps_twins_apart():
+    assert greedy(logits_for([10, 10, None, 10, 1, 1, None])).text == "AA1"
+
+
+def test_a_character_takes_the_highest_probability_of_its_steps():
+    logits = logits_for([10, 10])
+    logits[1, 10] = 1.0
+    assert greedy(logits).probabilities[0] == pytest.approx(np.exp(8) / (np.exp(8) + 36), abs=1e-6)
+
+
+def test_an_all_blank_line_reads_as_nothing_with_no_confidence():
+    reading = greedy(logits_for([None] * 4))
+    assert reading.text == "" and reading.confidence == 0.0
+
+
+def test_edit_distance_and_alignment_agree():
+    assert edit_distance("AB12", "A812") == 1 and edit_distance("", "XY") == 2
+    assert align("AB2", "AB12") == [("A", "A"), ("B", "B"), ("", "1"), ("2", "2")]
+
+
+def test_texts_are_compared_upper_case_without_marks_and_folded_apart():
+    assert normalise("ab-1 2.ö") == "AB12"
+    assert fold("O0QI1B") == "00011B"
+
+
+def test_the_network_has_the_promised_shape_and_size():
+    net = PlateReader().eval()
+    assert net(torch.zeros(2, 1, 32, 128)).shape == (2, STEPS, CLASSES)
+    assert sum(p.numel() for p in net.parameters()) <= 600_000
+
+
+def test_a_few_steps_lower_the_loss_on_one_batch():
+    torch.manual_seed(0)
+    batch = Source(Mixture(batch=8, seed=3, stroke_count=2)).batch(0)
+    net = PlateReader()
+    optimiser = torch.optim.AdamW(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(25):
+        optimiser.zero_grad()
+        loss = ctc_loss(net, batch)
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_batches_depend_on_seed_and_number_alone():
+    source = Source(Mixture(batch=4, seed=3, stroke_count=2))
+    later, again = source.batch(7), Source(Mixture(batch=4, seed=3, stroke_count=2)).batch(7)
+    assert np.array_equal(later.pixels, again.pixels) and texts_of(later) == texts_of(again)
+    assert not np.array_equal(later.pixels, source.batch(8).pixels)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
+    batch = Batch(np.zeros((2, 32, 128), np.uint8), *encode(["AB1", "C2"]))
+
+    def trainer(steps):
+        torch.manual_seed(1)
+        schedule = Schedule(steps=steps, evaluate_every=2, warmup=1, bfloat16=False)
+        return Trainer(PlateReader((4, 4, 4, 4, 8)), schedule, tmp_path, ctc_loss, lambda model: {"score": 0.5})
+
+    def batches(step):
+        while True:
+            yield batch
+
+    trainer(2).run(batches)
+    second = trainer(4)
+    assert second.resume() and second.history.step == 2
+    second.run(batches)
+    assert second.history.step == 4
+    assert json.loads((tmp_path / "history.json").read_text())["step"] == 4
+
+
+def test_temperature_of_overconfident_logits_is_above_one():
+    rng = np.random.default_rng(5)
+    texts, lines = [], []
+    for _ in range(300):
+        text = "".join(rng.choice(list("ABC123"), 5))
+        indices = [int(i) for i in encode([text])[0]]
+        shown = [i if rng.random() < 0.8 else (i + 1) % 36 for i in indices]
+        lines.append(logits_for([v for i in shown for v in (i, None)], sure=9.0))
+        texts.append(text)
+    temperature, before, after = fit_temperature(np.stack(lines), texts)
+    assert temperature > 1.3 and after < before
+
+
+def test_summary_counts_what_was_read():
+    texts = ["AB1", "XY0", "Q7"]
+    readings = [Reading("AB1", (0.9, 0.9, 0.9)), Reading("XYO", (0.9, 0.9, 0.6)), Reading("", ())]
+    report = metrics.summary(texts, readings)
+    assert report["exact"]["value"] == pytest.approx(1 / 3, abs=1e-3)
+    assert report["folded"]["value"] == pytest.approx(2 / 3, abs=1e-3)
+    assert report["character"]["value"] == pytest.approx(1 - 3 / 8, abs=1e-3)
+    assert {"truth": "0", "read": "O", "n": 1} in metrics.confusions(texts, readings)
+
+
+def test_paired_difference_of_equal_models_is_nothing():
+    hits = np.array([True, False, True])
+    assert metrics.paired(hits, hits) == {"difference": 0.0, "interval": [0.0, 0.0]}
+
+
+def test_crops_labelled_twice_or_without_text_are_refused_by_name(tmp_path):
+    path = tmp_path / "crops.csv"
+    path.write_text("file,plate,region\na.png,AB1,us\na.png,AB2,us\n")
+    with pytest.raises(CropsError, match="a.png: labelled 'AB1' and 'AB2'"):
+        read_crops(path)
+    path.write_text("file,plate,region\nb.png,,us\n")
+    with pytest.raises(CropsError, match="b.png: field 'plate' is empty"):
+        read_crops(path)
+    path.write_text("file,text\n")
+    with pytest.raises(CropsError, match="column 'plate'"):
+        read_crops(path)
+
+
+def test_a_truncated_picture_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    with pytest.raises(CropsError, match="cut.jpg"):
+        read_picture(tmp_path / "cut.jpg")
+    with pytest.raises(CropsError, match="none.jpg"):
+        read_picture(tmp_path / "none.jpg")
+
+
+def test_a_pool_survives_its_file_and_gives_reader_inputs(tmp_path):
+    rng = np.random.default_rng(1)
+    crops = tuple(rng.integers(0, 255, (20 + i, 60), dtype=np.uint8) for i in range(3))
+    pool = CropPool(crops, np.tile([5.0, 3.0, 45.0, 12.0], (3, 1)), ("A1", "B2", "C3"))
+    pool.save(tmp_path / "pool.npz")
+    again = CropPool.load(str(tmp_path / "pool.npz"))
+    assert again.texts == pool.texts
+    assert all(np.array_equal(a, b) for a, b in zip(again.crops, crops, strict=True))
+    view, text = again.shoot(np.random.default_rng(2))
+    assert view.shape == (32, 128) and text in again.texts
+
+
+def test_stronger_degradations_change_more_and_heights_shrink():
+    rng = np.random.default_rng(3)
+    picture = rng.integers(0, 255, (60, 120, 3), dtype=np.uint8)
+    for name in ("night", "low-contrast"):
+        change = [np.abs(degrade.degrade(picture, name, s, 1).astype(int) - picture).mean() for s in degrade.STRENGTHS]
+        assert change == sorted(change)
+    assert degrade.at_height(picture, 20).shape == (20, 40, 3)
+    assert degrade.at_height(picture, 90) is picture
+
+
+def test_the_tensor_is_centred_and_scaled():
+    values = tensor(np.array([[[0, 255]]], np.uint8)).flatten().tolist()
+    assert values == pytest.approx([-1.0, 1.0])
