@@ -63,10 +63,7 @@ impl<'t> Fields<'t> {
     }
 
     pub(crate) fn optional_text(&self, key: &'static str, what: &str) -> Option<String> {
-        match self.value(key)? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            other => self.wrong(key, other, what),
-        }
+        self.typed(key, what, |value| value.as_str().filter(|text| !text.is_empty())).map(str::to_owned)
     }
 
     /// A required text that must parse; the parser's own words are part of the mistake.
@@ -86,31 +83,19 @@ impl<'t> Fields<'t> {
 
     pub(crate) fn optional_integer(&self, key: &'static str, allowed: RangeInclusive<u64>) -> Option<u64> {
         let what = format!("a whole number from {} to {}", allowed.start(), allowed.end());
-        match self.value(key)? {
-            Value::Integer(number) => match u64::try_from(*number) {
-                Ok(number) if allowed.contains(&number) => Some(number),
-                _ => self.wrong(key, &Value::Integer(*number), &what),
-            },
-            other => self.wrong(key, other, &what),
-        }
+        self.typed(key, &what, |value| {
+            let number = u64::try_from(value.as_integer()?).ok()?;
+            allowed.contains(&number).then_some(number)
+        })
     }
 
     pub(crate) fn number(&self, key: &'static str, allowed: RangeInclusive<f64>) -> Option<f64> {
         let what = format!("a number from {} to {}", allowed.start(), allowed.end());
-        let value = self.value(key)?;
-        let number = value.as_float().or_else(|| value.as_integer().and_then(small_integer));
-        match number {
-            Some(number) if allowed.contains(&number) => Some(number),
-            _ => self.wrong(key, value, &what),
-        }
+        self.typed(key, &what, |value| real(value).filter(|number| allowed.contains(number)))
     }
 
     pub(crate) fn boolean(&self, key: &'static str, default: bool) -> bool {
-        match self.value(key) {
-            None => default,
-            Some(Value::Boolean(value)) => *value,
-            Some(other) => self.wrong(key, other, "true or false").unwrap_or(default),
-        }
+        self.typed(key, "true or false", Value::as_bool).unwrap_or(default)
     }
 
     /// One of a few words.
@@ -141,10 +126,7 @@ impl<'t> Fields<'t> {
     }
 
     pub(crate) fn table(&self, key: &'static str) -> Fields<'t> {
-        let table = self.value(key).and_then(|value| match value {
-            Value::Table(table) => Some(table),
-            other => self.wrong(key, other, &format!("a table [{}]", self.full(key))),
-        });
+        let table = self.typed(key, &format!("a table [{}]", self.full(key)), Value::as_table);
         self.open(self.full(key), table)
     }
 
@@ -162,13 +144,11 @@ impl<'t> Fields<'t> {
         let known = self.known.borrow();
         for key in self.table.into_iter().flat_map(Table::keys).filter(|key| !known.contains(key.as_str())) {
             let near = known.iter().min_by_key(|name| distance(name, key)).filter(|name| distance(name, key) <= 3);
-            match near {
-                Some(near) => self.mistake(key, format!("is not a known key; did you mean `{near}`?")),
-                None => {
-                    let all = known.iter().copied().collect::<Vec<_>>().join(", ");
-                    self.mistake(key, format!("is not a known key; allowed here: {all}"));
-                }
-            }
+            let hint = near.map_or_else(
+                || format!("allowed here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            self.mistake(key, format!("is not a known key; {hint}"));
         }
     }
 
@@ -186,11 +166,12 @@ impl<'t> Fields<'t> {
     }
 
     fn array(&self, key: &'static str, what: &str) -> &'t [Value] {
-        match self.value(key) {
-            None => &[],
-            Some(Value::Array(items)) => items,
-            Some(other) => self.wrong::<&[Value]>(key, other, what).unwrap_or_default(),
-        }
+        self.typed(key, what, Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The value of a key where it is there and `read` takes it.
+    fn typed<T>(&self, key: &'static str, what: &str, read: impl Fn(&'t Value) -> Option<T>) -> Option<T> {
+        self.item(key, self.value(key)?, what, read)
     }
 
     fn item<T>(&self, key: &str, item: &'t Value, what: &str, read: impl Fn(&'t Value) -> Option<T>) -> Option<T> {
@@ -208,15 +189,16 @@ impl<'t> Fields<'t> {
     }
 }
 
-fn small_integer(number: i64) -> Option<f64> {
-    i32::try_from(number).ok().map(f64::from)
+/// A number, written with or without a point.
+fn real(value: &Value) -> Option<f64> {
+    let whole = || value.as_integer().and_then(|number| i32::try_from(number).ok()).map(f64::from);
+    value.as_float().or_else(whole)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a position in 0..=1 needs no more than f32")]
 fn point(value: &Value) -> Option<(f32, f32)> {
     let [x, y] = value.as_array()?.as_slice() else { return None };
-    let read = |value: &Value| value.as_float().or_else(|| value.as_integer().and_then(small_integer));
-    let (x, y) = (read(x)?, read(y)?);
+    let (x, y) = (real(x)?, real(y)?);
     ((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)).then_some((x as f32, y as f32))
 }
 

@@ -70,7 +70,7 @@ mod tests {
         assert!(!held_by_stage.is_set());
         stop.set();
         assert!(held_by_stage.is_set());
-        assert!(held_by_stage.wait_timeout(Duration::from_secs(3600)));
+        assert!(held_by_stage.wait_timeout(Duration::from_hours(1)));
     }
 
     #[test]

@@ -121,7 +121,9 @@ impl Supervisor {
         for station in STOP_ORDER {
             let (now, later) = stages.into_iter().partition::<Vec<_>, _>(|stage| stage.station == station);
             stages = later;
-            now.iter().for_each(|stage| stage.stop.set());
+            for stage in &now {
+                stage.stop.set();
+            }
             overdue.extend(now.into_iter().filter_map(|stage| join(stage, deadline, &self.clock).err()));
         }
         StopReport { overdue }
@@ -186,7 +188,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Arc, Mutex};
+    use std::sync::{Arc, Barrier, Mutex};
 
     use super::*;
 
@@ -196,17 +198,20 @@ mod tests {
     fn stages_stop_in_the_order_of_the_data_whatever_the_order_they_were_started_in() {
         let mut supervisor = Supervisor::new(Clock::system());
         let ended = Arc::new(Mutex::new(Vec::new()));
+        let running = Arc::new(Barrier::new(4));
         for (name, station) in [("uplink", Station::Uplink), ("capture", Station::Capture), ("record", Station::Record)]
         {
-            let ended = Arc::clone(&ended);
+            let (ended, running) = (Arc::clone(&ended), Arc::clone(&running));
             supervisor
                 .start(name, station, Restart::StopAll, move |stop| {
+                    running.wait();
                     while !stop.wait_timeout(GRACE) {}
                     ended.lock().unwrap().push(name);
                     Ok(())
                 })
                 .unwrap();
         }
+        running.wait();
         assert_eq!(supervisor.stop(GRACE), StopReport { overdue: vec![] });
         assert_eq!(*ended.lock().unwrap(), ["capture", "record", "uplink"]);
     }
@@ -247,12 +252,16 @@ mod tests {
         let mut supervisor = Supervisor::new(Clock::system());
         let release = Stop::new();
         let held = release.clone();
+        let running = Arc::new(Barrier::new(2));
+        let started = Arc::clone(&running);
         supervisor
             .start("deaf", Station::Control, Restart::StopAll, move |_| {
+                started.wait();
                 while !held.wait_timeout(GRACE) {}
                 Ok(())
             })
             .unwrap();
+        running.wait();
         assert_eq!(supervisor.stop(Duration::from_millis(5)).overdue, ["deaf"]);
         release.set();
     }
