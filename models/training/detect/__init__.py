@@ -1,0 +1,1 @@
+"""Training of the two detectors: augmentation, assignment, loss, loop."""

@@ -1,0 +1,134 @@
+"""Exports a detector: float and int8 graphs, the manifest, and the checks between them."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from training.data.boxes import load_plate_boxes
+from training.data.objects import load_objects
+from training.export import ExportError, largest_difference, to_int8, to_onnx
+from training.manifest import sha256_of, write_manifest
+from training.nets.detector import from_config
+from training.preprocess import letterbox, to_tensor
+
+CALIBRATION_PICTURES = 96
+AGREEMENT = 1e-3  # torch against ONNX Runtime, in raw outputs
+
+
+def load_run(config, folder):
+    """The averaged network of a run and its checkpoint."""
+    state = torch.load(Path(folder) / "last.pt", weights_only=True)
+    net = from_config(config)
+    net.load_state_dict(state["average"])
+    return net.eval(), state
+
+
+def calibration_tensors(config, data):
+    """Input tensors of training pictures, spread over the list."""
+    if config["task"] == "plates":
+        samples = load_plate_boxes(data / "plate-boxes", "train")
+    else:
+        folder = data / "objects"
+        samples = load_objects(folder / "train.json", folder / "images")
+    step = max(1, len(samples) // CALIBRATION_PICTURES)
+    size = (config["input"]["width"], config["input"]["height"])
+    return [to_tensor(letterbox(s.load(), *size)[0]) for s in samples[::step]]
+
+
+def head_nodes(path):
+    """Names of the last convolutions before the outputs, which lose most by quantisation."""
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    makers = {output: node for node in graph.node for output in node.output}
+    names, wanted = [], [output.name for output in graph.output]
+    while wanted:
+        node = makers.get(wanted.pop())
+        if node is None:
+            continue
+        if node.op_type == "Conv":
+            names.append(node.name)
+        elif node.op_type == "Concat":
+            names.append(node.name)
+            wanted.extend(node.input)
+    return names
+
+
+def describe(config, net, state, args, files):
+    """The manifest as a mapping."""
+    data = json.loads((Path(args.run) / "data.json").read_text(encoding="utf-8"))
+    tiers = "".join(sorted({entry["tier"] for entry in data["pictures"] if len(entry["tier"]) == 1}))
+    thresholds = config["thresholds"]
+    float_file, int8_file = files
+    return {
+        "name": config["name"],
+        "version": config["version"],
+        "file": float_file.name,
+        "sha256": sha256_of(float_file),
+        "variants": [{"name": "int8", "file": int8_file.name, "sha256": sha256_of(int8_file)}],
+        "task": config["task"],
+        "input": {
+            "width": config["input"]["width"],
+            "height": config["input"]["height"],
+            "channels": 3,
+            "layout": "NCHW",
+            "dtype": "float32",
+            "colour": "RGB",
+            "resize": {"mode": "letterbox", "pad_value": 114, "pad_position": "top-left"},
+            "mean": 0.0,
+            "scale": 1.0 / 255.0,
+        },
+        "head": {
+            "type": "ltrb-anchor-free",
+            "strides": list(net.strides),
+            "outputs": net.output_names,
+            "activation": "sigmoid",
+        },
+        "classes": list(config["classes"]),
+        "thresholds": {
+            "score": {name: thresholds["score"][name] for name in config["classes"]},
+            "nms_iou": thresholds["nms_iou"],
+            "max_detections": thresholds["max_detections"],
+        },
+        "alphabet": None,
+        "blank": None,
+        "max_length": None,
+        "licence": config["licence"],
+        "provenance": {
+            "commit": args.commit,
+            "command": f"python3 -m training train --config training/configs/{config['name']}.toml",
+            "seed": state["seed"],
+            "minutes": round(state["elapsed"] / 60, 1),
+            "steps": state["step"],
+            "data": [
+                {"name": entry["name"], "sha256": entry["sha256"], "tier": tiers}
+                for entry in data["lists"]
+            ],
+            "pictures": data["pictures"],
+            "teachers": config.get("teachers", []),
+        },
+        "metrics": json.loads(Path(args.metrics).read_text()) if args.metrics else [],
+        "opset": 17,
+        "created": args.created,
+    }
+
+
+def run(args, config):
+    """The command."""
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    net, state = load_run(config, args.run)
+    size = config["input"]
+    float_file = out / f"{config['name']}.onnx"
+    int8_file = out / f"{config['name']}.int8.onnx"
+    to_onnx(net, (1, 3, size["height"], size["width"]), net.output_names, float_file)
+    tensors = calibration_tensors(config, Path(args.data))
+    difference = largest_difference(net, float_file, tensors[:8])
+    if difference > AGREEMENT:
+        raise ExportError(f"{float_file}: differs from the network by {difference}")
+    to_int8(float_file, int8_file, tensors, keep_float=head_nodes(float_file))
+    manifest = describe(config, net, state, args, (float_file, int8_file))
+    manifest["provenance"]["largest_difference_torch"] = round(difference, 7)
+    print(f"{write_manifest(manifest, out)}: step {state['step']}, difference {difference:.2e}")
+    return 0

@@ -1,0 +1,177 @@
+"""Where training pictures come from: real ones in memory, and drawn ones made on the fly."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from training.data.boxes import file_sha256, load_plate_boxes
+from training.data.objects import load_objects
+from training.detect.gate import gate_samples
+from training.detect.paste import paste_plate
+
+VEHICLES = ("motorcycle", "car", "bus", "truck")
+
+
+class Pool:
+    """Groups of samples, each with the share of draws it gets."""
+
+    def __init__(self, classes):
+        self.classes = classes
+        self.groups, self.lists = [], []
+
+    def add(self, name, share, samples, draw=None, odds=None):
+        """Adds a group. `draw(rng, sample)` may change a drawn sample; `odds` weigh the samples."""
+        if samples and share > 0:
+            self.groups.append((name, share, samples, draw, odds))
+
+    def draw(self, rng):
+        """One sample."""
+        shares = np.array([group[1] for group in self.groups])
+        _, _, samples, change, odds = self.groups[rng.choice(len(shares), p=shares / shares.sum())]
+        sample = samples[rng.choice(len(samples), p=odds)]
+        return change(rng, sample) if change else sample
+
+    def describe(self):
+        """Groups and counts as text."""
+        parts = [f"{name} {len(samples)} ({share:g})" for name, share, samples, *_ in self.groups]
+        return "pictures: " + ", ".join(parts)
+
+    def manifest(self):
+        """What the weights are made from, for the model's manifest."""
+        counts = Counter(
+            (name, sample.source, sample.tier)
+            for name, _, samples, *_ in self.groups
+            for sample in samples
+        )
+        used = [
+            {"group": group, "source": source, "tier": tier, "pictures": count}
+            for (group, source, tier), count in sorted(counts.items())
+        ]
+        return {"pictures": used, "lists": self.lists}
+
+
+def build_pool(config, data):
+    """The pool of a config's task over a data folder."""
+    return {"plates": plates_pool, "objects": objects_pool}[config["task"]](config, data)
+
+
+def _kept(samples, longest):
+    for sample in samples:
+        sample.keep(longest)
+    return samples
+
+
+def plates_pool(config, data):
+    """Labelled plates, the same with drawn plates instead, and pictures without vehicles."""
+    rules = config["data"]
+    pool = Pool(config["classes"])
+    folder = data / "plate-boxes"
+    real = _kept(load_plate_boxes(folder, "train"), rules["longest"])
+    pool.lists.append({"name": "plate-boxes", "sha256": file_sha256(folder / "boxes.csv")})
+    label_file = data / "objects" / "train.json"
+    pictures = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
+    empty = [
+        replace(sample, labelled=np.ones(1, bool), **_nothing())
+        for sample in pictures
+        if sample.labelled.all() and not _has(sample, VEHICLES)
+    ][: rules["negatives"]]
+    pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
+    pool.add("plates", rules["share_real"], real)
+    pool.add("drawn on plates", rules["share_redrawn"], [s for s in real if len(s.boxes)], redraw)
+    pool.add("no plates", rules["share_empty"], _kept(empty, rules["longest"]), scatter)
+    add_gate(pool, config)
+    return pool
+
+
+def _nothing():
+    empty = np.zeros((0, 4), np.float32)
+    index = np.zeros(0, np.int64)
+    return {
+        "boxes": empty,
+        "classes": index,
+        "weights": np.zeros(0, np.float32),
+        "ignore": empty,
+        "ignore_classes": index,
+    }
+
+
+def _has(sample, names):
+    from training.data.objects import CLASSES
+
+    present = set(sample.classes) | set(sample.ignore_classes)
+    return any(CLASSES.index(name) in present for name in names)
+
+
+def redraw(rng, sample):
+    """Replaces most plates of a picture by drawn ones."""
+    picture, boxes = sample.load().copy(), sample.boxes.copy()
+    for index, box in enumerate(boxes):
+        if rng.random() < 0.8:
+            boxes[index] = paste_plate(rng, picture, box)
+    return replace(sample, picture=picture, boxes=boxes)
+
+
+def scatter(rng, sample):
+    """Puts up to two drawn plates anywhere on one picture in three."""
+    if rng.random() > 0.33:
+        return sample
+    picture, boxes = sample.load().copy(), []
+    rows, columns = picture.shape[:2]
+    for _ in range(rng.integers(1, 3)):
+        width = np.exp(rng.uniform(np.log(24), np.log(0.35 * columns)))
+        x, y = rng.uniform(0, columns - width), rng.uniform(0, rows - 0.4 * width)
+        box = np.array([x, y, x + width, y + 0.4 * width], np.float32)
+        boxes.append(paste_plate(rng, picture, box))
+    count = len(boxes)
+    return replace(
+        sample,
+        picture=picture,
+        boxes=np.array(boxes, np.float32),
+        classes=np.zeros(count, np.int64),
+        weights=np.ones(count, np.float32),
+    )
+
+
+def objects_pool(config, data):
+    """Labelled road pictures, completed by the teacher's labels where there are any."""
+    from training.detect.teacher import complete, read_labels, unlabelled_samples
+
+    rules = config["data"]
+    pool = Pool(config["classes"])
+    label_file = data / "objects" / "train.json"
+    samples = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
+    pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
+    labels = read_labels(rules.get("teacher_labels"))
+    if labels:
+        pool.lists.append({"name": "teacher labels", "sha256": file_sha256(rules["teacher_labels"])})
+    samples = [complete(sample, labels.get(sample.path.name)) for sample in samples]
+    odds = _scarce_first(samples, config["classes"], rules["oversample"])
+    pool.add("objects", rules["share_real"], _kept(samples, rules["longest"]), odds=odds)
+    folders = [data / "plate-boxes" / "images", *rules.get("teacher_folders", [])]
+    only = unlabelled_samples(labels, folders, len(config["classes"]))
+    extra = [complete(sample, entries) for sample, entries in only]
+    pool.add("teacher only", rules["share_teacher"], _kept(extra, rules["longest"]))
+    add_gate(pool, config)
+    return pool
+
+
+def add_gate(pool, config):
+    """Frames of the drawn gate, when the config gives them a share."""
+    rules = config["data"]
+    if rules.get("share_gate", 0) > 0:
+        frames = gate_samples(
+            rules["gate_frames"], rules["gate_seed"], config["classes"], rules["longest"]
+        )
+        pool.add("drawn gate", rules["share_gate"], frames)
+
+
+def _scarce_first(samples, classes, power):
+    """Odds that show pictures with scarce classes more often."""
+    counts = np.zeros(len(classes))
+    for sample in samples:
+        counts[np.unique(sample.classes)] += 1
+    rarity = (counts.max() / np.maximum(counts, 1)) ** power
+    odds = np.array([rarity[s.classes].max(initial=1.0) for s in samples])
+    return odds / odds.sum()

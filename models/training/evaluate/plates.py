@@ -1,0 +1,172 @@
+"""Recall and false positives of plate detectors, and end to end with a reader, as one JSON object."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from training.data.boxes import Sample, file_sha256, read_box
+from training.evaluate import intervals
+from training.evaluate.decode import iou_matrix
+
+FOUND_IOU = 0.5
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
+WIDEN = 0.05
+
+
+def load_plates(table, root):
+    """`plates.csv` to samples with the plates' texts: [(sample, texts)], one a picture."""
+    rows = {}
+    with open(table, newline="", encoding="utf-8") as handle:
+        for number, row in enumerate(csv.DictReader(handle), start=2):
+            where = f"{table}:{number}"
+            entry = rows.setdefault(row["file"], ([], [], row["region"]))
+            entry[0].append(read_box(row, where))
+            entry[1].append(normalise(row["plate"]))
+    found = []
+    for name, (boxes, texts, region) in rows.items():
+        boxes = np.array(boxes, np.float32)
+        sample = Sample(
+            path=Path(root) / name,
+            boxes=boxes,
+            classes=np.zeros(len(boxes), np.int64),
+            weights=np.ones(len(boxes), np.float32),
+            source=region,
+            tier="E",
+        )
+        found.append((sample, texts))
+    return found
+
+
+def normalise(text):
+    """Upper case, only A-Z and 0-9."""
+    return "".join(c for c in text.upper() if c.isascii() and c.isalnum())
+
+
+class PlateResult:
+    """What a detector found on one picture: the scores of hits and of false positives."""
+
+    def __init__(self, detection, truth):
+        boxes, scores, _ = detection
+        self.best = np.zeros(len(truth))  # score of the best detection of each plate
+        self.false = []
+        self.owner = np.full(len(truth), -1)
+        free = np.ones(len(truth), bool)
+        for index in np.argsort(-scores, kind="stable"):
+            overlap = iou_matrix(boxes[index : index + 1], truth)[0] * free
+            plate = int(overlap.argmax()) if len(truth) else 0
+            if len(truth) and overlap[plate] >= FOUND_IOU:
+                free[plate] = False
+                self.best[plate], self.owner[plate] = scores[index], index
+            else:
+                self.false.append(float(scores[index]))
+
+
+def rates(results, threshold):
+    """Recall and false positives a picture at a threshold, with intervals."""
+    best = np.concatenate([result.best for result in results])
+    hits = int((best >= threshold).sum())
+    false = np.array([sum(score >= threshold for score in r.false) for r in results])
+    sums = false[intervals.draws(len(false), 1000, 7)].mean(1)
+    return {
+        "n": len(best),
+        "pictures": len(results),
+        "recall": round(hits / max(1, len(best)), 4),
+        "recall_interval": intervals.wilson(hits, len(best)),
+        "false_positives": round(float(false.mean()), 4),
+        "false_positives_interval": intervals.percentile_interval(sums),
+    }
+
+
+def widen(box, share, size):
+    """A box grown by a share of its width and height at every side, within the picture."""
+    margin = (box[2:] - box[:2]) * share
+    grown = np.concatenate([box[:2] - margin, box[2:] + margin])
+    return np.clip(grown, 0, np.array(tuple(size) * 2, np.float32))
+
+
+def crop(picture, box):
+    """Pixels of a box, at least one."""
+    x1, y1 = (int(v) for v in np.floor(box[:2]))
+    x2, y2 = (int(v) for v in np.ceil(box[2:]))
+    return picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
+
+
+def read_end_to_end(detect, read, plates, threshold):
+    """Per region: plates found and read exactly. `read(crop)` gives a text."""
+    exact = {}
+    for sample, texts in plates:
+        picture = sample.load()
+        detection = detect(picture)
+        result = PlateResult(detection, sample.boxes)
+        for plate, text in enumerate(texts):
+            good = False
+            if result.best[plate] >= threshold:
+                box = widen(detection[0][result.owner[plate]], WIDEN, picture.shape[1::-1])
+                good = normalise(read(crop(picture, box))) == text
+            exact.setdefault(sample.source, []).append(good)
+    return {
+        region: {
+            "n": len(hits),
+            "exact": round(float(np.mean(hits)), 4),
+            "interval": intervals.wilson(int(np.sum(hits)), len(hits)),
+        }
+        for region, hits in exact.items()
+    }
+
+
+def by_region(results, plates, thresholds):
+    """Rates of every region and threshold."""
+    regions = sorted({sample.source for sample, _ in plates})
+    picked = {
+        region: [r for r, (sample, _) in zip(results, plates) if sample.source == region]
+        for region in regions
+    }
+    return {
+        region: {f"{t:.2f}": rates(mine, t) for t in thresholds} for region, mine in picked.items()
+    }
+
+
+def add_arguments(parser):
+    """Options of the command."""
+    parser.add_argument("--detector", required=True, help="model folder with manifest")
+    parser.add_argument("--reader", help="model folder of the reader, for end to end")
+    parser.add_argument("--data", required=True, help="plates.csv")
+    parser.add_argument("--root", required=True, help="folder of its pictures")
+    parser.add_argument("--baselines", help="folder with baseline weights")
+    parser.add_argument("--all-thresholds", action="store_true", help="not only the shipped one")
+
+
+def run(args):
+    """The command."""
+    from training.evaluate.models import LtrbDetector, YoloPlates
+    from training.manifest import load_manifest, model_file
+
+    plates = load_plates(args.data, args.root)
+    manifest = load_manifest(Path(args.detector) / "manifest.json")
+    shipped = manifest["thresholds"]["score"]["plate"]
+    report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
+    report["threshold"] = shipped
+    detectors = {}
+    for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
+        name = manifest["name"] + (f" {variant}" if variant else "")
+        detectors[name] = (LtrbDetector.from_folder(args.detector, variant), shipped)
+        file = model_file(args.detector, manifest, variant)
+        report.setdefault("models", {})[name] = file_sha256(file)
+    if args.baselines:
+        file = Path(args.baselines) / "yolo-v9-t-416-license-plates-end2end1.onnx"
+        detectors["yolo-v9-t-416"] = (YoloPlates(file), 0.5)
+    for name, (detect, threshold) in detectors.items():
+        results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]
+        wanted = THRESHOLDS if args.all_thresholds else (threshold,)
+        report.setdefault("detection", {})[name] = by_region(results, plates, wanted)
+    if args.reader:
+        from training.reader.evaluate import open_reader
+
+        read = open_reader(args.reader)
+        report["end_to_end"] = {
+            name: read_end_to_end(detect, read, plates, threshold)
+            for name, (detect, threshold) in detectors.items()
+        }
+    print(json.dumps(report, indent=1))

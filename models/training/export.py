@@ -1,0 +1,116 @@
+"""Write ONNX, int8 ONNX and manifest of a trained model, and check them against the network."""
+
+import importlib
+import os
+from pathlib import Path
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import numpy as np
+
+OPSET = 17
+EXPORTERS = {
+    "objects": "training.detect.export",
+    "plates": "training.detect.export",
+    "plate_text": "training.reader.export",
+}
+
+
+class ExportError(Exception):
+    """An exported model that does not agree with the network it came from."""
+
+
+def to_onnx(net, shape, output_names, path, input_name="picture"):
+    """Exports a torch network with static batch 1."""
+    import onnx
+    import torch
+
+    net.eval()
+    torch.onnx.export(
+        net,
+        (torch.zeros(shape),),
+        str(path),
+        input_names=[input_name],
+        output_names=list(output_names),
+        opset_version=OPSET,
+        dynamo=False,
+        do_constant_folding=True,
+    )
+    model = onnx.load(str(path))
+    model.producer_name, model.producer_version, model.doc_string = "", "", ""
+    for node in model.graph.node:
+        node.doc_string = ""
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+class TensorReader:
+    """Calibration tensors for the quantiser."""
+
+    def __init__(self, tensors, input_name="picture"):
+        self.tensors, self.input_name = iter(tensors), input_name
+
+    def get_next(self):
+        """The next feed, or None."""
+        tensor = next(self.tensors, None)
+        return None if tensor is None else {self.input_name: tensor}
+
+
+def to_int8(float_path, path, tensors, input_name="picture", keep_float=()):
+    """Static QDQ quantisation, weights per channel. `keep_float` names nodes left alone."""
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = Path(str(path) + ".prepared")
+    quant_pre_process(str(float_path), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(path),
+        TensorReader(tensors, input_name),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        nodes_to_exclude=list(keep_float),
+        extra_options={"CalibMovingAverage": True},
+    )
+    prepared.unlink()
+
+
+def largest_difference(net, path, tensors, input_name="picture"):
+    """Greatest absolute difference between torch and ONNX Runtime over the tensors' outputs."""
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for tensor in tensors:
+        with torch.no_grad():
+            expected = net(torch.from_numpy(tensor))
+        if not isinstance(expected, (list, tuple)):
+            expected = [expected]
+        for mine, theirs in zip(expected, session.run(None, {input_name: tensor}), strict=True):
+            if not np.isfinite(theirs).all():
+                raise ExportError(f"{path}: output is not finite")
+            worst = max(worst, float(np.abs(mine.float().numpy() - theirs).max()))
+    return worst
+
+
+def add_arguments(parser):
+    """Options of the command."""
+    parser.add_argument("--config", required=True, help="training/configs/NAME.toml")
+    parser.add_argument("--run", required=True, help="folder of the training run")
+    parser.add_argument("--data", required=True, help="data folder, for calibration")
+    parser.add_argument("--out", required=True, help="model folder to write")
+    parser.add_argument("--commit", default="", help="commit of the training code")
+    parser.add_argument("--created", required=True, help="date, YYYY-MM-DD")
+    parser.add_argument("--metrics", help="JSON list of metrics for the manifest")
+
+
+def run(args):
+    """Hands over to the exporter of the config's task."""
+    from training.train import read_config
+
+    config = read_config(args.config)
+    return importlib.import_module(EXPORTERS[config["task"]]).run(args, config)

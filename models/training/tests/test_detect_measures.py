@@ -1,0 +1,99 @@
+"""Decoding, suppression, average precision and intervals on cases small enough to do by hand."""
+
+import numpy as np
+import pytest
+
+from training.data.boxes import Sample
+from training.evaluate import ap, decode, intervals
+from training.evaluate.plates import PlateResult, normalise, rates, widen
+
+
+def boxes(*rows):
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def test_decoding_puts_a_cell_where_it_belongs():
+    output = np.full((1, 6, 3, 4), -9.0, np.float32)
+    output[0, 1, 2, 3] = 2.0  # class 1 at row 2, column 3
+    output[0, 2:, 2, 3] = np.log([0.5, 1.0, 1.5, 2.0])
+    found, scores, classes = decode.decode_ltrb([output], [8], 2, 0.3)
+    assert classes.tolist() == [1]
+    assert scores[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=1e-6)
+    assert found[0].tolist() == pytest.approx([28 - 4, 20 - 8, 28 + 12, 20 + 16], abs=1e-4)
+
+
+def test_raw_distances_are_capped():
+    output = np.full((1, 5, 1, 1), 50.0, np.float32)
+    found, _, _ = decode.decode_ltrb([output], [8], 1, 0.3)
+    assert found[0, 2] == pytest.approx(4 + 8 * np.exp(6.0), rel=1e-5)
+
+
+def test_suppression_is_within_a_class_only():
+    same = boxes([0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10])
+    kept = decode.suppress(same, np.array([0.9, 0.8, 0.7]), np.array([0, 0, 1]), 0.5, 10)
+    assert kept.tolist() == [0, 2]
+
+
+def test_ap_of_perfect_detections_is_one_and_of_none_is_zero():
+    truth = boxes([0, 0, 10, 10], [20, 20, 40, 40])
+    perfect = ap.match_picture(truth, np.array([0.9, 0.8]), truth, boxes())
+    assert ap.average_precision([perfect]).tolist() == pytest.approx([1.0] * 10)
+    none = ap.match_picture(boxes(), np.zeros(0), truth, boxes())
+    assert ap.average_precision([none]).tolist() == [0.0] * 10
+
+
+def test_ap_with_one_false_positive_first_is_one_half():
+    truth = boxes([0, 0, 10, 10])
+    found = boxes([50, 50, 60, 60], [0, 0, 10, 10])
+    matches = ap.match_picture(found, np.array([0.9, 0.8]), truth, boxes())
+    assert ap.average_precision([matches])[0] == pytest.approx(0.5)
+
+
+def test_a_second_detection_of_one_box_is_false():
+    truth = boxes([0, 0, 10, 10])
+    found = boxes([0, 0, 10, 10], [0, 0, 10, 10])
+    assert ap.match_picture(found, np.array([0.9, 0.8]), truth, boxes()).state[0].tolist() == [1, 0]
+
+
+def test_detections_in_ignore_regions_do_not_count():
+    found = boxes([12, 12, 18, 18])
+    matches = ap.match_picture(found, np.array([0.9]), boxes([50, 50, 60, 60]), boxes([10, 10, 20, 20]))
+    assert (matches.state == -1).all()
+
+
+def test_pictures_not_labelled_for_a_class_do_not_judge_it():
+    judge = ap.Judge(("person", "car"))
+    sample = Sample(
+        path="a", boxes=boxes([0, 0, 10, 10]), classes=np.array([1]), labelled=np.array([False, True])
+    )
+    found = boxes([0, 0, 10, 10], [30, 30, 50, 50])
+    judge.add(sample, (found, np.array([0.5, 0.9]), np.array([1, 0])))
+    summary = judge.summary()
+    assert summary["ap50"] == {"person": None, "car": 1.0}
+    assert summary["mean_ap50"] == 1.0
+
+
+def test_plate_rates_count_each_plate_once():
+    truth = boxes([0, 0, 20, 10], [50, 50, 70, 60])
+    found = boxes([0, 0, 20, 10], [1, 0, 21, 10], [80, 80, 90, 90])
+    result = PlateResult((found, np.array([0.9, 0.6, 0.5]), np.zeros(3, int)), truth)
+    at_half = rates([result], 0.5)
+    assert (at_half["recall"], at_half["false_positives"]) == (0.5, 2.0)
+    assert rates([result], 0.7)["false_positives"] == 0.0
+
+
+def test_texts_are_compared_as_the_protocol_says():
+    assert normalise("ab-12 é.c") == "AB12C"
+
+
+def test_widened_boxes_stay_in_the_picture():
+    assert widen(np.array([0, 5, 20, 15.0]), 0.1, (21, 30)).tolist() == [0, 4, 21, 16]
+
+
+def test_wilson_interval_of_a_known_share():
+    assert intervals.wilson(8, 10) == pytest.approx([0.4902, 0.9433], abs=1e-3)
+    assert intervals.wilson(0, 0) == [0.0, 1.0]
+
+
+def test_resamples_are_the_same_for_every_model():
+    assert np.array_equal(intervals.draws(9, 3, 7), intervals.draws(9, 3, 7))

@@ -1,0 +1,48 @@
+"""Train the model a config file describes."""
+
+import importlib
+import tomllib
+from pathlib import Path
+
+TRAINERS = {
+    "objects": "training.detect.train",
+    "plates": "training.detect.train",
+    "plate_text": "training.reader.train",
+}
+
+
+class ConfigError(Exception):
+    """A config file that cannot be used; the text names file and field."""
+
+
+def read_config(path):
+    """Parses a config file and checks the fields every task needs."""
+    try:
+        config = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    for key in ("name", "version", "task"):
+        if not isinstance(config.get(key), str):
+            raise ConfigError(f"{path}: field '{key}' is not a string")
+    if config["task"] not in TRAINERS:
+        raise ConfigError(f"{path}: field 'task' is none of {sorted(TRAINERS)}")
+    return config
+
+
+def add_arguments(parser):
+    """Options of the command."""
+    parser.add_argument("--config", required=True, help="training/configs/NAME.toml")
+    parser.add_argument("--data", required=True, help="folder of the form of the data README")
+    parser.add_argument("--out", required=True, help="folder for checkpoints, log and curves")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, help="instead of the minutes of the config")
+    parser.add_argument("--steps", type=int, help="stop after so many steps instead")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--start", help="weights to begin with (last.pt of another run)")
+
+
+def run(args):
+    """Hands over to the trainer of the config's task."""
+    config = read_config(args.config)
+    return importlib.import_module(TRAINERS[config["task"]]).run(args, config)
