@@ -1,28 +1,33 @@
-//! Names of agencies, units and cameras. Parsed once at the edge; afterwards they cannot be wrong.
+//! Names of agencies, units, cameras and requests. Names go into topics and certificates, so they are checked once,
+//! where they enter, and cannot be wrong afterwards.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{Decode, Decoder, Encode, Encoder};
 use serde::{Deserialize, Serialize};
 
-/// Longest id in bytes.
+/// The longest name, in bytes.
 pub const LONGEST_ID: usize = 32;
 
-/// Why a text is no id.
+/// Words that topics use in the place of a unit's name.
+const RESERVED_UNITS: [&str; 2] = ["all", "enroll"];
+
+/// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
     /// No characters at all.
-    #[error("it is empty")]
+    #[error("a name needs at least one character")]
     Empty,
-    /// More than [`LONGEST_ID`] characters.
-    #[error("it is longer than {LONGEST_ID} characters")]
+    /// More than [`LONGEST_ID`].
+    #[error("a name has at most 32 characters")]
     Long,
-    /// A character other than `a-z`, `0-9` and `-`, or a leading `-`.
-    #[error("it holds something other than a-z, 0-9 and -, or begins with -")]
-    Character,
-    /// A word that topics use for something else.
-    #[error("that word is reserved")]
+    /// The byte at this position is not allowed there.
+    #[error("only a-z, 0-9 and (not first) '-' may be in a name, see position {0}")]
+    Character(usize),
+    /// `all` and `enroll` mean something else where a unit's name would stand.
+    #[error("'all' and 'enroll' are no unit names")]
     Reserved,
 }
 
@@ -33,124 +38,391 @@ fn check(text: &str) -> Result<(), IdError> {
     if text.len() > LONGEST_ID {
         return Err(IdError::Long);
     }
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if text.starts_with('-') || !text.bytes().all(allowed) {
-        return Err(IdError::Character);
+    let allowed =
+        |(place, byte): (usize, u8)| byte.is_ascii_lowercase() || byte.is_ascii_digit() || (byte == b'-' && place > 0);
+    match text.bytes().enumerate().find(|&pair| !allowed(pair)) {
+        Some((place, _)) => Err(IdError::Character(place)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn check_unit(text: &str) -> Result<(), IdError> {
-    check(text)?;
-    if matches!(text, "all" | "enroll") { Err(IdError::Reserved) } else { Ok(()) }
-}
-
-macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $check:path) => {
+/// What every kind of name has in common; the kinds differ so that a unit cannot stand where a camera belongs.
+macro_rules! name {
+    ($(#[$doc:meta])* $kind:ident, $reserved:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        ///
+        /// `[a-z0-9][a-z0-9-]{0,31}`.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "Cow<'_, str>", into = "String")]
+        pub struct $kind(Box<str>);
 
-        impl $name {
-            /// The id as text.
+        impl $kind {
+            /// Checks a text.
+            ///
+            /// # Errors
+            /// If the text is not a name of this kind.
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                check(text)?;
+                if $reserved.contains(&text) {
+                    return Err(IdError::Reserved);
+                }
+                Ok(Self(text.into()))
+            }
+
+            /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
+        impl FromStr for $kind {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                $check(text)?;
-                Ok(Self(text.to_owned()))
+                Self::new(text)
             }
         }
 
-        impl TryFrom<String> for $name {
+        impl TryFrom<Cow<'_, str>> for $kind {
+            type Error = IdError;
+
+            fn try_from(text: Cow<'_, str>) -> Result<Self, IdError> {
+                Self::new(&text)
+            }
+        }
+
+        impl TryFrom<String> for $kind {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                $check(&text)?;
-                Ok(Self(text))
+                Self::new(&text)
             }
         }
 
-        impl From<$name> for String {
-            fn from(id: $name) -> Self {
-                id.0
+        impl From<$kind> for String {
+            fn from(name: $kind) -> Self {
+                name.0.into()
             }
         }
 
-        impl<C> Encode<C> for $name {
+        impl AsRef<str> for $kind {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($kind), "({})"), self.0)
+            }
+        }
+
+        impl<C> Encode<C> for $kind {
             fn encode<W: minicbor::encode::Write>(
                 &self,
-                encoder: &mut Encoder<W>,
+                e: &mut Encoder<W>,
                 _: &mut C,
             ) -> Result<(), minicbor::encode::Error<W::Error>> {
-                encoder.str(&self.0)?;
-                Ok(())
+                e.str(&self.0)?.ok()
             }
         }
 
-        impl<'b, C> Decode<'b, C> for $name {
-            fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-                let at = decoder.position();
-                decoder.str()?.parse().map_err(|error| minicbor::decode::Error::custom(error).at(at))
+        impl<'b, C> Decode<'b, C> for $kind {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                let at = d.position();
+                Self::new(d.str()?).map_err(|e| minicbor::decode::Error::message(e).at(at))
             }
         }
     };
 }
 
-text_id! {
-    /// An agency: first part of every topic and certificate name.
-    AgencyId, check
+const NONE_RESERVED: [&str; 0] = [];
+
+name!(
+    /// An agency: who owns units and cameras.
+    AgencyId,
+    NONE_RESERVED
+);
+name!(
+    /// A unit: one box on a pole.
+    UnitId,
+    RESERVED_UNITS
+);
+name!(
+    /// A camera of a unit.
+    CameraId,
+    NONE_RESERVED
+);
+name!(
+    /// A zone of a camera's picture.
+    ZoneId,
+    NONE_RESERVED
+);
+name!(
+    /// A counting line of a camera's picture.
+    LineId,
+    NONE_RESERVED
+);
+name!(
+    /// A person who signs commands.
+    PersonId,
+    NONE_RESERVED
+);
+
+/// An identifier of 16 random bytes, shown as 32 hexadecimal digits.
+macro_rules! random_id {
+    ($(#[$doc:meta])* $kind:ident) => {
+        $(#[$doc])*
+        ///
+        /// Sixteen random bytes, written as 32 hexadecimal digits.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "Cow<'_, str>", into = "String")]
+        pub struct $kind([u8; 16]);
+
+        impl $kind {
+            /// From bytes that the caller drew at random.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($kind), "({})"), self)
+            }
+        }
+
+        impl FromStr for $kind {
+            type Err = BadRandomId;
+
+            fn from_str(text: &str) -> Result<Self, BadRandomId> {
+                let mut bytes = [0; 16];
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| BadRandomId)?;
+                Ok(Self(bytes))
+            }
+        }
+
+        impl TryFrom<Cow<'_, str>> for $kind {
+            type Error = BadRandomId;
+
+            fn try_from(text: Cow<'_, str>) -> Result<Self, BadRandomId> {
+                text.parse()
+            }
+        }
+
+        impl From<$kind> for String {
+            fn from(id: $kind) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl<C> Encode<C> for $kind {
+            fn encode<W: minicbor::encode::Write>(
+                &self,
+                e: &mut Encoder<W>,
+                _: &mut C,
+            ) -> Result<(), minicbor::encode::Error<W::Error>> {
+                e.bytes(&self.0)?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $kind {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+                let at = d.position();
+                let bytes = d.bytes()?.try_into();
+                bytes.map(Self).map_err(|_| minicbor::decode::Error::message("need 16 bytes").at(at))
+            }
+        }
+    };
 }
-text_id! {
-    /// A unit: one box. `all` and `enroll` are topic words and no units.
-    UnitId, check_unit
+
+/// A text that is not 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("need 32 hexadecimal digits")]
+pub struct BadRandomId;
+
+random_id!(
+    /// A request of a person, the same for every command that is made for it.
+    RequestId
+);
+random_id!(
+    /// A command: a fresh one each time it is signed, so that it can be executed at most once.
+    CommandId
+);
+
+/// One life of an outbox file: drawn at random when the file is made, so that a lost counter is a new epoch and never
+/// a duplicate. In JSON 16 hexadecimal digits, because numbers there end at 2^53.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
+#[serde(try_from = "Cow<'_, str>", into = "String")]
+pub struct Epoch(#[n(0)] u64);
+
+impl Epoch {
+    /// From a number that the caller drew at random.
+    pub const fn new(random: u64) -> Self {
+        Self(random)
+    }
+
+    /// The number, for storage.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
 }
-text_id! {
-    /// A camera on a unit.
-    CameraId, check
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
+
+impl fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Epoch({self})")
+    }
+}
+
+/// A text that is not 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an epoch is 16 hexadecimal digits")]
+pub struct BadEpoch;
+
+impl FromStr for Epoch {
+    type Err = BadEpoch;
+
+    fn from_str(text: &str) -> Result<Self, BadEpoch> {
+        if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(BadEpoch);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| BadEpoch)
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for Epoch {
+    type Error = BadEpoch;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, BadEpoch> {
+        text.parse()
+    }
+}
+
+impl From<Epoch> for String {
+    fn from(epoch: Epoch) -> Self {
+        epoch.to_string()
+    }
+}
+
+/// Place of a record in its lane and epoch, from 1 upwards without holes. 0 stands before the first record: "nothing
+/// settled yet".
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
+#[serde(transparent)]
+pub struct Sequence(#[n(0)] u64);
+
+impl Sequence {
+    /// Before the first record.
+    pub const ZERO: Self = Self(0);
+
+    /// From storage.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number, for storage.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The one after; the last one has none, and would take 500,000 years at a million a second.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A track of one camera, unique within one run of the unit's vision worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
+#[serde(transparent)]
+pub struct TrackId(#[n(0)] pub u64);
+
+/// One pass of one vehicle before one camera, unique within one run of the unit's vision worker. The preview, the
+/// final read, the hit and the thumbnails of a pass carry the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
+#[serde(transparent)]
+pub struct PassId(#[n(0)] pub u64);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_short_lower_case_words() {
-        for good in ["a", "pole-017", "3rd-ave", &"x".repeat(LONGEST_ID)] {
-            assert_eq!(good.parse::<UnitId>().unwrap().as_str(), good);
-        }
+    fn names_that_could_widen_a_topic_are_refused() {
         for (bad, why) in [
             ("", IdError::Empty),
-            (&*"x".repeat(LONGEST_ID + 1), IdError::Long),
-            ("Pole", IdError::Character),
-            ("a/b", IdError::Character),
-            ("+", IdError::Character),
-            ("-a", IdError::Character),
-            ("all", IdError::Reserved),
-            ("enroll", IdError::Reserved),
+            ("a/b", IdError::Character(1)),
+            ("+", IdError::Character(0)),
+            ("gate-#", IdError::Character(5)),
+            ("-gate", IdError::Character(0)),
+            ("Gate", IdError::Character(0)),
+            ("gäte", IdError::Character(1)),
+            ("a23456789012345678901234567890123", IdError::Long),
         ] {
-            assert_eq!(bad.parse::<UnitId>(), Err(why), "{bad:?}");
+            assert_eq!(CameraId::new(bad), Err(why), "{bad}");
         }
-        assert!("all".parse::<CameraId>().is_ok(), "only units share the topic level with those words");
+        assert!(CameraId::new("7-gate-north").is_ok());
     }
 
     #[test]
-    fn a_wrong_id_on_the_wire_is_refused() {
-        let wire = minicbor::to_vec("Not An Id").unwrap();
-        assert!(minicbor::decode::<CameraId>(&wire).is_err());
-        let wire = minicbor::to_vec("gate".parse::<CameraId>().unwrap()).unwrap();
-        assert_eq!(minicbor::decode::<CameraId>(&wire).unwrap().as_str(), "gate");
+    fn no_unit_is_called_as_a_topic_word() {
+        assert_eq!(UnitId::new("all"), Err(IdError::Reserved));
+        assert_eq!(UnitId::new("enroll"), Err(IdError::Reserved));
+        assert!(CameraId::new("all").is_ok());
+    }
+
+    #[test]
+    fn a_name_is_checked_wherever_it_is_read() {
+        assert!(serde_json::from_str::<UnitId>("\"all\"").is_err());
+        let bytes = minicbor::to_vec("a/b").unwrap();
+        assert!(minicbor::decode::<UnitId>(&bytes).is_err());
+    }
+
+    #[test]
+    fn an_epoch_survives_json_beyond_its_exact_numbers() {
+        let epoch = Epoch::new(u64::MAX - 1);
+        let json = serde_json::to_string(&epoch).unwrap();
+        assert_eq!(json, "\"fffffffffffffffe\"");
+        assert_eq!(serde_json::from_str::<Epoch>(&json).unwrap(), epoch);
+        assert!("+fffffffffffffff".parse::<Epoch>().is_err());
+    }
+
+    #[test]
+    fn request_ids_are_32_digits() {
+        let id = RequestId::from_bytes([0xab; 16]);
+        assert_eq!(id.to_string().parse::<RequestId>(), Ok(id));
+        assert!("abab".parse::<RequestId>().is_err());
     }
 }

@@ -1,123 +1,184 @@
-//! Three kinds of time that never mix: media time orders pictures, monotonic time measures, wall time only labels.
+//! Three kinds of time. [`MediaTime`] orders pictures, [`MonoTime`] measures, [`WallTime`] only labels and says how
+//! far it can be trusted, because a box boots without knowing the time.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// A position on one stream's own time line, in nanoseconds from its beginning. Orders pictures of one stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, Encode, Decode)]
-#[serde(transparent)]
+mod calendar;
+
+/// A moment in a camera's stream, nanoseconds since the stream's own origin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[cbor(transparent)]
+#[serde(transparent)]
 pub struct MediaTime(#[n(0)] i64);
 
 impl MediaTime {
-    /// The beginning of the stream.
+    /// The stream's origin.
     pub const ZERO: Self = Self(0);
 
-    /// A position `nanos` nanoseconds after the beginning; before it where negative.
+    /// From nanoseconds since the stream's origin.
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds after the beginning.
+    /// Nanoseconds since the stream's origin.
     pub const fn as_nanos(self) -> i64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// How much later this is than `earlier`; zero where it is not.
     pub fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        let nanos = self.0.saturating_sub(earlier.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
     }
 
-    /// This position moved on by `step`.
+    /// This much later; the end of time where there is no such moment.
     #[must_use]
-    pub fn saturating_add(self, step: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(step.as_nanos()).unwrap_or(i64::MAX)))
+    pub fn saturating_add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)))
     }
 }
 
-/// Time since the process's clock was made; never goes back, means nothing outside the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+/// A moment on the unit's monotonic clock: time since an origin that holds for one run of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonoTime(Duration);
 
 impl MonoTime {
     /// The clock's origin.
     pub const ZERO: Self = Self(Duration::ZERO);
 
-    /// The moment `since_origin` after the clock's origin.
+    /// From the time since the origin.
     pub const fn from_duration(since_origin: Duration) -> Self {
         Self(since_origin)
     }
 
-    /// How long after the clock's origin.
+    /// The time since the origin.
     pub const fn as_duration(self) -> Duration {
         self.0
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
-    pub fn saturating_since(self, earlier: Self) -> Duration {
+    /// How much later this is than `earlier`; zero where it is not.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The moment `wait` later.
+    /// This much later.
     #[must_use]
-    pub fn saturating_add(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(wait))
+    pub const fn saturating_add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
     }
 }
 
-/// Microseconds since 1970-01-01T00:00:00Z as some clock said; a label, never used to order or to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, Encode, Decode)]
-#[serde(transparent)]
+/// A label of the wall clock, microseconds since 1970-01-01 UTC. In JSON and on screens RFC 3339 in UTC.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[cbor(transparent)]
+#[serde(try_from = "Cow<'_, str>", into = "String")]
 pub struct WallTime(#[n(0)] i64);
 
 impl WallTime {
-    /// The moment `micros` microseconds after 1970 began.
+    /// From microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since 1970 began.
+    /// From milliseconds since 1970.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis.saturating_mul(1000))
+    }
+
+    /// Microseconds since 1970.
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// This label moved on by `step`.
-    #[must_use]
-    pub fn saturating_add(self, step: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(step.as_micros()).unwrap_or(i64::MAX)))
+    /// Whole milliseconds since 1970.
+    pub const fn as_millis(self) -> i64 {
+        self.0.div_euclid(1000)
     }
 
-    /// This label moved back by `step`.
+    /// The same moment in whole milliseconds, which is what records carry.
     #[must_use]
-    pub fn saturating_sub(self, step: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(step.as_micros()).unwrap_or(i64::MAX)))
+    pub const fn whole_millis(self) -> Self {
+        Self::from_millis(self.as_millis())
     }
 
-    /// How much later than `earlier` this label reads; zero where it does not.
+    /// How much later this is than `earlier`; zero where it is not.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// This much later.
+    #[must_use]
+    pub fn saturating_add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// This much earlier.
+    #[must_use]
+    pub fn saturating_sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
 }
 
-/// How far a wall clock can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, Encode, Decode)]
-#[serde(rename_all = "kebab-case")]
+/// A text that is not a time of RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("need a time as 2026-05-01T12:00:00.000Z")]
+pub struct BadTime;
+
+impl fmt::Display for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        calendar::write(self.0, f)
+    }
+}
+
+impl fmt::Debug for WallTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WallTime({self})")
+    }
+}
+
+impl FromStr for WallTime {
+    type Err = BadTime;
+
+    fn from_str(text: &str) -> Result<Self, BadTime> {
+        calendar::read(text).map(Self).ok_or(BadTime)
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for WallTime {
+    type Error = BadTime;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, BadTime> {
+        text.parse()
+    }
+}
+
+impl From<WallTime> for String {
+    fn from(time: WallTime) -> Self {
+        time.to_string()
+    }
+}
+
+/// How far the wall clock could be trusted when it was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ClockQuality {
-    /// Nothing is known of the clock.
+    /// Nobody knows.
     #[default]
     #[n(0)]
     Unknown,
-    /// The clock runs free since it was last set; it may be years off on a box without a battery.
+    /// The clock runs, but nothing has set it since boot.
     #[n(1)]
     Free,
-    /// The clock follows a source of time.
+    /// Set by a time source.
     #[n(2)]
     Synchronised {
-        /// The stated bound of its error in milliseconds.
+        /// The largest error expected, milliseconds.
         #[n(0)]
         bound_ms: u32,
     },
@@ -133,13 +194,13 @@ impl fmt::Display for ClockQuality {
     }
 }
 
-/// A wall time together with what it is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, Encode, Decode)]
+/// A label of the wall clock with its quality.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct WallStamp {
-    /// What the clock said.
+    /// When.
     #[n(0)]
     pub time: WallTime,
-    /// How far it can be trusted.
+    /// How sure that is.
     #[n(1)]
     pub quality: ClockQuality,
 }
@@ -149,16 +210,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn differences_never_go_below_zero() {
-        let (early, late) = (MediaTime::from_nanos(5), MediaTime::from_nanos(9));
-        assert_eq!(late.saturating_since(early), Duration::from_nanos(4));
-        assert_eq!(early.saturating_since(late), Duration::ZERO);
-        assert_eq!(WallTime::from_micros(1).saturating_since(WallTime::from_micros(i64::MAX)), Duration::ZERO);
+    fn wall_times_are_written_and_read_as_rfc_3339() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_767_225_599_999, "2025-12-31T23:59:59.999Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            let time = WallTime::from_millis(millis);
+            assert_eq!(time.to_string(), text);
+            assert_eq!(text.parse(), Ok(time));
+        }
+        assert_eq!(WallTime::from_micros(1_000_001).to_string(), "1970-01-01T00:00:01.000001Z");
     }
 
     #[test]
-    fn clocks_at_their_ends_do_not_overflow() {
-        assert_eq!(WallTime::from_micros(i64::MAX).saturating_add(Duration::MAX), WallTime::from_micros(i64::MAX));
-        assert_eq!(MediaTime::from_nanos(i64::MIN).saturating_since(MediaTime::from_nanos(i64::MAX)), Duration::ZERO);
+    fn texts_that_are_no_time_are_refused() {
+        for bad in [
+            "",
+            "2026-05-01",
+            "2026-13-01T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-05-01T24:00:00Z",
+            "2026-05-01T12:00:00",
+            "2026-05-01T12:00:00.Z",
+            "2026-05-01T12:00:00+02:00",
+            "2026-05-01T12:00:00.1234567Z",
+        ] {
+            assert!(bad.parse::<WallTime>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn spans_never_run_backwards() {
+        let (early, late) = (MediaTime::from_nanos(5), MediaTime::from_nanos(9));
+        assert_eq!(late.saturating_since(early), Duration::from_nanos(4));
+        assert_eq!(early.saturating_since(late), Duration::ZERO);
     }
 }
