@@ -1,1 +1,26 @@
-//! The test kit.
+//! The test kit: small real counterparts of what a unit meets in the field.
+//!
+//! - [`pki`] an agency's certificates, made on the spot
+//! - [`broker`] a real Mosquitto on a free port, which can be killed, wiped and started again
+//! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
+//! - [`process`] a program under test: its lines, its end, and that nothing of it stays behind
+//!
+//! What belongs here: counterparts and means that more than one story needs. What does not: checks of one story,
+//! which stay in that story. Nothing here uses a fixed port or the network beyond the loopback interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "the kit is test code: a counterpart that cannot be set up is a failed test, said with its cause"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "the kit is not supervised by the product: it starts its own threads, reads the clock for deadlines and writes plain files"
+)]
+
+pub mod broker;
+pub mod pki;
+pub mod process;
+pub mod proxy;
