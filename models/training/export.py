@@ -1,6 +1,7 @@
 """Write ONNX, int8 ONNX and manifest of a trained model, and check them against the network."""
 
 import importlib
+import inspect
 import os
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def to_onnx(net, shape, output_names, path, input_name="picture"):
     import torch
 
     net.eval()
+    # Newer versions default to another exporter; older ones do not know the option.
+    known = inspect.signature(torch.onnx.export).parameters
+    extra = {"dynamo": False} if "dynamo" in known else {}
     torch.onnx.export(
         net,
         (torch.zeros(shape),),
@@ -33,8 +37,8 @@ def to_onnx(net, shape, output_names, path, input_name="picture"):
         input_names=[input_name],
         output_names=list(output_names),
         opset_version=OPSET,
-        dynamo=False,
         do_constant_folding=True,
+        **extra,
     )
     model = onnx.load(str(path))
     model.producer_name, model.producer_version, model.doc_string = "", "", ""

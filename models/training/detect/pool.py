@@ -52,9 +52,11 @@ class Pool:
         return {"pictures": used, "lists": self.lists}
 
 
-def build_pool(config, data):
-    """The pool of a config's task over a data folder."""
-    return {"plates": plates_pool, "objects": objects_pool}[config["task"]](config, data)
+def build_pool(config, data, teacher_labels=None, teacher_frames=None):
+    """The pool of a config's task over a data folder, with what a teacher labelled."""
+    if config["task"] == "plates":
+        return plates_pool(config, data)
+    return objects_pool(config, data, teacher_labels, teacher_frames)
 
 
 def _kept(samples, longest):
@@ -134,7 +136,7 @@ def scatter(rng, sample):
     )
 
 
-def objects_pool(config, data):
+def objects_pool(config, data, teacher_labels, teacher_frames):
     """Labelled road pictures, completed by the teacher's labels where there are any."""
     from training.detect.teacher import complete, read_labels, unlabelled_samples
 
@@ -143,13 +145,13 @@ def objects_pool(config, data):
     label_file = data / "objects" / "train.json"
     samples = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
     pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
-    labels = read_labels(rules.get("teacher_labels"))
+    labels = read_labels(teacher_labels)
     if labels:
-        pool.lists.append({"name": "teacher labels", "sha256": file_sha256(rules["teacher_labels"])})
+        pool.lists.append({"name": "teacher labels", "sha256": file_sha256(teacher_labels)})
     samples = [complete(sample, labels.get(sample.path.name)) for sample in samples]
     odds = _scarce_first(samples, config["classes"], rules["oversample"])
     pool.add("objects", rules["share_real"], _kept(samples, rules["longest"]), odds=odds)
-    folders = [data / "plate-boxes" / "images", *rules.get("teacher_folders", [])]
+    folders = [data / "plate-boxes" / "images"] + ([teacher_frames] if teacher_frames else [])
     only = unlabelled_samples(labels, folders, len(config["classes"]))
     extra = [complete(sample, entries) for sample, entries in only]
     pool.add("teacher only", rules["share_teacher"], _kept(extra, rules["longest"]))

@@ -199,7 +199,7 @@ def run(args, config):
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     job = Run(args, config)
-    pool = build_pool(config, Path(args.data))
+    pool = build_pool(config, Path(args.data), args.teacher_labels, args.teacher_frames)
     print(pool.describe(), flush=True)
     (out / "data.json").write_text(json.dumps(pool.manifest(), indent=1))
     # A resumed run must not see the same pictures again in the same order.

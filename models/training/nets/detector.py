@@ -128,8 +128,8 @@ def from_config(config):
 
 
 def flatten(outputs, class_count):
-    """List of 1x(C+4)xHxW to (logits BxAxC, raw distances BxAx4)."""
-    joined = torch.cat([level.flatten(2) for level in outputs], 2).transpose(1, 2)
+    """List of Bx(C+4)xHxW to (logits BxAxC, raw distances BxAx4)."""
+    joined = torch.cat([level.flatten(2) for level in outputs], 2).transpose(1, 2).contiguous()
     return joined[..., :class_count], joined[..., class_count:]
 
 

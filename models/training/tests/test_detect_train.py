@@ -1,0 +1,211 @@
+"""A minute-sized life of a detector: train, resume, export, judge, golden tensors, bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from training.__main__ import find_command, main
+from training.data.boxes import DataError, load_plate_boxes
+from training.data.objects import load_objects
+from training.detect.augment import Canvas
+from training.detect.teacher import complete
+from training.golden import write_golden
+from training.manifest import ManifestError, check_shapes, load_manifest, model_file
+
+CONFIG = """
+name = "tiny"
+version = "0.0.1"
+task = "objects"
+classes = ["person", "bicycle", "motorcycle", "car", "bus", "truck"]
+licence = "MIT"
+[input]
+width = 96
+height = 64
+[net]
+widths = [8, 8, 12, 16]
+depths = [0, 0, 1, 1]
+neck = 12
+strides = [8, 16]
+[data]
+tiers = ["A"]
+longest = 120
+oversample = 0.5
+share_real = 1.0
+share_teacher = 0.1
+[augment]
+mosaic = 0.5
+mosaic_scale = [0.8, 1.2]
+scale = [0.8, 1.2]
+aspect = { other = [0.9, 1.1] }
+smallest = 4.0
+[train]
+minutes = 1.0
+rate = 2e-3
+warmup = 2
+weight_decay = 0.01
+average = 0.9
+clip = 10.0
+bfloat16 = false
+plain_end = 0.1
+sizes = [{ until = 1.0, batch = 2, shapes = [[96, 64]] }]
+[thresholds]
+nms_iou = 0.5
+max_detections = 20
+score = { person = 0.3, bicycle = 0.3, motorcycle = 0.3, car = 0.3, bus = 0.3, truck = 0.3 }
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("detect")
+    (root / "tiny.toml").write_text(CONFIG)
+    pictures = root / "data" / "objects" / "images"
+    pictures.mkdir(parents=True)
+    (root / "data" / "plate-boxes" / "images").mkdir(parents=True)
+    rng = np.random.default_rng(4)
+    images, annotations = [], []
+    for number in range(1, 7):
+        picture = rng.integers(90, 120, (70, 110, 3), np.uint8)
+        x, y = (int(v) for v in rng.integers(5, 40, 2) // (1, 2))
+        picture[y : y + 30, x : x + 50] = (20, 40, 200)
+        cv2.imwrite(str(pictures / f"{number}.jpg"), picture)
+        images.append({"id": number, "file_name": f"{number}.jpg", "labelled": ["car"], "tier": "A"})
+        annotations.append(
+            {"id": number, "image_id": number, "category_id": 4, "bbox": [x, y, 50, 30]}
+        )
+    names = ["person", "bicycle", "motorcycle", "car", "bus", "truck"]
+    content = {
+        "categories": [{"id": i + 1, "name": name} for i, name in enumerate(names)],
+        "images": images,
+        "annotations": annotations,
+    }
+    (root / "data" / "objects" / "train.json").write_text(json.dumps(content))
+    return root
+
+
+def train(folder, out, *more):
+    common = ["--config", str(folder / "tiny.toml"), "--data", str(folder / "data")]
+    return main(["train", *common, "--out", str(folder / out), *more])
+
+
+@pytest.fixture(scope="module")
+def exported(folder):
+    train(folder, "run", "--steps", "4")
+    out = folder / "model"
+    status = main(
+        ["export", "--config", str(folder / "tiny.toml"), "--run", str(folder / "run")]
+        + ["--data", str(folder / "data"), "--out", str(out), "--created", "2026-01-01"]
+    )
+    assert status == 0
+    return out
+
+
+def test_a_run_resumes_where_it_stopped(folder):
+    import torch
+
+    train(folder, "halves", "--steps", "2")
+    train(folder, "halves", "--steps", "4", "--resume")
+    assert torch.load(folder / "halves" / "last.pt", weights_only=True)["step"] == 4
+    assert (folder / "halves" / "curves.png").is_file()
+
+
+def test_the_same_seed_gives_the_same_weights(folder):
+    import torch
+
+    states = []
+    for out in ("first", "second"):
+        train(folder, out, "--steps", "3", "--seed", "9")
+        states.append(torch.load(folder / out / "last.pt", weights_only=True)["net"])
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_exported_models_pass_their_own_check(exported):
+    manifest = load_manifest(exported / "manifest.json")
+    check_shapes(exported, manifest)
+    check_shapes(exported, manifest, "int8")
+    assert manifest["provenance"]["steps"] == 4
+    assert manifest["provenance"]["largest_difference_torch"] < 1e-3
+
+
+def test_golden_tensors_have_the_sizes_of_the_manifest(exported):
+    write_golden(exported, np.full((45, 80, 3), 90, np.uint8))
+    golden = exported / "golden"
+    assert (golden / "input.f32").stat().st_size == 4 * 3 * 64 * 96
+    assert (golden / "p16.f32").stat().st_size == 4 * 10 * 4 * 6
+    assert isinstance(json.loads((golden / "detections.json").read_text()), list)
+
+
+def test_evaluation_prints_every_figure(exported, folder, capsys):
+    data = folder / "data" / "objects"
+    main(
+        ["eval", "objects", "--model", str(exported), "--data", str(data / "train.json")]
+        + ["--images", str(data / "images"), "--rounds", "5"]
+    )
+    report = json.loads(capsys.readouterr().out)
+    assert report["n"]["boxes"]["car"] == 6
+    assert set(report["results"]) == {"tiny", "tiny int8"}
+    assert report["results"]["tiny"]["ap50"]["person"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"task": "guess"}, "task"),
+        ({"classes": ["car", "car"]}, "classes"),
+        ({"thresholds": {"score": {"car": 0.3}, "nms_iou": 0.5, "max_detections": 9}}, "score"),
+        ({"opset": "17"}, "opset"),
+    ],
+)
+def test_manifests_with_wrong_fields_are_refused(exported, tmp_path, change, field):
+    manifest = json.loads((exported / "manifest.json").read_text()) | change
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ManifestError, match=field):
+        load_manifest(path)
+
+
+def test_a_changed_model_file_is_refused(exported, tmp_path):
+    manifest = load_manifest(exported / "manifest.json")
+    (tmp_path / manifest["file"]).write_bytes(b"other")
+    with pytest.raises(ManifestError, match="sha256"):
+        model_file(tmp_path, manifest)
+
+
+def test_bad_labels_are_named(folder, tmp_path):
+    content = json.loads((folder / "data" / "objects" / "train.json").read_text())
+    content["annotations"][2]["bbox"] = [1, 2, 0, 4]
+    bad = tmp_path / "bad.json"
+    bad.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="annotation 3.*bbox"):
+        load_objects(bad, tmp_path)
+    (tmp_path / "boxes.csv").write_text("file,x,y,w,h,class,split,source\na.jpg,1,2,x,4,plate,train,ro\n")
+    with pytest.raises(DataError, match="boxes.csv:2.*'w'"):
+        load_plate_boxes(tmp_path)
+
+
+def test_teacher_boxes_fill_only_what_is_not_labelled(folder):
+    objects = folder / "data" / "objects"
+    sample = load_objects(objects / "train.json", objects / "images")[0]
+    same = [3, 0.9, *sample.boxes[0]]
+    found = complete(sample, [same, [0, 0.8, 90, 50, 100, 65], [1, 0.2, 70, 50, 80, 60]])
+    assert found.classes.tolist() == [3, 0]
+    assert found.weights.tolist() == pytest.approx([1.0, 0.4 + 0.7 * 0.8])
+    assert found.ignore_classes.tolist() == [1]
+    assert found.labelled.all()
+
+
+def test_what_is_not_labelled_becomes_an_ignore_region(folder):
+    objects = folder / "data" / "objects"
+    sample = load_objects(objects / "train.json", objects / "images")[0]
+    canvas = Canvas(96, 64)
+    canvas.place(sample, (0, 0, 96, 64), (0.5, 0.5), (10.0, 5.0), 4.0)
+    assert sorted(canvas.ignore_classes) == [0, 1, 2, 4, 5]
+    assert canvas.boxes[0].tolist() == pytest.approx(sample.boxes[0] * 0.5 + [10, 5, 10, 5], abs=1.5)
+
+
+def test_commands_are_found_by_their_words():
+    assert find_command(["eval", "plates", "--x"]) == ("training.evaluate.plates", 2)
+    assert find_command(["eval"]) is None
+    assert main(["nonsense"]) == 2
