@@ -21,6 +21,8 @@ EVALUATIONS = {
     "objects": ("training.evaluate.objects", "average precision of the object detector"),
     "plates": ("training.evaluate.plates", "recall of the plate detector, and end to end"),
     "crops": ("training.reader.evaluate", "exact reads of the plate reader"),
+    "passes": ("training.reader.passes", "whole passes read exactly after voting"),
+    "drawn": ("training.evaluate.drawn", "detectors on the project's own drawn pictures"),
     "speed": ("training.evaluate.speed", "milliseconds, parameters and multiply-adds"),
 }
 

@@ -10,10 +10,12 @@ import torch
 
 from training.data.crops import CropPool
 from training.export import ExportError, largest_difference, to_int8, to_onnx
+from training.loop import draw_curves
 from training.manifest import sha256_of, write_manifest
 from training.nets.reader import BLANK, PlateReader
 from training.preprocess import to_tensor
 from training.reader.calibrate import fit_temperature
+from training.reader.golden import golden_picture, write_golden
 from training.reader.stream import Mixture, Source, dev_set
 from training.reader.train import logits_of, texts_of
 from training.synth.grammar import ALPHABET
@@ -103,4 +105,6 @@ def run(args, config: dict) -> int:
     manifest["provenance"]["largest_difference_torch"] = round(difference, 7)
     manifest["provenance"]["calibration_error"] = {"before": before, "after": after, "n": len(texts)}
     print(f"{write_manifest(manifest, out)}: difference {difference:.2e}, temperature {temperature}")
+    draw_curves(folder, out / "curves.png")
+    print(f"golden picture reads {write_golden(out, golden_picture())}")
     return 0

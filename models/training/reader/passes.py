@@ -1,0 +1,162 @@
+"""Exact reads of whole passes after voting: drawn gate passes, and real stills in motion through H.264."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from training.data.crops import read_crops, read_picture
+from training.evaluate.intervals import wilson
+from training.reader.decode import Reading
+from training.reader.model import ReaderModel
+from training.reader.vote import vote
+from training.synth import signs, vehicles, view
+from training.synth.camera import motion_blur
+from training.synth.grammar import AMBIGUOUS, draw_grammar_text
+from training.synth.scene import Lens
+
+FPS = 15.0
+_STREAM = 5002
+_MARGIN = 0.08  # share of the plate around it: the detector's error
+
+
+def _window(lens: Lens, box: view.Box) -> tuple[Lens, tuple[int, int]]:
+    """The lens of a small picture around the plate, and the picture's size (width, height)."""
+    x0, y0 = int(box[0] - 0.5 * box[2]) - 8, int(box[1] - 0.5 * box[3]) - 8
+    size = (int(2 * box[2]) + 16, int(2 * box[3]) + 16)
+    return replace(lens, centre_x=lens.centre_x - x0, horizon=lens.horizon - y0), size
+
+
+def draw_pass(seed: int, faces: list, best_height: float, speed_kmh: float) -> tuple[str, list[np.ndarray]]:
+    """Text and plate crops (RGB) of one pass whose plate is `best_height` pixels high at its best."""
+    rng = np.random.default_rng([seed, _STREAM])
+    region = ("us", "eu", "us", "br")[seed % 4]
+    text = draw_grammar_text(rng, region, ambiguous=seed % 3 == 0)
+    sign = signs.paint_sign(rng, faces[seed % len(faces)], text, vehicles.SCALE)
+    rear = bool(rng.random() < 0.5)
+    vehicle = vehicles.paint_vehicle(rng, str(rng.choice(["car", "van", "truck"])), rear, sign)
+    lens = Lens(1480.0, 2.15, 640.0, 190.0)
+    speed, exposure = speed_kmh / 3.6, 1 / float(rng.uniform(250, 500))
+    nearest = lens.focal * sign.height_m / best_height
+    lane = float(rng.uniform(1.5, 1.9)) * (1 if rear else -1)
+    crops = []
+    for step in range(12):
+        z = nearest + (step + float(rng.uniform(0, 0.2))) * speed / FPS
+        pose = view.Pose(lane, z)
+        box = view.plate_box(lens, vehicle, pose)
+        if box[3] < 0.5 * best_height:
+            break
+        near, size = _window(lens, box)
+        frame = np.full((size[1], size[0], 3), int(rng.integers(60, 160)), np.uint8)
+        view.draw_vehicle(frame, near, vehicle, pose, speed * exposure)
+        noisy = frame * rng.uniform(0.85, 1.1) + rng.normal(0, 3, (*frame.shape[:2], 1))
+        noisy = np.clip(noisy, 0, 255).astype(np.uint8)
+        coded = cv2.imdecode(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
+        x, y, w, h = view.plate_box(near, vehicle, pose)
+        error = rng.uniform(-0.03, _MARGIN, 4)
+        x0, y0 = max(0, int(x - error[0] * w)), max(0, int(y - error[1] * h))
+        crops.append(coded[y0 : int(np.ceil(y + h * (1 + error[2]))), x0 : int(np.ceil(x + w * (1 + error[3])))])
+    return text.text, crops
+
+
+def moving_still(crop: np.ndarray, rng: np.random.Generator, best_height: float, speed_kmh: float) -> list[np.ndarray]:
+    """Frames (RGB, one size, plate on grey) of a real plate driving away, blurred by its own motion."""
+    distance = 6.0  # metres at its best; sets how fast the plate shrinks
+    aspect = crop.shape[1] / crop.shape[0]
+    size = (int(best_height * aspect * 1.5) // 2 * 2 + 16, int(best_height * 1.8) // 2 * 2 + 16)
+    ground = float(rng.uniform(50, 140))
+    frames = []
+    for step in range(8):
+        z = distance + step * speed_kmh / 3.6 / FPS
+        height = best_height * distance / z
+        width = height * aspect
+        source = crop.astype(np.float32)
+        factor = height / crop.shape[0]
+        if factor < 0.9:
+            source = cv2.resize(source, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        x, y = (size[0] - width) / 2 + rng.uniform(-2, 2), (size[1] - height) / 2 + rng.uniform(-2, 2)
+        matrix = np.array([[width / source.shape[1], 0, x], [0, height / source.shape[0], y]], np.float32)
+        canvas = np.full((size[1], size[0], 3), ground, np.float32)
+        cv2.warpAffine(source, matrix, size, dst=canvas, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT)
+        smear = best_height * 5 * (distance / z) ** 2 / distance * speed_kmh / 3.6 / 350
+        canvas = motion_blur(canvas, smear, np.pi / 2) + rng.normal(0, 3, (size[1], size[0], 1))
+        frames.append(np.clip(canvas, 0, 255).astype(np.uint8))
+    return frames
+
+
+def through_h264(frames: list[np.ndarray], quantiser: int = 28) -> list[np.ndarray]:
+    """The frames encoded and decoded by ffmpeg at a constant quantiser."""
+    height, width = frames[0].shape[:2]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "15"]
+    encode = ["ffmpeg", "-v", "error", *raw, "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-qp", str(quantiser),
+              "-pix_fmt", "yuv420p", "-bf", "0", "-threads", "1", "-f", "h264", "-"]
+    stream = subprocess.run(encode, input=b"".join(f.tobytes() for f in frames), capture_output=True, check=True).stdout
+    decode = ["ffmpeg", "-v", "error", "-threads", "1", "-f", "h264", "-i", "-", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    pixels = subprocess.run(decode, input=stream, capture_output=True, check=True).stdout
+    return list(np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3))
+
+
+def still_pass(crop: np.ndarray, seed: int, best_height: float, speed_kmh: float) -> list[np.ndarray]:
+    """Plate crops of a real still in motion, after the codec."""
+    rng = np.random.default_rng([seed, _STREAM, 7])
+    aspect = crop.shape[1] / crop.shape[0]
+    crops = []
+    for step, frame in enumerate(through_h264(moving_still(crop, rng, best_height, speed_kmh))):
+        height = best_height * 6.0 / (6.0 + step * speed_kmh / 3.6 / FPS)
+        half = np.array([height * aspect, height]) / 2 * (1 + rng.uniform(0, 2 * _MARGIN, 2)) + 1
+        centre = np.array([frame.shape[1], frame.shape[0]]) / 2
+        (x0, y0), (x1, y1) = (centre - half).astype(int).clip(0), np.ceil(centre + half).astype(int)
+        crops.append(frame[y0:y1, x0:x1])
+    return crops
+
+
+def _count(results: list[tuple[str, list[Reading]]]) -> dict[str, object]:
+    """Exact passes after voting, and exact single reads beside them."""
+    hits = [vote(readings) == text for text, readings in results]
+    singles = [r.text == text for text, readings in results for r in readings]
+    unclear = [hit for hit, (text, _) in zip(hits, results, strict=True) if any(c in AMBIGUOUS for c in text)]
+    return {
+        "n": len(hits), "exact": round(float(np.mean(hits)), 4), "interval": wilson(sum(hits), len(hits)),
+        "single_reads": {"n": len(singles), "exact": round(float(np.mean(singles)), 4)},
+        "with_0O1I8B5S": {"n": len(unclear), "exact": round(float(np.mean(unclear)), 4) if unclear else None},
+    }
+
+
+def add_arguments(parser) -> None:
+    """Options of `eval passes`."""
+    parser.add_argument("--reader", type=Path, required=True, help="model folder with manifest")
+    parser.add_argument("--variant", help="a variant of the manifest, e.g. int8")
+    parser.add_argument("--passes", type=int, default=1000, help="drawn passes")
+    parser.add_argument("--data", type=Path, help="crops.csv for semi-real passes")
+    parser.add_argument("--root", type=Path, help="folder of its pictures")
+    parser.add_argument("--height", type=float, default=30, help="plate height at its best, pixels")
+    parser.add_argument("--speed", type=float, default=50, help="km/h")
+    parser.add_argument("--seed", type=int, default=70_000)
+
+
+def run(args) -> int:
+    """Command `eval passes`."""
+    model = ReaderModel(args.reader, args.variant)
+    faces = signs.gate_faces(held_out=True)
+    drawn = []
+    for index in range(args.passes):
+        text, crops = draw_pass(args.seed + index, faces, args.height, args.speed)
+        drawn.append((text, [model.read(crop) for crop in crops]))
+    report: dict[str, object] = {"height_px": args.height, "speed_kmh": args.speed, "fps": FPS, "seed": args.seed}
+    if drawn:
+        report["drawn"] = _count(drawn)
+    if args.data and shutil.which("ffmpeg"):
+        semi = []
+        for index, row in enumerate(read_crops(args.data)):
+            crop = read_picture(args.root / row.file)
+            views = still_pass(crop, args.seed + index, args.height, args.speed)
+            semi.append((row.text, [model.read(v) for v in views]))
+        report["semi_real"] = _count(semi)
+    print(json.dumps(report, indent=1))
+    return 0
