@@ -10,6 +10,7 @@ pub mod config;
 pub mod control;
 pub mod inference;
 pub mod media;
+pub mod peripherals;
 pub mod record;
 pub mod supervise;
 pub mod uplink;

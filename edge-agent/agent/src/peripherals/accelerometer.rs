@@ -1,0 +1,115 @@
+//! Accelerometer LIS2DH12: how the box hangs, and whether it was struck.
+
+use embedded_hal::i2c::I2c;
+
+use super::{Degrees, PartError, kind};
+
+const PART: &str = "LIS2DH12";
+const WHO_AM_I: u8 = 0x0f;
+const IDENTITY: u8 = 0x33;
+const CTRL_REG1: u8 = 0x20;
+/// 100 Hz, all three axes.
+const ODR_100_HZ: u8 = 0x57;
+const CTRL_REG4: u8 = 0x23;
+/// Block data update, high resolution, ±2 g: one count of the upper 12 bits is 1 mg.
+const HIGH_RESOLUTION: u8 = 0x88;
+/// First of six output registers; the top bit asks for auto-increment.
+const OUT_X_L: u8 = 0x28 | 0x80;
+
+/// Acceleration in thousandths of g along the part's three axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tilt {
+    /// Along x.
+    pub x_mg: i16,
+    /// Along y.
+    pub y_mg: i16,
+    /// Along z.
+    pub z_mg: i16,
+}
+
+impl Tilt {
+    /// The angle between this pull and `other`'s: how far the box turned between two readings at rest.
+    pub fn angle_from(&self, other: &Self) -> Degrees {
+        let dot = self.axes().iter().zip(other.axes()).map(|(a, b)| a * b).sum::<f32>();
+        let lengths = self.strength_mg() * other.strength_mg();
+        if lengths <= f32::EPSILON { Degrees(0.0) } else { Degrees((dot / lengths).clamp(-1.0, 1.0).acos().to_degrees()) }
+    }
+
+    /// The length of the pull in thousandths of g: 1000 at rest, more while being struck.
+    pub fn strength_mg(&self) -> f32 {
+        self.axes().iter().map(|axis| axis * axis).sum::<f32>().sqrt()
+    }
+
+    fn axes(&self) -> [f32; 3] {
+        [self.x_mg, self.y_mg, self.z_mg].map(f32::from)
+    }
+}
+
+/// STMicroelectronics LIS2DH12.
+#[derive(Debug)]
+pub struct Lis2dh12<B> {
+    bus: B,
+    address: u8,
+}
+
+impl<B: I2c> Lis2dh12<B> {
+    /// The part at a 7-bit address (0x18 or 0x19), identified and set to ±2 g at 100 Hz.
+    ///
+    /// # Errors
+    /// When the bus fails or another part answers.
+    pub fn open(mut bus: B, address: u8) -> Result<Self, PartError> {
+        let failed = |error: B::Error| PartError::bus(PART)(kind(&error));
+        let mut identity = [0];
+        bus.write_read(address, &[WHO_AM_I], &mut identity).map_err(failed)?;
+        if identity != [IDENTITY] {
+            return Err(PartError::Identity { part: PART, found: u16::from(identity[0]) });
+        }
+        bus.write(address, &[CTRL_REG1, ODR_100_HZ]).map_err(failed)?;
+        bus.write(address, &[CTRL_REG4, HIGH_RESOLUTION]).map_err(failed)?;
+        Ok(Self { bus, address })
+    }
+
+    /// Measures.
+    ///
+    /// # Errors
+    /// When the bus fails.
+    pub fn read(&mut self) -> Result<Tilt, PartError> {
+        let mut bytes = [0; 6];
+        let read = self.bus.write_read(self.address, &[OUT_X_L], &mut bytes);
+        read.map_err(|error| PartError::bus(PART)(kind(&error)))?;
+        let [x0, x1, y0, y1, z0, z1] = bytes;
+        let axis = |low, high| i16::from_le_bytes([low, high]) >> 4;
+        Ok(Tilt { x_mg: axis(x0, x1), y_mg: axis(y0, y1), z_mg: axis(z0, z1) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
+
+    use super::*;
+
+    #[test]
+    fn the_part_is_identified_set_up_and_read_with_signs() {
+        let mut bus = Mock::new(&[
+            Transaction::write_read(0x19, vec![WHO_AM_I], vec![0x33]),
+            Transaction::write(0x19, vec![CTRL_REG1, ODR_100_HZ]),
+            Transaction::write(0x19, vec![CTRL_REG4, HIGH_RESOLUTION]),
+            // -1000 mg, 0, 350 mg, left-justified in 16 bits.
+            Transaction::write_read(0x19, vec![OUT_X_L], vec![0x80, 0xc1, 0x00, 0x00, 0xe0, 0x15]),
+        ]);
+        let tilt = Lis2dh12::open(bus.clone(), 0x19).unwrap().read().unwrap();
+        bus.done();
+        assert_eq!(tilt, Tilt { x_mg: -1000, y_mg: 0, z_mg: 350 });
+    }
+
+    #[test]
+    fn the_angle_between_two_readings_is_the_turn_of_the_box() {
+        let hung = Tilt { x_mg: 0, y_mg: 0, z_mg: 1000 };
+        let turned = Tilt { x_mg: 1000, y_mg: 0, z_mg: 0 };
+        assert!((turned.angle_from(&hung).0 - 90.0).abs() < 0.01);
+        assert!(hung.angle_from(&hung).0 < 0.05);
+        let falling = Tilt { x_mg: 0, y_mg: 0, z_mg: 0 };
+        assert!(falling.angle_from(&hung).0.abs() < 0.01, "weightless has no direction");
+    }
+}

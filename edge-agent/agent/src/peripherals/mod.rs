@@ -1,0 +1,71 @@
+//! The box itself, over embedded-hal: what is warm, what is fed, what hangs straight, what was touched.
+//!
+//! Belongs here: drivers of the chips on our boards, each a small type over the embedded-hal traits with a pure
+//! conversion from register to unit; rules that need no chip (hysteresis, debouncing, blinking); the board file that
+//! says what is there. Does not belong here: what the agent makes of it (health, events), which `app` decides.
+//!
+//! An absent or failing part is a fact to report, never a reason to stop: every driver returns [`PartError`].
+
+mod accelerometer;
+mod illuminator;
+mod inputs;
+mod led;
+mod power;
+mod temperature;
+mod thermostat;
+mod units;
+
+pub use accelerometer::{Lis2dh12, Tilt};
+pub use illuminator::Pca9685;
+pub use inputs::{Debounced, Edge};
+pub use led::{Indication, StatusLed};
+pub use power::{Ina226, Power};
+pub use temperature::{Lm75, Tmp117};
+pub use thermostat::{Drive, Thermostat};
+pub use units::{Amperes, Celsius, Degrees, Share, Volts, Watts};
+
+/// Why a part gave no reading.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PartError {
+    /// The bus or pin did not answer.
+    #[error("{part} does not answer: {reason}")]
+    Bus {
+        /// The part, as the data sheet names it.
+        part: &'static str,
+        /// What the bus said.
+        reason: String,
+    },
+    /// Something else sits at the part's address.
+    #[error("{part} expected, but the identity register reads {found:#06x}")]
+    Identity {
+        /// The part, as the data sheet names it.
+        part: &'static str,
+        /// What the register holds.
+        found: u16,
+    },
+    /// The part answered with something that cannot be.
+    #[error("{part} reads {reading}, which cannot be")]
+    Implausible {
+        /// The part, as the data sheet names it.
+        part: &'static str,
+        /// The reading in words.
+        reading: String,
+    },
+}
+
+impl PartError {
+    fn bus(part: &'static str) -> impl Fn(embedded_hal::i2c::ErrorKind) -> Self {
+        move |kind| Self::Bus { part, reason: format!("{kind:?}") }
+    }
+}
+
+/// Reads a 16-bit register, most significant byte first.
+fn read_u16<B: embedded_hal::i2c::I2c>(bus: &mut B, address: u8, register: u8, part: &'static str) -> Result<u16, PartError> {
+    let mut bytes = [0; 2];
+    bus.write_read(address, &[register], &mut bytes).map_err(|error| PartError::bus(part)(kind(&error)))?;
+    Ok(u16::from_be_bytes(bytes))
+}
+
+fn kind(error: &impl embedded_hal::i2c::Error) -> embedded_hal::i2c::ErrorKind {
+    error.kind()
+}
