@@ -32,7 +32,11 @@ impl Tilt {
     pub fn angle_from(&self, other: &Self) -> Degrees {
         let dot = self.axes().iter().zip(other.axes()).map(|(a, b)| a * b).sum::<f32>();
         let lengths = self.strength_mg() * other.strength_mg();
-        if lengths <= f32::EPSILON { Degrees(0.0) } else { Degrees((dot / lengths).clamp(-1.0, 1.0).acos().to_degrees()) }
+        if lengths <= f32::EPSILON {
+            Degrees(0.0)
+        } else {
+            Degrees((dot / lengths).clamp(-1.0, 1.0).acos().to_degrees())
+        }
     }
 
     /// The length of the pull in thousandths of g: 1000 at rest, more while being struck.
@@ -40,12 +44,12 @@ impl Tilt {
         self.axes().iter().map(|axis| axis * axis).sum::<f32>().sqrt()
     }
 
-    fn axes(&self) -> [f32; 3] {
+    fn axes(self) -> [f32; 3] {
         [self.x_mg, self.y_mg, self.z_mg].map(f32::from)
     }
 }
 
-/// STMicroelectronics LIS2DH12.
+/// The LIS2DH12 of ST.
 #[derive(Debug)]
 pub struct Lis2dh12<B> {
     bus: B,

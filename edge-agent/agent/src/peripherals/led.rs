@@ -80,8 +80,10 @@ mod tests {
 
     #[test]
     fn every_indication_looks_different_within_two_seconds() {
-        let all = [Indication::Booting, Indication::NoCamera, Indication::Seeing, Indication::SetupOpen, Indication::Fault];
-        let looks = all.map(|indication| (0..40).map(|i| indication.is_lit(Duration::from_millis(i * 50))).collect::<Vec<_>>());
+        let all =
+            [Indication::Booting, Indication::NoCamera, Indication::Seeing, Indication::SetupOpen, Indication::Fault];
+        let looks =
+            all.map(|indication| (0..40).map(|i| indication.is_lit(Duration::from_millis(i * 50))).collect::<Vec<_>>());
         for (i, look) in looks.iter().enumerate() {
             assert!(looks.iter().skip(i + 1).all(|other| other != look), "{:?}", all[i]);
         }

@@ -60,7 +60,12 @@ impl PartError {
 }
 
 /// Reads a 16-bit register, most significant byte first.
-fn read_u16<B: embedded_hal::i2c::I2c>(bus: &mut B, address: u8, register: u8, part: &'static str) -> Result<u16, PartError> {
+fn read_u16<B: embedded_hal::i2c::I2c>(
+    bus: &mut B,
+    address: u8,
+    register: u8,
+    part: &'static str,
+) -> Result<u16, PartError> {
     let mut bytes = [0; 2];
     bus.write_read(address, &[register], &mut bytes).map_err(|error| PartError::bus(part)(kind(&error)))?;
     Ok(u16::from_be_bytes(bytes))

@@ -44,7 +44,11 @@ impl<B: I2c> Ina226<B> {
     /// When the bus fails or another part answers.
     pub fn open(mut bus: B, address: u8, shunt_ohms: f32) -> Result<Self, PartError> {
         let found = read_u16(&mut bus, address, DIE_ID, PART)?;
-        if found >> 4 == DIE { Ok(Self { bus, address, shunt_ohms }) } else { Err(PartError::Identity { part: PART, found }) }
+        if found >> 4 == DIE {
+            Ok(Self { bus, address, shunt_ohms })
+        } else {
+            Err(PartError::Identity { part: PART, found })
+        }
     }
 
     /// Measures.

@@ -130,7 +130,9 @@ mod tests {
 
     #[test]
     fn the_tmp117s_data_sheet_values_are_read() {
-        for (raw, celsius) in [(0x0c80, 25.0), (0x0001, 0.007_812_5), (0x0000, 0.0), (0xffff, -0.007_812_5), (0xf380, -25.0)] {
+        for (raw, celsius) in
+            [(0x0c80, 25.0), (0x0001, 0.007_812_5), (0x0000, 0.0), (0xffff, -0.007_812_5), (0xf380, -25.0)]
+        {
             assert_eq!(tmp117_celsius(raw), Celsius(celsius));
         }
     }

@@ -42,6 +42,7 @@ impl Thermostat {
 
 #[cfg(test)]
 mod tests {
+    use super::Drive::{Off, On};
     use super::*;
 
     fn course(mut thermostat: Thermostat, readings: &[Option<f32>]) -> Vec<Drive> {
@@ -52,14 +53,12 @@ mod tests {
     fn a_heater_starts_in_the_cold_and_stops_only_when_it_is_warm_enough() {
         let heater = Thermostat::new(Celsius(-5.0), Celsius(2.0));
         let readings = [4.0, -4.9, -5.0, 1.9, 2.0, -4.0].map(Some);
-        use Drive::{Off, On};
         assert_eq!(course(heater, &readings), [Off, Off, On, On, Off, Off]);
     }
 
     #[test]
     fn a_fan_is_the_same_the_other_way_round() {
         let fan = Thermostat::new(Celsius(70.0), Celsius(60.0));
-        use Drive::{Off, On};
         assert_eq!(course(fan, &[65.0, 70.0, 61.0, 60.0].map(Some)), [Off, On, On, Off]);
     }
 
