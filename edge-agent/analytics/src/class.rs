@@ -28,14 +28,7 @@ pub enum ObjectClass {
 
 impl ObjectClass {
     /// Every class, in the order of the shipped model.
-    pub const ALL: [Self; 6] = [
-        Self::Person,
-        Self::Bicycle,
-        Self::Motorcycle,
-        Self::Car,
-        Self::Bus,
-        Self::Truck,
-    ];
+    pub const ALL: [Self; 6] = [Self::Person, Self::Bicycle, Self::Motorcycle, Self::Car, Self::Bus, Self::Truck];
 
     /// The name in manifests, configuration and output.
     pub fn as_str(self) -> &'static str {

@@ -38,12 +38,7 @@ impl Rect {
     /// The box between two corners; crossed corners give an empty box.
     #[must_use]
     pub fn from_corners(left: f32, top: f32, right: f32, bottom: f32) -> Self {
-        Self {
-            x: left,
-            y: top,
-            w: (right - left).max(0.0),
-            h: (bottom - top).max(0.0),
-        }
+        Self { x: left, y: top, w: (right - left).max(0.0), h: (bottom - top).max(0.0) }
     }
 
     /// The right edge.
@@ -58,18 +53,12 @@ impl Rect {
 
     /// The middle of the box.
     pub fn centre(&self) -> Point {
-        Point {
-            x: self.x + self.w / 2.0,
-            y: self.y + self.h / 2.0,
-        }
+        Point { x: self.x + self.w / 2.0, y: self.y + self.h / 2.0 }
     }
 
     /// The middle of the lower edge: where a road user touches the ground.
     pub fn foot(&self) -> Point {
-        Point {
-            x: self.x + self.w / 2.0,
-            y: self.bottom(),
-        }
+        Point { x: self.x + self.w / 2.0, y: self.bottom() }
     }
 
     /// Area in square pixels.
@@ -94,11 +83,7 @@ impl Rect {
     /// The share of this box that lies in `other`, 0 to 1.
     pub fn share_in(&self, other: &Self) -> f32 {
         let area = self.area();
-        if area > 0.0 {
-            self.overlap(other) / area
-        } else {
-            0.0
-        }
+        if area > 0.0 { self.overlap(other) / area } else { 0.0 }
     }
 
     /// Whether a point lies in the box.
@@ -110,12 +95,7 @@ impl Rect {
     #[must_use]
     pub fn widened(&self, share_x: f32, share_y: f32) -> Self {
         let (dx, dy) = (self.w * share_x, self.h * share_y);
-        Self {
-            x: self.x - dx,
-            y: self.y - dy,
-            w: self.w + 2.0 * dx,
-            h: self.h + 2.0 * dy,
-        }
+        Self { x: self.x - dx, y: self.y - dy, w: self.w + 2.0 * dx, h: self.h + 2.0 * dy }
     }
 
     /// The part of the box inside a frame of the given size.
@@ -134,11 +114,7 @@ impl Rect {
 
     /// Whether every number is finite and the sides are not negative.
     pub fn is_sound(&self) -> bool {
-        [self.x, self.y, self.w, self.h]
-            .iter()
-            .all(|v| v.is_finite())
-            && self.w >= 0.0
-            && self.h >= 0.0
+        [self.x, self.y, self.w, self.h].iter().all(|v| v.is_finite()) && self.w >= 0.0 && self.h >= 0.0
     }
 }
 
@@ -148,12 +124,7 @@ mod tests {
 
     #[test]
     fn equal_boxes_have_an_iou_of_one_and_apart_ones_of_zero() {
-        let a = Rect {
-            x: 10.0,
-            y: 10.0,
-            w: 20.0,
-            h: 10.0,
-        };
+        let a = Rect { x: 10.0, y: 10.0, w: 20.0, h: 10.0 };
         assert!((a.iou(&a) - 1.0).abs() < 1e-6);
         let b = Rect { x: 30.0, ..a };
         assert!(a.iou(&b).abs() < 1e-6);
@@ -164,21 +135,7 @@ mod tests {
 
     #[test]
     fn a_box_over_the_edge_is_cut_at_the_edge() {
-        let cut = Rect {
-            x: -5.0,
-            y: 90.0,
-            w: 20.0,
-            h: 20.0,
-        }
-        .clamped(100, 100);
-        assert_eq!(
-            cut,
-            Rect {
-                x: 0.0,
-                y: 90.0,
-                w: 15.0,
-                h: 10.0
-            }
-        );
+        let cut = Rect { x: -5.0, y: 90.0, w: 20.0, h: 20.0 }.clamped(100, 100);
+        assert_eq!(cut, Rect { x: 0.0, y: 90.0, w: 15.0, h: 10.0 });
     }
 }

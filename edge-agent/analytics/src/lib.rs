@@ -7,7 +7,9 @@
 pub mod class;
 pub mod geometry;
 pub mod infer;
+pub mod manifest;
 pub mod picture;
+pub mod preprocess;
 pub mod settings;
 pub mod sighting;
 pub mod time;

@@ -21,10 +21,7 @@ pub struct Plane<'a> {
 
 impl fmt::Debug for Plane<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plane")
-            .field("bytes", &self.bytes.len())
-            .field("stride", &self.stride)
-            .finish()
+        f.debug_struct("Plane").field("bytes", &self.bytes.len()).field("stride", &self.stride).finish()
     }
 }
 
@@ -84,15 +81,8 @@ impl Colorimetry {
     /// What an unlabelled stream of this height means by custom: BT.709 from 720 lines, BT.601 below, limited range.
     #[must_use]
     pub fn customary(height: u32) -> Self {
-        let matrix = if height >= 720 {
-            Matrix::Bt709
-        } else {
-            Matrix::Bt601
-        };
-        Self {
-            matrix,
-            range: Range::Limited,
-        }
+        let matrix = if height >= 720 { Matrix::Bt709 } else { Matrix::Bt601 };
+        Self { matrix, range: Range::Limited }
     }
 }
 
@@ -100,9 +90,7 @@ impl Colorimetry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PictureError {
     /// A side is zero or beyond [`MAX_SIDE_PX`].
-    #[error(
-        "a frame of {width}x{height} pixels cannot be looked at, sides go from 1 to {MAX_SIDE_PX}"
-    )]
+    #[error("a frame of {width}x{height} pixels cannot be looked at, sides go from 1 to {MAX_SIDE_PX}")]
     Size {
         /// Width asked for.
         width: u32,
@@ -110,9 +98,7 @@ pub enum PictureError {
         height: u32,
     },
     /// A plane is shorter than its rows need, or its rows overlap.
-    #[error(
-        "the {plane} plane of a {width}x{height} frame has {bytes} bytes at stride {stride}, too few"
-    )]
+    #[error("the {plane} plane of a {width}x{height} frame has {bytes} bytes at stride {stride}, too few")]
     Plane {
         /// Which plane.
         plane: &'static str,
@@ -141,32 +127,18 @@ impl<'a> Picture<'a> {
     ///
     /// # Errors
     /// When a side is zero or too long, or a plane too short.
-    pub fn new(
-        width: u32,
-        height: u32,
-        planes: Planes<'a>,
-        colorimetry: Colorimetry,
-    ) -> Result<Self, PictureError> {
+    pub fn new(width: u32, height: u32, planes: Planes<'a>, colorimetry: Colorimetry) -> Result<Self, PictureError> {
         if width == 0 || height == 0 || width > MAX_SIDE_PX || height > MAX_SIDE_PX {
             return Err(PictureError::Size { width, height });
         }
         let (w, h) = (width as usize, height as usize);
         let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
         let check = |plane: &'static str, p: Plane<'_>, row: usize, rows: usize| {
-            let needed = p
-                .stride
-                .checked_mul(rows - 1)
-                .and_then(|n| n.checked_add(row));
+            let needed = p.stride.checked_mul(rows - 1).and_then(|n| n.checked_add(row));
             if p.stride >= row && needed.is_some_and(|n| p.bytes.len() >= n) {
                 return Ok(());
             }
-            Err(PictureError::Plane {
-                plane,
-                width,
-                height,
-                bytes: p.bytes.len(),
-                stride: p.stride,
-            })
+            Err(PictureError::Plane { plane, width, height, bytes: p.bytes.len(), stride: p.stride })
         };
         match planes {
             Planes::Nv12 { y, uv } => {
@@ -181,12 +153,7 @@ impl<'a> Picture<'a> {
             Planes::Rgb(rgb) => check("RGB", rgb, w * 3, h)?,
             Planes::Grey(grey) => check("grey", grey, w, h)?,
         }
-        Ok(Self {
-            width,
-            height,
-            planes,
-            colorimetry,
-        })
+        Ok(Self { width, height, planes, colorimetry })
     }
 
     /// A tightly packed RGB image.
@@ -194,15 +161,36 @@ impl<'a> Picture<'a> {
     /// # Errors
     /// As [`Picture::new`].
     pub fn rgb(width: u32, height: u32, bytes: &'a [u8]) -> Result<Self, PictureError> {
-        let plane = Plane {
-            bytes,
-            stride: width as usize * 3,
-        };
-        let colorimetry = Colorimetry {
-            matrix: Matrix::Bt601,
-            range: Range::Full,
-        };
+        let plane = Plane { bytes, stride: width as usize * 3 };
+        let colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Full };
         Self::new(width, height, Planes::Rgb(plane), colorimetry)
+    }
+
+    /// The part of the picture in a rectangle of whole pixels, without copying. For the sake of the chroma planes the
+    /// corner moves up and left to even numbers. A rectangle that does not touch the picture gives none.
+    #[must_use]
+    pub fn part(&self, x: u32, y: u32, width: u32, height: u32) -> Option<Self> {
+        let (right, bottom) = (x.saturating_add(width).min(self.width), y.saturating_add(height).min(self.height));
+        let (x, y) = (x & !1, y & !1);
+        if x >= right || y >= bottom {
+            return None;
+        }
+        let (column, row) = (x as usize, y as usize);
+        let cut = |p: Plane<'a>, column: usize, row: usize| {
+            let bytes = p.bytes.get(row * p.stride + column..)?;
+            Some(Plane { bytes, stride: p.stride })
+        };
+        let planes = match self.planes {
+            Planes::Nv12 { y, uv } => Planes::Nv12 { y: cut(y, column, row)?, uv: cut(uv, column, row / 2)? },
+            Planes::I420 { y, u, v } => Planes::I420 {
+                y: cut(y, column, row)?,
+                u: cut(u, column / 2, row / 2)?,
+                v: cut(v, column / 2, row / 2)?,
+            },
+            Planes::Rgb(rgb) => Planes::Rgb(cut(rgb, column * 3, row)?),
+            Planes::Grey(grey) => Planes::Grey(cut(grey, column, row)?),
+        };
+        Self::new(right - x, bottom - y, planes, self.colorimetry).ok()
     }
 
     /// Width in pixels.
@@ -252,47 +240,26 @@ impl fmt::Debug for RgbCrop {
 mod tests {
     use super::*;
 
-    const ANY: Colorimetry = Colorimetry {
-        matrix: Matrix::Bt601,
-        range: Range::Full,
-    };
+    const ANY: Colorimetry = Colorimetry { matrix: Matrix::Bt601, range: Range::Full };
 
     #[test]
     fn a_plane_one_byte_short_is_refused() {
         let y = vec![0; 6 * 4];
         let uv = vec![0; 6 * 2];
         let nv12 = |y_bytes, uv_bytes| {
-            let y = Plane {
-                bytes: y_bytes,
-                stride: 6,
-            };
-            let uv = Plane {
-                bytes: uv_bytes,
-                stride: 6,
-            };
+            let y = Plane { bytes: y_bytes, stride: 6 };
+            let uv = Plane { bytes: uv_bytes, stride: 6 };
             Picture::new(6, 4, Planes::Nv12 { y, uv }, ANY)
         };
         assert!(nv12(&y, &uv).is_ok());
-        assert!(matches!(
-            nv12(&y[1..], &uv),
-            Err(PictureError::Plane { plane: "luma", .. })
-        ));
-        assert!(matches!(
-            nv12(&y, &uv[1..]),
-            Err(PictureError::Plane {
-                plane: "chroma",
-                ..
-            })
-        ));
+        assert!(matches!(nv12(&y[1..], &uv), Err(PictureError::Plane { plane: "luma", .. })));
+        assert!(matches!(nv12(&y, &uv[1..]), Err(PictureError::Plane { plane: "chroma", .. })));
     }
 
     #[test]
     fn a_last_row_without_padding_is_enough() {
         let bytes = vec![0; 16 * 3 + 5];
-        let grey = Plane {
-            bytes: &bytes,
-            stride: 16,
-        };
+        let grey = Plane { bytes: &bytes, stride: 16 };
         assert!(Picture::new(5, 4, Planes::Grey(grey), ANY).is_ok());
     }
 
@@ -301,10 +268,7 @@ mod tests {
         for (width, height) in [(0, 0), (0, 5), (5, 0), (16_385, 1), (u32::MAX, u32::MAX)] {
             assert_eq!(
                 Picture::rgb(width.min(20_000), height, &[]).unwrap_err(),
-                PictureError::Size {
-                    width: width.min(20_000),
-                    height
-                }
+                PictureError::Size { width: width.min(20_000), height }
             );
         }
     }
@@ -312,10 +276,7 @@ mod tests {
     #[test]
     fn overlapping_rows_are_refused() {
         let bytes = vec![0; 100];
-        let grey = Plane {
-            bytes: &bytes,
-            stride: 9,
-        };
+        let grey = Plane { bytes: &bytes, stride: 9 };
         assert!(Picture::new(10, 2, Planes::Grey(grey), ANY).is_err());
     }
 }

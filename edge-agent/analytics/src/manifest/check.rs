@@ -58,20 +58,18 @@ pub(super) fn checked(raw: raw::Manifest) -> Result<ModelSpec, Vec<Mistake>> {
     let thresholds = thresholds(m, &raw, task);
     let variants = variants(m, &raw.variants);
     match (sha256, task, input, head) {
-        (Some(sha256), Some(task), Some(input), Some(head)) if mistakes.0.is_empty() => {
-            Ok(ModelSpec {
-                name: raw.name,
-                version: raw.version,
-                file: raw.file,
-                sha256,
-                task,
-                input,
-                head,
-                classes: raw.classes,
-                thresholds,
-                variants,
-            })
-        }
+        (Some(sha256), Some(task), Some(input), Some(head)) if mistakes.0.is_empty() => Ok(ModelSpec {
+            name: raw.name,
+            version: raw.version,
+            file: raw.file,
+            sha256,
+            task,
+            input,
+            head,
+            classes: raw.classes,
+            thresholds,
+            variants,
+        }),
         _ => Err(mistakes.0),
     }
 }
@@ -109,10 +107,8 @@ fn input(m: &mut Mistakes, raw: &raw::Input) -> Option<InputSpec> {
         &raw.colour,
         &[("RGB", Channels::Rgb), ("BGR", Channels::Bgr), ("GREY", Channels::Grey)],
     );
-    let layout =
-        m.choose("input.layout", &raw.layout, &[("NCHW", Layout::Nchw), ("NHWC", Layout::Nhwc)]);
-    let element =
-        m.choose("input.dtype", &raw.dtype, &[("float32", Element::F32), ("uint8", Element::U8)]);
+    let layout = m.choose("input.layout", &raw.layout, &[("NCHW", Layout::Nchw), ("NHWC", Layout::Nhwc)]);
+    let element = m.choose("input.dtype", &raw.dtype, &[("float32", Element::F32), ("uint8", Element::U8)]);
     if let Some(channels) = channels {
         let count = u32::try_from(channels.count()).ok();
         m.require(count == Some(raw.channels), "input.channels", "RGB and BGR have 3, GREY has 1");

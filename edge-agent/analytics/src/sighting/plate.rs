@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub use edge_protocol::id::PassId;
 use minicbor::{Decode, Encode};
 
 use crate::class::ObjectClass;
@@ -10,11 +11,6 @@ use crate::picture::RgbCrop;
 use crate::sighting::{Colour, Heading};
 use crate::time::MediaTime;
 use crate::track::TrackId;
-
-/// One pass of one plate before one camera; unique within a run of the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
-#[cbor(transparent)]
-pub struct PassId(#[n(0)] pub u64);
 
 /// Whether more may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
@@ -63,12 +59,7 @@ pub struct TextAlternate {
 impl fmt::Debug for TextAlternate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Plates do not belong in logs.
-        write!(
-            f,
-            "TextAlternate({} characters, {:.2})",
-            self.text.len(),
-            self.probability
-        )
+        write!(f, "TextAlternate({} characters, {:.2})", self.text.len(), self.probability)
     }
 }
 

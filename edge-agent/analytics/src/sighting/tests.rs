@@ -8,31 +8,14 @@ fn summary() -> TrackSummary {
         track: TrackId(7),
         class: ObjectClass::Car,
         confidence: 0.75,
-        first: MediaTime(-5),
-        last: MediaTime(9_000_000_000),
-        path: vec![PathPoint {
-            media: MediaTime(3),
-            foot: Point { x: 1.5, y: 2.5 },
-        }],
+        first: MediaTime::from_nanos(-5),
+        last: MediaTime::from_nanos(9_000_000_000),
+        path: vec![PathPoint { media: MediaTime::from_nanos(3), foot: Point { x: 1.5, y: 2.5 } }],
         heading: Some(Heading::DownLeft),
         colour: Some(Colour::Red),
-        zones: vec![ZoneStay {
-            zone: "kerb".into(),
-            entered: MediaTime(1),
-            dwell_ms: 5,
-            inside: true,
-        }],
-        lines: vec![LineCrossing {
-            line: "stop".into(),
-            media: MediaTime(2),
-            forward: false,
-        }],
-        rect: Rect {
-            x: 1.0,
-            y: 2.0,
-            w: 3.0,
-            h: 4.0,
-        },
+        zones: vec![ZoneStay { zone: "kerb".into(), entered: MediaTime::from_nanos(1), dwell_ms: 5, inside: true }],
+        lines: vec![LineCrossing { line: "stop".into(), media: MediaTime::from_nanos(2), forward: false }],
+        rect: Rect { x: 1.0, y: 2.0, w: 3.0, h: 4.0 },
     }
 }
 
@@ -42,55 +25,31 @@ fn read() -> PlateRead {
         track: None,
         revision: Revision::Final,
         text: "AB1".into(),
-        characters: vec![ReadCharacter {
-            best: 'A',
-            probability: 0.5,
-            others: vec![('4', 0.25)],
-        }],
+        characters: vec![ReadCharacter { best: 'A', probability: 0.5, others: vec![('4', 0.25)] }],
         confidence: 0.5,
         agreeing: 2,
         reads: 3,
-        alternates: vec![TextAlternate {
-            text: "4B1".into(),
-            probability: 0.25,
-        }],
+        alternates: vec![TextAlternate { text: "4B1".into(), probability: 0.25 }],
         class: Some(ObjectClass::Truck),
         heading: None,
         colour: None,
-        first: MediaTime(1),
-        last: MediaTime(2),
-        best: MediaTime(2),
+        first: MediaTime::from_nanos(1),
+        last: MediaTime::from_nanos(2),
+        best: MediaTime::from_nanos(2),
         plate_rect: Rect::default(),
         vehicle_rect: Some(Rect::default()),
-        plate_crop: Some(Crop::Pixels(RgbCrop {
-            width: 1,
-            height: 1,
-            bytes: vec![1, 2, 3],
-        })),
+        plate_crop: Some(Crop::Pixels(RgbCrop { width: 1, height: 1, bytes: vec![1, 2, 3] })),
         vehicle_crop: Some(Crop::Jpeg(vec![0xff, 0xd8])),
     }
 }
 
 #[test]
 fn every_sighting_comes_back_as_it_was_sent() {
-    let zone = ZoneCount {
-        zone: "kerb".into(),
-        class: None,
-        entered: 1,
-        left: 2,
-        peak: 3,
-        present: 4,
-        dwell_s: 5,
-    };
-    let line = LineCount {
-        line: "stop".into(),
-        class: ObjectClass::Person,
-        forward: 1,
-        backward: 2,
-    };
+    let zone = ZoneCount { zone: "kerb".into(), class: None, entered: 1, left: 2, peak: 3, present: 4, dwell_s: 5 };
+    let line = LineCount { line: "stop".into(), class: ObjectClass::Person, forward: 1, backward: 2 };
     let counts = Counts {
-        from: MediaTime(0),
-        to: MediaTime(60),
+        from: MediaTime::from_nanos(0),
+        to: MediaTime::from_nanos(60),
         frames_offered: 9,
         frames_analysed: 8,
         looked_ms: 7,
@@ -99,14 +58,9 @@ fn every_sighting_comes_back_as_it_was_sent() {
         lines: vec![line],
     };
     let frame = FrameSighting {
-        media: MediaTime(5),
+        media: MediaTime::from_nanos(5),
         outcome: Outcome::Analysed,
-        tracks: vec![TrackBox {
-            track: TrackId(1),
-            class: ObjectClass::Bus,
-            rect: Rect::default(),
-            confidence: 0.5,
-        }],
+        tracks: vec![TrackBox { track: TrackId(1), class: ObjectClass::Bus, rect: Rect::default(), confidence: 0.5 }],
     };
     for sighting in [
         Sighting::Frame(frame),
@@ -132,9 +86,6 @@ fn debug_output_shows_neither_plate_nor_pixels() {
 fn a_torn_message_is_an_error() {
     let bytes = minicbor::to_vec(Sighting::TrackEnd(summary())).unwrap();
     for cut in 0..bytes.len() {
-        assert!(
-            minicbor::decode::<Sighting>(&bytes[..cut]).is_err(),
-            "cut at {cut}"
-        );
+        assert!(minicbor::decode::<Sighting>(&bytes[..cut]).is_err(), "cut at {cut}");
     }
 }

@@ -105,16 +105,8 @@ pub enum Heading {
 
 impl Heading {
     /// Every heading, clockwise from up.
-    pub const ALL: [Self; 8] = [
-        Self::Up,
-        Self::UpRight,
-        Self::Right,
-        Self::DownRight,
-        Self::Down,
-        Self::DownLeft,
-        Self::Left,
-        Self::UpLeft,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Up, Self::UpRight, Self::Right, Self::DownRight, Self::Down, Self::DownLeft, Self::Left, Self::UpLeft];
 
     /// The heading of a movement; none for no movement.
     pub fn of(dx: f32, dy: f32) -> Option<Self> {
@@ -125,9 +117,7 @@ impl Heading {
         let eighths = dx.atan2(-dy) / std::f32::consts::FRAC_PI_4;
         #[expect(clippy::cast_possible_truncation, reason = "rounded and within -4..=4")]
         let index = (eighths.round() as i32).rem_euclid(8);
-        usize::try_from(index)
-            .ok()
-            .and_then(|i| Self::ALL.get(i).copied())
+        usize::try_from(index).ok().and_then(|i| Self::ALL.get(i).copied())
     }
 
     /// The name in events and output.
