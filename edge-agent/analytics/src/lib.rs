@@ -5,6 +5,7 @@
 //! all this. [`settings`] is what one camera's analytics are told.
 
 pub mod class;
+pub mod detect;
 pub mod geometry;
 pub mod infer;
 pub mod manifest;

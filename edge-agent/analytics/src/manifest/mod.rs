@@ -37,7 +37,7 @@ pub enum Head {
     },
     /// `FastestDet`: one map of objectness, centre offset, size and class probabilities.
     FastestDet,
-    /// YOLOv8: columns of centre, size and class probabilities.
+    /// `YOLOv8`: columns of centre, size and class probabilities.
     YoloV8 {
         /// Whether the class scores still are logits.
         logits: bool,

@@ -29,7 +29,7 @@ fn weights(colorimetry: Colorimetry) -> Weights {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=255 before")]
+#[expect(clippy::cast_sign_loss, reason = "clamped to 0..=255 before")]
 fn byte(value: i32) -> u8 {
     value.clamp(0, 255) as u8
 }
@@ -56,7 +56,9 @@ pub(super) fn yuv_to_rgb(colorimetry: Colorimetry, [y, u, v]: [&[u8]; 3], [r, g,
 /// Brightness of a row of luma: limited range is spread to 0 to 255.
 pub(super) fn luma_to_grey(range: Range, row: &mut [u8]) {
     if range == Range::Limited {
-        row.iter_mut().for_each(|y| *y = byte(((i32::from(*y) - 16) * 298 + 128) >> 8));
+        for y in row {
+            *y = byte(((i32::from(*y) - 16) * 298 + 128) >> 8);
+        }
     }
 }
 

@@ -98,17 +98,19 @@ fn read_row(picture: &Picture<'_>, (x, y): (usize, usize), [first, second, third
     match picture.planes() {
         Planes::Nv12 { y: luma, uv } => {
             for (i, ((a, b), c)) in columns {
-                let chroma = (y / 2) * uv.stride + (x + i) / 2 * 2;
-                *a = at(luma.bytes, y * luma.stride + x + i);
+                let column = x + i;
+                let chroma = (y / 2) * uv.stride + column / 2 * 2;
+                *a = at(luma.bytes, y * luma.stride + column);
                 (*b, *c) = (at(uv.bytes, chroma), at(uv.bytes, chroma + 1));
             }
             true
         }
         Planes::I420 { y: luma, u, v } => {
             for (i, ((a, b), c)) in columns {
-                *a = at(luma.bytes, y * luma.stride + x + i);
-                *b = at(u.bytes, (y / 2) * u.stride + (x + i) / 2);
-                *c = at(v.bytes, (y / 2) * v.stride + (x + i) / 2);
+                let column = x + i;
+                *a = at(luma.bytes, y * luma.stride + column);
+                *b = at(u.bytes, (y / 2) * u.stride + column / 2);
+                *c = at(v.bytes, (y / 2) * v.stride + column / 2);
             }
             true
         }
