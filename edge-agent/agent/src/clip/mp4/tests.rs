@@ -57,11 +57,11 @@ fn gather(stream: &[u8], is_slice: fn(&[u8]) -> bool, is_key: fn(&[u8]) -> bool,
     coded
 }
 
-fn mux(codec: Codec, coded: &Coded) -> Vec<u8> {
-    let sets: Vec<&[u8]> = coded.parameter_sets.iter().map(Vec::as_slice).collect();
-    let run = Run { codec, width: 320, height: 240, parameter_sets: &sets, samples: &coded.samples };
+fn mux(codec: Codec, video: &Coded) -> Vec<u8> {
+    let sets: Vec<&[u8]> = video.parameter_sets.iter().map(Vec::as_slice).collect();
+    let run = Run { codec, width: 320, height: 240, parameter_sets: &sets, samples: &video.samples };
     let mut file = header(&[run], 1_800_000_000);
-    file.extend(&coded.bytes);
+    file.extend(&video.bytes);
     file
 }
 
