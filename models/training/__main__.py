@@ -13,7 +13,8 @@ COMMANDS = {
     "export": ("training.export", "write ONNX, int8 ONNX and manifest of a trained model"),
     "labels": ("training.detect.teacher", "label pictures with a teacher network"),
     "golden": ("training.golden", "write the golden tensors the agent is tested with"),
-    "check": ("training.manifest", "validate models against their manifests"),
+    "record": ("training.record", "put measured figures into a detector's manifest"),
+    "check": ("training.check", "validate models against their manifests"),
     "gate": ("training.synth.gate", "draw the demonstration gate and its truth"),
 }
 
@@ -23,6 +24,7 @@ EVALUATIONS = {
     "crops": ("training.reader.evaluate", "exact reads of the plate reader"),
     "passes": ("training.reader.passes", "whole passes read exactly after voting"),
     "drawn": ("training.evaluate.drawn", "detectors on the project's own drawn pictures"),
+    "worst": ("training.evaluate.worst", "contact sheet of the worst pictures"),
     "speed": ("training.evaluate.speed", "milliseconds, parameters and multiply-adds"),
 }
 

@@ -1,4 +1,4 @@
-"""Write, read and validate model manifests; as a command: check every model under a folder."""
+"""Write, read and validate model manifests."""
 
 import hashlib
 import json
@@ -159,29 +159,3 @@ def check_shapes(folder, manifest, variant=None):
             channels = len(manifest["classes"]) + 4
             if outputs[name] != [1, channels, sides[0] // stride, sides[1] // stride]:
                 raise ManifestError(f"{path}: field 'classes' or 'head.strides' against '{name}'")
-
-
-def add_arguments(parser):
-    """Options of the command."""
-    parser.add_argument("folders", nargs="*", help="model folders; default: all beside training/")
-
-
-def run(args):
-    """The command: hashes, fields, shapes and the card of every model."""
-    folders = [Path(folder) for folder in args.folders]
-    if not folders:
-        here = Path(__file__).resolve().parent.parent
-        folders = sorted(path.parent for path in here.glob("*/manifest.json"))
-    failures = 0
-    for folder in folders:
-        try:
-            manifest = load_manifest(folder / "manifest.json")
-            for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
-                check_shapes(folder, manifest, variant)
-            if not (folder / "CARD.md").is_file():
-                raise ManifestError(f"{folder}: CARD.md is missing")
-            print(f"{folder.name} {manifest['version']}: good")
-        except ManifestError as error:
-            failures += 1
-            print(f"{folder.name}: {error}")
-    return 1 if failures else 0

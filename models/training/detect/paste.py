@@ -111,3 +111,51 @@ def paste_plate(rng, picture, box):
         lit = cv2.GaussianBlur(lit, (0, 0), rng.uniform(0.3, 1.2))
     area[:] = (area * (1 - mask) + lit * mask).astype(np.uint8)
     return np.concatenate([quad.min(0), quad.max(0)]).astype(np.float32)
+
+
+def stamp(rng, picture, boxes):
+    """Writes a camera's date line or a few words on the picture, in place, beside all boxes.
+
+    Letters without a plate around them are what a plate detector must learn to pass over.
+    """
+    rows, columns = picture.shape[:2]
+    scale = rng.uniform(0.3, 1.4) * columns / 640
+    lines = _date_lines(rng) if rng.random() < 0.6 else _words(rng)
+    font, thickness = FONTS[rng.integers(len(FONTS))], max(1, int(round(scale * rng.uniform(1, 3))))
+    sizes = [cv2.getTextSize(line, font, scale, thickness)[0] for line in lines]
+    width, step = max(size[0] for size in sizes), int(sizes[0][1] * 1.5)
+    height = step * len(lines)
+    if width + 8 >= columns or height + 8 >= rows:
+        return
+    x, y = int(rng.integers(2, columns - width - 4)), int(rng.integers(2, rows - height - 4))
+    if rng.random() < 0.6:  # most cameras write into a corner
+        x = int(rng.choice([4, columns - width - 6]))
+        y = int(rng.choice([4, rows - height - 6]))
+    area = np.array([x - 4, y - 4, x + width + 4, y + height + 4])
+    if len(boxes) and ((boxes[:, :2] < area[2:]) & (boxes[:, 2:] > area[:2])).all(1).any():
+        return
+    ink = tuple(int(v) for v in rng.choice([(255, 255, 255), (0, 0, 0), (250, 220, 40), (200, 30, 30)]))
+    edge = (0, 0, 0) if sum(ink) > 300 else (255, 255, 255)
+    for number, line in enumerate(lines):
+        place = (x, y + step * (number + 1) - step // 4)
+        if rng.random() < 0.6:
+            cv2.putText(picture, line, place, font, scale, edge, thickness + 2, cv2.LINE_AA)
+        cv2.putText(picture, line, place, font, scale, ink, thickness, cv2.LINE_AA)
+
+
+def _date_lines(rng):
+    year, month, day, hour, minute, second = (
+        int(rng.integers(low, high))
+        for low, high in ((2005, 2030), (1, 13), (1, 29), (0, 24), (0, 60), (0, 60))
+    )
+    date = rng.choice([f"{year}-{month:02d}-{day:02d}", f"{day:02d}/{month:02d}/{year}"])
+    clock = f"{hour:02d}:{minute:02d}:{second:02d}"
+    return [date, clock] if rng.random() < 0.5 else [f"{date} {clock}"]
+
+
+def _words(rng):
+    lines = []
+    for _ in range(rng.integers(1, 4)):
+        counts = rng.integers(2, 9, rng.integers(1, 4))
+        lines.append(" ".join("".join(rng.choice(list(LETTERS), count)) for count in counts))
+    return lines

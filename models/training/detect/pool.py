@@ -9,7 +9,7 @@ import numpy as np
 from training.data.boxes import file_sha256, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.gate import gate_samples
-from training.detect.paste import paste_plate
+from training.detect.paste import paste_plate, stamp
 
 VEHICLES = ("motorcycle", "car", "bus", "truck")
 
@@ -80,7 +80,7 @@ def plates_pool(config, data):
         if sample.labelled.all() and not _has(sample, VEHICLES)
     ][: rules["negatives"]]
     pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
-    pool.add("plates", rules["share_real"], real)
+    pool.add("plates", rules["share_real"], real, stamped)
     pool.add("drawn on plates", rules["share_redrawn"], [s for s in real if len(s.boxes)], redraw)
     pool.add("no plates", rules["share_empty"], _kept(empty, rules["longest"]), scatter)
     add_gate(pool, config)
@@ -106,6 +106,15 @@ def _has(sample, names):
     return any(CLASSES.index(name) in present for name in names)
 
 
+def stamped(rng, sample):
+    """Puts letters that are no plate on one picture in five."""
+    if rng.random() > 0.2:
+        return sample
+    picture = sample.load().copy()
+    stamp(rng, picture, sample.boxes)
+    return replace(sample, picture=picture)
+
+
 def redraw(rng, sample):
     """Replaces most plates of a picture by drawn ones."""
     picture, boxes = sample.load().copy(), sample.boxes.copy()
@@ -116,10 +125,12 @@ def redraw(rng, sample):
 
 
 def scatter(rng, sample):
-    """Puts up to two drawn plates anywhere on one picture in three."""
-    if rng.random() > 0.33:
-        return sample
+    """Puts up to two drawn plates on one picture in three, and other letters on every second."""
     picture, boxes = sample.load().copy(), []
+    if rng.random() < 0.5:
+        stamp(rng, picture, sample.boxes)
+    if rng.random() > 0.33:
+        return replace(sample, picture=picture)
     rows, columns = picture.shape[:2]
     for _ in range(rng.integers(1, 3)):
         width = np.exp(rng.uniform(np.log(24), np.log(0.35 * columns)))
