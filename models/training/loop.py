@@ -1,7 +1,7 @@
-"""The training loop every model shares: schedule, averaged weights, checkpoints, progress, curves.
+"""A training loop: schedule, averaged weights, checkpoints, progress, curves.
 
-A run is a folder: `checkpoint.pt` (all that resuming needs), `best.pt` (averaged weights of
-the best evaluation), `history.json`, `curves.png`. What is model specific - batches, loss,
+A run is a folder: `checkpoint.pt` (all that resuming needs), `weights.pt` (the averaged
+weights), `history.json`, `curves.png`. What is model specific - batches, loss,
 evaluation - comes in as functions.
 """
 
@@ -49,7 +49,6 @@ class History:
 
     step: int = 0
     seconds: float = 0.0
-    best: float = -math.inf
     losses: list[tuple[int, float]] = field(default_factory=list)
     scores: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
@@ -65,7 +64,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Takes in the weights after `step`; early steps count more, so that the start is forgotten."""
+        """Takes in the weights after `step`; early steps count more to forget the start."""
         decay = min(self._decay, (1 + step) / (10 + step))
         for mine, theirs in zip(self.model.parameters(), model.parameters(), strict=True):
             mine.lerp_(theirs.detach(), 1 - decay)
@@ -88,7 +87,10 @@ def _save(path: Path, state: dict) -> None:
 
 
 class Trainer:
-    """Runs one schedule. `batches(step)` yields batches from that step on, so a resumed run sees the same data."""
+    """Runs one schedule.
+
+    `batches(step)` yields batches from that step on, so a resumed run sees the same data.
+    """
 
     def __init__(
         self,
@@ -107,7 +109,9 @@ class Trainer:
         self._folder = folder
         self._loss = loss
         self._evaluate = evaluate
-        self._optimiser = torch.optim.AdamW(_groups(self.model, schedule.weight_decay), lr=schedule.peak_rate)
+        self._optimiser = torch.optim.AdamW(
+            _groups(self.model, schedule.weight_decay), lr=schedule.peak_rate
+        )
 
     def resume(self) -> bool:
         """Takes up the folder's checkpoint if there is one."""
@@ -173,20 +177,30 @@ class Trainer:
     def _report(self, loss: float) -> None:
         share = self._progress()
         left = self.history.seconds * (1 - share) / max(share, 1e-9)
-        print(f"step {self.history.step} loss {loss:.4f} {share:6.1%} left {left / 60:.1f} min", flush=True)
+        print(
+            f"step {self.history.step} loss {loss:.4f} {share:6.1%} left {left / 60:.1f} min",
+            flush=True,
+        )
 
     def _checkpoint(self) -> None:
         history = self.history
         scores = self._evaluate(self.average.model)
         history.scores.append((history.step, scores))
-        print(f"step {history.step} " + " ".join(f"{k} {v:.4f}" for k, v in scores.items()), flush=True)
-        if scores["score"] >= history.best:
-            history.best = scores["score"]
-            _save(self._folder / "best.pt", {"model": self.average.model.state_dict(), "scores": scores})
-        _save(self._folder / "checkpoint.pt", {
-            "model": self.model.state_dict(), "average": self.average.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(), "history": asdict(history),
-        })
+        print(
+            f"step {history.step} " + " ".join(f"{k} {v:.4f}" for k, v in scores.items()),
+            flush=True,
+        )
+        state = {"model": self.average.model.state_dict(), "scores": scores}
+        _save(self._folder / "weights.pt", state)
+        _save(
+            self._folder / "checkpoint.pt",
+            {
+                "model": self.model.state_dict(),
+                "average": self.average.model.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "history": asdict(history),
+            },
+        )
         _write_history(self._folder, history)
 
 
@@ -209,7 +223,11 @@ def draw_curves(folder: Path, target: Path | None = None) -> Path:
     left.set(xlabel="step", ylabel="loss", yscale="log")
     names = sorted({name for _, scores in history["scores"] for name in scores})
     for name in names:
-        right.plot([step for step, _ in history["scores"]], [s[name] for _, s in history["scores"]], label=name)
+        right.plot(
+            [step for step, _ in history["scores"]],
+            [s[name] for _, s in history["scores"]],
+            label=name,
+        )
     right.set(xlabel="step", ylabel="score", ylim=(0, 1))
     right.legend(fontsize=7)
     figure.tight_layout()

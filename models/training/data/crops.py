@@ -59,7 +59,9 @@ def read_crops(path: Path) -> list[Crop]:
 def read_picture(path: Path) -> np.ndarray:
     """RGB pixels of a picture file as they are stored (no EXIF rotation)."""
     data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    picture = (
+        cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    )
     if picture is None:
         raise CropsError(f"{path}: not a readable picture")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
@@ -88,8 +90,11 @@ class CropPool:
     def save(self, path: Path) -> None:
         """Writes the pool."""
         np.savez_compressed(
-            path, pixels=np.concatenate([c.ravel() for c in self.crops]),
-            sizes=np.array([c.shape for c in self.crops]), boxes=self.boxes, texts=np.array(self.texts),
+            path,
+            pixels=np.concatenate([c.ravel() for c in self.crops]),
+            sizes=np.array([c.shape for c in self.crops]),
+            boxes=self.boxes,
+            texts=np.array(self.texts),
         )
 
     def shoot(self, rng: np.random.Generator) -> tuple[np.ndarray, str]:
@@ -98,7 +103,12 @@ class CropPool:
         crop = self.crops[index].astype(np.float32)
         x, y, w, h = self.boxes[index]
         jitter = rng.uniform(-0.03, 0.15, 4) if rng.random() < 0.7 else rng.uniform(0.0, 0.06, 4)
-        x0, y0, x1, y1 = x - jitter[0] * w, y - jitter[1] * h, x + (1 + jitter[2]) * w, y + (1 + jitter[3]) * h
+        x0, y0, x1, y1 = (
+            x - jitter[0] * w,
+            y - jitter[1] * h,
+            x + (1 + jitter[2]) * w,
+            y + (1 + jitter[3]) * h,
+        )
         corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
         corners += rng.uniform(-0.05, 0.05, (4, 2)) * [w, h]
         severity = 0.0 if rng.random() < 0.3 else float(rng.uniform(0.2, 0.8))
@@ -110,7 +120,9 @@ class CropPool:
             crop = cv2.resize(crop, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
             corners = corners * factor
         matrix = cv2.getPerspectiveTransform((corners - 0.5).astype(np.float32), target)
-        view = cv2.warpPerspective(crop, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        view = cv2.warpPerspective(
+            crop, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         if rng.random() < 0.1:
             view = 255 - view
         shot = camera.sensor(rng, camera.light(rng, view, severity), severity)

@@ -14,16 +14,22 @@ CLASSES = 37
 BLANK = 36
 
 
-def _conv(inputs: int, outputs: int, kernel: tuple[int, int] = (3, 3), pad: tuple[int, int] = (1, 1)) -> nn.Sequential:
+def _conv(
+    inputs: int, outputs: int, kernel: tuple[int, int] = (3, 3), pad: tuple[int, int] = (1, 1)
+) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=pad, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+        nn.Conv2d(inputs, outputs, kernel, padding=pad, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )
 
 
 class _Residual(nn.Module):
     """x + conv(x); keeps gradients short without costing an operator kind."""
 
-    def __init__(self, width: int, kernel: tuple[int, int] = (3, 3), pad: tuple[int, int] = (1, 1)) -> None:
+    def __init__(
+        self, width: int, kernel: tuple[int, int] = (3, 3), pad: tuple[int, int] = (1, 1)
+    ) -> None:
         super().__init__()
         self.conv = nn.Sequential(
             nn.Conv2d(width, width, kernel, padding=pad, bias=False), nn.BatchNorm2d(width)
@@ -41,12 +47,19 @@ class PlateReader(nn.Module):
         super().__init__()
         a, b, c, d, e = widths
         self.features = nn.Sequential(
-            _conv(1, a), nn.MaxPool2d(2),
-            _conv(a, b), nn.MaxPool2d(2),
-            _conv(b, c), _Residual(c), nn.MaxPool2d((2, 1)),
-            _conv(c, d), _Residual(d),
+            _conv(1, a),
+            nn.MaxPool2d(2),
+            _conv(a, b),
+            nn.MaxPool2d(2),
+            _conv(b, c),
+            _Residual(c),
+            nn.MaxPool2d((2, 1)),
+            _conv(c, d),
+            _Residual(d),
             _conv(d, e, (4, 1), (0, 0)),
-            _Residual(e, (1, 5), (0, 2)), nn.Dropout2d(0.1), _Residual(e, (1, 5), (0, 2)),
+            _Residual(e, (1, 5), (0, 2)),
+            nn.Dropout2d(0.1),
+            _Residual(e, (1, 5), (0, 2)),
         )
         self.head = nn.Conv2d(e, CLASSES, 1)
 

@@ -15,7 +15,9 @@ def _log_loss(sure: np.ndarray, right: np.ndarray) -> float:
     return float(-(np.where(right, np.log(sure), np.log(1 - sure))).mean())
 
 
-def outcomes(logits: np.ndarray, texts: list[str], temperature: float) -> tuple[np.ndarray, np.ndarray]:
+def outcomes(
+    logits: np.ndarray, texts: list[str], temperature: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Probability and correctness of every character read from N x T x 37 logits."""
     return character_outcomes(texts, [greedy(one, temperature) for one in logits])
 

@@ -27,7 +27,9 @@ def _infrared(picture: np.ndarray, strength: int, rng: np.random.Generator) -> n
 
 def _motion(picture: np.ndarray, strength: int, rng: np.random.Generator) -> np.ndarray:
     """Blur along a level line, as a share of the height."""
-    return motion_blur(picture.astype(np.float32), (0.04, 0.08, 0.12)[strength - 1] * picture.shape[0] + 1, 0.0)
+    return motion_blur(
+        picture.astype(np.float32), (0.04, 0.08, 0.12)[strength - 1] * picture.shape[0] + 1, 0.0
+    )
 
 
 def _dirt(picture: np.ndarray, strength: int, rng: np.random.Generator) -> np.ndarray:
@@ -46,17 +48,27 @@ def _angle(picture: np.ndarray, strength: int, rng: np.random.Generator) -> np.n
     h, w = picture.shape[:2]
     turn = cv2.getRotationMatrix2D((w / 2, h / 2), float((4, 8, 12)[strength - 1]), 1.0)
     turned = cv2.warpAffine(picture, turn, (w, h), borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(turned, (max(8, int(w * (0.9, 0.75, 0.6)[strength - 1])), h), interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        turned, (max(8, int(w * (0.9, 0.75, 0.6)[strength - 1])), h), interpolation=cv2.INTER_AREA
+    )
 
 
 def _low_contrast(picture: np.ndarray, strength: int, rng: np.random.Generator) -> np.ndarray:
     """Haze: contrast cut, light added."""
     share = (0.5, 0.3, 0.18)[strength - 1]
-    return picture.astype(np.float32) * share + 255 * (1 - share) * 0.6 + rng.normal(0, 2, picture.shape)
+    return (
+        picture.astype(np.float32) * share
+        + 255 * (1 - share) * 0.6
+        + rng.normal(0, 2, picture.shape)
+    )
 
 
 DEGRADATIONS: dict[str, Callable[[np.ndarray, int, np.random.Generator], np.ndarray]] = {
-    "night": _night, "infrared": _infrared, "motion": _motion, "dirt": _dirt, "angle": _angle,
+    "night": _night,
+    "infrared": _infrared,
+    "motion": _motion,
+    "dirt": _dirt,
+    "angle": _angle,
     "low-contrast": _low_contrast,
 }
 
@@ -72,4 +84,6 @@ def at_height(picture: np.ndarray, height: int) -> np.ndarray:
     h, w = picture.shape[:2]
     if height >= h:
         return picture
-    return cv2.resize(picture, (max(4, round(w * height / h)), height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        picture, (max(4, round(w * height / h)), height), interpolation=cv2.INTER_AREA
+    )

@@ -1,4 +1,4 @@
-"""Exact reads of a plate reader on labelled crops, with intervals and baselines, as one JSON object."""
+"""Exact reads of a plate reader on labelled crops, with intervals and baselines, as one JSON."""
 
 from __future__ import annotations
 
@@ -27,20 +27,28 @@ def _exact(texts: list[str], pictures: list[np.ndarray], read: Read) -> dict[str
     return metrics.summary(texts, readings)["exact"]
 
 
-def hard_cases(texts: list[str], pictures: list[np.ndarray], read: Read) -> dict[str, dict[str, object]]:
+def hard_cases(
+    texts: list[str], pictures: list[np.ndarray], read: Read
+) -> dict[str, dict[str, object]]:
     """Exact share under each named condition and strength."""
     return {
         name: {
-            str(strength): _exact(texts, [degrade.degrade(p, name, strength, i) for i, p in enumerate(pictures)], read)
+            str(strength): _exact(
+                texts, [degrade.degrade(p, name, strength, i) for i, p in enumerate(pictures)], read
+            )
             for strength in degrade.STRENGTHS
         }
         for name in degrade.DEGRADATIONS
     }
 
 
-def by_height(texts: list[str], pictures: list[np.ndarray], read: Read) -> dict[str, dict[str, object]]:
+def by_height(
+    texts: list[str], pictures: list[np.ndarray], read: Read
+) -> dict[str, dict[str, object]]:
     """Exact share when the plate is only so many pixels high."""
-    return {str(h): _exact(texts, [degrade.at_height(p, h) for p in pictures], read) for h in HEIGHTS}
+    return {
+        str(h): _exact(texts, [degrade.at_height(p, h) for p in pictures], read) for h in HEIGHTS
+    }
 
 
 def open_models(folder: Path, baselines: Path | None) -> dict[str, tuple[Read, Path]]:
@@ -56,7 +64,9 @@ def open_models(folder: Path, baselines: Path | None) -> dict[str, tuple[Read, P
     return models
 
 
-def evaluate(rows: list[Crop], root: Path, models: dict[str, tuple[Read, Path]], hard: bool) -> tuple[dict, dict]:
+def evaluate(
+    rows: list[Crop], root: Path, models: dict[str, tuple[Read, Path]], hard: bool
+) -> tuple[dict, dict]:
     """The report and, by model, the readings."""
     pictures = [read_picture(root / row.file) for row in rows]
     texts, regions = [row.text for row in rows], [row.region for row in rows]
@@ -72,7 +82,9 @@ def evaluate(rows: list[Crop], root: Path, models: dict[str, tuple[Read, Path]],
         report["models"][name] = entry
         if name != first:
             report["paired_exact"][f"{first} - {name}"] = metrics.paired(
-                metrics.exact_hits(texts, readings[first]), metrics.exact_hits(texts, readings[name]))
+                metrics.exact_hits(texts, readings[first]),
+                metrics.exact_hits(texts, readings[name]),
+            )
     return report, readings
 
 
@@ -89,7 +101,9 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Command `eval crops`."""
     rows = read_crops(args.data)
-    report, readings = evaluate(rows, args.root, open_models(args.reader, args.baselines), args.hard)
+    report, readings = evaluate(
+        rows, args.root, open_models(args.reader, args.baselines), args.hard
+    )
     report["data"] = {"file": args.data.name, "sha256": file_sha256(args.data), "n": len(rows)}
     if args.confusions:
         counted = metrics.confusions([r.text for r in rows], next(iter(readings.values())))

@@ -15,6 +15,7 @@ from training.manifest import sha256_of, write_manifest
 from training.nets.reader import BLANK, PlateReader
 from training.preprocess import to_tensor
 from training.reader.calibrate import fit_temperature
+from training.reader.drawn import measure, write_drawn
 from training.reader.golden import golden_picture, write_golden
 from training.reader.stream import Mixture, Source, dev_set
 from training.reader.train import logits_of, texts_of
@@ -28,7 +29,9 @@ _CALIBRATION_SEED = 424_242
 def load_run(folder: Path) -> tuple[PlateReader, dict]:
     """The averaged network of a run and its history."""
     net = PlateReader()
-    net.load_state_dict(torch.load(folder / "best.pt", map_location="cpu", weights_only=True)["model"])
+    net.load_state_dict(
+        torch.load(folder / "weights.pt", map_location="cpu", weights_only=True)["model"]
+    )
     return net.eval(), json.loads((folder / "history.json").read_text())
 
 
@@ -43,7 +46,7 @@ def calibration_tensors(pool: CropPool | None, count: int = 192) -> list[np.ndar
 
 
 def calibration_set(pool: CropPool | None) -> tuple[np.ndarray, list[str]]:
-    """Inputs and texts for the temperature: the drawn dev set, and real dev crops with agreed texts."""
+    """Inputs and texts for the temperature: drawn dev set, real dev crops with agreed texts."""
     drawn = dev_set(1500)
     pixels, texts = [*drawn.pixels], texts_of(drawn)
     rng = np.random.default_rng(_CALIBRATION_SEED)
@@ -59,31 +62,55 @@ def _pool(folder: Path, name: str) -> CropPool | None:
     return CropPool.load(str(path)) if path.is_file() else None
 
 
-def describe(config: dict, args, files: tuple[Path, Path], history: dict, temperature: float) -> dict:
+def describe(
+    config: dict, args, files: tuple[Path, Path], history: dict, temperature: float
+) -> dict:
     """The manifest as a mapping."""
     float_file, int8_file = files
     data = json.loads((Path(args.run) / "data.json").read_text())
     return {
-        "name": config["name"], "version": config["version"],
-        "file": float_file.name, "sha256": sha256_of(float_file),
+        "name": config["name"],
+        "version": config["version"],
+        "file": float_file.name,
+        "sha256": sha256_of(float_file),
         "variants": [{"name": "int8", "file": int8_file.name, "sha256": sha256_of(int8_file)}],
         "task": "plate_text",
         "input": {
-            "width": 128, "height": 32, "channels": 1, "layout": "NCHW", "dtype": "float32", "colour": "GREY",
-            "resize": {"mode": "stretch"}, "mean": MEAN, "scale": SCALE,
+            "width": 128,
+            "height": 32,
+            "channels": 1,
+            "layout": "NCHW",
+            "dtype": "float32",
+            "colour": "GREY",
+            "resize": {"mode": "stretch"},
+            "mean": MEAN,
+            "scale": SCALE,
         },
-        "head": {"type": "ctc", "strides": [4], "outputs": ["logits"], "activation": "softmax", "temperature": temperature},
-        "classes": None, "thresholds": None,
-        "alphabet": ALPHABET, "blank": BLANK, "max_length": 10,
+        "head": {
+            "type": "ctc",
+            "strides": [4],
+            "outputs": ["logits"],
+            "activation": "softmax",
+            "temperature": temperature,
+        },
+        "classes": None,
+        "thresholds": None,
+        "alphabet": ALPHABET,
+        "blank": BLANK,
+        "max_length": 10,
         "licence": config["licence"],
         "provenance": {
             "commit": args.commit,
             "command": f"python3 -m training train --config training/configs/{config['name']}.toml",
-            "seed": data["seed"], "minutes": round(history["seconds"] / 60, 1), "steps": history["step"],
-            "data": data["data"], "teachers": data["teachers"],
+            "seed": data["seed"],
+            "minutes": round(history["seconds"] / 60, 1),
+            "steps": history["step"],
+            "data": data["data"],
+            "teachers": data["teachers"],
         },
         "metrics": json.loads(Path(args.metrics).read_text()) if args.metrics else [],
-        "opset": 17, "created": args.created,
+        "opset": 17,
+        "created": args.created,
     }
 
 
@@ -103,8 +130,16 @@ def run(args, config: dict) -> int:
     temperature, before, after = fit_temperature(logits_of(net, pixels), texts)
     manifest = describe(config, args, files, history, temperature)
     manifest["provenance"]["largest_difference_torch"] = round(difference, 7)
-    manifest["provenance"]["calibration_error"] = {"before": before, "after": after, "n": len(texts)}
-    print(f"{write_manifest(manifest, out)}: difference {difference:.2e}, temperature {temperature}")
+    manifest["provenance"]["calibration_error"] = {
+        "before": before,
+        "after": after,
+        "n": len(texts),
+    }
+    write_manifest(manifest, out)
+    write_drawn(out / "drawn")
+    manifest["metrics"] += [measure(out), measure(out, "int8")]
+    path = write_manifest(manifest, out)
+    print(f"{path}: difference {difference:.2e}, temperature {temperature}")
     draw_curves(folder, out / "curves.png")
     print(f"golden picture reads {write_golden(out, golden_picture())}")
     return 0

@@ -17,12 +17,17 @@ from training.synth.grammar import PlateText
 from training.synth.plate import Book, Painter
 
 _TEXT = PlateText(("7KBX", "492"), "us")
-_SIZE = (301, 149)  # larger than twice the input, and odd, so that every step of the resizing counts
+_SIZE = (
+    301,
+    149,
+)  # larger than twice the input, and odd, so that every step of the resizing counts
 
 
 def golden_picture(seed: int = 77) -> np.ndarray:
     """A drawn plate, RGB."""
-    plate = Painter(Book.open(seed, stroke_count=2), channels=3).paint(np.random.default_rng(seed), _TEXT)
+    plate = Painter(Book.open(seed, stroke_count=2), channels=3).paint(
+        np.random.default_rng(seed), _TEXT
+    )
     large = cv2.resize(plate.pixels, _SIZE, interpolation=cv2.INTER_CUBIC)
     return np.clip(large[..., ::-1], 0, 255).astype(np.uint8)
 
@@ -36,6 +41,10 @@ def write_golden(folder: Path, picture: np.ndarray) -> str:
     cv2.imwrite(str(target / "picture.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     (target / "input.f32").write_bytes(model.tensor(picture).astype("<f4").tobytes())
     (target / "logits.f32").write_bytes(model.logits(picture).astype("<f4").tobytes())
-    row = {"text": reading.text, "probabilities": [round(p, 6) for p in reading.probabilities], "temperature": model.temperature}
+    row = {
+        "text": reading.text,
+        "probabilities": [round(p, 6) for p in reading.probabilities],
+        "temperature": model.temperature,
+    }
     (target / "reading.json").write_text(json.dumps(row) + "\n")
     return reading.text

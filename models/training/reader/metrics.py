@@ -20,11 +20,16 @@ def _share(hits: np.ndarray) -> dict[str, object]:
 
 def character_accuracy(texts: list[str], readings: list[Reading]) -> dict[str, object]:
     """1 - edit distance / length over all texts together, interval by bootstrap over texts."""
-    distance = np.array([edit_distance(r.text, t) for r, t in zip(readings, texts, strict=True)], float)
+    distance = np.array(
+        [edit_distance(r.text, t) for r, t in zip(readings, texts, strict=True)], float
+    )
     length = np.array([len(t) for t in texts], float)
     picked = draws(len(texts), ROUNDS, 7)
     resampled = 1 - distance[picked].sum(1) / length[picked].sum(1)
-    return {"value": round(float(1 - distance.sum() / length.sum()), 4), "interval": percentile_interval(resampled)}
+    return {
+        "value": round(float(1 - distance.sum() / length.sum()), 4),
+        "interval": percentile_interval(resampled),
+    }
 
 
 def exact_hits(texts: list[str], readings: list[Reading]) -> np.ndarray:
@@ -57,7 +62,13 @@ def reliability(sure: np.ndarray, right: np.ndarray) -> tuple[float, list[dict[s
         if mine.any():
             confidence, accuracy = float(sure[mine].mean()), float(right[mine].mean())
             error += mine.mean() * abs(confidence - accuracy)
-            rows.append({"confidence": round(confidence, 4), "accuracy": round(accuracy, 4), "n": int(mine.sum())})
+            rows.append(
+                {
+                    "confidence": round(confidence, 4),
+                    "accuracy": round(accuracy, 4),
+                    "n": int(mine.sum()),
+                }
+            )
     return float(error), rows
 
 
@@ -67,9 +78,12 @@ def summary(texts: list[str], readings: list[Reading]) -> dict[str, object]:
     folded = np.array([fold(r.text) == fold(t) for r, t in zip(readings, texts, strict=True)])
     error, rows = reliability(*character_outcomes(texts, readings))
     return {
-        "n": len(texts), "exact": _share(exact), "folded": _share(folded),
+        "n": len(texts),
+        "exact": _share(exact),
+        "folded": _share(folded),
         "character": character_accuracy(texts, readings),
-        "calibration_error": round(error, 4), "reliability": rows,
+        "calibration_error": round(error, 4),
+        "reliability": rows,
     }
 
 
@@ -82,7 +96,9 @@ def paired(left: np.ndarray, right: np.ndarray) -> dict[str, object]:
     }
 
 
-def by_region(texts: list[str], readings: list[Reading], regions: list[str]) -> dict[str, dict[str, object]]:
+def by_region(
+    texts: list[str], readings: list[Reading], regions: list[str]
+) -> dict[str, dict[str, object]]:
     """Exact share of every region."""
     exact = exact_hits(texts, readings)
     found = {}
@@ -93,8 +109,11 @@ def by_region(texts: list[str], readings: list[Reading], regions: list[str]) -> 
 
 
 def confusions(texts: list[str], readings: list[Reading]) -> list[dict[str, object]]:
-    """How often a painted character was read as which, missed (`read` empty) or made up (`truth` empty)."""
+    """How often a character was read as which; missed has `read` empty, made up `truth` empty."""
     counts: Counter[tuple[str, str]] = Counter()
     for reading, text in zip(readings, texts, strict=True):
         counts.update((truth, mine) for mine, truth in align(reading.text, text))
-    return [{"truth": t, "read": r, "n": n} for (t, r), n in sorted(counts.items(), key=lambda e: (-e[1], e[0]))]
+    return [
+        {"truth": t, "read": r, "n": n}
+        for (t, r), n in sorted(counts.items(), key=lambda e: (-e[1], e[0]))
+    ]

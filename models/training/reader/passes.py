@@ -1,4 +1,4 @@
-"""Exact reads of whole passes after voting: drawn gate passes, and real stills in motion through H.264."""
+"""Exact reads of whole passes after voting: drawn gate passes, and moving stills through H.264."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ def _window(lens: Lens, box: view.Box) -> tuple[Lens, tuple[int, int]]:
     return replace(lens, centre_x=lens.centre_x - x0, horizon=lens.horizon - y0), size
 
 
-def draw_pass(seed: int, faces: list, best_height: float, speed_kmh: float) -> tuple[str, list[np.ndarray]]:
-    """Text and plate crops (RGB) of one pass whose plate is `best_height` pixels high at its best."""
+def draw_pass(
+    seed: int, faces: list, best_height: float, speed_kmh: float
+) -> tuple[str, list[np.ndarray]]:
+    """Text and plate crops (RGB) of one pass; the plate is `best_height` pixels at its best."""
     rng = np.random.default_rng([seed, _STREAM])
     region = ("us", "eu", "us", "br")[seed % 4]
     text = draw_grammar_text(rng, region, ambiguous=seed % 3 == 0)
@@ -57,16 +59,24 @@ def draw_pass(seed: int, faces: list, best_height: float, speed_kmh: float) -> t
         view.draw_vehicle(frame, near, vehicle, pose, speed * exposure)
         noisy = frame * rng.uniform(0.85, 1.1) + rng.normal(0, 3, (*frame.shape[:2], 1))
         noisy = np.clip(noisy, 0, 255).astype(np.uint8)
-        coded = cv2.imdecode(cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
+        coded = cv2.imdecode(
+            cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR
+        )
         x, y, w, h = view.plate_box(near, vehicle, pose)
         error = rng.uniform(-0.03, _MARGIN, 4)
         x0, y0 = max(0, int(x - error[0] * w)), max(0, int(y - error[1] * h))
-        crops.append(coded[y0 : int(np.ceil(y + h * (1 + error[2]))), x0 : int(np.ceil(x + w * (1 + error[3])))])
+        crops.append(
+            coded[
+                y0 : int(np.ceil(y + h * (1 + error[2]))), x0 : int(np.ceil(x + w * (1 + error[3])))
+            ]
+        )
     return text.text, crops
 
 
-def moving_still(crop: np.ndarray, rng: np.random.Generator, best_height: float, speed_kmh: float) -> list[np.ndarray]:
-    """Frames (RGB, one size, plate on grey) of a real plate driving away, blurred by its own motion."""
+def moving_still(
+    crop: np.ndarray, rng: np.random.Generator, best_height: float, speed_kmh: float
+) -> list[np.ndarray]:
+    """Frames (RGB, one size, on grey) of a real plate driving away, blurred by its motion."""
     distance = 6.0  # metres at its best; sets how fast the plate shrinks
     aspect = crop.shape[1] / crop.shape[0]
     size = (int(best_height * aspect * 1.5) // 2 * 2 + 16, int(best_height * 1.8) // 2 * 2 + 16)
@@ -80,10 +90,22 @@ def moving_still(crop: np.ndarray, rng: np.random.Generator, best_height: float,
         factor = height / crop.shape[0]
         if factor < 0.9:
             source = cv2.resize(source, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        x, y = (size[0] - width) / 2 + rng.uniform(-2, 2), (size[1] - height) / 2 + rng.uniform(-2, 2)
-        matrix = np.array([[width / source.shape[1], 0, x], [0, height / source.shape[0], y]], np.float32)
+        x, y = (
+            (size[0] - width) / 2 + rng.uniform(-2, 2),
+            (size[1] - height) / 2 + rng.uniform(-2, 2),
+        )
+        matrix = np.array(
+            [[width / source.shape[1], 0, x], [0, height / source.shape[0], y]], np.float32
+        )
         canvas = np.full((size[1], size[0], 3), ground, np.float32)
-        cv2.warpAffine(source, matrix, size, dst=canvas, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT)
+        cv2.warpAffine(
+            source,
+            matrix,
+            size,
+            dst=canvas,
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_TRANSPARENT,
+        )
         smear = best_height * 5 * (distance / z) ** 2 / distance * speed_kmh / 3.6 / 350
         canvas = motion_blur(canvas, smear, np.pi / 2) + rng.normal(0, 3, (size[1], size[0], 1))
         frames.append(np.clip(canvas, 0, 255).astype(np.uint8))
@@ -94,15 +116,55 @@ def through_h264(frames: list[np.ndarray], quantiser: int = 28) -> list[np.ndarr
     """The frames encoded and decoded by ffmpeg at a constant quantiser."""
     height, width = frames[0].shape[:2]
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "15"]
-    encode = ["ffmpeg", "-v", "error", *raw, "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-qp", str(quantiser),
-              "-pix_fmt", "yuv420p", "-bf", "0", "-threads", "1", "-f", "h264", "-"]
-    stream = subprocess.run(encode, input=b"".join(f.tobytes() for f in frames), capture_output=True, check=True).stdout
-    decode = ["ffmpeg", "-v", "error", "-threads", "1", "-f", "h264", "-i", "-", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    encode = [
+        "ffmpeg",
+        "-v",
+        "error",
+        *raw,
+        "-i",
+        "-",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-qp",
+        str(quantiser),
+        "-pix_fmt",
+        "yuv420p",
+        "-bf",
+        "0",
+        "-threads",
+        "1",
+        "-f",
+        "h264",
+        "-",
+    ]
+    stream = subprocess.run(
+        encode, input=b"".join(f.tobytes() for f in frames), capture_output=True, check=True
+    ).stdout
+    decode = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-threads",
+        "1",
+        "-f",
+        "h264",
+        "-i",
+        "-",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
     pixels = subprocess.run(decode, input=stream, capture_output=True, check=True).stdout
     return list(np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3))
 
 
-def still_pass(crop: np.ndarray, seed: int, best_height: float, speed_kmh: float) -> list[np.ndarray]:
+def still_pass(
+    crop: np.ndarray, seed: int, best_height: float, speed_kmh: float
+) -> list[np.ndarray]:
     """Plate crops of a real still in motion, after the codec."""
     rng = np.random.default_rng([seed, _STREAM, 7])
     aspect = crop.shape[1] / crop.shape[0]
@@ -120,11 +182,20 @@ def _count(results: list[tuple[str, list[Reading]]]) -> dict[str, object]:
     """Exact passes after voting, and exact single reads beside them."""
     hits = [vote(readings) == text for text, readings in results]
     singles = [r.text == text for text, readings in results for r in readings]
-    unclear = [hit for hit, (text, _) in zip(hits, results, strict=True) if any(c in AMBIGUOUS for c in text)]
+    unclear = [
+        hit
+        for hit, (text, _) in zip(hits, results, strict=True)
+        if any(c in AMBIGUOUS for c in text)
+    ]
     return {
-        "n": len(hits), "exact": round(float(np.mean(hits)), 4), "interval": wilson(sum(hits), len(hits)),
+        "n": len(hits),
+        "exact": round(float(np.mean(hits)), 4),
+        "interval": wilson(sum(hits), len(hits)),
         "single_reads": {"n": len(singles), "exact": round(float(np.mean(singles)), 4)},
-        "with_0O1I8B5S": {"n": len(unclear), "exact": round(float(np.mean(unclear)), 4) if unclear else None},
+        "with_0O1I8B5S": {
+            "n": len(unclear),
+            "exact": round(float(np.mean(unclear)), 4) if unclear else None,
+        },
     }
 
 
@@ -148,7 +219,12 @@ def run(args) -> int:
     for index in range(args.passes):
         text, crops = draw_pass(args.seed + index, faces, args.height, args.speed)
         drawn.append((text, [model.read(crop) for crop in crops]))
-    report: dict[str, object] = {"height_px": args.height, "speed_kmh": args.speed, "fps": FPS, "seed": args.seed}
+    report: dict[str, object] = {
+        "height_px": args.height,
+        "speed_kmh": args.speed,
+        "fps": FPS,
+        "seed": args.seed,
+    }
     if drawn:
         report["drawn"] = _count(drawn)
     if args.data and shutil.which("ffmpeg"):

@@ -33,7 +33,7 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Batch:
-    """`pixels` uint8 N x 32 x 128, `labels` concatenated alphabet indices, `lengths` of each text."""
+    """`pixels` uint8 N x 32 x 128, `labels` alphabet indices end to end, `lengths` of texts."""
 
     pixels: np.ndarray
     labels: np.ndarray
@@ -81,10 +81,12 @@ def _work(mixture: Mixture, start: int, queue: multiprocessing.Queue) -> None:
 
 
 def stream(mixture: Mixture, start: int) -> Iterator[Batch]:
-    """Batches from number `start` on, drawn ahead by one worker; the worker ends with the iterator."""
+    """Batches from number `start` on, drawn ahead by one worker that ends with the iterator."""
     context = multiprocessing.get_context("spawn")
     queue: multiprocessing.Queue = context.Queue(maxsize=16)
-    worker = context.Process(target=_work, args=(mixture, start, queue), daemon=True, name="plate-renderer")
+    worker = context.Process(
+        target=_work, args=(mixture, start, queue), daemon=True, name="plate-renderer"
+    )
     worker.start()
     try:
         while True:

@@ -34,7 +34,9 @@ class SlotReader:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
         names = [output.name for output in self._session.get_outputs()]
         self._output = "plate" if "plate" in names else names[0]
         self._input = self._session.get_inputs()[0].name
@@ -46,12 +48,16 @@ class SlotReader:
         slots = self._session.run([self._output], {self._input: picture})[0][0]
         best = slots.argmax(axis=-1)
         kept = [(i, int(k)) for i, k in enumerate(best) if _SLOTS[k] != "_"]
-        return Reading("".join(_SLOTS[k] for _, k in kept), tuple(float(slots[i, k]) for i, k in kept))
+        return Reading(
+            "".join(_SLOTS[k] for _, k in kept), tuple(float(slots[i, k]) for i, k in kept)
+        )
 
     def surest_slot(self, crop: np.ndarray) -> float:
         """Probability of the least certain slot, padding included."""
         picture = cv2.resize(crop, (128, 64), interpolation=cv2.INTER_LINEAR)[None]
-        return float(self._session.run([self._output], {self._input: picture})[0][0].max(axis=-1).min())
+        return float(
+            self._session.run([self._output], {self._input: picture})[0][0].max(axis=-1).min()
+        )
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,15 @@ def read_boxes(path: Path, split: str) -> list[PlateBox]:
     with path.open(newline="", encoding="utf-8") as handle:
         return [
             PlateBox(r["file"], float(r["x"]), float(r["y"]), float(r["w"]), float(r["h"]))
-            for r in csv.DictReader(handle) if r["class"] == "plate" and r["split"] == split
+            for r in csv.DictReader(handle)
+            if r["class"] == "plate" and r["split"] == split
         ]
 
 
-def widened(picture: np.ndarray, box: PlateBox, margin: float) -> tuple[np.ndarray, tuple[float, float]]:
-    """The box widened by `margin` of its size on each side, clamped; and its offset in the picture."""
+def widened(
+    picture: np.ndarray, box: PlateBox, margin: float
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """The box widened by `margin` of its size on each side, clamped; and its offset."""
     height, width = picture.shape[:2]
     x0, y0 = max(0, int(box.x - margin * box.w)), max(0, int(box.y - margin * box.h))
     x1 = min(width, int(np.ceil(box.x + box.w * (1 + margin))))
@@ -93,7 +102,7 @@ def agreed_text(readers: list[SlotReader], crop: np.ndarray, least: float = 0.8)
 
 
 def build_pool(data: Path, teachers: Path, split: str = "train") -> CropPool:
-    """Crops of `plate-boxes` with agreed texts, and of `plate-text/crops.csv` where a city gives its own."""
+    """Crops of `plate-boxes` with agreed texts, and a city's own of `plate-text/crops.csv`."""
     crops: list[np.ndarray] = []
     boxes: list[tuple[float, float, float, float]] = []
     texts: list[str] = []

@@ -33,8 +33,13 @@ def ctc_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
     logits = model(tensor(batch.pixels).contiguous(memory_format=torch.channels_last)).float()
     steps = torch.full((len(batch.pixels),), STEPS, dtype=torch.long)
     return functional.ctc_loss(
-        logits.log_softmax(-1).transpose(0, 1), torch.from_numpy(batch.labels), steps,
-        torch.from_numpy(batch.lengths), blank=BLANK, reduction="mean", zero_infinity=True,
+        logits.log_softmax(-1).transpose(0, 1),
+        torch.from_numpy(batch.labels),
+        steps,
+        torch.from_numpy(batch.lengths),
+        blank=BLANK,
+        reduction="mean",
+        zero_infinity=True,
     )
 
 
@@ -42,24 +47,34 @@ def ctc_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
 def logits_of(model: nn.Module, pixels: np.ndarray) -> np.ndarray:
     """Logits (N x 32 x 37) of reader inputs."""
     model.eval()
-    return np.concatenate([model(tensor(part)).float().numpy() for part in np.array_split(pixels, max(1, len(pixels) // 128))])
+    return np.concatenate(
+        [
+            model(tensor(part)).float().numpy()
+            for part in np.array_split(pixels, max(1, len(pixels) // 128))
+        ]
+    )
 
 
 def texts_of(batch: Batch) -> list[str]:
     """The texts of a batch."""
     ends = np.cumsum(batch.lengths)
-    return ["".join(ALPHABET[i] for i in batch.labels[e - n : e]) for e, n in zip(ends, batch.lengths, strict=True)]
+    return [
+        "".join(ALPHABET[i] for i in batch.labels[e - n : e])
+        for e, n in zip(ends, batch.lengths, strict=True)
+    ]
 
 
 def real_inputs(path: Path) -> tuple[np.ndarray, list[str]]:
     """Reader inputs and texts of a `crops.csv`."""
     rows = read_crops(path)
-    pixels = np.stack([stretch(grey_from_rgb(read_picture(path.parent / r.file)), 128, 32) for r in rows])
+    pixels = np.stack(
+        [stretch(grey_from_rgb(read_picture(path.parent / r.file)), 128, 32) for r in rows]
+    )
     return pixels, [r.text for r in rows]
 
 
 class Evaluation:
-    """Scores during training: drawn dev set and, where given, real crops that are never trained on."""
+    """Scores during training: drawn dev set and, where given, real crops (never trained on)."""
 
     def __init__(self, crops: Path | None, drawn: int = 1000) -> None:
         batch = dev_set(drawn)
@@ -68,12 +83,16 @@ class Evaluation:
             self._sets["real"] = real_inputs(crops)
 
     def __call__(self, model: nn.Module) -> dict[str, float]:
-        """Exact and folded share by set; `score` is what picks the best weights (drawn only)."""
+        """Exact and folded share by set; `score` is the drawn set's."""
         scores: dict[str, float] = {}
         for name, (pixels, texts) in self._sets.items():
             read = [greedy(logits).text for logits in logits_of(model, pixels)]
-            scores[f"{name}_exact"] = float(np.mean([a == b for a, b in zip(read, texts, strict=True)]))
-            scores[f"{name}_folded"] = float(np.mean([fold(a) == fold(b) for a, b in zip(read, texts, strict=True)]))
+            scores[f"{name}_exact"] = float(
+                np.mean([a == b for a, b in zip(read, texts, strict=True)])
+            )
+            scores[f"{name}_folded"] = float(
+                np.mean([fold(a) == fold(b) for a, b in zip(read, texts, strict=True)])
+            )
         scores["score"] = scores["drawn_exact"]
         return scores
 
@@ -84,8 +103,10 @@ def load_config(config: dict) -> tuple[Schedule, Mixture]:
 
 
 def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[str, object]]:
-    """Writes the real crops for training and calibration into the run; returns what went in, for the manifest."""
-    used: list[dict[str, object]] = [{"name": "drawn plates (training/synth)", "sha256": "", "tier": "A"}]
+    """Writes the real crops into the run; returns what went in, for the manifest."""
+    used: list[dict[str, object]] = [
+        {"name": "drawn plates (training/synth)", "sha256": "", "tier": "A"}
+    ]
     for split in ("train", "dev"):
         target = folder / f"pool-{split}.npz"
         if teachers is not None and not target.is_file():
@@ -95,12 +116,24 @@ def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[
     boxes = data / "plate-boxes" / "boxes.csv"
     if (folder / "pool-train.npz").is_file() and boxes.is_file():
         count = len(CropPool.load(str(folder / "pool-train.npz")).crops)
-        used.append({"name": f"plate-boxes, {count} crops with agreed texts", "sha256": sha256_of(boxes), "tier": "A"})
+        used.append(
+            {
+                "name": f"plate-boxes, {count} crops with agreed texts",
+                "sha256": sha256_of(boxes),
+                "tier": "A",
+            }
+        )
     return used
 
 
-def train(schedule: Schedule, mixture: Mixture, folder: Path, crops: Path | None, start: Path | None = None) -> Path:
-    """Runs (or resumes) a training in `folder`; returns the best weights' file."""
+def train(
+    schedule: Schedule,
+    mixture: Mixture,
+    folder: Path,
+    crops: Path | None,
+    start: Path | None = None,
+) -> Path:
+    """Runs (or resumes) a training in `folder`; returns the averaged weights' file."""
     torch.manual_seed(mixture.seed)
     trainer = Trainer(PlateReader(), schedule, folder, ctc_loss, Evaluation(crops))
     if not trainer.resume() and start is not None:
@@ -111,7 +144,7 @@ def train(schedule: Schedule, mixture: Mixture, folder: Path, crops: Path | None
 
     trainer.run(batches)
     draw_curves(folder)
-    return folder / "best.pt"
+    return folder / "weights.pt"
 
 
 def run(args, config: dict) -> int:
@@ -129,7 +162,17 @@ def run(args, config: dict) -> int:
     pool = folder / "pool-train.npz"
     mixture = replace(mixture, seed=args.seed, crops_file=str(pool) if pool.is_file() else "")
     names = [Path(name).stem for name in TEACHERS] if pool.is_file() else []
-    (folder / "data.json").write_text(json.dumps({"seed": args.seed, "data": used, "teachers": names}))
+    (folder / "data.json").write_text(
+        json.dumps({"seed": args.seed, "data": used, "teachers": names})
+    )
     watched = data / "plates" / "crops.csv"
-    print(train(schedule, mixture, folder, watched if watched.is_file() else None, Path(args.start) if args.start else None))
+    print(
+        train(
+            schedule,
+            mixture,
+            folder,
+            watched if watched.is_file() else None,
+            Path(args.start) if args.start else None,
+        )
+    )
     return 0

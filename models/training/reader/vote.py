@@ -8,7 +8,7 @@ from training.reader.decode import Reading
 
 
 def vote(readings: list[Reading]) -> str:
-    """Readings of one length vote for each character with its probability; empty without readings."""
+    """Readings of one length vote for each character; empty without readings."""
     by_length: dict[int, float] = defaultdict(float)
     for reading in readings:
         if reading.text:

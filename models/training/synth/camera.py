@@ -28,7 +28,9 @@ def stretch(crop: np.ndarray, size: tuple[int, int] = READER_SIZE) -> np.ndarray
 def surroundings(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """What may lie around a plate: bumper, grille, frame, shadow (float32 grey)."""
     patch = np.full((height, width), rng.uniform(5, 230), np.float32)
-    coarse = rng.normal(0, 25, (int(rng.integers(2, 6)), int(rng.integers(2, 6)))).astype(np.float32)
+    coarse = rng.normal(0, 25, (int(rng.integers(2, 6)), int(rng.integers(2, 6)))).astype(
+        np.float32
+    )
     patch += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     kind = rng.random()
     if kind < 0.3:
@@ -42,7 +44,7 @@ def surroundings(rng: np.random.Generator, height: int, width: int) -> np.ndarra
 
 
 def _corners(rng: np.random.Generator, aspect: float) -> np.ndarray:
-    """Plate corners (unit height, clockwise from top left) after rotation, shear and perspective."""
+    """Plate corners (unit height, clockwise from top left) after rotation, shear, perspective."""
     tight = rng.random() < 0.5
     amount = 0.35 if tight else 1.0
     angle = np.deg2rad(rng.normal(0, 4) * amount)
@@ -74,14 +76,24 @@ def pose(rng: np.random.Generator, plate: np.ndarray, height: int) -> np.ndarray
     width = int(np.clip(round((box[2] - box[0]) * scale), 8, 400))
     if scale < 0.8 * ph:
         factor = scale / ph
-        plate = cv2.resize(plate, (max(4, round(pw * factor)), max(4, round(ph * factor))), interpolation=cv2.INTER_AREA)
+        plate = cv2.resize(
+            plate,
+            (max(4, round(pw * factor)), max(4, round(ph * factor))),
+            interpolation=cv2.INTER_AREA,
+        )
         ph, pw = plate.shape[:2]
     source = np.array([[0, 0], [pw, 0], [pw, ph], [0, ph]], np.float32) - 0.5
     target = ((corners - box[:2]) * scale - 0.5).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(source, target)
     crop = surroundings(rng, height, width)
-    return cv2.warpPerspective(plate, matrix, (width, height), dst=crop, flags=cv2.INTER_LINEAR,
-                               borderMode=cv2.BORDER_TRANSPARENT)
+    return cv2.warpPerspective(
+        plate,
+        matrix,
+        (width, height),
+        dst=crop,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )
 
 
 def light(rng: np.random.Generator, crop: np.ndarray, severity: float = 1.0) -> np.ndarray:
@@ -132,7 +144,9 @@ def sensor(rng: np.random.Generator, crop: np.ndarray, severity: float = 1.0) ->
     """Lens, exposure, noise, codec; returns uint8."""
     h = crop.shape[0]
     if rng.random() < 0.35 * severity:
-        crop = motion_blur(crop, float(rng.uniform(1, 0.11 * h + 1.5)), float(rng.uniform(0, np.pi)))
+        crop = motion_blur(
+            crop, float(rng.uniform(1, 0.11 * h + 1.5)), float(rng.uniform(0, np.pi))
+        )
     if rng.random() < 0.5 * severity:
         crop = cv2.GaussianBlur(crop, (0, 0), float(rng.uniform(0.3, 0.03 * h + 0.5)))
     if rng.random() < 0.2:  # sharpening of cheap cameras
@@ -144,7 +158,10 @@ def sensor(rng: np.random.Generator, crop: np.ndarray, severity: float = 1.0) ->
     picture = np.clip(crop, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         quality = int(rng.integers(25, 95))
-        picture = cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_GRAYSCALE)
+        picture = cv2.imdecode(
+            cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1],
+            cv2.IMREAD_GRAYSCALE,
+        )
     return picture
 
 

@@ -36,23 +36,59 @@ def _family(package: str, folder: str, *names: str) -> tuple[FontFile, ...]:
 
 # Faces like those on plates: road signs, engraving, narrow and bold grotesques.
 PLATE_FONTS = (
-    *_family("fonts-roadgeek", "truetype/roadgeek", "RG2014B.ttf", "RG2014C.ttf", "RG2014D.ttf",
-             "RG2014E.ttf", "RG2014EM.ttf", "RG2014F.ttf"),
-    *_family("fonts-routed-gothic", "truetype/routed-gothic", "routed-gothic.ttf",
-             "routed-gothic-narrow.ttf", "routed-gothic-wide.ttf"),
-    *_family("fonts-dejavu-extra", "truetype/dejavu", "DejaVuSansCondensed-Bold.ttf",
-             "DejaVuSansCondensed.ttf"),
-    *_family("fonts-dejavu-core", "truetype/dejavu", "DejaVuSans-Bold.ttf", "DejaVuSansMono-Bold.ttf"),
-    *_family("fonts-liberation", "truetype/liberation", "LiberationSansNarrow-Bold.ttf",
-             "LiberationSansNarrow-Regular.ttf", "LiberationSans-Bold.ttf", "LiberationMono-Bold.ttf"),
+    *_family(
+        "fonts-roadgeek",
+        "truetype/roadgeek",
+        "RG2014B.ttf",
+        "RG2014C.ttf",
+        "RG2014D.ttf",
+        "RG2014E.ttf",
+        "RG2014EM.ttf",
+        "RG2014F.ttf",
+    ),
+    *_family(
+        "fonts-routed-gothic",
+        "truetype/routed-gothic",
+        "routed-gothic.ttf",
+        "routed-gothic-narrow.ttf",
+        "routed-gothic-wide.ttf",
+    ),
+    *_family(
+        "fonts-dejavu-extra",
+        "truetype/dejavu",
+        "DejaVuSansCondensed-Bold.ttf",
+        "DejaVuSansCondensed.ttf",
+    ),
+    *_family(
+        "fonts-dejavu-core", "truetype/dejavu", "DejaVuSans-Bold.ttf", "DejaVuSansMono-Bold.ttf"
+    ),
+    *_family(
+        "fonts-liberation",
+        "truetype/liberation",
+        "LiberationSansNarrow-Bold.ttf",
+        "LiberationSansNarrow-Regular.ttf",
+        "LiberationSans-Bold.ttf",
+        "LiberationMono-Bold.ttf",
+    ),
     *_family("fonts-freefont-ttf", "truetype/freefont", "FreeSansBold.ttf", "FreeSans.ttf"),
-    *_family("fonts-b612", "opentype/b612", "B612-Bold.otf", "B612-Regular.otf", "B612Mono-Bold.otf"),
-    *_family("fonts-inter", "opentype/inter", "Inter-SemiBold.otf", "Inter-Medium.otf",
-             "InterDisplay-Bold.otf"),
+    *_family(
+        "fonts-b612", "opentype/b612", "B612-Bold.otf", "B612-Regular.otf", "B612Mono-Bold.otf"
+    ),
+    *_family(
+        "fonts-inter",
+        "opentype/inter",
+        "Inter-SemiBold.otf",
+        "Inter-Medium.otf",
+        "InterDisplay-Bold.otf",
+    ),
     *_family("fonts-lato", "truetype/lato", "Lato-Bold.ttf", "Lato-Medium.ttf"),
-    *_family("fonts-open-sans", "truetype/open-sans", "OpenSans-CondBold.ttf", "OpenSans-Semibold.ttf"),
+    *_family(
+        "fonts-open-sans", "truetype/open-sans", "OpenSans-CondBold.ttf", "OpenSans-Semibold.ttf"
+    ),
     *_family("fonts-hack", "truetype/hack", "Hack-Bold.ttf"),
-    *_family("fonts-urw-base35", "opentype/urw-base35", "URWGothic-Demi.otf", "NimbusSans-Bold.otf"),
+    *_family(
+        "fonts-urw-base35", "opentype/urw-base35", "URWGothic-Demi.otf", "NimbusSans-Bold.otf"
+    ),
 )
 # Serif faces: older and special plates, seldom.
 SERIF_FONTS = (
@@ -66,11 +102,28 @@ HELD_OUT_FONTS = (
 )
 # Small print: state names, slogans, stickers. Never part of the text that is read.
 PRINT_FONTS = (
-    *_family("fonts-dejavu-core", "truetype/dejavu", "DejaVuSans-Bold.ttf", "DejaVuSans.ttf",
-             "DejaVuSerif-Bold.ttf"),
-    *_family("fonts-urw-base35", "opentype/urw-base35", "Z003-MediumItalic.otf", "C059-BdIta.otf",
-             "P052-Bold.otf", "URWBookman-DemiItalic.otf", "URWGothic-Demi.otf"),
-    *_family("fonts-liberation", "truetype/liberation", "LiberationSerif-BoldItalic.ttf",
-             "LiberationSans-Bold.ttf", "LiberationSansNarrow-Bold.ttf"),
+    *_family(
+        "fonts-dejavu-core",
+        "truetype/dejavu",
+        "DejaVuSans-Bold.ttf",
+        "DejaVuSans.ttf",
+        "DejaVuSerif-Bold.ttf",
+    ),
+    *_family(
+        "fonts-urw-base35",
+        "opentype/urw-base35",
+        "Z003-MediumItalic.otf",
+        "C059-BdIta.otf",
+        "P052-Bold.otf",
+        "URWBookman-DemiItalic.otf",
+        "URWGothic-Demi.otf",
+    ),
+    *_family(
+        "fonts-liberation",
+        "truetype/liberation",
+        "LiberationSerif-BoldItalic.ttf",
+        "LiberationSans-Bold.ttf",
+        "LiberationSansNarrow-Bold.ttf",
+    ),
     *_family("fonts-lato", "truetype/lato", "Lato-BoldItalic.ttf", "Lato-Black.ttf"),
 )

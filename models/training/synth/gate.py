@@ -72,11 +72,17 @@ def plan_passes(scene: Scene, seed: int, seconds: float) -> list[GatePass]:
             used.add(text.text)
             sign = signs.paint_sign(rng, faces[index % len(faces)], text, vehicles.SCALE)
             kind = _KINDS[int(rng.integers(len(_KINDS)))]
-            passes.append(GatePass(
-                vehicle=vehicles.paint_vehicle(rng, kind, rear=lane == 1, sign=sign), text=text.text,
-                lane_x=scene.lanes[lane] + float(rng.uniform(-0.12, 0.12)), start_s=start,
-                speed=float(rng.uniform(30, 50)) / 3.6, exposure_s=1 / float(rng.uniform(250, 500)), leaving=lane == 1,
-            ))
+            passes.append(
+                GatePass(
+                    vehicle=vehicles.paint_vehicle(rng, kind, rear=lane == 1, sign=sign),
+                    text=text.text,
+                    lane_x=scene.lanes[lane] + float(rng.uniform(-0.12, 0.12)),
+                    start_s=start,
+                    speed=float(rng.uniform(30, 50)) / 3.6,
+                    exposure_s=1 / float(rng.uniform(250, 500)),
+                    leaving=lane == 1,
+                )
+            )
             start += _SECONDS_A_PASS
     return sorted(passes, key=lambda p: p.start_s)
 
@@ -89,8 +95,10 @@ def _inside(box: view.Box, size: tuple[int, int]) -> bool:
     return box[0] >= 0 and box[1] >= 0 and box[0] + box[2] <= size[0] and box[1] + box[3] <= size[1]
 
 
-def truth_of(scene: Scene, gate_pass: GatePass, size: tuple[int, int], fps: float, frames: int) -> dict:
-    """One entry of `passes` in gate.json; plate boxes only where the whole plate is in the picture."""
+def truth_of(
+    scene: Scene, gate_pass: GatePass, size: tuple[int, int], fps: float, frames: int
+) -> dict:
+    """One entry of `passes` in gate.json; plate boxes only where the whole plate is visible."""
     rows = []
     for index in range(frames):
         t = index / fps
@@ -100,12 +108,23 @@ def truth_of(scene: Scene, gate_pass: GatePass, size: tuple[int, int], fps: floa
         box = view.vehicle_box(scene.lens, gate_pass.vehicle, pose, size)
         plate = view.plate_box(scene.lens, gate_pass.vehicle, pose)
         if box is not None:
-            rows.append({"t": round(t, 3), "vehicle": _rounded(box), "plate": _rounded(plate) if _inside(plate, size) else None})
+            rows.append(
+                {
+                    "t": round(t, 3),
+                    "vehicle": _rounded(box),
+                    "plate": _rounded(plate) if _inside(plate, size) else None,
+                }
+            )
     heights = [row["plate"][3] for row in rows if row["plate"]]
     return {
-        "plate": gate_pass.text, "class": "truck" if gate_pass.vehicle.body.kind == "truck" else "car",
-        "body": gate_pass.vehicle.body.kind, "enter_s": rows[0]["t"] if rows else None, "leave_s": rows[-1]["t"] if rows else None,
-        "best_height_px": max(heights, default=0), "speed_kmh": round(gate_pass.speed * 3.6, 1), "frames": rows,
+        "plate": gate_pass.text,
+        "class": "truck" if gate_pass.vehicle.body.kind == "truck" else "car",
+        "body": gate_pass.vehicle.body.kind,
+        "enter_s": rows[0]["t"] if rows else None,
+        "leave_s": rows[-1]["t"] if rows else None,
+        "best_height_px": max(heights, default=0),
+        "speed_kmh": round(gate_pass.speed * 3.6, 1),
+        "frames": rows,
     }
 
 
@@ -126,7 +145,13 @@ class Film:
         picture = self._empty.copy()
         ways = [(p, p.pose(t)) for p in self.passes]
         for gate_pass, pose in sorted((w for w in ways if w[1] is not None), key=lambda w: -w[1].z):
-            view.draw_vehicle(picture, self.scene.lens, gate_pass.vehicle, pose, gate_pass.speed * gate_pass.exposure_s)
+            view.draw_vehicle(
+                picture,
+                self.scene.lens,
+                gate_pass.vehicle,
+                pose,
+                gate_pass.speed * gate_pass.exposure_s,
+            )
         rng = np.random.default_rng([index, _STREAM, 3])
         gain = 1.0 + 0.07 * np.sin(2 * np.pi * t / 23.0) + float(rng.normal(0, 0.004))
         dx, dy = (int(v) for v in rng.integers(0, 64, 2))
@@ -136,24 +161,90 @@ class Film:
     def truth(self) -> dict:
         """What gate.json holds."""
         passes = [truth_of(self.scene, p, self.size, self.fps, self.frames) for p in self.passes]
-        return {"width": self.size[0], "height": self.size[1], "fps": self.fps, "seconds": self.frames / self.fps, "passes": passes}
+        return {
+            "width": self.size[0],
+            "height": self.size[1],
+            "fps": self.fps,
+            "seconds": self.frames / self.fps,
+            "passes": passes,
+        }
 
 
 def _encoder(size: tuple[int, int], fps: float, target: Path) -> list[str]:
     group = str(int(round(2 * fps)))
     if shutil.which("ffmpeg"):
-        return ["ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(fps),
-                "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-b:v", "4M", "-maxrate", "4M", "-bufsize", "4M",
-                "-g", group, "-bf", "0", "-pix_fmt", "yuv420p", "-f", "mp4", str(target)]
+        return [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            f"{size[0]}x{size[1]}",
+            "-r",
+            str(fps),
+            "-i",
+            "-",
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryfast",
+            "-b:v",
+            "4M",
+            "-maxrate",
+            "4M",
+            "-bufsize",
+            "4M",
+            "-g",
+            group,
+            "-bf",
+            "0",
+            "-pix_fmt",
+            "yuv420p",
+            "-f",
+            "mp4",
+            str(target),
+        ]
     if shutil.which("gst-launch-1.0"):
-        return ["gst-launch-1.0", "-q", "fdsrc", "fd=0", "!", "rawvideoparse", "format=rgb", f"width={size[0]}", f"height={size[1]}",
-                f"framerate={int(round(fps))}/1", "!", "videoconvert", "!", "video/x-raw,format=I420", "!", "x264enc", "bitrate=4000",
-                f"key-int-max={group}", "bframes=0", "speed-preset=veryfast", "!", "h264parse", "!", "mp4mux", "!", "filesink", f"location={target}"]
+        return [
+            "gst-launch-1.0",
+            "-q",
+            "fdsrc",
+            "fd=0",
+            "!",
+            "rawvideoparse",
+            "format=rgb",
+            f"width={size[0]}",
+            f"height={size[1]}",
+            f"framerate={int(round(fps))}/1",
+            "!",
+            "videoconvert",
+            "!",
+            "video/x-raw,format=I420",
+            "!",
+            "x264enc",
+            "bitrate=4000",
+            f"key-int-max={group}",
+            "bframes=0",
+            "speed-preset=veryfast",
+            "!",
+            "h264parse",
+            "!",
+            "mp4mux",
+            "!",
+            "filesink",
+            f"location={target}",
+        ]
     raise EncoderMissing("the gate's video needs ffmpeg: apt-get install ffmpeg")
 
 
-def write_gate(folder: Path, seed: int, seconds: float, size: tuple[int, int] = (1280, 720), fps: float = 15) -> dict:
-    """Writes gate.mp4 and gate.json below `folder`; both appear whole or not at all. Returns the truth."""
+def write_gate(
+    folder: Path, seed: int, seconds: float, size: tuple[int, int] = (1280, 720), fps: float = 15
+) -> dict:
+    """Writes gate.mp4 and gate.json below `folder`, each whole or not at all; returns the truth."""
     folder.mkdir(parents=True, exist_ok=True)
     film = Film(seed, size, fps, seconds)
     partial = folder / "gate.mp4.partial"
@@ -171,7 +262,7 @@ def write_gate(folder: Path, seed: int, seconds: float, size: tuple[int, int] = 
 
 @dataclass(frozen=True)
 class Label:
-    """A vehicle in a training frame and its plate (x, y, w, h in pixels); `plate` None when cut or tiny."""
+    """A vehicle in a training frame and its plate, in pixels; `plate` None when cut or tiny."""
 
     kind: str
     vehicle: view.Box
@@ -179,7 +270,7 @@ class Label:
 
 
 class FrameSource:
-    """Single gate-like frames for training detectors: other fonts, texts, places and seeds than the demo's."""
+    """Gate-like frames for training detectors; fonts, texts and places are not the demo's."""
 
     def __init__(self, seed: int, size: tuple[int, int] = (1280, 720)) -> None:
         self._seed, self._size = seed, size
@@ -193,14 +284,26 @@ class FrameSource:
         labels: list[Label] = []
         for pose, leaving in sorted(self._poses(rng, scene), key=lambda p: -p[0].z):
             text = draw_text(rng, str(rng.choice(["us", "eu", "br"])))
-            sign = signs.paint_sign(rng, self._faces[int(rng.integers(len(self._faces)))], text, vehicles.SCALE)
-            vehicle = vehicles.paint_vehicle(rng, _KINDS[int(rng.integers(len(_KINDS)))], leaving, sign)
+            sign = signs.paint_sign(
+                rng, self._faces[int(rng.integers(len(self._faces)))], text, vehicles.SCALE
+            )
+            vehicle = vehicles.paint_vehicle(
+                rng, _KINDS[int(rng.integers(len(_KINDS)))], leaving, sign
+            )
             view.draw_vehicle(picture, scene.lens, vehicle, pose, float(rng.uniform(0.0, 0.06)))
             box = view.vehicle_box(scene.lens, vehicle, pose, self._size)
             plate = view.plate_box(scene.lens, vehicle, pose)
             if box is not None:
-                labels.append(Label(vehicle.body.kind, box, plate if _inside(plate, self._size) and plate[3] >= 5 else None))
-        noisy = picture * rng.uniform(0.6, 1.15) + rng.normal(0, rng.uniform(1, 6), (*picture.shape[:2], 1))
+                labels.append(
+                    Label(
+                        vehicle.body.kind,
+                        box,
+                        plate if _inside(plate, self._size) and plate[3] >= 5 else None,
+                    )
+                )
+        noisy = picture * rng.uniform(0.6, 1.15) + rng.normal(
+            0, rng.uniform(1, 6), (*picture.shape[:2], 1)
+        )
         return np.clip(noisy, 0, 255).astype(np.uint8), labels
 
     def _poses(self, rng: np.random.Generator, scene: Scene) -> Iterator[tuple[view.Pose, bool]]:
@@ -224,5 +327,13 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Command `gate`."""
     truth = write_gate(args.out, args.seed, args.seconds, (args.width, args.height), args.fps)
-    print(json.dumps({"video": str(args.out / "gate.mp4"), "passes": len(truth["passes"]), "seconds": truth["seconds"]}))
+    print(
+        json.dumps(
+            {
+                "video": str(args.out / "gate.mp4"),
+                "passes": len(truth["passes"]),
+                "seconds": truth["seconds"],
+            }
+        )
+    )
     return 0

@@ -51,9 +51,12 @@ def font_face(file: fonts.FontFile) -> Face:
     font = _font_at_cap(file, CAP)
     masks = {}
     for char in ALPHABET:
-        left, _, right, _ = font.getbbox(char, anchor="ls")
-        image = Image.new("L", (right - left + 4, CAP + 2 * OVERSHOOT))
+        left, _, right, below = font.getbbox(char, anchor="ls")
+        tail = max(0, below - OVERSHOOT)
+        image = Image.new("L", (right - left + 4, CAP + 2 * OVERSHOOT + tail))
         ImageDraw.Draw(image).text((2 - left, OVERSHOOT + CAP), char, 255, font, anchor="ls")
+        if tail:  # a J or Q that hangs below the line; on plates all characters stand on it
+            image = image.resize((image.width, CAP + 2 * OVERSHOOT), Image.BOX)
         mask = np.asarray(image)
         columns = np.flatnonzero(mask.max(axis=0) > 40)
         masks[char] = np.ascontiguousarray(mask[:, columns[0] : columns[-1] + 1])
@@ -68,7 +71,8 @@ def stroke_faces(count: int, seed: int) -> list[Face]:
     for index in range(count):
         face = strokes.StrokeFace.draw(np.random.default_rng([seed, index]))
         masks = {
-            c: np.pad(strokes.draw_glyph(face, c, CAP), ((OVERSHOOT, OVERSHOOT), (0, 0))) for c in ALPHABET
+            c: np.pad(strokes.draw_glyph(face, c, CAP), ((OVERSHOOT, OVERSHOOT), (0, 0)))
+            for c in ALPHABET
         }
         faces.append(Face(f"strokes-{seed}-{index}", masks))
     return faces

@@ -1,4 +1,4 @@
-"""The place of the drawn gate: sky, building, trees, road, island, barriers. Drawn once per scene."""
+"""The place of the drawn gate: sky, buildings, trees, road, island, barriers; drawn once."""
 
 from __future__ import annotations
 
@@ -35,16 +35,24 @@ class Scene:
     lanes: tuple[float, float]
 
 
-def _noise(rng: np.random.Generator, width: int, height: int, cell: float, strength: float) -> np.ndarray:
+def _noise(
+    rng: np.random.Generator, width: int, height: int, cell: float, strength: float
+) -> np.ndarray:
     """Soft random pattern, float32 height x width x 1."""
-    coarse = rng.normal(0, 1, (max(2, int(height / cell)), max(2, int(width / cell)))).astype(np.float32)
+    coarse = rng.normal(0, 1, (max(2, int(height / cell)), max(2, int(width / cell)))).astype(
+        np.float32
+    )
     picture = Image.fromarray(coarse, "F").resize((width, height), Image.BICUBIC)
     return np.asarray(picture)[..., None] * strength
 
 
-def _textured(rng: np.random.Generator, picture: Image.Image, mask: Image.Image, strength: float, cell: float) -> Image.Image:
+def _textured(
+    rng: np.random.Generator, picture: Image.Image, mask: Image.Image, strength: float, cell: float
+) -> Image.Image:
     pixels = np.asarray(picture).astype(np.float32)
-    grain = _noise(rng, picture.width, picture.height, cell, strength) + rng.normal(0, strength * 0.7, (*pixels.shape[:2], 1))
+    grain = _noise(rng, picture.width, picture.height, cell, strength) + rng.normal(
+        0, strength * 0.7, (*pixels.shape[:2], 1)
+    )
     pixels += grain * (np.asarray(mask).astype(np.float32) / 255)[..., None]
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
@@ -58,7 +66,9 @@ def _sky(rng: np.random.Generator, width: int, height: int, horizon: int) -> Ima
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def _building(rng: np.random.Generator, pencil: ImageDraw.ImageDraw, width: int, horizon: int) -> None:
+def _building(
+    rng: np.random.Generator, pencil: ImageDraw.ImageDraw, width: int, horizon: int
+) -> None:
     """A row of facades with windows, doors and roof lines."""
     x = int(-rng.uniform(0, 0.1) * width)
     while x < width:
@@ -73,25 +83,43 @@ def _building(rng: np.random.Generator, pencil: ImageDraw.ImageDraw, width: int,
         for wy in range(top + 18, horizon - tall, tall + 22):
             for wx in range(x + 14, x + span - step // 2 - 8, step):
                 glass = tuple(int(v) for v in rng.uniform(30, 110) + np.array([0, 6, 14]))
-                pencil.rectangle((wx - 2, wy - 2, wx + step // 2 + 2, wy + tall + 2), fill=(206, 204, 198))
+                pencil.rectangle(
+                    (wx - 2, wy - 2, wx + step // 2 + 2, wy + tall + 2), fill=(206, 204, 198)
+                )
                 pencil.rectangle((wx, wy, wx + step // 2, wy + tall), fill=glass)
         x += span + int(rng.uniform(0, 0.08) * width)
 
 
-def _tree(rng: np.random.Generator, pencil: ImageDraw.ImageDraw, x: float, ground: float, size: float) -> None:
-    pencil.rectangle((x - size * 0.04, ground - size * 0.5, x + size * 0.04, ground), fill=(72, 58, 44))
+def _tree(
+    rng: np.random.Generator, pencil: ImageDraw.ImageDraw, x: float, ground: float, size: float
+) -> None:
+    pencil.rectangle(
+        (x - size * 0.04, ground - size * 0.5, x + size * 0.04, ground), fill=(72, 58, 44)
+    )
     for _ in range(60):
         cx, cy = x + rng.normal(0, size * 0.22), ground - size * 0.8 + rng.normal(0, size * 0.2)
         r = rng.uniform(0.05, 0.13) * size
         shade = rng.uniform(0.5, 1.1)
-        pencil.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(int(62 * shade), int(92 * shade), int(46 * shade)))
+        pencil.ellipse(
+            (cx - r, cy - r, cx + r, cy + r),
+            fill=(int(62 * shade), int(92 * shade), int(46 * shade)),
+        )
 
 
-def _road_polygon(lens: Lens, x0: float, x1: float, near: float = 1.0, far: float = 400.0) -> list[tuple[float, float]]:
-    return [lens.project(x0, 0, near), lens.project(x0, 0, far), lens.project(x1, 0, far), lens.project(x1, 0, near)]
+def _road_polygon(
+    lens: Lens, x0: float, x1: float, near: float = 1.0, far: float = 400.0
+) -> list[tuple[float, float]]:
+    return [
+        lens.project(x0, 0, near),
+        lens.project(x0, 0, far),
+        lens.project(x1, 0, far),
+        lens.project(x1, 0, near),
+    ]
 
 
-def _ground(rng: np.random.Generator, picture: Image.Image, lens: Lens, lanes: tuple[float, float]) -> Image.Image:
+def _ground(
+    rng: np.random.Generator, picture: Image.Image, lens: Lens, lanes: tuple[float, float]
+) -> Image.Image:
     width, height = picture.size
     pencil = ImageDraw.Draw(picture)
     verge = tuple(int(v) for v in np.array([96, 112, 74]) * rng.uniform(0.75, 1.1))
@@ -110,7 +138,12 @@ def _ground(rng: np.random.Generator, picture: Image.Image, lens: Lens, lanes: t
     for z in np.arange(2, 60, 4.0):  # lane marks beside the island
         for side in (-1, 1):
             x = side * (island + 0.12)
-            points = [lens.project(x - 0.05, 0, z), lens.project(x - 0.05, 0, z + 2), lens.project(x + 0.05, 0, z + 2), lens.project(x + 0.05, 0, z)]
+            points = [
+                lens.project(x - 0.05, 0, z),
+                lens.project(x - 0.05, 0, z + 2),
+                lens.project(x + 0.05, 0, z + 2),
+                lens.project(x + 0.05, 0, z),
+            ]
             pencil.polygon(points, fill=(208, 206, 196))
     for lane in lanes:  # stop line, and the darker band that tyres and oil leave
         pencil.polygon(_road_polygon(lens, lane - 1.3, lane + 1.3, 9.6, 10.0), fill=(200, 198, 190))
@@ -130,14 +163,22 @@ def _barrier(pencil: ImageDraw.ImageDraw, lens: Lens, x: float, z: float, lean: 
     for i in range(10):
         ends = [start + np.array([lean, 1.0]) * (i + d) * 0.3 for d in (0, 1)]
         line = [lens.project(float(p[0]), float(p[1]), z) for p in ends]
-        pencil.line(line, fill=(214, 40, 36) if i % 2 else (238, 238, 234), width=max(2, int(0.09 * lens.focal / z)))
+        pencil.line(
+            line,
+            fill=(214, 40, 36) if i % 2 else (238, 238, 234),
+            width=max(2, int(0.09 * lens.focal / z)),
+        )
 
 
 def draw_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
     """A gate at random: place, season, lens and lanes."""
     scale = width / 1280
-    lens = Lens(focal=float(rng.uniform(1400, 1560)) * scale, height=float(rng.uniform(2.0, 2.3)),
-                centre_x=width / 2, horizon=height * float(rng.uniform(0.24, 0.3)))
+    lens = Lens(
+        focal=float(rng.uniform(1400, 1560)) * scale,
+        height=float(rng.uniform(2.0, 2.3)),
+        centre_x=width / 2,
+        horizon=height * float(rng.uniform(0.24, 0.3)),
+    )
     lanes = (-float(rng.uniform(1.6, 1.8)), float(rng.uniform(1.6, 1.8)))
     picture = _sky(rng, width, height, int(lens.horizon))
     pencil = ImageDraw.Draw(picture)

@@ -30,14 +30,24 @@ def gate_faces(held_out: bool) -> list[glyphs.Face]:
     return [glyphs.font_face(file) for file in files]
 
 
-def _paste(canvas: Image.Image, mask: np.ndarray, box: tuple[int, int, int, int], colour: tuple[int, int, int]) -> None:
+def _paste(
+    canvas: Image.Image,
+    mask: np.ndarray,
+    box: tuple[int, int, int, int],
+    colour: tuple[int, int, int],
+) -> None:
     left, top, width, height = box
     scaled = Image.fromarray(mask).resize((max(1, width), max(1, height)), Image.BOX)
     canvas.paste(colour, (left, top), scaled)
 
 
-def _paint_text(canvas: Image.Image, face: glyphs.Face, text: PlateText, area: tuple[int, int, int, int],
-                ink: tuple[int, int, int]) -> None:
+def _paint_text(
+    canvas: Image.Image,
+    face: glyphs.Face,
+    text: PlateText,
+    area: tuple[int, int, int, int],
+    ink: tuple[int, int, int],
+) -> None:
     """Characters centred in `area` (x, y, w, h); a gap between the groups."""
     x, y, width, height = area
     scale = height / glyphs.CAP
@@ -49,19 +59,34 @@ def _paint_text(canvas: Image.Image, face: glyphs.Face, text: PlateText, area: t
     rows = glyphs.CAP + 2 * glyphs.OVERSHOOT
     for group, sizes in zip(text.groups, widths, strict=True):
         for char, size in zip(group, sizes, strict=True):
-            box = (round(pen), round(y - glyphs.OVERSHOOT * scale), round(size * fit), round(rows * scale))
+            box = (
+                round(pen),
+                round(y - glyphs.OVERSHOOT * scale),
+                round(size * fit),
+                round(rows * scale),
+            )
             _paste(canvas, face.masks[char], box, ink)
             pen += (size + gap) * fit
         pen += group_gap * fit
 
 
-def _small(canvas: Image.Image, words: str, centre: tuple[float, float], cap: int, ink: tuple[int, int, int]) -> None:
+def _small(
+    canvas: Image.Image,
+    words: str,
+    centre: tuple[float, float],
+    cap: int,
+    ink: tuple[int, int, int],
+) -> None:
     mask = glyphs.draw_print(fonts.PRINT_FONTS[0], words, 4 * cap)
     width, height = mask.shape[1] // 4, mask.shape[0] // 4
-    _paste(canvas, mask, (int(centre[0] - width / 2), int(centre[1] - height / 2), width, height), ink)
+    _paste(
+        canvas, mask, (int(centre[0] - width / 2), int(centre[1] - height / 2), width, height), ink
+    )
 
 
-def paint_sign(rng: np.random.Generator, face: glyphs.Face, text: PlateText, pixels_per_metre: float) -> Sign:
+def paint_sign(
+    rng: np.random.Generator, face: glyphs.Face, text: PlateText, pixels_per_metre: float
+) -> Sign:
     """A plate in the manner of its region at the given scale."""
     width_m, height_m = SIZES_M[text.region]
     w, h = round(width_m * pixels_per_metre), round(height_m * pixels_per_metre)
@@ -87,5 +112,7 @@ def paint_sign(rng: np.random.Generator, face: glyphs.Face, text: PlateText, pix
         _small(canvas, title, (band / 2, 0.75 * h), max(3, int(0.17 * h)), (240, 240, 240))
         area = (band + int(0.03 * w), int(0.16 * h), w - band - int(0.06 * w), int(0.68 * h))
     _paint_text(canvas, face, text, area, ink)
-    pencil.rectangle((0, 0, w - 1, h - 1), outline=tuple(v // 2 for v in ground), width=max(1, h // 40))
+    pencil.rectangle(
+        (0, 0, w - 1, h - 1), outline=tuple(v // 2 for v in ground), width=max(1, h // 40)
+    )
     return Sign(canvas, width_m, height_m)

@@ -32,7 +32,9 @@ _FLAT_A = ((0, 1), (0.42, 0, 0), (0.58, 0, 0), (1, 1))
 
 SHAPES: dict[str, tuple[_Shape, ...]] = {
     "0": (
-        _Shape(closed=(_BOX,)), _Shape(closed=(_BOX,)), _Shape(closed=(_BOX,)),
+        _Shape(closed=(_BOX,)),
+        _Shape(closed=(_BOX,)),
+        _Shape(closed=(_BOX,)),
         _Shape(open=(((0.2, 0.78), (0.8, 0.22)),), closed=(_BOX,)),
         _Shape(closed=(_BOX,), width=0.85),
     ),
@@ -47,8 +49,12 @@ SHAPES: dict[str, tuple[_Shape, ...]] = {
         _Shape(open=(((0, 0.24), (0, 0), (1, 0), (1, 0.47), (0, 0.66), (0, 1, 0), (1, 1)),)),
     ),
     "3": (
-        _Shape(open=(((0, 0.2), (0, 0), (0.96, 0), (0.96, 0.47), (0.35, 0.47)),
-                     ((0.35, 0.47), (1, 0.47), (1, 1), (0, 1), (0, 0.8)))),
+        _Shape(
+            open=(
+                ((0, 0.2), (0, 0), (0.96, 0), (0.96, 0.47), (0.35, 0.47)),
+                ((0.35, 0.47), (1, 0.47), (1, 1), (0, 1), (0, 0.8)),
+            )
+        ),
         _Shape(open=(((0, 0), (1, 0, 0), (0.45, 0.4, 0), (1, 0.4), (1, 1), (0, 1), (0, 0.8)),)),
     ),
     "4": (
@@ -58,7 +64,20 @@ SHAPES: dict[str, tuple[_Shape, ...]] = {
         _Shape(open=(((0.6, 1), (0.6, 0, 0), (0.5, 0, 0), (0, 0.75, 0), (0.95, 0.75)),)),
     ),
     "5": (
-        _Shape(open=(((0.95, 0), (0.06, 0, 0), (0.03, 0.46, 0), (0.3, 0.38), (1, 0.38), (1, 1), (0, 1), (0, 0.8)),)),
+        _Shape(
+            open=(
+                (
+                    (0.95, 0),
+                    (0.06, 0, 0),
+                    (0.03, 0.46, 0),
+                    (0.3, 0.38),
+                    (1, 0.38),
+                    (1, 1),
+                    (0, 1),
+                    (0, 0.8),
+                ),
+            )
+        ),
         _Shape(open=(((1, 0), (0, 0, 0), (0, 0.42, 0), (1, 0.42), (1, 1), (0, 1), (0, 0.8)),)),
     ),
     "6": (
@@ -72,10 +91,18 @@ SHAPES: dict[str, tuple[_Shape, ...]] = {
         _Shape(open=(((0, 0.15), (0, 0, 0), (1, 0, 0), (0.3, 1)),)),
     ),
     "8": (
-        _Shape(closed=(((0.06, 0), (0.94, 0), (0.94, 0.46), (0.06, 0.46)),
-                       ((0, 0.46), (1, 0.46), (1, 1), (0, 1)))),
-        _Shape(closed=(((0.0, 0), (1, 0), (1, 0.49), (0.0, 0.49)),
-                       ((0, 0.49), (1, 0.49), (1, 1), (0, 1)))),
+        _Shape(
+            closed=(
+                ((0.06, 0), (0.94, 0), (0.94, 0.46), (0.06, 0.46)),
+                ((0, 0.46), (1, 0.46), (1, 1), (0, 1)),
+            )
+        ),
+        _Shape(
+            closed=(
+                ((0.0, 0), (1, 0), (1, 0.49), (0.0, 0.49)),
+                ((0, 0.49), (1, 0.49), (1, 1), (0, 1)),
+            )
+        ),
     ),
     "9": (
         _Shape(open=(((1, 0.3), (1, 1), (0, 1), (0, 0.8)),), closed=(_BOWL9,)),
@@ -88,9 +115,18 @@ SHAPES: dict[str, tuple[_Shape, ...]] = {
         _Shape(open=(((0, 1), (0, 0.3), (0.5, 0, 0), (1, 0.3), (1, 1)), ((0, 0.6), (1, 0.6)))),
     ),
     "B": (
-        _Shape(closed=(((0, 0, 0), (0.92, 0), (0.92, 0.47), (0, 0.47, 0)),
-                       ((0, 0.47, 0), (1, 0.47), (1, 1), (0, 1, 0)))),
-        _Shape(closed=(((0, 0, 0), (1, 0), (1, 0.5), (0, 0.5, 0)), ((0, 0.5, 0), (1, 0.5), (1, 1), (0, 1, 0)))),
+        _Shape(
+            closed=(
+                ((0, 0, 0), (0.92, 0), (0.92, 0.47), (0, 0.47, 0)),
+                ((0, 0.47, 0), (1, 0.47), (1, 1), (0, 1, 0)),
+            )
+        ),
+        _Shape(
+            closed=(
+                ((0, 0, 0), (1, 0), (1, 0.5), (0, 0.5, 0)),
+                ((0, 0.5, 0), (1, 0.5), (1, 1), (0, 1, 0)),
+            )
+        ),
     ),
     "C": (_Shape(open=(((1, 0.24), (1, 0), (0, 0), (0, 1), (1, 1), (1, 0.76)),)),),
     "D": (_Shape(closed=(((0, 0, 0), (1, 0), (1, 1), (0, 1, 0)),)),),
@@ -131,7 +167,9 @@ SHAPES: dict[str, tuple[_Shape, ...]] = {
         _Shape(open=(((0, 1), (0, 0, 0), (1, 0), (1, 0.5), (0, 0.5, 0)), ((0.2, 0.5), (1, 1)))),
     ),
     "S": (
-        _Shape(open=(((1, 0.22), (1, 0), (0, 0), (0, 0.47), (1, 0.53), (1, 1), (0, 1), (0, 0.78)),)),
+        _Shape(
+            open=(((1, 0.22), (1, 0), (0, 0), (0, 0.47), (1, 0.53), (1, 1), (0, 1), (0, 0.78)),)
+        ),
         _Shape(open=(((1, 0.2), (1, 0), (0, 0), (0, 0.4), (1, 0.6), (1, 1), (0, 1), (0, 0.8)),)),
     ),
     "T": (_Shape(open=(((0, 0), (1, 0)), ((0.5, 0), (0.5, 1)))),),
@@ -167,9 +205,10 @@ class StrokeFace:
     @staticmethod
     def draw(rng: np.random.Generator) -> StrokeFace:
         """A face at random: narrow to square, thin to bold, square to round corners."""
+        width = float(rng.uniform(0.36, 0.72))
         return StrokeFace(
-            width=float(rng.uniform(0.36, 0.72)),
-            stroke=float(rng.uniform(0.09, 0.2)),
+            width=width,
+            stroke=float(rng.uniform(0.09, min(0.2, 0.36 * width))),
             radius=float(rng.choice([0.15, 0.25, 0.35, 0.5, 0.5, 0.5])),
             slant=float(rng.normal(0, 0.03)) if rng.random() < 0.2 else 0.0,
             variant={c: int(rng.integers(len(SHAPES[c]))) for c in SHAPES},
@@ -195,7 +234,9 @@ def _fillet(points: np.ndarray, sharp: np.ndarray, closed: bool, radius: float) 
         p0, p3 = here + before / length_b * reach_b, here + after / length_a * reach_a
         p1, p2 = p0 + (here - p0) * _KAPPA, p3 + (here - p3) * _KAPPA
         t = _BEZIER_T
-        out.append((1 - t) ** 3 * p0 + 3 * t * (1 - t) ** 2 * p1 + 3 * t**2 * (1 - t) * p2 + t**3 * p3)
+        out.append(
+            (1 - t) ** 3 * p0 + 3 * t * (1 - t) ** 2 * p1 + 3 * t**2 * (1 - t) * p2 + t**3 * p3
+        )
     return np.concatenate(out)
 
 
@@ -218,7 +259,9 @@ def draw_glyph(face: StrokeFace, char: str, cap: int) -> np.ndarray:
             curve = _fillet(xy, sharp, closed, face.radius * max(box_w, 0.4 * height))
             curve = curve + [2 * margin + pen / 2, margin + pen / 2]
             curve[:, 0] -= face.slant * (curve[:, 1] - height / 2)
-            cv2.polylines(canvas, [np.round(curve * 8).astype(np.int32)], closed, 255, pen, cv2.LINE_AA, 3)
+            cv2.polylines(
+                canvas, [np.round(curve * 8).astype(np.int32)], closed, 255, pen, cv2.LINE_AA, 3
+            )
     columns = np.flatnonzero(canvas.max(axis=0) > 40)
     ink = canvas[margin : margin + height, columns[0] : columns[-1] + 1]
     return cv2.resize(ink, (max(2, round(ink.shape[1] / scale)), cap), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Puts a vehicle into a scene at a distance: sides, wheels, shadow, face, motion blur; and its boxes."""
+"""A vehicle in a scene at a distance: sides, wheels, shadow, face, motion blur; and its boxes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def vehicle_box(lens: Lens, vehicle: Vehicle, pose: Pose, size: tuple[int, int])
     half = body.width / 2
     points = [
         lens.project(pose.x + sx * half, y, z)
-        for sx in (-1, 1) for y in (0.0, body.height) for z in (pose.z, pose.z + body.length)
+        for sx in (-1, 1)
+        for y in (0.0, body.height)
+        for z in (pose.z, pose.z + body.length)
     ]
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     return _clip((min(xs), min(ys), max(xs), max(ys)), size)
@@ -59,23 +61,60 @@ def _shade(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int, 
 class _Side:
     """Draws the long flank and the roof in perspective on the patch of a vehicle."""
 
-    def __init__(self, pencil: ImageDraw.ImageDraw, lens: Lens, vehicle: Vehicle, pose: Pose, origin: tuple[float, float]) -> None:
-        self._pencil, self._lens, self._vehicle, self._pose, self._origin = pencil, lens, vehicle, pose, origin
+    def __init__(
+        self,
+        pencil: ImageDraw.ImageDraw,
+        lens: Lens,
+        vehicle: Vehicle,
+        pose: Pose,
+        origin: tuple[float, float],
+    ) -> None:
+        self._pencil, self._lens, self._vehicle, self._pose, self._origin = (
+            pencil,
+            lens,
+            vehicle,
+            pose,
+            origin,
+        )
         self._edge = pose.x + (-1 if pose.x > 0 else 1) * vehicle.body.width / 2
 
     def _at(self, x: float, y: float, along: float) -> tuple[float, float]:
         px, py = self._lens.project(x, y, self._pose.z + along)
         return ((px - self._origin[0]) * _FINE, (py - self._origin[1]) * _FINE)
 
-    def _flank(self, low: float, high: float, start: float, end: float, colour: tuple[int, ...], inset: float = 0.0) -> None:
+    def _flank(
+        self,
+        low: float,
+        high: float,
+        start: float,
+        end: float,
+        colour: tuple[int, ...],
+        inset: float = 0.0,
+    ) -> None:
         x = self._edge
         top = x + (self._pose.x - x) * inset
-        self._pencil.polygon([self._at(x, low, start), self._at(x, low, end), self._at(top, high, end), self._at(top, high, start)], fill=colour)
+        self._pencil.polygon(
+            [
+                self._at(x, low, start),
+                self._at(x, low, end),
+                self._at(top, high, end),
+                self._at(top, high, start),
+            ],
+            fill=colour,
+        )
 
     def shadow(self) -> None:
         body, x = self._vehicle.body, self._pose.x
         half = body.width / 2 + 0.1
-        self._pencil.polygon([self._at(x - half, 0, -0.15), self._at(x - half, 0, body.length), self._at(x + half, 0, body.length), self._at(x + half, 0, -0.15)], fill=(14, 14, 16, 175))
+        self._pencil.polygon(
+            [
+                self._at(x - half, 0, -0.15),
+                self._at(x - half, 0, body.length),
+                self._at(x + half, 0, body.length),
+                self._at(x + half, 0, -0.15),
+            ],
+            fill=(14, 14, 16, 175),
+        )
 
     def draw(self) -> None:
         body, paint = self._vehicle.body, self._vehicle.paint
@@ -83,22 +122,44 @@ class _Side:
         if body.kind == "car":
             half = body.width / 2 * body.roof_width
             x = self._pose.x
-            self._pencil.polygon([self._at(x - half, body.height, 0.0), self._at(x - half, body.height, length * 0.7), self._at(x + half, body.height, length * 0.7), self._at(x + half, body.height, 0.0)], fill=_shade(paint, 1.02))
+            self._pencil.polygon(
+                [
+                    self._at(x - half, body.height, 0.0),
+                    self._at(x - half, body.height, length * 0.7),
+                    self._at(x + half, body.height, length * 0.7),
+                    self._at(x + half, body.height, 0.0),
+                ],
+                fill=_shade(paint, 1.02),
+            )
             self._flank(0.25, body.belt, 0.0, length, _shade(paint, 0.74))
             self._flank(body.belt, body.height, 0.0, length * 0.8, _shade(paint, 0.7), lean)
-            self._flank(body.belt + 0.03, body.height - 0.1, 0.25, length * 0.72, (30, 36, 44, 255), lean * 0.8)
+            self._flank(
+                body.belt + 0.03,
+                body.height - 0.1,
+                0.25,
+                length * 0.72,
+                (30, 36, 44, 255),
+                lean * 0.8,
+            )
         else:
             self._flank(0.3, body.height, 0.0, length, _shade(paint, 0.72))
             self._flank(body.belt, body.height * 0.85, 0.3, 1.4, (30, 36, 44, 255))
         radius = 0.32 if body.kind != "truck" else 0.45
         for along in (0.85, length - 0.9):
-            (x0, y0), (x1, y1) = self._at(self._edge, 2 * radius, along - radius), self._at(self._edge, 0.0, along + radius)
-            self._pencil.ellipse((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), fill=(20, 20, 22, 255))
+            (x0, y0), (x1, y1) = (
+                self._at(self._edge, 2 * radius, along - radius),
+                self._at(self._edge, 0.0, along + radius),
+            )
+            self._pencil.ellipse(
+                (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), fill=(20, 20, 22, 255)
+            )
             cx, cy, rx, ry = (x0 + x1) / 2, (y0 + y1) / 2, abs(x1 - x0) * 0.27, abs(y1 - y0) * 0.27
             self._pencil.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=(128, 130, 134, 255))
 
 
-def _face(lens: Lens, vehicle: Vehicle, pose: Pose, patch: tuple[int, int, int, int]) -> Image.Image:
+def _face(
+    lens: Lens, vehicle: Vehicle, pose: Pose, patch: tuple[int, int, int, int]
+) -> Image.Image:
     """The face resampled into the patch (left, top, right, bottom), at subpixel position."""
     scale = lens.focal / pose.z / SCALE
     level = 0
@@ -110,7 +171,9 @@ def _face(lens: Lens, vehicle: Vehicle, pose: Pose, patch: tuple[int, int, int, 
     left = middle - source.width / 2 / step
     top = ground - source.height / step
     matrix = (step, 0, (patch[0] - left) * step, 0, step, (patch[1] - top) * step)
-    return source.transform((patch[2] - patch[0], patch[3] - patch[1]), Image.AFFINE, matrix, Image.BILINEAR)
+    return source.transform(
+        (patch[2] - patch[0], patch[3] - patch[1]), Image.AFFINE, matrix, Image.BILINEAR
+    )
 
 
 def _smear(pixels: np.ndarray, dx: float, dy: float) -> np.ndarray:
@@ -128,15 +191,20 @@ def _smear(pixels: np.ndarray, dx: float, dy: float) -> np.ndarray:
     return total / taps
 
 
-def draw_vehicle(frame: np.ndarray, lens: Lens, vehicle: Vehicle, pose: Pose, exposure_path_m: float) -> None:
-    """Paints the vehicle into `frame` (uint8 H x W x 3), blurred by the metres it drives while exposed."""
+def draw_vehicle(
+    frame: np.ndarray, lens: Lens, vehicle: Vehicle, pose: Pose, exposure_path_m: float
+) -> None:
+    """Paints the vehicle into `frame` (uint8 RGB), blurred by the metres driven while exposed."""
     size = (frame.shape[1], frame.shape[0])
     box = vehicle_box(lens, vehicle, pose, size)
     if box is None or pose.z < NEAREST:
         return
     margin = 12
     left, top = max(0, int(box[0]) - margin), max(0, int(box[1]) - margin)
-    right, bottom = min(size[0], int(box[0] + box[2]) + margin), min(size[1], int(box[1] + box[3]) + margin)
+    right, bottom = (
+        min(size[0], int(box[0] + box[2]) + margin),
+        min(size[1], int(box[1] + box[3]) + margin),
+    )
     patch = Image.new("RGBA", ((right - left) * _FINE, (bottom - top) * _FINE), (0, 0, 0, 0))
     side = _Side(ImageDraw.Draw(patch), lens, vehicle, pose, (left, top))
     side.shadow()

@@ -86,7 +86,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
     def trainer(steps):
         torch.manual_seed(1)
         schedule = Schedule(steps=steps, evaluate_every=2, warmup=1, bfloat16=False)
-        return Trainer(PlateReader((4, 4, 4, 4, 8)), schedule, tmp_path, ctc_loss, lambda model: {"score": 0.5})
+        return Trainer(
+            PlateReader((4, 4, 4, 4, 8)), schedule, tmp_path, ctc_loss, lambda model: {"score": 0.5}
+        )
 
     def batches(step):
         while True:
@@ -165,7 +167,10 @@ def test_stronger_degradations_change_more_and_heights_shrink():
     rng = np.random.default_rng(3)
     picture = rng.integers(0, 255, (60, 120, 3), dtype=np.uint8)
     for name in ("night", "low-contrast"):
-        change = [np.abs(degrade.degrade(picture, name, s, 1).astype(int) - picture).mean() for s in degrade.STRENGTHS]
+        change = [
+            np.abs(degrade.degrade(picture, name, s, 1).astype(int) - picture).mean()
+            for s in degrade.STRENGTHS
+        ]
         assert change == sorted(change)
     assert degrade.at_height(picture, 20).shape == (20, 40, 3)
     assert degrade.at_height(picture, 90) is picture
@@ -177,7 +182,12 @@ def test_the_tensor_is_centred_and_scaled():
 
 
 def test_a_vote_mends_what_single_reads_got_wrong():
-    readings = [Reading("A81", (0.9, 0.5, 0.9)), Reading("AB1", (0.9, 0.9, 0.9)), Reading("AB", (0.9, 0.9)), Reading("", ())]
+    readings = [
+        Reading("A81", (0.9, 0.5, 0.9)),
+        Reading("AB1", (0.9, 0.9, 0.9)),
+        Reading("AB", (0.9, 0.9)),
+        Reading("", ()),
+    ]
     assert vote(readings) == "AB1"
     assert vote([]) == ""
 

@@ -20,13 +20,17 @@ def film():
 def test_the_same_seed_draws_the_same_frame_and_another_seed_another(film):
     again = gate.Film(seed=3, size=SIZE, fps=15, seconds=24)
     assert np.array_equal(film.frame(37), again.frame(37))
-    assert not np.array_equal(film.frame(37), gate.Film(seed=4, size=SIZE, fps=15, seconds=24).frame(37))
+    assert not np.array_equal(
+        film.frame(37), gate.Film(seed=4, size=SIZE, fps=15, seconds=24).frame(37)
+    )
 
 
 def test_every_text_is_one_that_training_never_draws(film):
     assert film.passes
     assert all(held_out(p.text) for p in film.passes)
-    assert not {f.path for f in fonts.HELD_OUT_FONTS} & {f.path for f in fonts.PLATE_FONTS + fonts.SERIF_FONTS}
+    assert not {f.path for f in fonts.HELD_OUT_FONTS} & {
+        f.path for f in fonts.PLATE_FONTS + fonts.SERIF_FONTS
+    }
 
 
 def test_one_text_in_three_holds_a_character_that_is_easily_confused(film):
@@ -37,7 +41,9 @@ def test_one_text_in_three_holds_a_character_that_is_easily_confused(film):
 def test_passes_of_a_lane_leave_half_a_second_between_them(film):
     for leaving in (False, True):
         lane = [p for p in film.passes if p.leaving == leaving]
-        assert all(b.start_s - (a.start_s + a.seconds) >= 0.5 for a, b in zip(lane, lane[1:], strict=False))
+        assert all(
+            b.start_s - (a.start_s + a.seconds) >= 0.5 for a, b in zip(lane, lane[1:], strict=False)
+        )
 
 
 def test_a_minute_holds_twenty_passes_with_plates_of_24_to_60_pixels():
