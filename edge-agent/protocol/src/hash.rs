@@ -113,9 +113,9 @@ hash!(
     16
 );
 hash!(
-    /// The first 8 bytes of a SHA-256: names a version of a model, configuration, mask or hotlist.
+    /// The first 6 bytes of a SHA-256: names a version of a model, configuration, mask or hotlist.
     Version,
-    8
+    6
 );
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 mod calendar;
+mod moment;
+
+pub use moment::Moment;
 
 /// A moment in a camera's stream, nanoseconds since the stream's own origin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
@@ -101,12 +104,6 @@ impl WallTime {
         self.0.div_euclid(1000)
     }
 
-    /// The same moment in whole milliseconds, which is what records carry.
-    #[must_use]
-    pub const fn whole_millis(self) -> Self {
-        Self::from_millis(self.as_millis())
-    }
-
     /// How much later this is than `earlier`; zero where it is not.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -166,6 +163,7 @@ impl From<WallTime> for String {
 
 /// How far the wall clock could be trusted when it was read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(flat)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockQuality {
     /// Nobody knows.
