@@ -174,7 +174,10 @@ fn try_open(path: &Path, schema: Schema) -> Result<(Connection, bool), DatabaseE
         return Ok((connection, false));
     }
     if version != 0 {
-        return Err(DatabaseError::Damaged { path: path.to_owned(), reason: format!("its format is version {version}") });
+        return Err(DatabaseError::Damaged {
+            path: path.to_owned(),
+            reason: format!("its format is version {version}"),
+        });
     }
     make_tables(&connection, schema).map_err(fail)?;
     // The file's own name must survive as its contents do.

@@ -91,6 +91,7 @@ impl FaultyDisk {
     }
 
     /// The disk as a machine would find it after losing power now; `seed` decides what of the unsynced made it.
+    #[must_use]
     pub fn after_power_cut(&self, seed: u64) -> Self {
         let state = self.lock();
         let mut dice = Dice(seed);

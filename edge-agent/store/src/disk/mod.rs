@@ -127,8 +127,8 @@ mod tests {
     use std::path::PathBuf;
     use std::sync::Arc;
 
-    use super::*;
     use super::faulty::{FaultyDisk, Plan};
+    use super::*;
 
     #[test]
     fn a_replaced_file_is_the_old_or_the_new_one_after_a_cut_anywhere() {

@@ -293,4 +293,5 @@ fn draw_epoch(connection: &Connection, path: &Path) -> Result<Epoch, OutboxError
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+#[cfg(not(feature = "sabotage-ack-before-commit"))]
 mod tests;
