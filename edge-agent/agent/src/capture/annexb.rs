@@ -1,0 +1,156 @@
+//! NAL units between start codes (ITU-T H.264 and H.265, annex B) and NAL units behind their lengths.
+//!
+//! Length-prefixed is how access units travel and are stored: 4 bytes, most significant first, then the NAL unit
+//! (ISO/IEC 14496-15, `lengthSizeMinusOne = 3`). Both directions keep every NAL unit byte for byte; zeros around start
+//! codes are padding and are not kept.
+
+/// A length that reaches beyond the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("NAL unit at byte {offset} says it is longer than what follows")]
+pub struct NalError {
+    /// Where the length stands.
+    pub offset: usize,
+}
+
+/// The NAL units between start codes, in order; bytes before the first start code belong to none.
+pub(super) fn split(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = start_code(annex_b, 0).map(|found| found + 3);
+    std::iter::from_fn(move || {
+        let begin = at?;
+        let next = start_code(annex_b, begin);
+        at = next.map(|found| found + 3);
+        annex_b.get(begin..next.unwrap_or(annex_b.len()))
+    })
+    .map(without_padding)
+    .filter(|nal| !nal.is_empty())
+}
+
+/// Turns start codes into lengths.
+pub fn to_length_prefixed(annex_b: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(annex_b.len() + 16);
+    for nal in split(annex_b) {
+        push(&mut out, nal);
+    }
+    out
+}
+
+/// Turns lengths into start codes.
+///
+/// # Errors
+/// When a length reaches beyond the end.
+pub fn to_annex_b(length_prefixed: &[u8]) -> Result<Vec<u8>, NalError> {
+    let mut out = Vec::with_capacity(length_prefixed.len());
+    for nal in nal_units(length_prefixed) {
+        out.extend_from_slice(&[0, 0, 0, 1]);
+        out.extend_from_slice(nal?);
+    }
+    Ok(out)
+}
+
+/// The NAL units behind their lengths, in order; ends after the first error.
+pub fn nal_units(length_prefixed: &[u8]) -> impl Iterator<Item = Result<&[u8], NalError>> {
+    let mut offset = 0;
+    std::iter::from_fn(move || {
+        let rest = length_prefixed.get(offset..).filter(|rest| !rest.is_empty())?;
+        let here = offset;
+        let nal = rest.split_first_chunk::<4>().and_then(|(length, rest)| {
+            let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+            rest.get(..length)
+        });
+        offset = nal.map_or(length_prefixed.len(), |nal| here + 4 + nal.len());
+        Some(nal.ok_or(NalError { offset: here }))
+    })
+}
+
+/// Appends a NAL unit behind its length.
+pub(super) fn push(out: &mut Vec<u8>, nal: &[u8]) {
+    // A NAL unit beyond 4 GiB cannot come out of a buffer that GStreamer hands over; it would be cut, never misread.
+    let length = u32::try_from(nal.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(nal);
+}
+
+/// Where the next `00 00 01` begins, at or after `from`.
+fn start_code(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    // Looks at every third byte: one above 1 cannot be part of a start code, nor can what ends at it.
+    while let Some(&[first, second, third]) = bytes.get(at..at + 3) {
+        at += match (first, second, third) {
+            (0, 0, 1) => return Some(at),
+            (_, _, 2..) => 3,
+            (_, 1.., _) => 2,
+            _ => 1,
+        };
+    }
+    None
+}
+
+/// A NAL unit never ends in a zero byte, so zeros at its end are the next start code's or padding.
+fn without_padding(nal: &[u8]) -> &[u8] {
+    let end = nal.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    nal.get(..end).unwrap_or(nal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn start_codes_of_three_and_four_bytes_and_padding_are_not_kept() {
+        let annex_b = [9, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 0, 0, 3, 0, 0, 0, 0, 0, 1, 0x65, 2];
+        let expected = [0, 0, 0, 2, 0x67, 1, 0, 0, 0, 4, 0x68, 0, 0, 3, 0, 0, 0, 2, 0x65, 2];
+        assert_eq!(to_length_prefixed(&annex_b), expected);
+    }
+
+    #[test]
+    fn nothing_comes_of_nothing() {
+        for empty in [&[][..], &[0, 0, 1], &[0, 0, 0, 1, 0, 0, 0, 1], &[1, 2, 3]] {
+            assert_eq!(to_length_prefixed(empty), Vec::<u8>::new(), "{empty:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_named_by_its_place() {
+        assert_eq!(to_annex_b(&[0, 0, 0, 1, 7, 0, 0, 0, 3, 1]), Err(NalError { offset: 5 }));
+        assert_eq!(to_annex_b(&[0, 0, 0]), Err(NalError { offset: 0 }));
+        assert_eq!(nal_units(&[0xff; 9]).count(), 1);
+    }
+
+    /// A NAL unit as the standards allow it: no three bytes up to `00 00 03` but with their emulation prevention, and
+    /// no zero at its end.
+    fn nal() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop_oneof![Just(0), Just(1), Just(3), any::<u8>()], 1..40).prop_map(|raw| {
+            let mut nal: Vec<u8> = Vec::new();
+            for byte in raw {
+                if byte <= 3 && nal.ends_with(&[0, 0]) {
+                    nal.push(3);
+                }
+                nal.push(byte);
+            }
+            nal.push(0x80);
+            nal
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_nal_unit_survives_both_ways(nals in prop::collection::vec(nal(), 0..8)) {
+            let mut stored = Vec::new();
+            for nal in &nals {
+                push(&mut stored, nal);
+            }
+            let annex_b = to_annex_b(&stored).unwrap();
+            prop_assert_eq!(to_length_prefixed(&annex_b), stored);
+        }
+
+        #[test]
+        fn any_bytes_are_taken_without_a_panic(bytes in prop::collection::vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..200)) {
+            let stored = to_length_prefixed(&bytes);
+            prop_assert!(nal_units(&stored).all(|nal| nal.is_ok()));
+            prop_assert_eq!(to_length_prefixed(&to_annex_b(&stored).unwrap()), stored);
+            let listed = nal_units(&bytes).count();
+            prop_assert!(listed <= bytes.len());
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What one sample of a stream becomes: the access unit's bytes, and whether decoding can start there.
+//!
+//! Parameter sets stay in band. A camera that sends them only once, or outside the stream, gets them put in front of
+//! each key picture that lacks them, so that a clip can begin at any of them.
+
+use bytes::Bytes;
+use edge_protocol::media::Codec;
+
+use super::annexb;
+
+/// Follows one stream and remembers its parameter sets.
+#[derive(Debug)]
+pub(super) struct Assembler {
+    codec: Codec,
+    /// The last parameter sets of each kind (a stream may use several of a kind at once, which then come together), in
+    /// the order in which a decoder wants them.
+    sets: Vec<ParameterSet>,
+}
+
+#[derive(Debug)]
+struct ParameterSet {
+    kind: u8,
+    nal: Vec<u8>,
+}
+
+/// A coded picture without its times.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub(super) bytes: Bytes,
+    pub(super) key: bool,
+}
+
+/// What a NAL unit is for, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A parameter set; the number orders the kinds.
+    Parameters(u8),
+    /// A slice of a picture with which decoding can start.
+    Key,
+    /// A slice of another picture.
+    Slice,
+    /// Delimiters, messages and whatever else.
+    Other,
+}
+
+impl Assembler {
+    pub(super) fn new(codec: Codec) -> Self {
+        Self { codec, sets: Vec::new() }
+    }
+
+    pub(super) fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// Takes one access unit as the parser cut it: Annex B, or a JPEG picture. `None` when there is no picture in it.
+    pub(super) fn picture(&mut self, sample: &[u8]) -> Option<Picture> {
+        match self.codec {
+            Codec::Mjpeg => {
+                sample.starts_with(&[0xff, 0xd8]).then(|| Picture { bytes: Bytes::copy_from_slice(sample), key: true })
+            }
+            Codec::H264 | Codec::H265 => self.nal_picture(sample),
+        }
+    }
+
+    fn nal_picture(&mut self, sample: &[u8]) -> Option<Picture> {
+        let (mut slices, mut key, mut own) = (false, false, Vec::new());
+        for nal in annexb::split(sample) {
+            match role(self.codec, nal) {
+                Role::Parameters(kind) => own.push((kind, nal)),
+                Role::Key => (slices, key) = (true, true),
+                Role::Slice => slices = true,
+                Role::Other => {}
+            }
+        }
+        self.remember(&own);
+        if !slices {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(sample.len() + 64);
+        let mut missing: Vec<&ParameterSet> = Vec::new();
+        if key {
+            missing.extend(self.sets.iter().filter(|set| own.iter().all(|(kind, _)| *kind != set.kind)));
+        }
+        for nal in annexb::split(sample) {
+            // Behind the delimiter, which must stay first, and in front of all else.
+            if !missing.is_empty() && !is_delimiter(self.codec, nal) {
+                missing.drain(..).for_each(|set| annexb::push(&mut bytes, &set.nal));
+            }
+            annexb::push(&mut bytes, nal);
+        }
+        Some(Picture { bytes: Bytes::from(bytes), key })
+    }
+
+    /// Kinds that came replace what was known of them.
+    fn remember(&mut self, own: &[(u8, &[u8])]) {
+        let known = |set: &ParameterSet| own.iter().any(|(kind, nal)| *kind == set.kind && *nal == set.nal);
+        if own.is_empty() || own.len() == self.sets.len() && self.sets.iter().all(known) {
+            return;
+        }
+        self.sets.retain(|set| own.iter().all(|(kind, _)| *kind != set.kind));
+        self.sets.extend(own.iter().map(|(kind, nal)| ParameterSet { kind: *kind, nal: nal.to_vec() }));
+        self.sets.sort_by_key(|set| set.kind);
+    }
+}
+
+/// H.264: table 7-1; H.265: table 7-1, where pictures 16 to 21 are intra random access points.
+fn role(codec: Codec, nal: &[u8]) -> Role {
+    let Some(&first) = nal.first() else { return Role::Other };
+    match codec {
+        Codec::H264 => match first & 0x1f {
+            7 => Role::Parameters(1),
+            8 => Role::Parameters(2),
+            5 => Role::Key,
+            1..=4 => Role::Slice,
+            _ => Role::Other,
+        },
+        Codec::H265 => match (first >> 1) & 0x3f {
+            32 => Role::Parameters(0),
+            33 => Role::Parameters(1),
+            34 => Role::Parameters(2),
+            16..=21 => Role::Key,
+            0..=15 | 22..=31 => Role::Slice,
+            _ => Role::Other,
+        },
+        Codec::Mjpeg => Role::Other,
+    }
+}
+
+fn is_delimiter(codec: Codec, nal: &[u8]) -> bool {
+    match (codec, nal.first()) {
+        (Codec::H264, Some(first)) => first & 0x1f == 9,
+        (Codec::H265, Some(first)) => (first >> 1) & 0x3f == 35,
+        (Codec::Mjpeg, _) | (_, None) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn annex_b(nals: &[&[u8]]) -> Vec<u8> {
+        nals.iter().flat_map(|nal| [&[0, 0, 0, 1], *nal].concat()).collect()
+    }
+
+    fn stored(nals: &[&[u8]]) -> Bytes {
+        let mut out = Vec::new();
+        for nal in nals {
+            annexb::push(&mut out, nal);
+        }
+        out.into()
+    }
+
+    const SPS: &[u8] = &[0x67, 1];
+    const PPS: &[u8] = &[0x68, 2];
+    const IDR: &[u8] = &[0x65, 3];
+    const SLICE: &[u8] = &[0x41, 4];
+    const AUD: &[u8] = &[0x09, 0xf0];
+
+    #[test]
+    fn a_picture_that_has_its_parameter_sets_stays_as_it_is() {
+        let mut stream = Assembler::new(Codec::H264);
+        let picture = stream.picture(&annex_b(&[AUD, SPS, PPS, IDR])).unwrap();
+        assert_eq!(picture, Picture { bytes: stored(&[AUD, SPS, PPS, IDR]), key: true });
+        let next = stream.picture(&annex_b(&[SLICE, SLICE])).unwrap();
+        assert_eq!(next, Picture { bytes: stored(&[SLICE, SLICE]), key: false });
+    }
+
+    #[test]
+    fn a_key_picture_gets_the_last_parameter_sets_behind_its_delimiter() {
+        let mut stream = Assembler::new(Codec::H264);
+        assert_eq!(stream.picture(&annex_b(&[PPS, SPS])), None, "parameter sets alone are no picture");
+        let newer: &[u8] = &[0x68, 9];
+        assert_eq!(stream.picture(&annex_b(&[newer, SLICE])).unwrap().bytes, stored(&[newer, SLICE]));
+        assert_eq!(stream.picture(&annex_b(&[AUD, IDR])).unwrap().bytes, stored(&[AUD, SPS, newer, IDR]));
+        assert_eq!(stream.picture(&annex_b(&[SPS, IDR])).unwrap().bytes, stored(&[newer, SPS, IDR]));
+    }
+
+    #[test]
+    fn parameter_sets_of_one_kind_that_come_together_are_kept_together() {
+        let mut stream = Assembler::new(Codec::H264);
+        let second: &[u8] = &[0x68, 7];
+        assert!(stream.picture(&annex_b(&[SPS, PPS, second, IDR])).is_some());
+        assert_eq!(stream.picture(&annex_b(&[IDR])).unwrap().bytes, stored(&[SPS, PPS, second, IDR]));
+    }
+
+    #[test]
+    fn every_random_access_point_of_h265_is_a_key_picture() {
+        let mut stream = Assembler::new(Codec::H265);
+        let (vps, sps, pps): (&[u8], &[u8], &[u8]) = (&[0x40, 1], &[0x42, 1], &[0x44, 1]);
+        let (cra, trail): (&[u8], &[u8]) = (&[0x2a, 1, 5], &[0x02, 1, 6]);
+        assert!(!stream.picture(&annex_b(&[vps, sps, pps, trail])).unwrap().key);
+        let picture = stream.picture(&annex_b(&[cra])).unwrap();
+        assert_eq!(picture, Picture { bytes: stored(&[vps, sps, pps, cra]), key: true });
+    }
+
+    #[test]
+    fn a_jpeg_is_kept_and_anything_else_is_no_picture() {
+        let mut stream = Assembler::new(Codec::Mjpeg);
+        let jpeg = [0xff, 0xd8, 1, 0xff, 0xd9];
+        assert_eq!(stream.picture(&jpeg).unwrap().bytes.as_ref(), jpeg);
+        assert_eq!(stream.picture(b"GIF89a"), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! A camera's user and password: from a file that only its owner may read, into a type that cannot be printed.
+
+use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// No sensible file of this kind is larger.
+const LARGEST_BYTES: u64 = 4096;
+
+/// A user name and a password. There is no `Display`, and `Debug` shows neither.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    user: String,
+    password: String,
+}
+
+/// Why no credentials came of a file. The file's content appears in none of these.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// It cannot be read.
+    #[error("cannot read the credentials in {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Somebody other than its owner may read or write it.
+    #[error("{path} may be read by others (mode {mode:o}): chmod 600 {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// It is not one line `user:password`.
+    #[error("{path} must hold one line: user:password")]
+    Form {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Credentials {
+    /// A user and a password.
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { user: user.into(), password: password.into() }
+    }
+
+    /// Reads `user:password` from a file with mode 0600 or 0400 (a systemd credential has 0400).
+    ///
+    /// # Errors
+    /// When it cannot be read, others may read it, or it has another form.
+    pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
+        let unread = |source| CredentialError::Read { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(unread)?;
+        // Asked of the open file, so that nobody can exchange it in between.
+        let about = file.metadata().map_err(unread)?;
+        let mode = about.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(CredentialError::Open { path: path.to_owned(), mode });
+        }
+        if about.size() > LARGEST_BYTES {
+            return Err(CredentialError::Form { path: path.to_owned() });
+        }
+        let mut text = String::new();
+        file.take(LARGEST_BYTES).read_to_string(&mut text).map_err(unread)?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        match line.split_once(':') {
+            Some((user, password)) if !user.is_empty() && !line.contains('\n') => Ok(Self::new(user, password)),
+            Some(_) | None => Err(CredentialError::Form { path: path.to_owned() }),
+        }
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(text: &str, mode: u32) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+        file
+    }
+
+    #[test]
+    fn one_line_in_a_private_file_is_read() {
+        let file = file("admin:se:cret \n", 0o600);
+        assert_eq!(Credentials::from_file(file.path()).unwrap(), Credentials::new("admin", "se:cret "));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let error = Credentials::from_file(file("admin:secret", 0o640).path()).unwrap_err();
+        assert!(matches!(error, CredentialError::Open { mode: 0o640, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn another_form_is_refused_without_repeating_it() {
+        for text in ["", "secret", ":secret", "a:b\nc:secret"] {
+            let error = Credentials::from_file(file(text, 0o600).path()).unwrap_err();
+            assert!(matches!(error, CredentialError::Form { .. }));
+            assert!(!format!("{error} {error:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_neither_user_nor_password() {
+        assert_eq!(format!("{:?}", Credentials::new("admin", "secret")), "Credentials(hidden)");
+    }
+}
