@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Manifest {
@@ -13,7 +13,7 @@ pub(super) struct Manifest {
     pub(super) task: String,
     pub(super) input: Input,
     pub(super) head: Head,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub(super) classes: Vec<String>,
     pub(super) thresholds: Option<Thresholds>,
     pub(super) alphabet: Option<String>,
@@ -83,4 +83,9 @@ pub(super) struct Variant {
     pub(super) name: String,
     pub(super) file: String,
     pub(super) sha256: String,
+}
+
+/// A model for text has no classes, and its manifest may say so with `null`.
+fn null_is_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    Option::<Vec<String>>::deserialize(from).map(Option::unwrap_or_default)
 }
