@@ -1,0 +1,283 @@
+//! The main process's end: starts the worker, feeds it, listens to it, and starts it again when it dies or hangs.
+//!
+//! Two threads per life of a worker: this stage feeds and watches, a second one listens. What the worker says is
+//! passed on as it comes; what was not looked at while there was no worker is said when looking begins again.
+
+mod child;
+mod listen;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use edge_analytics::settings::CameraSettings;
+use edge_analytics::sighting::Sighting;
+use edge_protocol::id::CameraId;
+use edge_protocol::time::MediaTime;
+use edge_protocol::time::MonoTime;
+
+use self::child::Child;
+use self::listen::Listener;
+use super::engine::ModelBytes;
+use super::wire::{
+    CameraIndex, Configure, GoldenHead, ModelHead, Progress, Ready, ToWorker, UnitHead, WireError, write_frame,
+};
+use crate::media::AccessUnit;
+use crate::supervise::queue::{ReceiveError, Receiver, Sender};
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+
+/// The longest this stage goes without looking at its stop, its worker and its clock.
+const TICK: Duration = Duration::from_millis(50);
+/// Between two heartbeats.
+const BEAT: Duration = Duration::from_millis(500);
+/// Pauses between starts grow from the first to the second of these, and begin anew once a worker has lived a while.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LIVED: Duration = Duration::from_secs(30);
+/// How long a worker may take to finish when the agent stops.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How the worker is started and watched.
+#[derive(Debug, Clone)]
+pub struct VisionSettings {
+    /// The program to start: the agent itself.
+    pub program: PathBuf,
+    /// Its arguments, the hidden subcommand first.
+    pub arguments: Vec<String>,
+    /// Each camera with what to look for.
+    pub cameras: Vec<(CameraId, CameraSettings)>,
+    /// Execution providers in the order to try.
+    pub providers: Vec<String>,
+    /// Decoders to prefer, by the name of their element.
+    pub decoders: Vec<String>,
+    /// A worker that has not answered a heartbeat for this long is hung: killed and started again.
+    pub silence: Duration,
+    /// A worker that is not ready within this is given up: some accelerators compile models for minutes.
+    pub start: Duration,
+}
+
+/// Reads the models anew for every start, so that they need not stay in memory.
+pub type LoadModels = Box<dyn FnMut() -> Result<Vec<ModelBytes>, String> + Send>;
+
+/// What the main process hears of the vision worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum VisionEvent {
+    /// A worker is ready.
+    Ready(Ready),
+    /// Something about one camera.
+    Sighting(CameraId, Sighting),
+    /// The worker's counters, at every heartbeat.
+    Progress(Progress),
+    /// There is no worker; tracks and passes of the last one will not be finished.
+    Lost {
+        /// Why, in words.
+        why: String,
+        /// When it was noticed.
+        at: MonoTime,
+    },
+    /// Looking at a camera has begun again after a worker was lost.
+    NotLooked {
+        /// The camera.
+        camera: CameraId,
+        /// The last frame that was looked at before.
+        from: MediaTime,
+        /// The first frame that was looked at after.
+        to: MediaTime,
+    },
+}
+
+/// The stage that keeps a worker running.
+pub struct VisionClient {
+    settings: VisionSettings,
+    load: LoadModels,
+    units: Receiver<AccessUnit>,
+    events: Sender<VisionEvent>,
+    clock: Clock,
+    pulse: Pulse,
+    indices: BTreeMap<CameraId, CameraIndex>,
+    looked: BTreeMap<CameraIndex, MediaTime>,
+}
+
+impl std::fmt::Debug for VisionClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VisionClient").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The two queues of the stage.
+#[derive(Debug)]
+pub struct VisionQueues {
+    /// Access units from the cameras.
+    pub units: Receiver<AccessUnit>,
+    /// What the worker says.
+    pub events: Sender<VisionEvent>,
+}
+
+/// How one life of a worker ended.
+enum End {
+    /// The stage was told to stop, or nobody sends or listens any more.
+    Asked,
+    /// The worker is gone or no longer answers.
+    Lost(String),
+}
+
+impl VisionClient {
+    /// A stage without a worker yet.
+    pub fn new(settings: VisionSettings, load: LoadModels, queues: VisionQueues, clock: Clock, pulse: Pulse) -> Self {
+        let numbered = settings.cameras.iter().zip(0..).map(|((camera, _), index)| (camera.clone(), index));
+        let indices = numbered.collect();
+        let VisionQueues { units, events } = queues;
+        Self { settings, load, units, events, clock, pulse, indices, looked: BTreeMap::new() }
+    }
+
+    /// Keeps a worker running until told to stop.
+    ///
+    /// # Errors
+    /// When the system refuses a process or thread.
+    pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        let mut pause = FIRST_PAUSE;
+        while !stop.is_set() {
+            let born = self.clock.mono();
+            let why = match self.live(stop) {
+                Ok(End::Asked) => return Ok(()),
+                Ok(End::Lost(why)) => why,
+                Err(error) => Fault::from_error(&error).0,
+            };
+            tracing::warn!(why, "vision worker lost; starting another");
+            let at = self.clock.mono();
+            if self.events.send(VisionEvent::Lost { why, at }).is_err() {
+                return Ok(());
+            }
+            pause = if at.saturating_since(born) > LIVED { FIRST_PAUSE } else { pause };
+            self.wait(stop, pause);
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+        Ok(())
+    }
+
+    /// One worker, from its start to its end.
+    fn live(&mut self, stop: &Stop) -> Result<End, WireError> {
+        let models = match (self.load)() {
+            Ok(models) => models,
+            Err(what) => return Ok(End::Lost(what)),
+        };
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut child = Child::start(&self.settings, theirs)?;
+        // A worker that takes nothing more is as hung as one that says nothing more.
+        ours.set_write_timeout(Some(self.settings.silence))?;
+        let names = self.settings.cameras.iter().map(|(camera, _)| camera.clone()).collect();
+        let listener = Arc::new(Listener::new(names, self.events.clone(), self.clock.clone(), self.looked.clone()));
+        let end = thread::scope(|scope| {
+            let heard = Arc::clone(&listener);
+            let ear = ours.try_clone()?;
+            thread::Builder::new().name("vision-ear".to_owned()).spawn_scoped(scope, move || heard.listen(&ear))?;
+            child.forward_log(scope)?;
+            let end = introduce(&self.settings, models, &ours).and_then(|()| self.feed(stop, &ours, &listener));
+            if matches!(end, Ok(End::Asked)) {
+                // Nothing more comes: the worker finishes its tracks and reads, says them, and ends.
+                ours.shutdown(Shutdown::Write)?;
+                listener.wait_until_over(LAST_WORDS);
+            }
+            if listener.over() || end.is_err() {
+                child.let_end();
+            }
+            // Ends the worker if it still lives, and with it the listening thread.
+            child.kill();
+            end
+        });
+        self.looked = listener.looked();
+        match end {
+            Ok(End::Asked) => Ok(End::Asked),
+            Ok(End::Lost(why)) => Ok(End::Lost(listener.complaint().unwrap_or_else(|| child.epitaph(&why)))),
+            Err(error) => {
+                let noticed = format!("takes nothing more: {}", Fault::from_error(&error));
+                Ok(End::Lost(listener.complaint().unwrap_or_else(|| child.epitaph(&noticed))))
+            }
+        }
+    }
+
+    /// Feeds access units and heartbeats until something ends it.
+    fn feed(&mut self, stop: &Stop, socket: &UnixStream, listener: &Listener) -> Result<End, WireError> {
+        let born = self.clock.mono();
+        let (mut beat, mut last_beat, mut scratch) = (0, None::<MonoTime>, Vec::new());
+        let mut socket = socket;
+        loop {
+            let now = self.clock.mono();
+            self.pulse.beat(now);
+            if stop.is_set() || listener.deaf() {
+                return Ok(End::Asked);
+            }
+            if listener.over() {
+                return Ok(End::Lost("closed its socket".to_owned()));
+            }
+            let Some(ready) = listener.ready_since() else {
+                if now.saturating_since(born) > self.settings.start {
+                    return Ok(End::Lost(format!("was not ready within {:?}", self.settings.start)));
+                }
+                // Frames of now cannot be looked at; the first key frame after the start is where looking begins.
+                match self.units.receive_timeout(TICK) {
+                    Ok(unit) if listener.ready_since().is_some() => self.unit(&mut socket, &mut scratch, &unit)?,
+                    Ok(_) | Err(ReceiveError::Timeout) => {}
+                    Err(ReceiveError::Closed) => return Ok(End::Asked),
+                }
+                continue;
+            };
+            if now.saturating_since(listener.last_beat().unwrap_or(ready)) > self.settings.silence {
+                return Ok(End::Lost(format!("did not answer for {:?}", self.settings.silence)));
+            }
+            if last_beat.is_none_or(|last| now.saturating_since(last) >= BEAT) {
+                (beat, last_beat) = (beat + 1, Some(now));
+                write_frame(&mut socket, &mut scratch, &ToWorker::Beat(beat), &[])?;
+            }
+            match self.units.receive_timeout(TICK) {
+                Ok(unit) => self.unit(&mut socket, &mut scratch, &unit)?,
+                Err(ReceiveError::Timeout) => {}
+                Err(ReceiveError::Closed) => return Ok(End::Asked),
+            }
+        }
+    }
+
+    fn unit(&self, socket: &mut impl Write, scratch: &mut Vec<u8>, unit: &AccessUnit) -> Result<(), WireError> {
+        let Some(camera) = self.indices.get(&unit.camera).copied() else { return Ok(()) };
+        let head = UnitHead { camera, codec: unit.codec, media: unit.media, decode: unit.decode, key: unit.key };
+        write_frame(socket, scratch, &ToWorker::Unit(head), &unit.bytes)
+    }
+
+    /// A pause in which access units are passed over rather than piled up.
+    fn wait(&self, stop: &Stop, pause: Duration) {
+        let begun = self.clock.mono();
+        while !stop.is_set() && self.clock.mono().saturating_since(begun) < pause {
+            self.pulse.beat(self.clock.mono());
+            if self.units.receive_timeout(TICK) == Err(ReceiveError::Closed) {
+                stop.wait_timeout(TICK);
+            }
+        }
+    }
+}
+
+/// Everything a new worker must know.
+fn introduce(settings: &VisionSettings, models: Vec<ModelBytes>, mut socket: &UnixStream) -> Result<(), WireError> {
+    let mut scratch = Vec::new();
+    let configure = Configure {
+        cameras: settings.cameras.iter().map(|(_, settings)| settings.clone()).collect(),
+        providers: settings.providers.clone(),
+        decoders: settings.decoders.clone(),
+    };
+    write_frame(&mut socket, &mut scratch, &ToWorker::Configure(configure), &[])?;
+    for model in models {
+        let head = ModelHead { manifest: model.manifest.to_vec(), variant: model.variant };
+        write_frame(&mut socket, &mut scratch, &ToWorker::Model(head), &model.graph)?;
+        let count = |floats: &[f32]| u32::try_from(floats.len()).unwrap_or(u32::MAX);
+        let outputs = model.golden_outputs.iter().map(|(name, floats)| (name.clone(), count(floats)));
+        let head = GoldenHead { input: count(&model.golden_input), outputs: outputs.collect() };
+        let floats = model.golden_outputs.iter().flat_map(|(_, floats)| floats);
+        let payload: Vec<u8> = model.golden_input.iter().chain(floats).flat_map(|float| float.to_le_bytes()).collect();
+        write_frame(&mut socket, &mut scratch, &ToWorker::Golden(head), &payload)?;
+    }
+    write_frame(&mut socket, &mut scratch, &ToWorker::Start, &[])
+}

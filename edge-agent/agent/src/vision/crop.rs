@@ -1,0 +1,71 @@
+//! Crops leave the worker as JPEG files.
+
+use edge_analytics::picture::RgbCrop;
+use edge_analytics::sighting::{Crop, Sighting};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+
+/// Both crops of a hit together, as the contract promises, are at most 12 KiB.
+const PLATE_BYTES: usize = 4 << 10;
+const VEHICLE_BYTES: usize = 8 << 10;
+
+/// Qualities to try, best first; the first that fits is taken.
+const QUALITIES: [u8; 5] = [85, 70, 55, 40, 25];
+
+/// Replaces a plate read's pixels by JPEG files. A crop that cannot be made small enough is left out: a read
+/// without its picture is worth more than a lane that is clogged.
+pub(super) fn compress(sighting: &mut Sighting) {
+    if let Sighting::Plate(read) = sighting {
+        read.plate_crop = read.plate_crop.take().and_then(|crop| jpeg(crop, PLATE_BYTES));
+        read.vehicle_crop = read.vehicle_crop.take().and_then(|crop| jpeg(crop, VEHICLE_BYTES));
+    }
+}
+
+fn jpeg(crop: Crop, most: usize) -> Option<Crop> {
+    match crop {
+        Crop::Jpeg(bytes) => Some(Crop::Jpeg(bytes)),
+        Crop::Pixels(pixels) => {
+            QUALITIES.into_iter().find_map(|quality| encode(&pixels, quality, most)).map(Crop::Jpeg)
+        }
+    }
+}
+
+fn encode(pixels: &RgbCrop, quality: u8, most: usize) -> Option<Vec<u8>> {
+    let wanted =
+        usize::try_from(pixels.width).ok()?.checked_mul(usize::try_from(pixels.height).ok()?)?.checked_mul(3)?;
+    if wanted == 0 || pixels.bytes.len() != wanted {
+        return None;
+    }
+    let mut file = Vec::new();
+    let mut encoder = JpegEncoder::new_with_quality(&mut file, quality);
+    encoder.encode(&pixels.bytes, pixels.width, pixels.height, ExtendedColorType::Rgb8).ok()?;
+    (file.len() <= most).then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crop_becomes_a_jpeg_of_the_same_size_within_its_bytes() {
+        // Noise is what compresses worst.
+        let mut state = 1_u32;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            u8::try_from(state >> 24).unwrap()
+        });
+        let pixels = RgbCrop { width: 96, height: 40, bytes: noise.take(96 * 40 * 3).collect() };
+        let Some(Crop::Jpeg(file)) = jpeg(Crop::Pixels(pixels), PLATE_BYTES) else { panic!("no file") };
+        assert!(file.len() <= PLATE_BYTES);
+        let back = image::load_from_memory(&file).unwrap();
+        assert_eq!((back.width(), back.height()), (96, 40));
+    }
+
+    #[test]
+    fn pixels_that_do_not_fit_their_size_make_no_file() {
+        let torn = RgbCrop { width: 10, height: 10, bytes: vec![0; 299] };
+        assert_eq!(jpeg(Crop::Pixels(torn), PLATE_BYTES), None);
+        let empty = RgbCrop { width: 0, height: 0, bytes: vec![] };
+        assert_eq!(jpeg(Crop::Pixels(empty), PLATE_BYTES), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! The analysis thread: frames from the slots, through analytics, to the socket. It shares the models among cameras.
+
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+
+use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
+use edge_analytics::settings::CameraSettings;
+use edge_analytics::sighting::{FrameSighting, Outcome, Sighting};
+use edge_protocol::time::MediaTime;
+
+use super::super::crop::compress;
+use super::super::decode::Frame;
+use super::super::slots::Next;
+use super::super::wire::{CameraIndex, FromWorker, WireError, write_frame};
+use super::{Look, MakeLook, Shared, Specs};
+use crate::supervise::Clock;
+
+/// Analytics of all cameras over one set of models.
+pub(super) struct Analysis<E> {
+    cameras: Vec<Box<dyn Look>>,
+    models: Timed<E>,
+    scratch: Vec<u8>,
+}
+
+impl<E: Infer> Analysis<E> {
+    /// Analytics that have seen nothing yet.
+    pub(super) fn new(settings: &[CameraSettings], specs: &Specs, engine: E, make: MakeLook) -> Result<Self, String> {
+        let models = specs.iter().map(|(_, spec)| spec.clone()).collect::<Vec<_>>();
+        let cameras = settings.iter().map(|settings| make(settings, &models)).collect::<Result<_, _>>()?;
+        let clock = Clock::system();
+        let models = Timed { engine, clock, runs: vec![(0, 0); ModelRole::ALL.len()] };
+        Ok(Self { cameras, models, scratch: Vec::new() })
+    }
+
+    /// Works until the slots are closed.
+    pub(super) fn run(&mut self, shared: &Shared, socket: &UnixStream) -> Result<(), WireError> {
+        loop {
+            match shared.slots.next() {
+                Next::Frame { camera, frame, replaced } => {
+                    let sightings = self.look(shared, camera, &frame, &replaced);
+                    // The decoder gets its buffer back before the socket makes us wait.
+                    drop(frame);
+                    for sighting in sightings {
+                        self.tell(socket, camera, sighting)?;
+                    }
+                }
+                Next::Beat(number) => {
+                    let mut progress = shared.progress(|progress| progress.clone());
+                    progress.runs.clone_from(&self.models.runs);
+                    self.write(&mut &*socket, &FromWorker::Beat(number, progress))?;
+                }
+                Next::Closed => return self.finish(socket),
+            }
+        }
+    }
+
+    /// Ends every track and pass, so that what was seen up to the end is told.
+    fn finish(&mut self, socket: &UnixStream) -> Result<(), WireError> {
+        for camera in 0..self.cameras.len() {
+            let last = self.cameras.get_mut(camera).map(|look| look.finish()).unwrap_or_default();
+            for sighting in last {
+                self.tell(socket, camera, sighting)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, shared: &Shared, camera: usize, frame: &Frame, replaced: &[MediaTime]) -> Vec<Sighting> {
+        let Some(analytics) = self.cameras.get_mut(camera) else { return Vec::new() };
+        let mut sightings = Vec::new();
+        for media in replaced {
+            sightings.extend(analytics.replaced(*media));
+        }
+        match frame.picture() {
+            Ok(picture) => sightings.extend(analytics.frame(&picture, frame.media(), &mut self.models)),
+            Err(_) => sightings.push(failed(frame.media())),
+        }
+        let analysed = |sighting: &&Sighting| {
+            matches!(sighting, Sighting::Frame(FrameSighting { outcome: Outcome::Analysed, .. }))
+        };
+        let analysed = sightings.iter().filter(analysed).count();
+        shared.camera(camera, |progress| progress.analysed += analysed as u64);
+        sightings
+    }
+
+    fn tell(&mut self, socket: &UnixStream, camera: usize, mut sighting: Sighting) -> Result<(), WireError> {
+        compress(&mut sighting);
+        let camera = CameraIndex::try_from(camera).unwrap_or(CameraIndex::MAX);
+        self.write(&mut &*socket, &FromWorker::Sighting(camera, sighting))
+    }
+
+    fn write(&mut self, socket: &mut impl Write, message: &FromWorker) -> Result<(), WireError> {
+        write_frame(socket, &mut self.scratch, message, &[])
+    }
+}
+
+fn failed(media: MediaTime) -> Sighting {
+    Sighting::Frame(FrameSighting { media, outcome: Outcome::Failed, tracks: Vec::new() })
+}
+
+/// Counts and times the runs of each model, for health.
+struct Timed<E> {
+    engine: E,
+    clock: Clock,
+    runs: Vec<(u64, u64)>,
+}
+
+impl<E: Infer> Infer for Timed<E> {
+    fn run(&mut self, model: ModelRole, input: TensorView<'_>) -> Result<Vec<Output>, InferFault> {
+        let before = self.clock.mono();
+        let outputs = self.engine.run(model, input);
+        let took = self.clock.mono().saturating_since(before);
+        let place = ModelRole::ALL.iter().position(|role| *role == model);
+        if let Some((runs, micros)) = place.and_then(|place| self.runs.get_mut(place)) {
+            *runs += 1;
+            *micros += u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        }
+        outputs
+    }
+}
