@@ -1,1 +1,5 @@
 //! Joins the stations; the only place that knows them all.
+
+pub mod inspect;
+pub mod models;
+pub mod vision;

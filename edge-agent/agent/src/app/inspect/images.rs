@@ -1,0 +1,105 @@
+//! `inspect detect` and `inspect plates`.
+
+use std::io::Write;
+use std::path::Path;
+
+use edge_analytics::detect::{Detection, Detector};
+use edge_analytics::infer::ModelRole;
+use edge_analytics::picture::Picture;
+use image::RgbImage;
+use serde_json::{Value, json};
+
+use super::draw::{Label, save_with_boxes};
+use super::{InspectError, PictureArgs, box_of, rounded};
+
+/// Road users, one line a picture; whether every picture could be looked at.
+pub(super) fn detect(arguments: &PictureArgs, out: &mut impl Write) -> Result<bool, InspectError> {
+    let (mut runner, specs) = arguments.models.open(&[ModelRole::Objects])?;
+    let mut detectors: Vec<Detector> = specs.into_iter().map(|spec| Detector::new(spec, ModelRole::Objects)).collect();
+    each(arguments, out, |picture| {
+        let mut objects = Vec::new();
+        for detector in &mut detectors {
+            objects.extend(detector.road_users(picture, 1.0, &mut runner)?);
+        }
+        Ok(Looked {
+            labels: objects.iter().map(label).collect(),
+            found: json!({ "objects": objects.iter().map(object).collect::<Vec<_>>() }),
+        })
+    })
+}
+
+fn object(detection: &Detection) -> Value {
+    json!({
+        "class": detection.class.as_str(),
+        "confidence": rounded(detection.score, 1e4),
+        "box": box_of(&detection.rect),
+    })
+}
+
+fn label(detection: &Detection) -> Label {
+    let text = format!("{} {:.2}", detection.class.as_str(), detection.score);
+    Label { rect: detection.rect, text, colour: detection.class.index() }
+}
+
+/// What was seen in one picture: as JSON, and for drawing.
+pub(super) struct Looked {
+    /// One object with one list.
+    pub(super) found: Value,
+    /// The same, to be drawn.
+    pub(super) labels: Vec<Label>,
+}
+
+/// Looks at each picture and writes what was seen. A picture that cannot be read does not end the others.
+pub(super) fn each(
+    arguments: &PictureArgs,
+    out: &mut impl Write,
+    mut look: impl FnMut(&Picture<'_>) -> Result<Looked, InspectError>,
+) -> Result<bool, InspectError> {
+    let mut all = true;
+    for path in &arguments.images {
+        let mut line = json!({ "file": path.display().to_string() });
+        match open(path) {
+            Ok(image) => {
+                let looked = picture(path, &image).and_then(|picture| look(&picture))?;
+                if let Some(folder) = &arguments.output {
+                    save_with_boxes(folder, path, image, &looked.labels)?;
+                }
+                if let (Value::Object(line), Value::Object(found)) = (&mut line, looked.found) {
+                    line.extend(found);
+                }
+            }
+            Err(error) => {
+                all = false;
+                line["error"] = error.to_string().into();
+            }
+        }
+        if arguments.json { writeln!(out, "{line}")? } else { write_plain(out, &line)? }
+    }
+    Ok(all)
+}
+
+fn open(path: &Path) -> Result<RgbImage, InspectError> {
+    image::open(path).map(image::DynamicImage::into_rgb8).map_err(|error| InspectError::file(path, error))
+}
+
+fn picture<'i>(path: &Path, image: &'i RgbImage) -> Result<Picture<'i>, InspectError> {
+    Picture::rgb(image.width(), image.height(), image.as_raw()).map_err(|error| InspectError::file(path, error))
+}
+
+/// The line for a person: the file, then one indented line for each thing seen.
+fn write_plain(out: &mut impl Write, line: &Value) -> Result<(), InspectError> {
+    writeln!(out, "{}", line["file"].as_str().unwrap_or_default())?;
+    if let Some(error) = line["error"].as_str() {
+        writeln!(out, "  {error}")?;
+    }
+    for list in ["objects", "plates"] {
+        for seen in line[list].as_array().into_iter().flatten() {
+            let what = seen["class"].as_str().or(seen["text"].as_str()).unwrap_or_default();
+            let corner = |place: usize| seen["box"][place].as_f64().unwrap_or_default();
+            let (x, y, w, h) = (corner(0), corner(1), corner(2), corner(3));
+            let confidence = 100.0 * seen["confidence"].as_f64().unwrap_or_default();
+            writeln!(out, "  {what:<12} {confidence:5.1} %   {w:.0}x{h:.0} at {x:.0},{y:.0}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Joins the vision worker and the models: neither station knows the other.
+
+use std::path::{Path, PathBuf};
+
+use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
+use edge_analytics::manifest::ModelSpec;
+
+use crate::inference::library::{self, Surroundings};
+use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
+use crate::vision::ModelStanding;
+use crate::vision::client::LoadModels;
+use crate::vision::confine::{Identity, resolve_identity};
+use crate::vision::engine::{Engine, ModelBytes};
+
+/// The command line that starts a worker.
+///
+/// # Errors
+/// When ONNX Runtime's library is not found.
+pub fn worker_arguments(library: Option<&Path>) -> Result<Vec<String>, InferenceError> {
+    let library = library::find(library, &Surroundings::of_this_process())?;
+    let Identity { uid, gid } = resolve_identity();
+    let library = library.to_string_lossy().into_owned();
+    let arguments = ["vision-worker", "--library", &library, "--uid", &uid.to_string(), "--gid", &gid.to_string()];
+    Ok(arguments.map(str::to_owned).to_vec())
+}
+
+/// Reads the models of these folders for every start of a worker. Each entry is a folder and a variant.
+pub fn load_models(folders: Vec<(PathBuf, Option<String>)>) -> LoadModels {
+    Box::new(move || folders.iter().map(|(folder, variant)| model_bytes(folder, variant.as_deref())).collect())
+}
+
+/// A model's files, for a worker or for a command of this process.
+///
+/// # Errors
+/// In words: the file and the field that is wrong.
+pub fn model_bytes(folder: &Path, variant: Option<&str>) -> Result<ModelBytes, String> {
+    let file = ModelFile::read(folder, variant).map_err(|error| error.to_string())?;
+    let golden = Golden::read(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(ModelBytes {
+        manifest: file.manifest,
+        variant: file.variant,
+        graph: file.graph,
+        golden_input: golden.input,
+        golden_outputs: golden.outputs,
+    })
+}
+
+/// The models of one process.
+#[derive(Debug)]
+pub struct Runner {
+    runtime: Runtime,
+    models: Models,
+}
+
+impl Runner {
+    /// Loads the runtime; no model yet.
+    ///
+    /// # Errors
+    /// When the library does not load, or telemetry is not off.
+    pub fn load(library: &Path) -> Result<Self, InferenceError> {
+        Ok(Self { runtime: Runtime::load(library)?, models: Models::default() })
+    }
+}
+
+impl Infer for Runner {
+    fn run(&mut self, model: ModelRole, input: TensorView<'_>) -> Result<Vec<Output>, InferFault> {
+        self.models.run(model, input)
+    }
+}
+
+impl Engine for Runner {
+    fn open(&mut self, model: &ModelBytes, providers: &[String]) -> Result<(ModelRole, ModelSpec), String> {
+        let variant = model.variant.as_deref();
+        let file = ModelFile::from_parts(model.manifest.clone(), variant, model.graph.clone());
+        let file = file.map_err(|error| error.to_string())?;
+        let named = |name: &String| Provider::parse(name).ok_or_else(|| format!("there is no provider `{name}`"));
+        let providers = providers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+        self.models.open(&self.runtime, &file, &providers).map_err(|error| error.to_string())?;
+        let golden = Golden { input: model.golden_input.clone(), outputs: model.golden_outputs.clone() };
+        let tested = golden.check(&file, &mut self.models);
+        tested.map_err(|error| format!("{}: self-test: {error}", file.label()))?;
+        Ok((file.role(), file.spec))
+    }
+
+    fn standings(&self) -> Vec<ModelStanding> {
+        let standing = |standing: &crate::inference::Standing| ModelStanding {
+            role: standing.role,
+            label: standing.label.clone(),
+            provider: standing.provider.as_str().to_owned(),
+            fallbacks: standing.fallbacks.iter().map(|f| format!("{}: {}", f.wanted, f.why)).collect(),
+        };
+        self.models.standings().map(standing).collect()
+    }
+}

@@ -1,0 +1,160 @@
+#![cfg(test)]
+//! The agent's binary on models of other makers, and on models that are not what they claim to be.
+
+mod foreign;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use edge_agent::app::vision::model_bytes;
+use edge_agent::vision::engine::Engine;
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+fn inspect(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_edge-agent"));
+    // As a person would start it: the program itself sees to it that telemetry is off.
+    command.arg("inspect").args(arguments).env_remove("ORT_DISABLE_TELEMETRY");
+    command.output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<Value> {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn frame(folder: &Path, name: &str) -> Option<String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let video = here.join("../../../shared/data/video").join(name);
+    if !video.is_file() {
+        eprintln!("SKIPPED: {} is not there", video.display());
+        return None;
+    }
+    let picture = folder.join(format!("{name}.png"));
+    let status = Command::new("ffmpeg")
+        .args(["-y", "-v", "error", "-ss", "12", "-i"])
+        .arg(&video)
+        .args(["-frames:v", "1"])
+        .arg(&picture)
+        .status();
+    if !status.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: ffmpeg could not take a picture out of {}", video.display());
+        return None;
+    }
+    Some(picture.to_string_lossy().into_owned())
+}
+
+#[test]
+fn detectors_of_two_makers_find_the_person_through_their_manifests_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["fastestdet", "yolox-nano"] {
+        let Some(model) = foreign::model(name) else { return };
+        let Some(picture) = frame(folder.path(), "one-by-one-person-detection.mp4") else { return };
+        let output = inspect(&["detect", "--json", "--objects", model.to_str().unwrap(), &picture]);
+        let lines = lines(&output);
+        let objects = lines[0]["objects"].as_array().unwrap();
+        println!("{name}: {objects:?}");
+        let person = |object: &Value| object["class"] == "person" && object["box"][3].as_f64().unwrap() > 50.0;
+        assert!(objects.iter().any(person), "{name}: {objects:?}");
+    }
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_is_named_and_does_not_end_the_others() {
+    let Some(model) = foreign::model("fastestdet") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good.png");
+    RgbImage::from_pixel(64, 48, Rgb([90, 90, 90])).save(&good).unwrap();
+    let bad = folder.path().join("bad.jpg");
+    std::fs::File::create(&bad).unwrap();
+    let arguments =
+        ["detect", "--json", "--objects", model.to_str().unwrap(), bad.to_str().unwrap(), good.to_str().unwrap()];
+    let output = inspect(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines[0]["error"].as_str().unwrap().contains("bad.jpg"), "{text}");
+    assert!(lines[1]["objects"].is_array(), "{text}");
+}
+
+/// Changes a copy of a manifest and returns what the agent says to it.
+fn refusal(change: impl FnOnce(&mut Value, &Path)) -> Option<String> {
+    let source = foreign::model("fastestdet")?;
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["manifest.json", "FastestDet.onnx"] {
+        std::fs::copy(source.join(file), folder.path().join(file)).unwrap();
+    }
+    let path = folder.path().join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest, folder.path());
+    serde_json::to_writer(std::fs::File::create(&path).unwrap(), &manifest).unwrap();
+    let output = inspect(&["detect", "--objects", folder.path().to_str().unwrap(), "none.png"]);
+    assert!(!output.status.success());
+    Some(String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_model_that_is_not_what_its_manifest_says_is_refused_by_file_and_field() {
+    type Change = fn(&mut Value, &Path);
+    let changes: [(&str, Change); 6] = [
+        ("sha256", |m, _| m["sha256"] = "0".repeat(64).into()),
+        ("input", |m, _| m["input"]["width"] = 320.into()),
+        ("input.dtype", |m, _| m["input"]["dtype"] = "uint8".into()),
+        ("classes", |m, _| {
+            m["classes"].as_array_mut().unwrap().pop();
+        }),
+        ("self-test: golden", |_, folder| {
+            std::fs::create_dir(folder.join("golden")).unwrap();
+            std::fs::File::create(folder.join("golden/input.f32")).unwrap().set_len(8).unwrap();
+        }),
+        ("output `758` deviates", |_, folder| {
+            std::fs::create_dir(folder.join("golden")).unwrap();
+            let ones = std::iter::repeat_n(1.0_f32.to_le_bytes(), 85 * 22 * 22);
+            std::io::Write::write_all(
+                &mut std::fs::File::create(folder.join("golden/758.f32")).unwrap(),
+                &ones.flatten().collect::<Vec<u8>>(),
+            )
+            .unwrap();
+        }),
+    ];
+    for (field, change) in changes {
+        let Some(said) = refusal(change) else { return };
+        assert!(said.contains(field), "{field}: {said}");
+    }
+    let Some(said) = refusal(|_, folder| std::fs::remove_file(folder.join("FastestDet.onnx")).unwrap()) else { return };
+    assert!(said.contains("FastestDet.onnx"), "{said}");
+}
+
+#[test]
+fn a_provider_that_is_absent_does_not_keep_the_model_from_running() {
+    let Some(model) = foreign::model("fastestdet") else { return };
+    let output =
+        inspect(&["detect", "--providers", "cuda,openvino,cpu", "--objects", model.to_str().unwrap(), "none.png"]);
+    // The picture is missing, the model opens.
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("none.png"));
+}
+
+#[test]
+fn the_shipped_models_pass_their_own_golden_test_here_in_every_format() {
+    if !foreign::runtime_is_here() {
+        return;
+    }
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let mut tested = 0;
+    for name in ["road-objects", "plates", "plate-text"] {
+        if !models.join(name).join("golden/input.f32").is_file() {
+            eprintln!("SKIPPED: {name} has no golden files");
+            continue;
+        }
+        let mut runner = foreign::runner();
+        for variant in [None, Some("int8")] {
+            let bytes = model_bytes(&models.join(name), variant).unwrap();
+            assert!(!bytes.golden_input.is_empty() && !bytes.golden_outputs.is_empty());
+            runner.open(&bytes, &["cpu".to_owned()]).unwrap();
+            tested += 1;
+        }
+    }
+    assert!(tested > 0, "no model was tested");
+}
