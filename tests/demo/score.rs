@@ -9,62 +9,61 @@ const SLACK_S: f64 = 1.5;
 
 /// One vehicle's way through the drawn scene, in seconds of the video.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Pass {
+pub(crate) struct Pass {
     /// The text on the plate.
-    pub plate: String,
+    pub(crate) plate: String,
     /// When the vehicle comes into the picture.
-    pub enter_s: f64,
+    pub(crate) enter_s: f64,
     /// When it has left it.
-    pub leave_s: f64,
+    pub(crate) leave_s: f64,
 }
 
 /// The drawn video's truth, as its drawing program writes it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Gate {
+pub(crate) struct Gate {
     /// Length of the video.
-    pub seconds: f64,
+    pub(crate) seconds: f64,
     /// All passes of one loop.
-    pub passes: Vec<Pass>,
+    pub(crate) passes: Vec<Pass>,
 }
 
 /// A final read as the center has it; times in seconds since the first loop began.
 #[derive(Debug, Clone)]
-pub struct Read {
+pub(crate) struct Read {
     /// The text.
-    pub text: String,
+    pub(crate) text: String,
     /// When the plate was first seen.
-    pub first_s: f64,
+    pub(crate) first_s: f64,
     /// When it was last seen.
-    pub last_s: f64,
+    pub(crate) last_s: f64,
 }
 
 /// How the gate went.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
-pub struct Score {
+pub(crate) struct Score {
     /// Passes that lie wholly in the watched time.
-    pub passes: usize,
+    pub(crate) passes: usize,
     /// Passes whose one read is exact.
-    pub exact: usize,
+    pub(crate) exact: usize,
     /// Passes with one read that is not exact: truth and read.
-    pub wrong: Vec<(String, String)>,
+    pub(crate) wrong: Vec<(String, String)>,
     /// Passes without a read.
-    pub missed: Vec<String>,
+    pub(crate) missed: Vec<String>,
     /// Further reads of a pass that has one.
-    pub second: Vec<String>,
+    pub(crate) second: Vec<String>,
     /// Reads that belong to no pass.
-    pub without_vehicle: Vec<String>,
+    pub(crate) without_vehicle: Vec<String>,
 }
 
 impl Score {
     /// Compares `reads` with the passes that lie wholly within `from_s..=to_s`, the video looping all the while.
-    pub fn of(gate: &Gate, reads: &[Read], from_s: f64, to_s: f64) -> Self {
+    pub(crate) fn of(gate: &Gate, reads: &[Read], from_s: f64, to_s: f64) -> Self {
         let shown = unroll(gate, to_s);
         let mut taken = vec![None; shown.len()];
         let mut score = Self::default();
         // Exact reads first, so that of two vehicles in the picture at once each gets its own.
-        let (exact, other): (Vec<_>, Vec<_>) = reads
-            .iter()
-            .partition(|read| candidates(&shown, read).any(|index| shown[index].plate == read.text));
+        let (exact, other): (Vec<_>, Vec<_>) =
+            reads.iter().partition(|read| candidates(&shown, read).any(|index| shown[index].plate == read.text));
         for read in exact.into_iter().chain(other) {
             match choose(&shown, &taken, read) {
                 Choice::Free(index) => taken[index] = Some(read),
@@ -138,7 +137,10 @@ mod tests {
 
     fn gate() -> Gate {
         let pass = |plate: &str, enter_s, leave_s| Pass { plate: plate.to_owned(), enter_s, leave_s };
-        Gate { seconds: 20.0, passes: vec![pass("AAA111", 1.0, 4.0), pass("BBB222", 3.0, 6.0), pass("CCC333", 12.0, 15.0)] }
+        Gate {
+            seconds: 20.0,
+            passes: vec![pass("AAA111", 1.0, 4.0), pass("BBB222", 3.0, 6.0), pass("CCC333", 12.0, 15.0)],
+        }
     }
 
     fn read(text: &str, first_s: f64, last_s: f64) -> Read {
@@ -154,7 +156,8 @@ mod tests {
 
     #[test]
     fn misreads_misses_seconds_and_ghosts_are_told_apart() {
-        let reads = [read("AAA111", 1.5, 3.0), read("AAA111", 3.0, 3.9), read("BBB2Z2", 3.5, 5.9), read("XYZ999", 9.0, 9.5)];
+        let reads =
+            [read("AAA111", 1.5, 3.0), read("AAA111", 3.0, 3.9), read("BBB2Z2", 3.5, 5.9), read("XYZ999", 9.0, 9.5)];
         let score = Score::of(&gate(), &reads, 0.0, 20.0);
         assert_eq!(score.wrong, [("BBB222".to_owned(), "BBB2Z2".to_owned())]);
         assert_eq!(score.second, ["AAA111"]);

@@ -25,13 +25,16 @@ pub const MAX_BATCH_RECORDS: usize = 1000;
 const BATCH_FIELDS: u64 = 6;
 
 /// How messages are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cbor(index_only)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Deterministic CBOR with integer keys.
     #[default]
+    #[n(0)]
     Cbor,
     /// JSON with the same fields by name.
+    #[n(1)]
     Json,
 }
 
@@ -246,7 +249,7 @@ fn decode_cbor(message: &[u8]) -> Result<Batch, Unreadable> {
 /// Writes a message that is not a batch.
 pub(crate) fn encode_message<T: Encode<()> + Serialize>(message: &T, encoding: Encoding) -> Vec<u8> {
     match encoding {
-        Encoding::Cbor => written(minicbor::to_vec(message)),
+        Encoding::Cbor => encode_cbor(message),
         Encoding::Json => written(serde_json::to_vec(message)),
     }
 }
@@ -255,6 +258,11 @@ pub(crate) fn encode_message<T: Encode<()> + Serialize>(message: &T, encoding: E
 fn written<E: std::fmt::Debug>(result: Result<Vec<u8>, E>) -> Vec<u8> {
     debug_assert!(result.is_ok(), "{result:?}");
     result.unwrap_or_default()
+}
+
+/// Writes something in CBOR alone.
+pub(crate) fn encode_cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
+    written(minicbor::to_vec(value))
 }
 
 /// Reads a message that is not a batch, in either encoding.

@@ -1,17 +1,23 @@
 //! What a unit and a center say to each other: names, times, records, commands, manifests; their encoding, signatures
 //! and verification. No I/O, no clock, no threads.
 //!
-//! A tour in the order of the data: a unit and its cameras have names ([`id`]); what was seen becomes a record on a
-//! lane ([`lane`], [`topic`]); moments are stated with the quality of the clock that stated them ([`time`]).
+//! A tour in the order of the data: a unit and its cameras have names ([`id`]) and say what they are ([`state`]). What
+//! was seen becomes a [`record`] on a [`lane`], at a moment that is stated with the quality of its clock ([`time`]).
+//! Records of a lane travel in a [`batch`] under a [`topic`], sharing what they have in common ([`wire`]), until the
+//! center says that it has stored them ([`ack`]). A person asks by a signed [`command`] ([`sign`]) and gets a clip of
+//! the camera's own [`media`] that anybody can verify ([`evidence`], [`hash`]).
 
 pub mod ack;
 pub mod batch;
 pub mod command;
+pub mod evidence;
 pub mod hash;
 pub mod id;
 pub mod lane;
 pub mod media;
 pub mod record;
+pub mod sign;
+pub mod state;
 pub mod time;
 pub mod topic;
 pub mod wire;

@@ -31,12 +31,7 @@ impl Access {
 /// Returns the first failure of the file system; the target is then untouched.
 pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     let temporary = temporary_name(path);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(access.mode())
-        .open(&temporary)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(access.mode()).open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
@@ -47,10 +42,7 @@ pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
 ///
 /// # Errors
 /// Returns the failure of the rename or of syncing the folder.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the center's one place that renames, and it syncs the folder"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the center's one place that renames, and it syncs the folder")]
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     std::fs::rename(from, to)?;
     sync_folder(to)

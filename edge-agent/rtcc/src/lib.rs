@@ -4,6 +4,13 @@
 //! together with everything else that arrived meanwhile, and only then tells the broker and the unit. People reach the
 //! database through the HTTP interface alone; only the receiver talks to the broker.
 
+pub mod broker;
 pub mod clock;
+pub mod database;
 pub mod files;
+pub mod http;
 pub mod pki;
+pub mod receiver;
+pub mod serve;
+pub mod show;
+pub mod wire;

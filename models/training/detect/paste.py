@@ -119,7 +119,7 @@ def stamp(rng, picture, boxes):
     Letters without a plate around them are what a plate detector must learn to pass over.
     """
     rows, columns = picture.shape[:2]
-    scale = rng.uniform(0.3, 1.4) * columns / 640
+    scale = np.exp(rng.uniform(np.log(0.25), np.log(1.4))) * columns / 640
     lines = _date_lines(rng) if rng.random() < 0.6 else _words(rng)
     font, thickness = FONTS[rng.integers(len(FONTS))], max(1, int(round(scale * rng.uniform(1, 3))))
     sizes = [cv2.getTextSize(line, font, scale, thickness)[0] for line in lines]

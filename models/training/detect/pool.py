@@ -70,7 +70,8 @@ def plates_pool(config, data):
     rules = config["data"]
     pool = Pool(config["classes"])
     folder = data / "plate-boxes"
-    real = _kept(load_plate_boxes(folder, "train"), rules["longest"])
+    real = [tighten(s, rules["tighten"]) for s in load_plate_boxes(folder, "train")]
+    real = _kept(real, rules["longest"])
     pool.lists.append({"name": "plate-boxes", "sha256": file_sha256(folder / "boxes.csv")})
     label_file = data / "objects" / "train.json"
     pictures = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
@@ -85,6 +86,15 @@ def plates_pool(config, data):
     pool.add("no plates", rules["share_empty"], _kept(empty, rules["longest"]), scatter)
     add_gate(pool, config)
     return pool
+
+
+def tighten(sample, margins):
+    """Cuts the margins (left, top, right, bottom as shares) a source draws around its plates."""
+    if sample.source not in margins:
+        return sample
+    size = np.tile(sample.boxes[:, 2:] - sample.boxes[:, :2], 2)
+    cut = size * np.array(margins[sample.source], np.float32) * (1, 1, -1, -1)
+    return replace(sample, boxes=(sample.boxes + cut).astype(np.float32))
 
 
 def _nothing():

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 
 from training.__main__ import find_command, main
-from training.data.boxes import DataError, load_plate_boxes
+from training.check import check_drawn, check_folder
+from training.data.boxes import DataError, Sample, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.augment import Canvas
+from training.detect.paste import paste_plate, stamp
+from training.detect.pool import tighten
 from training.detect.teacher import complete
+from training.evaluate.drawn import write_drawn
 from training.golden import write_golden
 from training.manifest import ManifestError, check_shapes, load_manifest, model_file
 
@@ -209,3 +213,50 @@ def test_commands_are_found_by_their_words():
     assert find_command(["eval", "plates", "--x"]) == ("training.evaluate.plates", 2)
     assert find_command(["eval"]) is None
     assert main(["nonsense"]) == 2
+
+
+def test_recorded_figures_are_measured_again(exported, folder, capsys):
+    objects, drawn = folder / "data" / "objects", folder / "drawn"
+    write_drawn(drawn, 2, 8)
+    main(
+        ["eval", "objects", "--model", str(exported), "--data", str(objects / "train.json")]
+        + ["--images", str(objects / "images"), "--rounds", "3"]
+    )
+    (folder / "report.json").write_text(capsys.readouterr().out)
+    main(
+        ["record", "--model", str(exported), "--report", str(folder / "report.json")]
+        + ["--pictures", str(drawn)]
+    )
+    with pytest.raises(ManifestError, match="CARD.md"):
+        check_folder(exported, drawn)
+    (exported / "CARD.md").write_text("## For\n## Not for\n## Data\n## Known failures\n")
+    manifest = check_folder(exported, drawn)
+    assert {"ap50_car", "int8_ap50_car"} <= {metric["name"] for metric in manifest["metrics"]}
+    manifest["metrics"][-1]["value"] += 0.5
+    with pytest.raises(ManifestError, match="drawn_ap50"):
+        check_drawn(exported, manifest, drawn)
+
+
+def test_letters_beside_plates_leave_plates_alone():
+    boxes = np.array([[20, 20, 60, 40]], np.float32)
+    changed = 0
+    for seed in range(12):
+        picture = np.full((120, 200, 3), 90, np.uint8)
+        stamp(np.random.default_rng(seed), picture, boxes)
+        assert (picture[20:40, 20:60] == 90).all()
+        changed += int((picture != 90).any())
+    assert changed > 4
+
+
+def test_a_pasted_plate_lies_where_its_box_says():
+    picture = np.full((200, 300, 3), 128, np.uint8)
+    box = paste_plate(np.random.default_rng(2), picture, np.array([100, 80, 200, 120], np.float32))
+    y, x, _ = np.nonzero(picture != 128)
+    drawn = [x.min(), y.min(), x.max() + 1, y.max() + 1]
+    assert np.abs(box - drawn).max() <= 4
+
+
+def test_margins_of_a_source_are_cut_off():
+    sample = Sample("a", boxes=np.array([[10, 10, 110, 50]], np.float32), source="ro")
+    assert tighten(sample, {"ro": [0.1, 0.0, 0.05, 0.25]}).boxes.tolist() == [[20, 10, 105, 40]]
+    assert tighten(sample, {"oi": [0.1, 0.1, 0.1, 0.1]}) is sample

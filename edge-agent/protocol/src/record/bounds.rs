@@ -15,6 +15,12 @@ const MAX_ALTERNATES: usize = 48;
 #[error("out of bounds: {0}")]
 pub struct OutOfBounds(&'static str);
 
+impl OutOfBounds {
+    pub(crate) const fn new(what: &'static str) -> Self {
+        Self(what)
+    }
+}
+
 fn at_most(count: usize, most: usize, what: &'static str) -> Result<(), OutOfBounds> {
     if count <= most { Ok(()) } else { Err(OutOfBounds(what)) }
 }

@@ -1,6 +1,10 @@
 //! One file per subcommand: arguments, help with examples, and what it does.
 
+mod center;
+mod lists;
 mod pki;
+mod serve;
+mod watch;
 
 use clap::{Parser, Subcommand};
 
@@ -14,6 +18,11 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::Serve),
+    Watch(watch::Watch),
+    Units(lists::Units),
+    Cameras(lists::Cameras),
+    Ring(lists::Ring),
     Pki(pki::Pki),
 }
 
@@ -21,6 +30,11 @@ impl Arguments {
     /// Runs the chosen subcommand.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Serve(command) => command.run(),
+            Command::Watch(command) => command.run(),
+            Command::Units(command) => command.run(),
+            Command::Cameras(command) => command.run(),
+            Command::Ring(command) => command.run(),
             Command::Pki(command) => command.run(),
         }
     }

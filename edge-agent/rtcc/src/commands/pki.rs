@@ -34,9 +34,7 @@ enum What {
         dir: PathBuf,
     },
     /// Make the broker's certificate and its configuration.
-    #[command(
-        after_help = "Example:\n  rtcc pki broker --dir pki --name broker.example.org --port 8883"
-    )]
+    #[command(after_help = "Example:\n  rtcc pki broker --dir pki --name broker.example.org --port 8883")]
     Broker {
         /// The folder with the root.
         #[arg(long)]
@@ -110,17 +108,9 @@ impl Pki {
         match self.what {
             What::Init { agency, dir } => {
                 let authority = Authority::create(&dir, &agency, now)?;
-                say(&format!(
-                    "root of {agency} in {}",
-                    authority.folder().display()
-                ))
+                say(&format!("root of {agency} in {}", authority.folder().display()))
             }
-            What::Broker {
-                dir,
-                names,
-                port,
-                centers,
-            } => {
+            What::Broker { dir, names, port, centers } => {
                 let authority = Authority::open(&dir)?;
                 tell(&authority.issue(&broker(names), now)?)?;
                 let path = authority.write_broker_files(port, &centers)?;
@@ -129,12 +119,7 @@ impl Pki {
             What::Unit { dir, unit } => issue(&dir, &Subject::Unit(unit), now),
             What::Center { dir, name } => issue(&dir, &Subject::Center(name), now),
             What::Person { dir, name, role } => issue(&dir, &Subject::Person(name, role), now),
-            What::Dev {
-                dir,
-                agency,
-                units,
-                port,
-            } => everything(&dir, &agency, units, port),
+            What::Dev { dir, agency, units, port } => everything(&dir, &agency, units, port),
         }
     }
 }
@@ -143,29 +128,16 @@ fn issue(dir: &std::path::Path, subject: &Subject, now: i64) -> anyhow::Result<(
     tell(&Authority::open(dir)?.issue(subject, now)?)
 }
 
-fn everything(
-    dir: &std::path::Path,
-    agency: &Name,
-    units: Vec<Name>,
-    port: u16,
-) -> anyhow::Result<()> {
+fn everything(dir: &std::path::Path, agency: &Name, units: Vec<Name>, port: u16) -> anyhow::Result<()> {
     let now = clock::wall_us();
     let authority = if dir.join("root.pem").exists() {
         let found = Authority::open(dir)?;
-        anyhow::ensure!(
-            found.agency() == agency,
-            "{} belongs to {}, not to {agency}",
-            dir.display(),
-            found.agency()
-        );
+        anyhow::ensure!(found.agency() == agency, "{} belongs to {}, not to {agency}", dir.display(), found.agency());
         found
     } else {
         Authority::create(dir, agency, now)?
     };
-    let centers: Vec<Name> = ["center-1", "center-2"]
-        .into_iter()
-        .map(str::parse)
-        .collect::<Result<_, _>>()?;
+    let centers: Vec<Name> = ["center-1", "center-2"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
     let mut subjects = vec![broker(Vec::new())];
     subjects.extend(units.into_iter().map(Subject::Unit));
     subjects.extend(centers.iter().cloned().map(Subject::Center));
@@ -192,11 +164,7 @@ fn broker(mut names: Vec<String>) -> Subject {
 }
 
 fn tell(issued: &Issued) -> anyhow::Result<()> {
-    say(&format!(
-        "{} with {}",
-        issued.certificate.display(),
-        issued.key.display()
-    ))
+    say(&format!("{} with {}", issued.certificate.display(), issued.key.display()))
 }
 
 fn say(line: &str) -> anyhow::Result<()> {

@@ -11,8 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 
 pub use broker::BrokerPlan;
@@ -96,14 +96,9 @@ impl Authority {
         }
         let key = new_key()?;
         let key_pem = key.serialize_pem();
-        let root = CertifiedIssuer::self_signed(root_parameters(agency, now_us), key)
-            .map_err(certificate)?;
-        let authority = Self {
-            folder: folder.to_owned(),
-            agency: agency.clone(),
-            certificate_pem: root.pem(),
-            key_pem,
-        };
+        let root = CertifiedIssuer::self_signed(root_parameters(agency, now_us), key).map_err(certificate)?;
+        let authority =
+            Self { folder: folder.to_owned(), agency: agency.clone(), certificate_pem: root.pem(), key_pem };
         authority.write("root.key", &authority.key_pem, Access::Owner)?;
         authority.write("agency", agency.as_str(), Access::Everybody)?;
         // The certificate comes last: a folder with it is complete.
@@ -117,10 +112,7 @@ impl Authority {
     /// Returns which file is missing or not what it should be.
     pub fn open(folder: &Path) -> Result<Self, PkiError> {
         let path = folder.join("agency");
-        let agency = read(&path)?
-            .trim()
-            .parse()
-            .map_err(|source| PkiError::Agency { path, source })?;
+        let agency = read(&path)?.trim().parse().map_err(|source| PkiError::Agency { path, source })?;
         Ok(Self {
             folder: folder.to_owned(),
             agency,
@@ -150,8 +142,7 @@ impl Authority {
             return Err(PkiError::Reserved { name: name.clone() });
         }
         let root_key = KeyPair::from_pem(&self.key_pem).map_err(certificate)?;
-        let issuer =
-            Issuer::from_ca_cert_pem(&self.certificate_pem, root_key).map_err(certificate)?;
+        let issuer = Issuer::from_ca_cert_pem(&self.certificate_pem, root_key).map_err(certificate)?;
         let key = new_key()?;
         let mut parameters = subject.parameters(&self.agency).map_err(certificate)?;
         set_validity(&mut parameters, now_us, LEAF_DAYS);
@@ -168,16 +159,8 @@ impl Authority {
     /// # Errors
     /// Returns what the file system says.
     pub fn write_broker_files(&self, port: u16, centers: &[Name]) -> Result<PathBuf, PkiError> {
-        let folder = self
-            .folder
-            .canonicalize()
-            .map_err(|source| at(&self.folder, source))?;
-        let plan = BrokerPlan {
-            folder: &folder,
-            port,
-            agency: &self.agency,
-            centers,
-        };
+        let folder = self.folder.canonicalize().map_err(|source| at(&self.folder, source))?;
+        let plan = BrokerPlan { folder: &folder, port, agency: &self.agency, centers };
         self.write("acl", &plan.access_list(), Access::Owner)?;
         self.write("mosquitto.conf", &plan.configuration(), Access::Everybody)
     }
@@ -193,9 +176,7 @@ fn root_parameters(agency: &Name, now_us: i64) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     set_validity(&mut parameters, now_us, ROOT_DAYS);
     parameters.distinguished_name = DistinguishedName::new();
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, format!("{agency} development root"));
+    parameters.distinguished_name.push(DnType::CommonName, format!("{agency} development root"));
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     parameters
@@ -210,11 +191,7 @@ fn set_validity(parameters: &mut CertificateParams, now_us: i64, days: i32) {
             .to_zoned(jiff::tz::TimeZone::UTC)
             .date()
             .saturating_add(jiff::Span::new().days(shift));
-        rcgen::date_time_ymd(
-            i32::from(date.year()),
-            date.month().unsigned_abs(),
-            date.day().unsigned_abs(),
-        )
+        rcgen::date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
     };
     parameters.not_before = edge(-1);
     parameters.not_after = edge(days);
@@ -229,20 +206,12 @@ fn read(path: &Path) -> Result<String, PkiError> {
 }
 
 fn at(path: &Path, source: io::Error) -> PkiError {
-    PkiError::File {
-        path: path.to_owned(),
-        source,
-    }
+    PkiError::File { path: path.to_owned(), source }
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "handed to map_err, which gives the error away"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "handed to map_err, which gives the error away")]
 fn certificate(error: rcgen::Error) -> PkiError {
-    PkiError::Certificate {
-        reason: error.to_string(),
-    }
+    PkiError::Certificate { reason: error.to_string() }
 }
 
 #[cfg(test)]

@@ -29,16 +29,8 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, BadName> {
         let fits = (1..=32).contains(&text.len())
             && !text.starts_with('-')
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(BadName {
-                text: text.chars().take(64).collect(),
-            })
-        }
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if fits { Ok(Self(text.to_owned())) } else { Err(BadName { text: text.chars().take(64).collect() }) }
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::str::FromStr;
 
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
-    SanType,
-};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 
 use super::Name;
 
@@ -28,23 +25,15 @@ pub enum Role {
 
 /// Why a text is no role.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "{text:?} is no role: viewer, investigator, supervisor, auditor, technician or policy-admin"
-)]
+#[error("{text:?} is no role: viewer, investigator, supervisor, auditor, technician or policy-admin")]
 pub struct UnknownRole {
     text: String,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 6] = [
-        Self::Viewer,
-        Self::Investigator,
-        Self::Supervisor,
-        Self::Auditor,
-        Self::Technician,
-        Self::PolicyAdmin,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Viewer, Self::Investigator, Self::Supervisor, Self::Auditor, Self::Technician, Self::PolicyAdmin];
 
     /// The role as certificates carry it.
     pub fn as_str(self) -> &'static str {
@@ -66,9 +55,7 @@ impl FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|role| role.as_str() == text)
-            .ok_or_else(|| UnknownRole {
-                text: text.chars().take(64).collect(),
-            })
+            .ok_or_else(|| UnknownRole { text: text.chars().take(64).collect() })
     }
 }
 
@@ -104,11 +91,9 @@ impl Subject {
                 CertificateParams::new(names.clone())?.subject_alt_names,
                 Some(ExtendedKeyUsagePurpose::ServerAuth),
             ),
-            Self::Unit(name) | Self::Center(name) => (
-                format!("{agency}/{name}"),
-                Vec::new(),
-                Some(ExtendedKeyUsagePurpose::ClientAuth),
-            ),
+            Self::Unit(name) | Self::Center(name) => {
+                (format!("{agency}/{name}"), Vec::new(), Some(ExtendedKeyUsagePurpose::ClientAuth))
+            }
             Self::Person(name, role) => {
                 let uri = format!("edge://{agency}/person/{name}?role={}", role.as_str());
                 (
@@ -121,9 +106,7 @@ impl Subject {
         };
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = DistinguishedName::new();
-        parameters
-            .distinguished_name
-            .push(DnType::CommonName, common_name);
+        parameters.distinguished_name.push(DnType::CommonName, common_name);
         parameters.subject_alt_names = alternative;
         parameters.is_ca = IsCa::ExplicitNoCa;
         parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -23,9 +23,7 @@ fn keys_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
-    let issued = authority
-        .issue(&Subject::Unit(name("gate-1")), NOW_US)
-        .unwrap();
+    let issued = authority.issue(&Subject::Unit(name("gate-1")), NOW_US).unwrap();
     for key in [issued.key, folder.path().join("root.key")] {
         let mode = std::fs::metadata(&key).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{}", key.display());
@@ -50,19 +48,11 @@ fn every_subject_gets_a_certificate_that_the_root_signed() {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(root).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-        std::sync::Arc::new(roots),
-        provider,
-    )
-    .build()
-    .unwrap();
-    let now = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_micros(
-        NOW_US.unsigned_abs(),
-    ));
-    for subject in [
-        Subject::Unit(name("gate-1")),
-        Subject::Center(name("center-1")),
-    ] {
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(std::sync::Arc::new(roots), provider)
+        .build()
+        .unwrap();
+    let now = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_micros(NOW_US.unsigned_abs()));
+    for subject in [Subject::Unit(name("gate-1")), Subject::Center(name("center-1"))] {
         let issued = authority.issue(&subject, NOW_US).unwrap();
         let pem = std::fs::read_to_string(issued.certificate).unwrap();
         let leaf = rustls_pem(&pem);
@@ -76,9 +66,7 @@ fn every_subject_gets_a_certificate_that_the_root_signed() {
 fn a_person_carries_agency_name_and_role() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
-    let issued = authority
-        .issue(&Subject::Person(name("ada"), Role::Investigator), NOW_US)
-        .unwrap();
+    let issued = authority.issue(&Subject::Person(name("ada"), Role::Investigator), NOW_US).unwrap();
     let der = rustls_pem(&std::fs::read_to_string(issued.certificate).unwrap());
     let text = String::from_utf8_lossy(&der).into_owned();
     assert!(text.contains("edge://metro/person/ada?role=investigator"));
@@ -88,9 +76,7 @@ fn a_person_carries_agency_name_and_role() {
 fn the_broker_takes_identity_from_the_certificate_and_only_tls_1_3() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
-    let path = authority
-        .write_broker_files(18883, &[name("center-1"), name("center-2")])
-        .unwrap();
+    let path = authority.write_broker_files(18883, &[name("center-1"), name("center-2")]).unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     for line in [
         "tls_version tlsv1.3",

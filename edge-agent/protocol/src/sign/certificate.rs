@@ -1,0 +1,230 @@
+//! Certificates: whose key it is, and that the agency's root says so.
+//!
+//! A unit's certificate has the common name `{agency}/{unit}`. A person's has the URI
+//! `edge://{agency}/person/{name}?role={role}` among its alternative names.
+
+use std::time::Duration;
+
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_SIG_ED25519};
+use x509_parser::prelude::FromDer;
+
+use super::{Algorithm, SignatureError};
+use crate::command::Role;
+use crate::id::{AgencyId, PersonId, UnitId};
+use crate::time::WallTime;
+
+/// The most certificates in a chain: the signer's and two authorities between it and the root.
+const MAX_CHAIN: usize = 3;
+/// `id-kp-clientAuth`, which a certificate may name; a person's names no usage at all.
+const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+
+const ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P384_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+    algorithms::ED25519,
+];
+
+/// Whom a certificate is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A unit of an agency.
+    Unit(AgencyId, UnitId),
+    /// A person of an agency, in a role.
+    Person(AgencyId, PersonId, Role),
+}
+
+/// A signer's certificate and those between it and the root, the signer's first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain(Vec<CertificateDer<'static>>);
+
+impl Chain {
+    /// Reads one or more certificates from PEM.
+    ///
+    /// # Errors
+    /// If there is none, or more than a chain has.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, SignatureError> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        Self::new(certificates.map_err(|error| SignatureError::Certificate(error.to_string()))?)
+    }
+
+    pub(super) fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, SignatureError> {
+        if (1..=MAX_CHAIN).contains(&certificates.len()) {
+            Ok(Self(certificates))
+        } else {
+            Err(SignatureError::Certificate(format!("a chain has 1 to {MAX_CHAIN} certificates")))
+        }
+    }
+
+    /// The certificates in DER, the signer's first.
+    pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
+    fn split(&self) -> Result<(&CertificateDer<'static>, &[CertificateDer<'static>]), SignatureError> {
+        self.0.split_first().ok_or_else(|| SignatureError::Certificate("no certificate".to_owned()))
+    }
+
+    /// Whom the signer's certificate is for. Says nothing of whether it can be trusted: see [`Root::check`].
+    ///
+    /// # Errors
+    /// If it says neither unit nor person.
+    pub fn subject(&self) -> Result<Subject, SignatureError> {
+        subject(&parsed(self.split()?.0)?)
+    }
+
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let certificate = parsed(self.split()?.0)?;
+        let info = certificate.public_key();
+        algorithm(&certificate)?.verify(&info.subject_public_key.data, message, signature)
+    }
+
+    pub(super) fn algorithm(&self) -> Result<Algorithm, SignatureError> {
+        algorithm(&parsed(self.split()?.0)?)
+    }
+}
+
+/// An agency's root certificate.
+#[derive(Debug, Clone)]
+pub struct Root {
+    anchor: TrustAnchor<'static>,
+}
+
+impl Root {
+    /// Reads the root from PEM.
+    ///
+    /// # Errors
+    /// If it is not a certificate that can be trusted as a root.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, SignatureError> {
+        let der =
+            CertificateDer::from_pem_slice(pem).map_err(|error| SignatureError::Certificate(error.to_string()))?;
+        let anchor = webpki::anchor_from_trusted_cert(&der);
+        Ok(Self { anchor: anchor.map_err(|error| SignatureError::Certificate(error.to_string()))?.to_owned() })
+    }
+
+    /// Whether the chain leads to this root, and whom it is for. A unit that does not know the time gives none; the
+    /// certificates are then judged at the moment the signer's became valid.
+    ///
+    /// # Errors
+    /// If the chain does not lead here, is not valid at that time, or says neither unit nor person.
+    pub fn check(&self, chain: &Chain, at: Option<WallTime>) -> Result<Subject, SignatureError> {
+        let (first, between) = chain.split()?;
+        let certificate = parsed(first)?;
+        let at = at.map_or_else(|| certificate.validity().not_before.timestamp(), |at| at.as_millis() / 1000);
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at).unwrap_or(0)));
+        let untrusted = |error: webpki::Error| SignatureError::Untrusted(error.to_string());
+        let signer = EndEntityCert::try_from(first).map_err(untrusted)?;
+        let usage = KeyUsage::required_if_present(CLIENT_AUTH);
+        let anchors = std::slice::from_ref(&self.anchor);
+        let path = signer.verify_for_usage(ACCEPTED, anchors, between, at, usage, None, None);
+        path.map_err(untrusted)?;
+        subject(&certificate)
+    }
+}
+
+fn parsed<'a>(der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, SignatureError> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) => Err(SignatureError::Certificate("bytes after the certificate".to_owned())),
+        Err(error) => Err(SignatureError::Certificate(error.to_string())),
+    }
+}
+
+fn algorithm(certificate: &X509Certificate<'_>) -> Result<Algorithm, SignatureError> {
+    let key = certificate.public_key();
+    if key.algorithm.algorithm == OID_SIG_ED25519 {
+        Ok(Algorithm::Ed25519)
+    } else if key.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
+        // Another curve's point does not verify as one of P-256.
+        Ok(Algorithm::Es256)
+    } else {
+        Err(SignatureError::Certificate("the key is neither Ed25519 nor P-256".to_owned()))
+    }
+}
+
+fn subject(certificate: &X509Certificate<'_>) -> Result<Subject, SignatureError> {
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|error| SignatureError::Certificate(error.to_string()))?
+        .map(|extension| extension.value.general_names.as_slice())
+        .unwrap_or_default();
+    let uris: Vec<&str> = names
+        .iter()
+        .filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None })
+        .filter(|uri| uri.starts_with("edge://"))
+        .collect();
+    let found = match uris.as_slice() {
+        [] => unit(certificate),
+        [uri] => person(uri),
+        _ => None,
+    };
+    found.ok_or_else(|| SignatureError::Certificate("it names neither a unit nor a person".to_owned()))
+}
+
+fn person(uri: &str) -> Option<Subject> {
+    let (path, role) = uri.strip_prefix("edge://")?.split_once("?role=")?;
+    let (agency, name) = path.split_once("/person/")?;
+    Some(Subject::Person(agency.parse().ok()?, name.parse().ok()?, Role::parse(role)?))
+}
+
+fn unit(certificate: &X509Certificate<'_>) -> Option<Subject> {
+    let mut names = certificate.subject().iter_common_name();
+    let name = names.next()?.as_str().ok()?;
+    if names.next().is_some() {
+        return None;
+    }
+    let (agency, unit) = name.split_once('/')?;
+    Some(Subject::Unit(agency.parse().ok()?, unit.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sign::testing::{Authority, at};
+
+    #[test]
+    fn a_certificate_says_unit_or_person_and_role() {
+        let authority = Authority::new("springfield");
+        let unit = authority.unit("pole-7");
+        let expected = Subject::Unit("springfield".parse().unwrap(), "pole-7".parse().unwrap());
+        assert_eq!(authority.root().check(&unit.chain, Some(at())).unwrap(), expected);
+        let person = authority.person("ada", "supervisor");
+        let expected = Subject::Person("springfield".parse().unwrap(), "ada".parse().unwrap(), Role::Supervisor);
+        assert_eq!(authority.root().check(&person.chain, Some(at())).unwrap(), expected);
+    }
+
+    #[test]
+    fn roles_and_names_that_are_none_are_refused() {
+        for uri in [
+            "edge://springfield/person/ada?role=king",
+            "edge://springfield/person/Ada?role=viewer",
+            "edge://springfield/person/ada",
+            "edge://springfield/ada?role=viewer",
+            "edge://springfield/person/ada?role=viewer&role=supervisor",
+        ] {
+            assert_eq!(person(uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn another_root_does_not_vouch() {
+        let (ours, theirs) = (Authority::new("springfield"), Authority::new("springfield"));
+        let result = ours.root().check(&theirs.unit("pole-7").chain, Some(at()));
+        assert!(matches!(result, Err(SignatureError::Untrusted(_))), "{result:?}");
+    }
+
+    #[test]
+    fn a_certificate_is_valid_in_its_time_only_but_a_unit_may_not_know_the_time() {
+        let authority = Authority::new("springfield");
+        let chain = authority.unit("pole-7").chain;
+        let late = at().saturating_add(Duration::from_hours(400 * 24));
+        assert!(matches!(authority.root().check(&chain, Some(late)), Err(SignatureError::Untrusted(_))));
+        assert!(authority.root().check(&chain, None).is_ok());
+    }
+}

@@ -1,0 +1,142 @@
+//! `rtcc units`, `rtcc cameras` and `rtcc ring`: what can be asked for.
+
+use std::io::Write;
+
+use clap::Args;
+use jiff::tz::TimeZone;
+use rtcc::show::text::terminal;
+use rtcc::show::time;
+use serde_json::Value;
+
+use super::center::CenterArguments;
+
+/// List every unit: whether it is there, since when, and what is wrong with it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rtcc units\n  rtcc units --json | jq '.[] | select(.online | not) | .unit'")]
+pub(crate) struct Units {
+    #[command(flatten)]
+    center: CenterArguments,
+    /// The center's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// List every camera: name, place and heading.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rtcc cameras\n  rtcc cameras --unit gate-1 --json")]
+pub(crate) struct Cameras {
+    #[command(flatten)]
+    center: CenterArguments,
+    /// Only this unit's.
+    #[arg(long)]
+    unit: Option<String>,
+    /// The center's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Say what video a unit has on its disk: oldest, newest and gaps.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  rtcc ring --unit gate-1\n  rtcc ring --unit gate-1 --camera north --json
+
+The unit says this once a minute, so the newest video is younger than what is shown.")]
+pub(crate) struct Ring {
+    #[command(flatten)]
+    center: CenterArguments,
+    /// Only this unit's.
+    #[arg(long)]
+    unit: Option<String>,
+    /// Only this camera's.
+    #[arg(long)]
+    camera: Option<String>,
+    /// The center's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Units {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let units: Vec<Value> = self.center.open().get("/api/units", &[])?;
+        show(self.json, &units, |unit| {
+            let heard = unit.get("heard_us").and_then(Value::as_i64).unwrap_or_default();
+            let mut line = format!(
+                "{:<20} {:<8} heard {}",
+                word(unit, "/unit"),
+                if unit.get("online") == Some(&Value::Bool(true)) { "online" } else { "offline" },
+                time::full(heard, &TimeZone::system()),
+            );
+            for problem in unit.pointer("/health/problems").and_then(Value::as_array).into_iter().flatten() {
+                line.push_str("\n  ");
+                line.push_str(&terminal(problem.as_str().unwrap_or_default()));
+            }
+            line
+        })
+    }
+}
+
+impl Cameras {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let query = chosen(&[("unit", &self.unit)]);
+        let cameras: Vec<Value> = self.center.open().get("/api/cameras", &query)?;
+        show(self.json, &cameras, |camera| {
+            let place = match (camera.pointer("/place/latitude"), camera.pointer("/place/longitude")) {
+                (Some(latitude), Some(longitude)) => format!("{latitude}, {longitude}"),
+                _ => "place unknown".to_owned(),
+            };
+            let heading = camera
+                .pointer("/place/heading")
+                .map_or_else(|| "heading unknown".to_owned(), |heading| format!("heading {heading}°"));
+            format!(
+                "{:<20} {:<16} {:<28} {place}, {heading}",
+                word(camera, "/unit"),
+                word(camera, "/id"),
+                word(camera, "/name"),
+            )
+        })
+    }
+}
+
+impl Ring {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let query = chosen(&[("unit", &self.unit), ("camera", &self.camera)]);
+        let rings: Vec<Value> = self.center.open().get("/api/ring", &query)?;
+        show(self.json, &rings, |ring| {
+            let mut lines = vec![match (ring.pointer("/ring/oldest"), ring.pointer("/ring/newest")) {
+                (Some(oldest), Some(newest)) => format!("from {} to {}", plain(oldest), plain(newest)),
+                _ => "no video".to_owned(),
+            }];
+            for gap in ring.pointer("/ring/gaps").and_then(Value::as_array).into_iter().flatten() {
+                lines.push(format!("  nothing from {} to {}", word(gap, "/from"), word(gap, "/to")));
+            }
+            format!("{:<20} {:<16} {}", word(ring, "/unit"), word(ring, "/camera"), lines.join("\n"))
+        })
+    }
+}
+
+fn chosen<'a>(pairs: &[(&'a str, &'a Option<String>)]) -> Vec<(&'a str, &'a str)> {
+    pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect()
+}
+
+fn show(json: bool, values: &[Value], line: impl Fn(&Value) -> String) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(values)?)?;
+        return Ok(());
+    }
+    if values.is_empty() {
+        writeln!(std::io::stderr(), "none so far")?;
+    }
+    for value in values {
+        writeln!(out, "{}", line(value))?;
+    }
+    Ok(())
+}
+
+fn word(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).map(plain).unwrap_or_default()
+}
+
+/// A value as harmless text without quotes.
+fn plain(value: &Value) -> String {
+    terminal(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}

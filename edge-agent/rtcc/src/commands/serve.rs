@@ -1,0 +1,146 @@
+//! `rtcc serve`: the receiver with its interface.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use rtcc::serve::{Plan, serve};
+
+/// Receive what the units send, acknowledge it after the commit, and answer questions over HTTP.
+///
+/// Several receivers may share one --data folder on one machine; each needs its own certificate and its own --listen.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rtcc serve --agency metro --data center --root pki/root.pem --cert pki/center-1.pem --key pki/center-1.key
+  rtcc serve --config center.toml
+  rtcc serve --config center.toml --cert pki/center-2.pem --key pki/center-2.key --listen 127.0.0.1:8481
+
+A configuration file has the same names:
+  agency = \"metro\"
+  data = \"/var/lib/rtcc\"
+  broker = \"broker.example.org:8883\"
+  root = \"/etc/rtcc/root.pem\"
+  cert = \"/etc/rtcc/center-1.pem\"
+  key = \"/etc/rtcc/center-1.key\"
+  listen = \"127.0.0.1:8480\"")]
+pub(crate) struct Serve {
+    /// A TOML file with these settings; what is given here as well counts more.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What can be given as argument or in the file.
+#[derive(Debug, Default, Args, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// The agency whose units are received.
+    #[arg(long)]
+    agency: Option<String>,
+    /// The folder for database, clips and pictures.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The broker as host:port; the host as its certificate has it [default: localhost:8883].
+    #[arg(long)]
+    broker: Option<String>,
+    /// The agency's root certificate.
+    #[arg(long)]
+    root: Option<PathBuf>,
+    /// This receiver's certificate.
+    #[arg(long)]
+    cert: Option<PathBuf>,
+    /// This receiver's private key.
+    #[arg(long)]
+    key: Option<PathBuf>,
+    /// The address of the interface [default: 127.0.0.1:8480].
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let file = match &self.config {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", path.display()))?;
+                toml::from_str(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?
+            }
+            None => Settings::default(),
+        };
+        let plan = self.settings.over(file).plan()?;
+        start_log();
+        serve(plan)?;
+        Ok(())
+    }
+}
+
+impl Settings {
+    fn over(self, file: Self) -> Self {
+        Self {
+            agency: self.agency.or(file.agency),
+            data: self.data.or(file.data),
+            broker: self.broker.or(file.broker),
+            root: self.root.or(file.root),
+            cert: self.cert.or(file.cert),
+            key: self.key.or(file.key),
+            listen: self.listen.or(file.listen),
+        }
+    }
+
+    /// All that is missing is said at once.
+    fn plan(self) -> anyhow::Result<Plan> {
+        let missing: Vec<&str> = [
+            ("--agency", self.agency.is_none()),
+            ("--data", self.data.is_none()),
+            ("--root", self.root.is_none()),
+            ("--cert", self.cert.is_none()),
+            ("--key", self.key.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(name, missing)| missing.then_some(name))
+        .collect();
+        let (Some(agency), Some(data), Some(root), Some(certificate), Some(key)) =
+            (self.agency, self.data, self.root, self.cert, self.key)
+        else {
+            anyhow::bail!("missing: {} (as arguments or in --config)", missing.join(", "));
+        };
+        let broker = self.broker.unwrap_or_else(|| "localhost:8883".to_owned());
+        let (host, port) = broker
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
+            .ok_or_else(|| anyhow::anyhow!("{broker:?} is no broker: write host:port"))?;
+        Ok(Plan {
+            agency: agency.parse().map_err(|error| anyhow::anyhow!("--agency: {error}"))?,
+            folder: data,
+            host,
+            port,
+            identity: rtcc::broker::tls::Identity { root, certificate, key },
+            listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8480))),
+        })
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RTCC_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_count_more_than_the_file_and_everything_missing_is_said_at_once() {
+        let file: Settings = toml::from_str("agency = \"metro\"\nkey = \"a.key\"").unwrap();
+        let given = Settings { key: Some("b.key".into()), ..Settings::default() };
+        let both = given.over(file);
+        assert_eq!(both.key, Some(PathBuf::from("b.key")));
+        let words = both.plan().unwrap_err().to_string();
+        assert_eq!(words, "missing: --data, --root, --cert (as arguments or in --config)");
+        assert!(toml::from_str::<Settings>("agancy = \"metro\"").is_err(), "unknown keys are refused");
+    }
+}

@@ -1,0 +1,243 @@
+//! What the receiver writes: records, settled sequences, losses, units and refusals. All within one transaction that
+//! the receiver commits before it tells anybody.
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::spans::{Span, SpanTable};
+
+/// One sequence of records: what the names of records count within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamName<'a> {
+    /// The unit.
+    pub unit: &'a str,
+    /// The unit's epoch.
+    pub epoch: u64,
+    /// The lane.
+    pub lane: &'static str,
+}
+
+/// A record as the database keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Its sequence within the stream.
+    pub sequence: u64,
+    /// The camera it is about.
+    pub camera: Option<String>,
+    /// The unit's own time of the event, microseconds since 1970.
+    pub at_us: Option<i64>,
+    /// The plate that was read.
+    pub plate: Option<String>,
+    /// The record as JSON.
+    pub body: String,
+}
+
+/// The writes of one transaction.
+#[derive(Debug)]
+pub struct Ingest<'a> {
+    transaction: &'a Transaction<'a>,
+    now_us: i64,
+}
+
+impl<'a> Ingest<'a> {
+    /// Writes within `transaction`; `now_us` becomes the time of everything written.
+    pub fn new(transaction: &'a Transaction<'a>, now_us: i64) -> Self {
+        Self { transaction, now_us }
+    }
+
+    /// The number of a stream, which is made if it is new. A new epoch of a unit becomes its current one.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn stream(&self, name: StreamName<'_>) -> rusqlite::Result<i64> {
+        let epoch = name.epoch.cast_signed();
+        let known = self
+            .transaction
+            .prepare_cached(
+                "UPDATE streams SET heard_us = ?4 WHERE unit = ?1 AND epoch = ?2 AND lane = ?3 RETURNING id",
+            )?
+            .query_row(params![name.unit, epoch, name.lane, self.now_us], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let known_epoch: bool = self.transaction.query_row(
+            "SELECT EXISTS (SELECT 1 FROM streams WHERE unit = ?1 AND epoch = ?2)",
+            params![name.unit, epoch],
+            |row| row.get(0),
+        )?;
+        if !known_epoch {
+            // A message of an earlier epoch that arrives late does not bring that epoch back.
+            self.transaction.execute(
+                "INSERT INTO units (unit, heard_us, epoch, epochs) VALUES (?1, ?2, ?3, 1) \
+                 ON CONFLICT (unit) DO UPDATE SET epoch = excluded.epoch, epochs = epochs + 1",
+                params![name.unit, self.now_us, epoch],
+            )?;
+        }
+        self.transaction.query_row(
+            "INSERT INTO streams (unit, epoch, lane, since_us, heard_us) VALUES (?1, ?2, ?3, ?4, ?4) RETURNING id",
+            params![name.unit, epoch, name.lane, self.now_us],
+            |row| row.get(0),
+        )
+    }
+
+    /// Keeps a record; false if it is there already.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn record(
+        &self,
+        stream: i64,
+        name: StreamName<'_>,
+        record: &NewRecord,
+        received_us: i64,
+    ) -> rusqlite::Result<bool> {
+        let Ok(sequence) = i64::try_from(record.sequence) else {
+            return Ok(false);
+        };
+        let inserted = self
+            .transaction
+            .prepare_cached(
+                "INSERT OR IGNORE INTO records \
+                 (stream, sequence, unit, lane, camera, at_us, received_us, plate, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                stream,
+                sequence,
+                name.unit,
+                name.lane,
+                record.camera,
+                record.at_us,
+                received_us,
+                record.plate,
+                record.body
+            ])?;
+        Ok(inserted == 1)
+    }
+
+    /// Settles sequences of a stream.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn settle(&self, stream: i64, span: Span) -> rusqlite::Result<()> {
+        SpanTable::Settled.insert(self.transaction, stream, span)
+    }
+
+    /// Whether a sequence of a stream is settled.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn is_settled(&self, stream: i64, sequence: u64) -> rusqlite::Result<bool> {
+        SpanTable::Settled.contains(self.transaction, stream, sequence)
+    }
+
+    /// The end of the settled run that begins at `first`, by everything that any receiver has committed.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn settled_prefix(&self, stream: i64, first: u64) -> rusqlite::Result<Option<u64>> {
+        SpanTable::Settled.run_from(self.transaction, stream, first)
+    }
+
+    /// Notes that the unit declared sequences lost, which settles them.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn lose(&self, stream: i64, span: Span) -> rusqlite::Result<()> {
+        self.transaction.execute(
+            "INSERT OR IGNORE INTO losses (stream, first, last, received_us) VALUES (?1, ?2, ?3, ?4)",
+            params![stream, span.first().cast_signed(), span.last().cast_signed(), self.now_us],
+        )?;
+        self.settle(stream, span)
+    }
+
+    /// Notes that a unit was heard.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn heard(&self, unit: &str) -> rusqlite::Result<()> {
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO units (unit, heard_us) VALUES (?1, ?2) \
+                 ON CONFLICT (unit) DO UPDATE SET heard_us = max(heard_us, excluded.heard_us)",
+            )?
+            .execute(params![unit, self.now_us])?;
+        Ok(())
+    }
+
+    /// Keeps a unit's birth (`state` as JSON) or, without one, notes its death.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn state(&self, unit: &str, state: Option<&str>) -> rusqlite::Result<()> {
+        self.transaction.execute(
+            "INSERT INTO units (unit, heard_us, online, state, state_us) VALUES (?1, ?2, ?3, ?4, ?2) \
+             ON CONFLICT (unit) DO UPDATE SET online = excluded.online, state_us = excluded.state_us, \
+             state = coalesce(excluded.state, state)",
+            params![unit, self.now_us, state.is_some(), state],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps a unit's newest health record.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn health(&self, unit: &str, body: &str) -> rusqlite::Result<()> {
+        self.transaction.execute("UPDATE units SET health = ?2 WHERE unit = ?1", params![unit, body])?;
+        Ok(())
+    }
+
+    /// Keeps that a picture is on disk under its hash.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn thumb(&self, hash: &str, unit: &str, size_bytes: usize) -> rusqlite::Result<()> {
+        self.transaction.execute(
+            "INSERT OR IGNORE INTO thumbs (hash, unit, size_bytes, received_us) VALUES (?1, ?2, ?3, ?4)",
+            params![hash, unit, i64::try_from(size_bytes).unwrap_or(i64::MAX), self.now_us],
+        )?;
+        Ok(())
+    }
+
+    /// Counts a message that was refused, with the detail of the last one.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn refuse(&self, unit: &str, reason: &str, detail: &str) -> rusqlite::Result<()> {
+        self.transaction.execute(
+            "INSERT INTO refusals (unit, reason, count, last_us, detail) VALUES (?1, ?2, 1, ?3, ?4) \
+             ON CONFLICT (unit, reason) DO UPDATE SET count = count + 1, last_us = excluded.last_us, \
+             detail = excluded.detail",
+            params![unit, reason, self.now_us, detail],
+        )?;
+        Ok(())
+    }
+
+    /// Adds to a counter that all receivers share.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn count(&self, name: &str, more: u64) -> rusqlite::Result<()> {
+        if more == 0 {
+            return Ok(());
+        }
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO counters (name, value) VALUES (?1, ?2) \
+                 ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            )?
+            .execute(params![name, i64::try_from(more).unwrap_or(i64::MAX)])?;
+        Ok(())
+    }
+
+    /// The transaction, for the tables that have their own file.
+    pub(super) fn transaction(&self) -> &Transaction<'a> {
+        self.transaction
+    }
+
+    /// The time of what is written.
+    pub(super) fn now_us(&self) -> i64 {
+        self.now_us
+    }
+}

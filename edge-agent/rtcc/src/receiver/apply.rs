@@ -1,0 +1,261 @@
+//! One transaction: messages in, what to tell the broker and the units out. No network, no clock.
+//!
+//! The order is the promise: files are synced, then the database commits, and only what this function returns after
+//! that may be sent. If it fails, nothing is acknowledged and the same messages may be applied again.
+
+use std::collections::BTreeMap;
+
+use edge_protocol::id::Sequence;
+use rusqlite::Connection;
+
+use super::clips::{Files, FilesError};
+use super::message::{Answer, Batch, Effect, Item, Loss, Message};
+use crate::database::ingest::{Ingest, StreamName};
+use crate::database::requests::{Part, RequestStatus};
+use crate::database::spans::{Span, SpanTable};
+use crate::database::{Database, DatabaseError};
+
+/// The first sequence of every stream.
+pub const FIRST_SEQUENCE: u64 = Sequence::ZERO.next().get();
+/// The largest clip that is assembled; the disk is not filled by one message that claims more.
+pub const MAX_CLIP_BYTES: u64 = 16 << 30;
+/// The largest manifest that is assembled.
+pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+
+/// Why messages were not applied. None of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The database did not take them.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A clip or picture could not be written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+impl From<rusqlite::Error> for ApplyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// The settled prefix of one stream, to be told to its unit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Settled {
+    /// The unit.
+    pub unit: String,
+    /// The unit's epoch.
+    pub epoch: u64,
+    /// The lane.
+    pub lane: String,
+    /// The last sequence of the unbroken run from the first.
+    pub sequence: u64,
+}
+
+/// A message with the time at which it arrived, microseconds since 1970.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// The message.
+    pub message: Message,
+    /// When it arrived.
+    pub received_us: i64,
+}
+
+/// Applies messages in one transaction and returns the settled prefix of every stream they touched.
+///
+/// Duplicates touch their stream too, so that an acknowledgement that was lost is given again.
+///
+/// # Errors
+/// Returns why nothing was applied.
+pub fn apply(
+    database: &mut Database,
+    files: &mut Files,
+    messages: &[Received],
+    now_us: i64,
+) -> Result<Vec<Settled>, ApplyError> {
+    let transaction = database.write()?;
+    let mut step = Step { ingest: Ingest::new(&transaction, now_us), files, touched: BTreeMap::new() };
+    for received in messages {
+        step.message(received)?;
+    }
+    let settled = step.settled()?;
+    files.sync()?;
+    transaction.commit()?;
+    Ok(settled)
+}
+
+/// The settled prefixes of every stream of each unit's current epoch: what to tell units after a new connection, since
+/// what was told before may not have arrived.
+///
+/// # Errors
+/// Returns what the database says.
+pub fn settled_now(database: &Database) -> Result<Vec<Settled>, DatabaseError> {
+    let reader = database.reader();
+    let streams: Vec<(i64, String, i64, String)> = reader
+        .prepare_cached(
+            "SELECT s.id, s.unit, s.epoch, s.lane FROM streams s JOIN units u ON u.unit = s.unit AND u.epoch = s.epoch",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut settled = Vec::new();
+    for (id, unit, epoch, lane) in streams {
+        if let Some(sequence) = prefix(reader, id)? {
+            settled.push(Settled { unit, epoch: epoch.cast_unsigned(), lane, sequence });
+        }
+    }
+    Ok(settled)
+}
+
+fn prefix(reader: &Connection, stream: i64) -> rusqlite::Result<Option<u64>> {
+    SpanTable::Settled.run_from(reader, stream, FIRST_SEQUENCE)
+}
+
+/// A stream that was touched: its unit, epoch and lane by its number.
+type Touched = BTreeMap<i64, (String, u64, &'static str)>;
+
+struct Step<'a> {
+    ingest: Ingest<'a>,
+    files: &'a mut Files,
+    touched: Touched,
+}
+
+impl Step<'_> {
+    fn message(&mut self, received: &Received) -> Result<(), ApplyError> {
+        self.ingest.count("messages", 1)?;
+        match &received.message {
+            Message::Batch(batch) => self.batch(batch, received.received_us),
+            Message::State { unit, birth } => Ok(self.ingest.state(unit, birth.as_deref())?),
+            Message::Refused { unit, reason, detail } => Ok(self.ingest.refuse(unit, reason, detail)?),
+        }
+    }
+
+    fn batch(&mut self, batch: &Batch, received_us: i64) -> Result<(), ApplyError> {
+        let name = StreamName { unit: &batch.unit, epoch: batch.epoch, lane: batch.lane };
+        let stream = self.stream(name)?;
+        self.ingest.heard(name.unit)?;
+        let (mut fresh, mut duplicates) = (0, 0);
+        for item in &batch.items {
+            let Some(span) = Span::new(item.sequence, item.sequence).filter(|span| span.first() >= FIRST_SEQUENCE)
+            else {
+                self.ingest.refuse(name.unit, "sequence", &format!("sequence {} in {}", item.sequence, name.lane))?;
+                continue;
+            };
+            if self.keep(stream, name, item, received_us)? {
+                fresh += 1;
+                self.effect(name, &item.effect)?;
+            } else {
+                duplicates += 1;
+            }
+            self.ingest.settle(stream, span)?;
+        }
+        self.ingest.count("records", fresh)?;
+        self.ingest.count("duplicates", duplicates)?;
+        Ok(())
+    }
+
+    /// Keeps one record; false if it was here before.
+    fn keep(&self, stream: i64, name: StreamName<'_>, item: &Item, received_us: i64) -> Result<bool, rusqlite::Error> {
+        match &item.record {
+            Some(record) => self.ingest.record(stream, name, record, received_us),
+            None => Ok(!self.ingest.is_settled(stream, item.sequence)?),
+        }
+    }
+
+    fn stream(&mut self, name: StreamName<'_>) -> Result<i64, ApplyError> {
+        let stream = self.ingest.stream(name)?;
+        self.touched.entry(stream).or_insert_with(|| (name.unit.to_owned(), name.epoch, name.lane));
+        Ok(stream)
+    }
+
+    fn effect(&mut self, name: StreamName<'_>, effect: &Effect) -> Result<(), ApplyError> {
+        match effect {
+            Effect::None => Ok(()),
+            Effect::Health(body) => Ok(self.ingest.health(name.unit, body)?),
+            Effect::Lost(loss) => self.lose(name.unit, loss),
+            Effect::Thumb { hash, bytes } => {
+                self.files.write_thumb(hash, bytes)?;
+                Ok(self.ingest.thumb(hash, name.unit, bytes.len())?)
+            }
+            Effect::Answer(answer) => self.answer(name.unit, answer),
+            Effect::Chunk { request, part, offset, bytes } => self.chunk(name.unit, (request, *part), (*offset, bytes)),
+        }
+    }
+
+    fn lose(&mut self, unit: &str, loss: &Loss) -> Result<(), ApplyError> {
+        let stream = self.stream(StreamName { unit, epoch: loss.epoch, lane: loss.lane })?;
+        for span in &loss.spans {
+            self.ingest.lose(stream, *span)?;
+            self.ingest.count("lost", span.count())?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, unit: &str, answer: &Answer) -> Result<(), ApplyError> {
+        if let Some(offer) = &answer.offer {
+            if offer.media_bytes > MAX_CLIP_BYTES || offer.manifest_bytes > MAX_MANIFEST_BYTES {
+                return Ok(self.ingest.refuse(unit, "offer", &format!("a clip of {} bytes", offer.media_bytes))?);
+            }
+            self.ingest.offer(&answer.request, unit, offer)?;
+        }
+        // Only the bytes on disk make a clip complete, whatever the unit calls it.
+        if let Some(status) = answer.status.filter(|status| *status != RequestStatus::Complete) {
+            self.ingest.answer(&answer.request, unit, status, &answer.words)?;
+        }
+        self.finish(unit, &answer.request)
+    }
+
+    fn chunk(
+        &mut self,
+        unit: &str,
+        (request, part): (&str, Part),
+        (offset, bytes): (u64, &[u8]),
+    ) -> Result<(), ApplyError> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let end = offset.saturating_add(length);
+        let most = match part {
+            Part::Manifest => MAX_MANIFEST_BYTES,
+            Part::Media => MAX_CLIP_BYTES,
+        };
+        if length == 0 || end > most {
+            return Ok(self.ingest.refuse(unit, "chunk", &format!("{length} bytes at {offset}"))?);
+        }
+        let Some(known) = self.ingest.request(request)?.filter(|known| known.unit == unit) else {
+            return Ok(self.ingest.refuse(unit, "chunk", "bytes of a clip that nobody here asked for")?);
+        };
+        if known.status.is_final() {
+            return Ok(());
+        }
+        if part.length(&known).is_some_and(|whole| end > whole) {
+            return Ok(self.ingest.refuse(unit, "chunk", "bytes beyond the end of the clip")?);
+        }
+        self.files.write_clip(request, part, (offset, bytes))?;
+        if let Some(span) = Span::new(offset, end - 1) {
+            self.ingest.clip_bytes(&known, part, span)?;
+        }
+        if known.status != RequestStatus::Transferring {
+            self.ingest.answer(request, unit, RequestStatus::Transferring, "the clip is arriving")?;
+        }
+        self.finish(unit, request)
+    }
+
+    /// Completes a request whose bytes and manifest are all here.
+    fn finish(&mut self, unit: &str, request: &str) -> Result<(), ApplyError> {
+        let Some(known) = self.ingest.request(request)?.filter(|known| !known.status.is_final()) else {
+            return Ok(());
+        };
+        if self.ingest.is_whole(&known)? {
+            self.ingest.answer(request, unit, RequestStatus::Complete, "the clip is here")?;
+        }
+        Ok(())
+    }
+
+    fn settled(&self) -> Result<Vec<Settled>, ApplyError> {
+        let mut settled = Vec::new();
+        for (stream, (unit, epoch, lane)) in &self.touched {
+            if let Some(sequence) = self.ingest.settled_prefix(*stream, FIRST_SEQUENCE)? {
+                settled.push(Settled { unit: unit.clone(), epoch: *epoch, lane: (*lane).to_owned(), sequence });
+            }
+        }
+        Ok(settled)
+    }
+}

@@ -1,0 +1,328 @@
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::apply::{ApplyError, Received, Settled, apply, settled_now};
+use super::clips::{self, Files};
+use super::message::{Answer, Batch, Effect, Item, Loss, Message};
+use crate::database::ingest::{Ingest, NewRecord};
+use crate::database::queries::{self, EventFilter};
+use crate::database::requests::{self, HandedIn, NewRequest, Offer, Part, RequestStatus};
+use crate::database::spans::Span;
+use crate::database::{Database, DatabaseError};
+
+const NOW: i64 = 1_795_219_200_000_000;
+
+/// A receiver without a broker.
+struct Receiver {
+    database: Database,
+    files: Files,
+}
+
+impl Receiver {
+    fn open(folder: &Path) -> Self {
+        Self {
+            database: Database::open(&folder.join("center.db"), Duration::from_millis(20)).unwrap(),
+            files: Files::open(folder).unwrap(),
+        }
+    }
+
+    fn take(&mut self, messages: Vec<Message>) -> Result<Vec<Settled>, ApplyError> {
+        let received: Vec<_> = messages.into_iter().map(|message| Received { message, received_us: NOW }).collect();
+        apply(&mut self.database, &mut self.files, &received, NOW)
+    }
+
+    fn prefix(&mut self, messages: Vec<Message>) -> Vec<(String, u64)> {
+        self.take(messages).unwrap().into_iter().map(|s| (s.lane, s.sequence)).collect()
+    }
+
+    fn events(&self) -> Vec<(String, i64)> {
+        let filter = EventFilter { limit: 10_000, ..EventFilter::default() };
+        queries::events(self.database.reader(), &filter).unwrap().into_iter().map(|e| (e.lane, e.sequence)).collect()
+    }
+
+    fn counter(&self, name: &str) -> i64 {
+        let counters = queries::counters(self.database.reader()).unwrap();
+        counters.into_iter().find(|(n, _)| n == name).map_or(0, |(_, value)| value)
+    }
+
+    fn request(&self, id: &str) -> requests::Request {
+        requests::request(self.database.reader(), id).unwrap().unwrap()
+    }
+
+    fn hand_in(&mut self, id: &str, operation: &str) -> HandedIn {
+        let transaction = self.database.write().unwrap();
+        let request = NewRequest { id, unit: "gate-1", operation, envelope: b"signed" };
+        let outcome = Ingest::new(&transaction, NOW).hand_in(&request).unwrap();
+        transaction.commit().unwrap();
+        outcome
+    }
+}
+
+fn record(sequence: u64) -> Item {
+    let body = format!("{{\"n\":{sequence}}}");
+    let record = NewRecord { sequence, camera: Some("north".into()), at_us: Some(NOW - 500), plate: None, body };
+    Item { sequence, record: Some(record), effect: Effect::None }
+}
+
+fn bare(sequence: u64, effect: Effect) -> Item {
+    Item { sequence, record: None, effect }
+}
+
+fn batch(epoch: u64, lane: &'static str, items: Vec<Item>) -> Message {
+    Message::Batch(Batch { unit: "gate-1".into(), epoch, lane, items })
+}
+
+fn reads(epoch: u64, sequences: impl IntoIterator<Item = u64>) -> Message {
+    batch(epoch, "read", sequences.into_iter().map(record).collect())
+}
+
+fn one(lane: &str, sequence: u64) -> Vec<(String, u64)> {
+    vec![(lane.to_owned(), sequence)]
+}
+
+#[test]
+fn a_record_that_comes_twice_is_kept_once_and_acknowledged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    assert_eq!(center.prefix(vec![reads(7, 1..=3)]), one("read", 3));
+    assert_eq!(center.prefix(vec![reads(7, 2..=3)]), one("read", 3));
+    assert_eq!(center.events().len(), 3);
+    assert_eq!(center.counter("duplicates"), 2);
+    assert_eq!(center.counter("records"), 3);
+}
+
+#[test]
+fn only_the_unbroken_run_is_acknowledged_and_the_hole_is_a_gap_until_it_is_filled() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    assert_eq!(center.prefix(vec![reads(7, 4..=5)]), [], "the beginning is missing");
+    assert_eq!(center.prefix(vec![reads(7, 1..=2)]), one("read", 2));
+    let gaps = queries::gaps(center.database.reader(), 1).unwrap();
+    assert_eq!(gaps.len(), 1);
+    assert_eq!((gaps[0].kind, gaps[0].first, gaps[0].last), ("missing", 3, 3));
+    assert_eq!(center.prefix(vec![reads(7, [3])]), one("read", 5));
+    assert_eq!(queries::gaps(center.database.reader(), 1).unwrap(), []);
+}
+
+#[test]
+fn what_a_unit_declares_lost_is_settled_and_stays_visible_as_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.take(vec![reads(7, [1, 5])]).unwrap();
+    let lost = Effect::Lost(Loss { epoch: 7, lane: "read", spans: vec![Span::new(2, 4).unwrap()] });
+    let mut item = record(1);
+    item.effect = lost;
+    let mut settled = center.prefix(vec![batch(7, "alert", vec![item])]);
+    settled.sort();
+    assert_eq!(settled, [("alert".to_owned(), 1), ("read".to_owned(), 5)]);
+    let gaps = queries::gaps(center.database.reader(), 1).unwrap();
+    assert_eq!(gaps.len(), 1);
+    assert_eq!((gaps[0].kind, gaps[0].lane.as_str(), gaps[0].first, gaps[0].last), ("lost", "read", 2, 4));
+    assert_eq!(center.counter("lost"), 3);
+}
+
+#[test]
+fn a_new_epoch_counts_from_the_beginning_and_nothing_fresh_is_taken_for_a_duplicate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.take(vec![reads(u64::MAX, 1..=9)]).unwrap();
+    let settled = center.take(vec![reads(8, 1..=2)]).unwrap();
+    assert_eq!((settled[0].epoch, settled[0].sequence), (8, 2));
+    assert_eq!(center.events().len(), 11);
+    assert_eq!(center.counter("duplicates"), 0);
+    // A straggler of the old epoch neither brings it back nor is lost.
+    let settled = center.take(vec![reads(u64::MAX, [10])]).unwrap();
+    assert_eq!((settled[0].epoch, settled[0].sequence), (u64::MAX, 10));
+    let unit = &queries::units(center.database.reader()).unwrap()[0];
+    assert_eq!((unit.epoch.as_deref(), unit.epochs), (Some("0000000000000008"), 2));
+    let now = settled_now(&center.database).unwrap();
+    assert_eq!(now.iter().map(|s| (s.epoch, s.sequence)).collect::<Vec<_>>(), [(8, 2)]);
+}
+
+#[test]
+fn two_receivers_acknowledge_what_they_have_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Receiver::open(folder.path());
+    let mut second = Receiver::open(folder.path());
+    assert_eq!(first.prefix(vec![reads(7, [1, 2])]), one("read", 2));
+    assert_eq!(second.prefix(vec![reads(7, [5, 6])]), one("read", 2), "3 and 4 are with neither");
+    assert_eq!(first.prefix(vec![reads(7, [3, 4])]), one("read", 6), "5 and 6 are with the other");
+    assert_eq!(second.prefix(vec![reads(7, [1, 6])]), one("read", 6));
+    assert_eq!(first.events().len(), 6);
+    assert_eq!(first.counter("duplicates"), 2);
+}
+
+#[test]
+fn a_locked_database_acknowledges_nothing_and_takes_the_same_messages_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let mut other = Database::open(&folder.path().join("center.db"), Duration::ZERO).unwrap();
+    let held = other.write().unwrap();
+    let refused = center.take(vec![reads(7, [1])]);
+    assert!(matches!(refused, Err(ApplyError::Database(DatabaseError::Locked))), "{refused:?}");
+    drop(held);
+    assert_eq!(center.prefix(vec![reads(7, [1])]), one("read", 1));
+    assert_eq!(center.counter("duplicates"), 0);
+}
+
+#[test]
+fn sequences_that_cannot_be_are_refused_and_counted_without_harm_to_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    assert_eq!(center.prefix(vec![reads(7, [0, 1, u64::MAX])]), one("read", 1));
+    let refusals = queries::refusals(center.database.reader()).unwrap();
+    assert_eq!((refusals[0].reason.as_str(), refusals[0].count), ("sequence", 2));
+}
+
+#[test]
+fn births_and_deaths_are_kept_and_a_death_keeps_the_last_birth() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let state = |birth: Option<&str>| Message::State { unit: "gate-1".into(), birth: birth.map(str::to_owned) };
+    center.take(vec![state(Some("{\"cameras\":[]}"))]).unwrap();
+    assert!(queries::units(center.database.reader()).unwrap()[0].online);
+    center.take(vec![state(None)]).unwrap();
+    let unit = queries::units(center.database.reader()).unwrap().remove(0);
+    assert!(!unit.online);
+    assert!(unit.state.is_some());
+}
+
+fn media(request: &str, offset: u64, bytes: &[u8]) -> Effect {
+    Effect::Chunk { request: request.into(), part: Part::Media, offset, bytes: bytes.into() }
+}
+
+fn manifest(bytes: &[u8]) -> Effect {
+    Effect::Chunk { request: "ab".into(), part: Part::Manifest, offset: 0, bytes: bytes.into() }
+}
+
+fn answer(status: RequestStatus) -> Effect {
+    Effect::Answer(Answer { request: "ab".into(), status: Some(status), words: "words".into(), offer: None })
+}
+
+fn offer(media_bytes: u64, manifest_bytes: u64) -> Effect {
+    let offer = Offer {
+        media_bytes,
+        media_hash: "00".into(),
+        manifest_bytes,
+        manifest_hash: "00".into(),
+        actual_from_us: NOW,
+        actual_to_us: NOW,
+        gaps: 0,
+    };
+    let status = Some(RequestStatus::Transferring);
+    Effect::Answer(Answer { request: "ab".into(), status, words: "the clip is made".into(), offer: Some(offer) })
+}
+
+#[test]
+fn a_clip_is_complete_when_every_byte_of_both_files_is_here_in_whatever_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
+    center.take(vec![batch(7, "clip", vec![bare(1, media("ab", 4, b"5678")), bare(2, manifest(b"signed"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Transferring);
+    center
+        .take(vec![batch(7, "answer", vec![bare(1, offer(8, 6)), bare(2, answer(RequestStatus::Complete))])])
+        .unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Transferring, "half of it is missing");
+    assert_eq!(center.request("ab").received_bytes, 4);
+    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 0, b"1234"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Complete);
+    let file = |part| std::fs::read(clips::clip(folder.path(), "ab", part)).unwrap();
+    assert_eq!(file(Part::Media), b"12345678");
+    assert_eq!(file(Part::Manifest), b"signed");
+    // What comes after the end changes nothing.
+    center.take(vec![batch(7, "clip", vec![bare(4, media("ab", 0, b"XXXX"))])]).unwrap();
+    assert_eq!(file(Part::Media), b"12345678");
+}
+
+#[test]
+fn bytes_nobody_asked_for_beyond_the_end_or_beyond_reason_are_refused_and_write_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    let items = vec![
+        bare(1, media("cd", 0, b"1")),
+        bare(2, media("ab", u64::MAX - 1, b"123")),
+        bare(3, media("ab", super::apply::MAX_CLIP_BYTES, b"1")),
+        bare(4, offer(8, 6)),
+        bare(5, media("ab", 8, b"9")),
+        bare(6, offer(u64::MAX, 6)),
+    ];
+    assert_eq!(center.prefix(vec![batch(7, "clip", items)]), one("clip", 6));
+    let refusals = queries::refusals(center.database.reader()).unwrap();
+    let counted: Vec<_> = refusals.iter().map(|refusal| (refusal.reason.as_str(), refusal.count)).collect();
+    assert_eq!(counted, [("chunk", 4), ("offer", 1)]);
+    assert_eq!(std::fs::read_dir(folder.path().join("clips")).unwrap().count(), 0);
+}
+
+#[test]
+fn another_unit_can_neither_answer_a_request_nor_send_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    let items = vec![bare(1, answer(RequestStatus::Refused)), bare(2, media("ab", 0, b"1234"))];
+    let forged = Message::Batch(Batch { unit: "gate-2".into(), epoch: 9, lane: "answer", items });
+    center.take(vec![forged]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Waiting);
+    assert_eq!(center.request("ab").received_bytes, 0);
+}
+
+#[test]
+fn a_fresh_command_replaces_one_that_waits_and_an_answered_or_other_question_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    assert_eq!(center.hand_in("ab", "{\"a\":1}"), HandedIn::Taken);
+    assert_eq!(center.hand_in("ab", "{\"a\":1}"), HandedIn::Taken);
+    assert_eq!(center.request("ab").attempts, 2);
+    assert_eq!(center.hand_in("ab", "{\"a\":2}"), HandedIn::Other);
+    center.take(vec![batch(7, "answer", vec![bare(1, answer(RequestStatus::Refused))])]).unwrap();
+    assert_eq!(center.hand_in("ab", "{\"a\":1}"), HandedIn::Answered);
+    // A refusal is the end: a late "accepted" does not undo it.
+    center.take(vec![batch(7, "answer", vec![bare(2, answer(RequestStatus::Accepted))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Refused);
+}
+
+#[test]
+fn events_are_found_by_every_filter_and_in_the_order_of_their_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let mut plated = record(3);
+    plated.record.as_mut().unwrap().plate = Some("AB12".into());
+    center.take(vec![reads(7, [1, 2]), batch(7, "hit", vec![plated])]).unwrap();
+    let find = |filter: EventFilter| {
+        let filter = EventFilter { limit: 10, ..filter };
+        let found = queries::events(center.database.reader(), &filter).unwrap();
+        found.into_iter().map(|event| event.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(find(EventFilter::default()), [1, 2, 3]);
+    assert_eq!(find(EventFilter { newest: true, ..EventFilter::default() }), [3, 2, 1]);
+    assert_eq!(find(EventFilter { after: 1, ..EventFilter::default() }), [2, 3]);
+    assert_eq!(find(EventFilter { lane: Some("hit".into()), ..EventFilter::default() }), [3]);
+    assert_eq!(find(EventFilter { plate: Some("AB12".into()), ..EventFilter::default() }), [3]);
+    assert_eq!(find(EventFilter { plate: Some("AB1".into()), ..EventFilter::default() }), [0_i64; 0]);
+    assert_eq!(find(EventFilter { unit: Some("gate-2".into()), ..EventFilter::default() }), [0_i64; 0]);
+    assert_eq!(find(EventFilter { camera: Some("north".into()), ..EventFilter::default() }), [1, 2, 3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Two receivers get the messages of a lane in any order, any of them repeatedly; restarts are free.
+    #[test]
+    fn however_messages_are_shared_and_repeated_the_acknowledged_run_is_what_is_committed(
+        deliveries in prop::collection::vec((any::<bool>(), 1_u64..12, 1_u64..4), 1..25),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut centers = [Receiver::open(folder.path()), Receiver::open(folder.path())];
+        let mut model = std::collections::BTreeSet::new();
+        for (which, first, length) in deliveries {
+            let sequences: Vec<u64> = (first..first + length).collect();
+            model.extend(sequences.iter().copied());
+            let run = (1..100).take_while(|n| model.contains(n)).last();
+            let settled = centers[usize::from(which)].take(vec![reads(7, sequences)]).unwrap();
+            prop_assert_eq!(settled.first().map(|s| s.sequence), run);
+        }
+        prop_assert_eq!(centers[0].events().len(), model.len());
+    }
+}

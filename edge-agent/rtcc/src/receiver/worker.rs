@@ -1,0 +1,146 @@
+//! The receiver's thread: takes what has arrived, applies it in one transaction, and tells.
+//!
+//! Whatever waits is applied together, so one sync of the disk serves many messages under load and a single message is
+//! not delayed when there is none.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use edge_protocol::id::AgencyId;
+use tokio::sync::{mpsc, watch};
+
+use super::apply::{ApplyError, Received, Settled, apply, settled_now};
+use super::clips::Files;
+use crate::broker::{Arrival, Departure, Receipt};
+use crate::database::Database;
+use crate::wire;
+
+/// The most messages of one transaction.
+const TOGETHER: usize = 256;
+/// How long to wait after a failed transaction, first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What the receiver says about itself.
+#[derive(Debug, Default)]
+pub struct ReceiverStatus {
+    failures: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+impl ReceiverStatus {
+    /// How many transactions failed.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    /// What is wrong now, in words.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, words: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    }
+}
+
+/// A receiver and everything it is connected to.
+#[derive(Debug)]
+pub struct Worker {
+    /// The agency whose units are received.
+    pub agency: AgencyId,
+    /// The database it writes.
+    pub database: Database,
+    /// The folder for clips and pictures.
+    pub files: Files,
+    /// What comes from the broker.
+    pub arrivals: mpsc::Receiver<Arrival>,
+    /// What goes to the broker.
+    pub departures: mpsc::Sender<Departure>,
+    /// Is raised by one after every commit.
+    pub news: watch::Sender<u64>,
+    /// What it says about itself.
+    pub status: Arc<ReceiverStatus>,
+    /// Becomes true when it shall end, also in the middle of trouble.
+    pub stop: watch::Receiver<bool>,
+    /// Reads the wall clock, microseconds since 1970.
+    pub now_us: fn() -> i64,
+}
+
+impl Worker {
+    /// Works until the arrivals end or `stop`. What was not committed was not acknowledged either.
+    pub fn run(mut self) {
+        let mut waiting = Vec::with_capacity(TOGETHER);
+        while !*self.stop.borrow() && self.arrivals.blocking_recv_many(&mut waiting, TOGETHER) > 0 {
+            let mut received = Vec::with_capacity(waiting.len());
+            let mut receipts = Vec::with_capacity(waiting.len());
+            let mut connected = false;
+            for arrival in waiting.drain(..) {
+                match arrival {
+                    Arrival::Connected => connected = true,
+                    Arrival::Message { topic, payload, received_us, receipt } => {
+                        let message = wire::read_message(&self.agency, &topic, &payload);
+                        received.push(Received { message, received_us });
+                        receipts.push(receipt);
+                    }
+                }
+            }
+            let Some(settled) = self.commit(&received) else { return };
+            if !self.tell(receipts, &settled) {
+                return;
+            }
+            if connected && !self.tell_everything() {
+                return;
+            }
+        }
+    }
+
+    /// Applies until it succeeds; none when it shall stop before that.
+    fn commit(&mut self, received: &[Received]) -> Option<Vec<Settled>> {
+        if received.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match apply(&mut self.database, &mut self.files, received, (self.now_us)()) {
+                Ok(settled) => {
+                    self.status.set_trouble(None);
+                    self.news.send_modify(|count| *count += 1);
+                    return Some(settled);
+                }
+                Err(error) => self.failed(&error),
+            }
+            if *self.stop.borrow() {
+                return None;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn failed(&self, error: &ApplyError) {
+        self.status.failures.fetch_add(1, Ordering::Relaxed);
+        if self.status.trouble().is_none() {
+            tracing::error!(?error, "cannot commit what arrived; nothing is acknowledged until it works again");
+        }
+        self.status.set_trouble(Some(error.to_string()));
+    }
+
+    fn tell(&self, receipts: Vec<Receipt>, settled: &[Settled]) -> bool {
+        let done = receipts.into_iter().map(Departure::Done);
+        let acknowledged = settled.iter().map(|settled| wire::acknowledgement(&self.agency, settled));
+        done.chain(acknowledged.flatten()).all(|departure| self.departures.blocking_send(departure).is_ok())
+    }
+
+    fn tell_everything(&self) -> bool {
+        match settled_now(&self.database) {
+            Ok(settled) => self.tell(Vec::new(), &settled),
+            Err(error) => {
+                // Units send again what is not acknowledged, so this costs time and loses nothing.
+                tracing::warn!(?error, "cannot read what to acknowledge after connecting");
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Starting and stopping the center: broker connection, receiver and interface, and the order in which they end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::id::AgencyId;
+use edge_protocol::topic;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::broker::tls::{Identity, IdentityError};
+use crate::broker::{self, ARRIVALS, DEPARTURES, Ends, Link, LinkStatus};
+use crate::clock;
+use crate::database::{Database, DatabaseError};
+use crate::http::{self, Center, NotLocal, Readers};
+use crate::receiver::clips::{Files, FilesError};
+use crate::receiver::worker::{ReceiverStatus, Worker};
+
+/// How long the receiver waits for another receiver's transaction before it says that the database is locked.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the parts have to end after the signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What to serve, with whose identity, and where.
+#[derive(Debug)]
+pub struct Plan {
+    /// The agency whose units are received.
+    pub agency: AgencyId,
+    /// The folder for database, clips and pictures.
+    pub folder: PathBuf,
+    /// The broker's host as its certificate has it.
+    pub host: String,
+    /// The broker's port.
+    pub port: u16,
+    /// Who this receiver is.
+    pub identity: Identity,
+    /// The address of the interface.
+    pub listen: SocketAddr,
+}
+
+/// Why the center did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The certificates cannot be used.
+    #[error("cannot identify to the broker")]
+    Identity(#[from] IdentityError),
+    /// The database cannot be opened.
+    #[error("cannot open the database {path}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: DatabaseError,
+    },
+    /// The folder cannot be used.
+    #[error("cannot use the data folder")]
+    Files(#[from] FilesError),
+    /// The interface must not listen there.
+    #[error(transparent)]
+    NotLocal(#[from] NotLocal),
+    /// The interface cannot listen there.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no thread, runtime or signal.
+    #[error("cannot start")]
+    System(#[source] std::io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// Returns why it could not start.
+pub fn serve(plan: Plan) -> Result<(), ServeError> {
+    http::check_local(plan.listen)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("rtcc-network")
+        .enable_all()
+        .build()
+        .map_err(ServeError::System)?;
+    let (stop, stopped) = watch::channel(false);
+    let Parts { worker, network } = Parts::prepare(&plan, stopped.clone())?;
+    let thread = std::thread::Builder::new()
+        .name("rtcc-receiver".to_owned())
+        .spawn(move || worker.run())
+        .map_err(ServeError::System)?;
+    let served = runtime.block_on(run_network(plan, network, stopped, &stop));
+    stop.send_replace(true);
+    runtime.shutdown_timeout(GRACE);
+    if thread.join().is_err() {
+        tracing::error!("the receiver ended badly; what it had not committed was not acknowledged");
+    }
+    served
+}
+
+/// Everything that must be there before anything starts.
+struct Parts {
+    worker: Worker,
+    network: Network,
+}
+
+/// What the network's side needs.
+struct Network {
+    tls: Arc<rustls::ClientConfig>,
+    arrivals: mpsc::Sender<broker::Arrival>,
+    departures: (mpsc::Sender<broker::Departure>, mpsc::Receiver<broker::Departure>),
+    news: watch::Receiver<u64>,
+    receiver: Arc<ReceiverStatus>,
+    database: PathBuf,
+}
+
+impl Parts {
+    fn prepare(plan: &Plan, stop: watch::Receiver<bool>) -> Result<Self, ServeError> {
+        let tls = plan.identity.client_configuration()?;
+        let files = Files::open(&plan.folder)?;
+        let path = plan.folder.join("center.db");
+        let database =
+            Database::open(&path, PATIENCE).map_err(|source| ServeError::Database { path: path.clone(), source })?;
+        let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
+        let (departures, departures_out) = mpsc::channel(DEPARTURES);
+        let (news, watched) = watch::channel(0);
+        let status: Arc<ReceiverStatus> = Arc::default();
+        let worker = Worker {
+            agency: plan.agency.clone(),
+            database,
+            files,
+            arrivals,
+            departures: departures.clone(),
+            news,
+            status: Arc::clone(&status),
+            stop,
+            now_us: clock::wall_us,
+        };
+        let network = Network {
+            tls,
+            arrivals: arrivals_in,
+            departures: (departures, departures_out),
+            news: watched,
+            receiver: status,
+            database: path,
+        };
+        Ok(Self { worker, network })
+    }
+}
+
+async fn run_network(
+    plan: Plan,
+    network: Network,
+    mut stopped: watch::Receiver<bool>,
+    stop: &watch::Sender<bool>,
+) -> Result<(), ServeError> {
+    let address = plan.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+    let bound = listener.local_addr().map_err(ServeError::System)?;
+    let link = Arc::new(LinkStatus::default());
+    let (departures_in, departures) = network.departures;
+    let center = Arc::new(Center {
+        agency: plan.agency.to_string(),
+        folder: plan.folder,
+        database: network.database,
+        link: Arc::clone(&link),
+        receiver: network.receiver,
+        news: network.news,
+        stop: stopped.clone(),
+        departures: departures_in,
+        now_us: clock::wall_us,
+        readers: Readers::default(),
+    });
+    let mut tasks = JoinSet::new();
+    let ends =
+        Ends { arrivals: network.arrivals, departures, status: link, stop: stopped.clone(), now_us: clock::wall_us };
+    let share = Link {
+        filters: vec![format!("$share/center/{}", topic::records_filter(&plan.agency))],
+        client: format!("{}-receiver", plan.agency),
+        host: plan.host,
+        port: plan.port,
+        tls: network.tls,
+    };
+    tasks.spawn(broker::run(share, ends));
+    let router = http::local_router(center);
+    tasks.spawn(async move {
+        let ended = async move {
+            // An ended sender means the same as the word to stop.
+            drop(stopped.wait_for(|stop| *stop).await);
+        };
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
+            tracing::error!(%error, "the interface ended");
+        }
+    });
+    tracing::info!(address = %bound, "the interface listens");
+    let told = wait_for_signal().await;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    if tokio::time::timeout(GRACE, tasks.join_all()).await.is_err() {
+        tracing::warn!("not everything ended in time");
+    }
+    told.map_err(ServeError::System)
+}
+
+async fn wait_for_signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = tokio::signal::ctrl_c() => done,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,282 @@
+//! One event as one line, for a terminal or a spreadsheet.
+//!
+//! Events are read as JSON without a fixed shape: what a newer unit says besides is still shown as well as it can be.
+
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::text::{csv_field, terminal};
+use super::time;
+
+/// An event as the interface gives it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Event {
+    /// The cursor.
+    pub id: i64,
+    /// The unit.
+    pub unit: String,
+    /// The lane.
+    pub lane: String,
+    /// The camera.
+    pub camera: Option<String>,
+    /// The unit's time, microseconds since 1970.
+    pub at_us: Option<i64>,
+    /// When the center received it.
+    pub received_us: i64,
+    /// The record.
+    pub record: Value,
+}
+
+/// How lines look.
+#[derive(Debug, Clone)]
+pub struct Style {
+    /// Whether the terminal shows colours.
+    pub colour: bool,
+    /// The zone in which times are told.
+    pub zone: TimeZone,
+    /// Where pictures can be fetched, as in `http://127.0.0.1:8480`.
+    pub center: String,
+}
+
+/// The first line of a CSV file of events.
+pub const CSV_HEADER: &str = "time,received,lane,unit,camera,plate,words";
+
+const RESET: &str = "\x1b[0m";
+
+/// The event as one line for people.
+pub fn line(event: &Event, style: &Style) -> String {
+    let at = time::of_day(event.at_us.unwrap_or(event.received_us), &style.zone);
+    let place = match &event.camera {
+        Some(camera) => format!("{}/{}", terminal(&event.unit), terminal(camera)),
+        None => terminal(&event.unit),
+    };
+    let lane = terminal(&event.lane).to_uppercase();
+    let text = format!("{at}  {lane:<6}  {place:<22}  {}", words(event, style));
+    match colour(&event.lane).filter(|_| style.colour) {
+        Some(code) => format!("{code}{text}{RESET}"),
+        None => text,
+    }
+}
+
+/// The event as one line of CSV.
+pub fn csv(event: &Event, style: &Style) -> String {
+    let at = event.at_us.map(time::rfc3339).unwrap_or_default();
+    let fields = [
+        at,
+        time::rfc3339(event.received_us),
+        csv_field(&event.lane),
+        csv_field(&event.unit),
+        csv_field(event.camera.as_deref().unwrap_or_default()),
+        csv_field(plate(event).unwrap_or_default()),
+        csv_field(&words(event, style)),
+    ];
+    fields.join(",")
+}
+
+fn colour(lane: &str) -> Option<&'static str> {
+    match lane {
+        "hit" => Some("\x1b[1;31m"),
+        "alert" => Some("\x1b[33m"),
+        "read" => Some("\x1b[36m"),
+        "health" | "object" => Some("\x1b[2m"),
+        _ => None,
+    }
+}
+
+fn plate(event: &Event) -> Option<&str> {
+    match event.lane.as_str() {
+        "hit" => event.record.pointer("/read/text").and_then(Value::as_str),
+        "read" => text(&event.record, "text"),
+        _ => None,
+    }
+}
+
+/// What the event says, already harmless for a terminal.
+fn words(event: &Event, style: &Style) -> String {
+    let record = &event.record;
+    let said = match event.lane.as_str() {
+        "hit" => hit(record, style),
+        "read" => read(record),
+        "object" => object(record),
+        _ => None,
+    };
+    said.unwrap_or_else(|| rest(record))
+}
+
+fn hit(record: &Value, style: &Style) -> Option<String> {
+    let read_words = read(record.get("read")?)?;
+    let matched = text(record, "matched")?;
+    let list = text(record, "list").unwrap_or("a list");
+    let mut words = vec![format!("{read_words}; {} match on {}", terminal(matched), terminal(list))];
+    if matched != "exact" {
+        words.push(format!(" with {}", terminal(text(record, "listed")?)));
+    }
+    if let Some(reason) = text(record, "reason") {
+        words.push(format!(" ({})", terminal(reason)));
+    }
+    words.push("; unverified, confirm".to_owned());
+    for picture in record.get("pictures").and_then(Value::as_array).into_iter().flatten() {
+        let hash = terminal(picture.as_str().unwrap_or_default());
+        words.push(format!("; picture {}/api/thumbs/{hash}", style.center));
+    }
+    Some(words.concat())
+}
+
+fn read(record: &Value) -> Option<String> {
+    let mut words = vec![format!("{:<8}", terminal(text(record, "text")?))];
+    if let Some(confidence) = record.get("confidence").and_then(Value::as_f64) {
+        words.push(format!(" {:>3.0}%", confidence * 100.0));
+    }
+    for name in ["revision", "colour", "class", "heading"] {
+        if let Some(value) = text(record, name) {
+            words.push(format!(" {}", terminal(value)));
+        }
+    }
+    if record.get("agreeing").and_then(Value::as_u64).is_some_and(|agreeing| agreeing < 2) {
+        words.push(" (one reading alone)".to_owned());
+    }
+    Some(words.concat())
+}
+
+fn object(record: &Value) -> Option<String> {
+    if text(record, "kind") == Some("counts") {
+        return counts(record);
+    }
+    let mut words = vec![terminal(text(record, "class")?)];
+    for name in ["colour", "heading"] {
+        if let Some(value) = text(record, name) {
+            words.push(format!(" {}", terminal(value)));
+        }
+    }
+    if let Some(track) = record.get("track") {
+        words.push(format!(" track {}", terminal(&track.to_string())));
+    }
+    let ended = record.get("ended") == Some(&Value::Bool(true));
+    words.push(if ended { ", gone" } else { ", still there" }.to_owned());
+    Some(words.concat())
+}
+
+fn counts(record: &Value) -> Option<String> {
+    let mut words = vec!["counted".to_owned()];
+    for count in record.get("tracks").and_then(Value::as_array).into_iter().flatten() {
+        let number = count.get("count").and_then(Value::as_u64)?;
+        words.push(format!(" {number} {}", terminal(text(count, "class")?)));
+    }
+    let reads = record.get("plate_reads").and_then(Value::as_u64)?;
+    words.push(format!(" {reads} plates"));
+    Some(words.concat())
+}
+
+/// A record of a kind without words of its own: its fields, in short.
+fn rest(record: &Value) -> String {
+    let Some(fields) = record.as_object() else { return terminal(&record.to_string()) };
+    let shown: Vec<String> = fields
+        .iter()
+        .filter(|(name, _)| name.as_str() != "camera")
+        .map(|(name, value)| {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{}={}", terminal(name), terminal(&value))
+        })
+        .collect();
+    terminal_length(shown.join(" "))
+}
+
+/// Cuts a line that is already harmless to what is worth showing.
+fn terminal_length(text: String) -> String {
+    const MOST: usize = 240;
+    if text.chars().count() <= MOST {
+        return text;
+    }
+    text.chars().take(MOST).chain(['…']).collect()
+}
+
+fn text<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
+    record.get(name).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn style() -> Style {
+        Style { colour: false, zone: TimeZone::UTC, center: "http://c".into() }
+    }
+
+    fn event(lane: &str, record: Value) -> Event {
+        Event {
+            id: 1,
+            unit: "gate-1".into(),
+            lane: lane.into(),
+            camera: Some("north".into()),
+            at_us: Some(1_795_219_200_000_000),
+            received_us: 1_795_219_200_020_000,
+            record,
+        }
+    }
+
+    fn hit_record(plate: &str) -> Value {
+        json!({
+            "read": {"text": plate, "confidence": 0.98, "revision": "final", "class": "car", "colour": "blue",
+                     "agreeing": 5},
+            "matched": "confusable", "listed": "AB12", "list": "test", "pictures": ["00ff"],
+        })
+    }
+
+    #[test]
+    fn a_hit_says_how_it_matched_that_it_is_unverified_and_where_its_picture_is() {
+        let shown = line(&event("hit", hit_record("A812")), &style());
+        assert_eq!(
+            shown,
+            "00:00:00.000  HIT     gate-1/north            A812      98% final blue car; confusable match on test with \
+             AB12; unverified, confirm; picture http://c/api/thumbs/00ff"
+        );
+    }
+
+    #[test]
+    fn colour_is_only_used_where_it_is_asked_for() {
+        let hit = event("hit", hit_record("A812"));
+        assert!(!line(&hit, &style()).contains('\x1b'));
+        let coloured = line(&hit, &Style { colour: true, ..style() });
+        assert!(coloured.starts_with("\x1b[1;31m") && coloured.ends_with(RESET));
+    }
+
+    #[test]
+    fn hostile_text_in_any_field_neither_moves_the_cursor_nor_computes() {
+        let evil = "\x1b]0;x\x07=1+1\n";
+        for record in [
+            hit_record(evil),
+            json!({"text": evil, "class": evil}),
+            json!({"class": evil, "track": evil}),
+            json!({ evil: evil, "nested": {evil: [evil]} }),
+            json!(evil),
+        ] {
+            for lane in ["hit", "read", "object", "alert", evil] {
+                let mut event = event(lane, record.clone());
+                event.unit = evil.into();
+                let shown = line(&event, &style());
+                assert!(!shown.chars().any(char::is_control), "{shown:?}");
+                let shown = csv(&event, &style());
+                assert!(!shown.chars().any(char::is_control), "{shown:?}");
+                assert!(!shown.split(',').any(|field| field.starts_with('=')), "{shown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_csv_has_the_fields_of_its_header() {
+        let shown = csv(&event("read", json!({"text": "AB12", "confidence": 0.5})), &style());
+        assert_eq!(
+            shown,
+            "2026-11-21T00:00:00.000000Z,2026-11-21T00:00:00.020000Z,read,gate-1,north,AB12,AB12      50%"
+        );
+        assert_eq!(shown.split(',').count(), CSV_HEADER.split(',').count());
+    }
+
+    #[test]
+    fn a_record_of_an_unknown_kind_is_still_shown() {
+        let shown = line(&event("alert", json!({"camera": "north", "kind": "tamper", "n": 3})), &style());
+        assert!(shown.ends_with("kind=tamper n=3"), "{shown}");
+    }
+}

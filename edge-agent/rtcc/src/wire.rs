@@ -1,0 +1,187 @@
+//! Between the contract's messages and what the center works with.
+//!
+//! Belongs here: reading what came under a topic, and writing acknowledgements. Everything that comes in is untrusted:
+//! the topic says whose it is, since the broker lets a unit write under its own name alone, and what the payload says
+//! about itself must agree with it.
+
+use edge_protocol::ack::Ack;
+use edge_protocol::batch::{self, Encoding, Unreadable};
+use edge_protocol::command::Refusal;
+use edge_protocol::id::{AgencyId, CameraId, Epoch, Sequence, UnitId};
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{self, AlertKind, ClipOffer, ClipPart, ObjectRecord, Record, Verdict};
+use edge_protocol::time::Moment;
+use edge_protocol::topic::Topic;
+
+use crate::broker::Departure;
+use crate::database::ingest::NewRecord;
+use crate::database::requests::{Offer, Part, RequestStatus};
+use crate::database::spans::Span;
+use crate::receiver::apply::Settled;
+use crate::receiver::message::{Answer, Batch, Effect, Item, Loss, Message};
+
+/// The most characters of what was wrong with a message that are kept.
+const DETAIL_CHARACTERS: usize = 200;
+
+/// Reads a message that came under a topic.
+pub fn read_message(agency: &AgencyId, topic: &[u8], payload: &[u8]) -> Message {
+    let named = std::str::from_utf8(topic).ok().and_then(Topic::parse);
+    match named {
+        Some(Topic::Up(from, unit, lane)) if from == *agency => read_batch(&unit, lane, payload),
+        _ => refused("", "topic", &String::from_utf8_lossy(topic)),
+    }
+}
+
+fn refused(unit: &str, reason: &'static str, detail: &str) -> Message {
+    Message::Refused { unit: unit.to_owned(), reason, detail: detail.chars().take(DETAIL_CHARACTERS).collect() }
+}
+
+fn unreadable(unit: &UnitId, error: &Unreadable) -> Message {
+    let reason = match error {
+        Unreadable::Oversized(_) => "oversized",
+        Unreadable::Version(_) => "version",
+        Unreadable::Bounds(_) => "bounds",
+        Unreadable::Cbor(_) | Unreadable::Json(_) | Unreadable::NoBatch(_) => "malformed",
+    };
+    refused(unit.as_str(), reason, &error.to_string())
+}
+
+fn read_batch(unit: &UnitId, lane: Lane, payload: &[u8]) -> Message {
+    let batch = match batch::Batch::decode(payload) {
+        Ok(batch) if batch.lane() == lane => batch,
+        Ok(batch) => return refused(unit.as_str(), "lane", &format!("{} under {lane}", batch.lane())),
+        Err(error) => return unreadable(unit, &error),
+    };
+    let items = batch.named().map(|(name, record)| item(name.sequence, record)).collect();
+    Message::Batch(Batch { unit: unit.to_string(), epoch: batch.epoch().get(), lane: lane.as_str(), items })
+}
+
+fn item(sequence: Sequence, record: &Record) -> Item {
+    let sequence = sequence.get();
+    let (kept, effect) = match record {
+        Record::Hit(hit) => (Some(about(Some(&hit.read.camera), hit.read.last)), Effect::None),
+        Record::Read(read) => (Some(about(Some(&read.camera), read.last)), Effect::None),
+        Record::Object(object) => (Some(about_object(object)), Effect::None),
+        Record::Alert(alert) => (Some(about(alert.camera.as_ref(), alert.at)), loss(&alert.kind)),
+        Record::Health(health) => (Some(about(None, health.at)), Effect::Health(json(record))),
+        Record::Audit(entry) => (Some(about(None, entry.at)), Effect::None),
+        Record::Answer(answer) => (Some(about(None, answer.at)), answered(answer)),
+        Record::Thumb(thumb) => (None, Effect::Thumb { hash: thumb.hash().to_string(), bytes: thumb.jpeg.clone() }),
+        Record::Clip(chunk) => (None, piece(chunk)),
+    };
+    let record = kept.map(|(camera, at_us)| NewRecord {
+        sequence,
+        camera,
+        at_us: Some(at_us),
+        plate: plate(record),
+        body: json(record),
+    });
+    Item { sequence, record, effect }
+}
+
+/// Camera and time of a record.
+type About = (Option<String>, i64);
+
+fn about(camera: Option<&CameraId>, at: Moment) -> About {
+    (camera.map(ToString::to_string), at.wall().as_micros())
+}
+
+fn about_object(object: &ObjectRecord) -> About {
+    match object {
+        ObjectRecord::Track(event) => about(Some(&event.camera), event.last),
+        ObjectRecord::Counts(counts) => about(Some(&counts.camera), counts.to),
+    }
+}
+
+fn plate(record: &Record) -> Option<String> {
+    match record {
+        Record::Hit(hit) => Some(hit.read.text.as_str().to_owned()),
+        Record::Read(read) => Some(read.text.as_str().to_owned()),
+        Record::Object(_)
+        | Record::Alert(_)
+        | Record::Health(_)
+        | Record::Audit(_)
+        | Record::Answer(_)
+        | Record::Thumb(_)
+        | Record::Clip(_) => None,
+    }
+}
+
+/// The record as JSON. A record that was read can be written; should it ever not, its name alone is kept.
+fn json(record: &Record) -> String {
+    serde_json::to_string(record).unwrap_or_else(|_| "null".to_owned())
+}
+
+fn loss(kind: &AlertKind) -> Effect {
+    let AlertKind::Loss(loss) = kind else { return Effect::None };
+    let spans = loss.ranges.iter().filter_map(|range| Span::new(range.first.get(), range.last.get())).collect();
+    Effect::Lost(Loss { epoch: loss.epoch.get(), lane: loss.lane.as_str(), spans })
+}
+
+fn answered(answer: &record::Answer) -> Effect {
+    let Some(request) = answer.request else { return Effect::None };
+    let (status, words, offer) = match &answer.verdict {
+        Verdict::Accepted => (Some(RequestStatus::Accepted), "the unit accepted it".to_owned(), None),
+        Verdict::Refused(refused) => (refusal_status(refused.reason), refused.text.to_string(), None),
+        Verdict::Clip(offer) => {
+            (Some(RequestStatus::Transferring), "the clip is made".to_owned(), Some(offered(offer)))
+        }
+        Verdict::Nothing(text) | Verdict::Failed(text) => (Some(RequestStatus::Failed), text.to_string(), None),
+        Verdict::Done(text) => (None, text.to_string(), None),
+    };
+    Effect::Answer(Answer { request: request.to_string(), status, words, offer })
+}
+
+/// What a refusal makes of a request. A command that came too late or at a bad moment may be signed afresh; one that
+/// was carried out before has its true answer on the way or here.
+fn refusal_status(reason: Refusal) -> Option<RequestStatus> {
+    match reason {
+        Refusal::Expired | Refusal::Busy | Refusal::RateLimited | Refusal::AuditUnavailable => {
+            Some(RequestStatus::Again)
+        }
+        Refusal::Replayed => None,
+        Refusal::Oversized
+        | Refusal::Malformed
+        | Refusal::UnknownVersion
+        | Refusal::Forged
+        | Refusal::Untrusted
+        | Refusal::WrongUnit
+        | Refusal::Role
+        | Refusal::Purpose
+        | Refusal::Case
+        | Refusal::Scope
+        | Refusal::Unsupported => Some(RequestStatus::Refused),
+    }
+}
+
+fn offered(offer: &ClipOffer) -> Offer {
+    Offer {
+        media_bytes: offer.media_bytes,
+        media_hash: offer.media_hash.to_string(),
+        manifest_bytes: offer.manifest_bytes,
+        manifest_hash: offer.manifest_hash.to_string(),
+        actual_from_us: offer.actual.from.wall().as_micros(),
+        actual_to_us: offer.actual.to.wall().as_micros(),
+        gaps: u32::try_from(offer.gaps.len()).unwrap_or(u32::MAX),
+    }
+}
+
+fn piece(chunk: &record::ClipChunk) -> Effect {
+    let part = match chunk.part {
+        ClipPart::Manifest => Part::Manifest,
+        ClipPart::Media => Part::Media,
+    };
+    Effect::Chunk { request: chunk.request.to_string(), part, offset: chunk.offset, bytes: chunk.bytes.clone() }
+}
+
+/// The acknowledgement of a settled prefix. Names that came through the database were read from topics, so they are
+/// valid; should one not be, there is nobody to tell.
+pub fn acknowledgement(agency: &AgencyId, settled: &Settled) -> Option<Departure> {
+    let unit = UnitId::new(&settled.unit).ok()?;
+    let lane: Lane = settled.lane.parse().ok()?;
+    let ack = Ack::new(Epoch::new(settled.epoch), lane, Sequence::new(settled.sequence));
+    let topic = Topic::Ack(agency.clone(), unit).to_string();
+    Some(Departure::Publish { topic, payload: ack.encode(Encoding::Cbor) })
+}
+#[cfg(test)]
+mod tests;

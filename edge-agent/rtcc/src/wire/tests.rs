@@ -1,0 +1,224 @@
+use edge_protocol::batch::{Batch as Sent, MAX_MESSAGE_BYTES};
+use edge_protocol::hash::{Hash128, Hash256};
+use edge_protocol::id::{PassId, RequestId};
+use edge_protocol::record::{
+    Alert, ClipChunk, Confidence, Hit, LossRecord, Match, PlateText, Read, Refused, Revision, Sentence, SequenceRange,
+    Span as Period, Thumb, ThumbOf, Versions, Word,
+};
+use edge_protocol::time::ClockQuality;
+use proptest::prelude::*;
+
+use super::*;
+
+const AT: i64 = 1_795_219_200_000;
+
+fn agency() -> AgencyId {
+    AgencyId::new("metro").unwrap()
+}
+
+fn camera() -> CameraId {
+    CameraId::new("north").unwrap()
+}
+
+fn request() -> RequestId {
+    RequestId::from_bytes([7; 16])
+}
+
+fn read() -> Read {
+    Read {
+        camera: camera(),
+        pass: PassId(1),
+        revision: Revision::Final,
+        text: PlateText::new("AB12CDE").unwrap(),
+        characters: vec![Confidence::from_steps(240); 7],
+        confidence: Confidence::from_steps(250),
+        alternates: Vec::new(),
+        agreeing: 3,
+        reads: 4,
+        track: None,
+        class: None,
+        heading: None,
+        colour: None,
+        first: Moment::from_millis(AT),
+        last: Moment::from_millis(AT + 700),
+        clock: ClockQuality::Free,
+        crop: None,
+        versions: Versions::default(),
+    }
+}
+
+fn hit() -> Record {
+    Record::Hit(Box::new(Hit {
+        read: read(),
+        matched: Match::Exact,
+        listed: PlateText::new("AB12CDE").unwrap(),
+        list: Word::cut("test"),
+        reason: None,
+        pictures: vec![Hash128::of(b"jpeg")],
+    }))
+}
+
+fn alert(kind: AlertKind) -> Record {
+    let text = Sentence::cut("words");
+    Record::Alert(Box::new(Alert {
+        at: Moment::from_millis(AT),
+        clock: ClockQuality::Free,
+        camera: None,
+        kind,
+        over: false,
+        text,
+    }))
+}
+
+fn verdict(verdict: Verdict) -> Record {
+    Record::Answer(Box::new(record::Answer {
+        at: Moment::from_millis(AT),
+        clock: ClockQuality::Free,
+        request: Some(request()),
+        command: None,
+        verdict,
+    }))
+}
+
+fn sent(records: Vec<Record>, encoding: Encoding) -> Vec<u8> {
+    Sent::new(Epoch::new(7), Sequence::new(5), records).unwrap().encode(encoding)
+}
+
+fn received(lane: &str, payload: &[u8]) -> Message {
+    read_message(&agency(), format!("rtcc/v1/metro/gate-1/up/{lane}").as_bytes(), payload)
+}
+
+fn items(lane: &str, record: Record) -> Vec<Item> {
+    let message = received(lane, &sent(vec![record], Encoding::Cbor));
+    let Message::Batch(batch) = message else { panic!("{message:?}") };
+    batch.items
+}
+
+fn reason(message: &Message) -> &'static str {
+    let Message::Refused { reason, .. } = message else { panic!("{message:?}") };
+    reason
+}
+
+#[test]
+fn a_hit_is_the_same_event_in_either_encoding() {
+    let cbor = received("hit", &sent(vec![hit(), hit()], Encoding::Cbor));
+    assert_eq!(cbor, received("hit", &sent(vec![hit(), hit()], Encoding::Json)));
+    let Message::Batch(batch) = cbor else { panic!("{cbor:?}") };
+    assert_eq!((batch.unit.as_str(), batch.epoch, batch.lane), ("gate-1", 7, "hit"));
+    assert_eq!(batch.items.iter().map(|item| item.sequence).collect::<Vec<_>>(), [5, 6]);
+    let record = batch.items[0].record.as_ref().unwrap();
+    assert_eq!((record.camera.as_deref(), record.plate.as_deref()), (Some("north"), Some("AB12CDE")));
+    assert_eq!(record.at_us, Some((AT + 700) * 1000));
+    assert!(record.body.contains("\"matched\":\"exact\""), "{}", record.body);
+}
+
+#[test]
+fn what_does_not_belong_under_its_topic_is_refused() {
+    let payload = sent(vec![hit()], Encoding::Cbor);
+    assert_eq!(reason(&received("read", &payload)), "lane");
+    for topic in [&b"rtcc/v1/other/gate-1/up/hit"[..], b"rtcc/v1/metro/gate-1/down/cmd", b"x", b"\xff", b""] {
+        assert_eq!(reason(&read_message(&agency(), topic, &payload)), "topic");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_reason() {
+    assert_eq!(reason(&received("hit", &vec![0; MAX_MESSAGE_BYTES + 1])), "oversized");
+    assert_eq!(reason(&received("hit", b"garbage")), "malformed");
+    assert_eq!(reason(&received("hit", b"")), "malformed");
+    let mut later = sent(vec![hit()], Encoding::Cbor);
+    later[2] = 2; // {0: 2, ...}: a version that is not known yet
+    assert_eq!(reason(&received("hit", &later)), "version");
+    let whole = sent(vec![hit()], Encoding::Cbor);
+    for end in 0..whole.len() {
+        reason(&received("hit", &whole[..end]));
+    }
+}
+
+#[test]
+fn a_loss_settles_the_ranges_of_the_lane_and_epoch_it_names() {
+    let range = |first, last| SequenceRange { first: Sequence::new(first), last: Sequence::new(last) };
+    let lost = LossRecord { epoch: Epoch::new(3), lane: Lane::Read, ranges: vec![range(2, 4), range(9, 9)] };
+    let found = items("alert", alert(AlertKind::Loss(lost)));
+    let spans = vec![Span::new(2, 4).unwrap(), Span::new(9, 9).unwrap()];
+    assert_eq!(found[0].effect, Effect::Lost(Loss { epoch: 3, lane: "read", spans }));
+    assert!(found[0].record.is_some(), "a loss is shown to people as well");
+}
+
+#[test]
+fn a_picture_is_kept_under_the_hash_that_the_hit_names() {
+    let thumb = Thumb {
+        camera: camera(),
+        pass: PassId(1),
+        of: ThumbOf::Plate,
+        at: Moment::from_millis(AT),
+        clock: ClockQuality::Free,
+        jpeg: b"jpeg".to_vec(),
+    };
+    let found = items("thumb", Record::Thumb(thumb));
+    let hash = Hash128::of(b"jpeg").to_string();
+    assert_eq!(found[0].effect, Effect::Thumb { hash, bytes: b"jpeg".to_vec() });
+    assert!(found[0].record.is_none());
+}
+
+#[test]
+fn pieces_of_clips_carry_their_place() {
+    let chunk = ClipChunk { request: request(), part: ClipPart::Media, offset: 9, bytes: b"abc".to_vec(), last: true };
+    let found = items("clip", Record::Clip(chunk));
+    let bytes = b"abc".to_vec();
+    assert_eq!(found[0].effect, Effect::Chunk { request: "07".repeat(16), part: Part::Media, offset: 9, bytes });
+}
+
+#[test]
+fn verdicts_become_what_people_see() {
+    let moment = Moment::from_millis(AT);
+    let period = Period { from: moment, to: moment };
+    let made = ClipOffer {
+        camera: camera(),
+        asked: period,
+        actual: period,
+        gaps: vec![period],
+        media_bytes: 10,
+        media_hash: Hash256::of(b"m"),
+        manifest_bytes: 5,
+        manifest_hash: Hash256::of(b"n"),
+    };
+    let refuse = |reason| Verdict::Refused(Refused { reason, text: Sentence::cut("no") });
+    for (given, status) in [
+        (Verdict::Accepted, Some(RequestStatus::Accepted)),
+        (refuse(Refusal::Case), Some(RequestStatus::Refused)),
+        (refuse(Refusal::Expired), Some(RequestStatus::Again)),
+        (refuse(Refusal::Busy), Some(RequestStatus::Again)),
+        (refuse(Refusal::Replayed), None),
+        (Verdict::Clip(made), Some(RequestStatus::Transferring)),
+        (Verdict::Nothing(Sentence::cut("nothing")), Some(RequestStatus::Failed)),
+        (Verdict::Failed(Sentence::cut("disk")), Some(RequestStatus::Failed)),
+        (Verdict::Done(Sentence::cut("done")), None),
+    ] {
+        let found = items("answer", verdict(given.clone()));
+        let Effect::Answer(answer) = &found[0].effect else { panic!("{found:?}") };
+        assert_eq!((answer.request.as_str(), answer.status), ("07".repeat(16).as_str(), status), "{given:?}");
+        assert_eq!(answer.offer.is_some(), matches!(given, Verdict::Clip(_)));
+        assert!(found[0].record.is_some(), "every answer is an event");
+    }
+}
+
+#[test]
+fn an_acknowledgement_goes_to_its_unit_and_says_lane_epoch_and_sequence() {
+    let settled = Settled { unit: "gate-1".into(), epoch: 7, lane: "read".into(), sequence: 42 };
+    let Some(Departure::Publish { topic, payload }) = acknowledgement(&agency(), &settled) else { panic!() };
+    assert_eq!(topic, "rtcc/v1/metro/gate-1/down/ack");
+    assert_eq!(Ack::decode(&payload).unwrap(), Ack::new(Epoch::new(7), Lane::Read, Sequence::new(42)));
+    let nobody = Settled { unit: "all".into(), ..settled };
+    assert_eq!(acknowledgement(&agency(), &nobody), None);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_under_no_topic_are_more_than_refused(topic in any::<Vec<u8>>(), payload in any::<Vec<u8>>()) {
+        reason(&read_message(&agency(), &topic, &payload));
+        for lane in Lane::ALL {
+            reason(&received(lane.as_str(), &payload));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the demo asks the center over its interface.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A page of events.
+const PAGE: usize = 2_000;
+
+/// The center's interface.
+#[derive(Debug, Clone)]
+pub(crate) struct Center {
+    address: String,
+    agent: ureq::Agent,
+}
+
+impl Center {
+    /// The interface at `http://127.0.0.1:port`.
+    pub(crate) fn at(port: u16) -> Self {
+        let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().new_agent();
+        Self { address: format!("http://127.0.0.1:{port}"), agent }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The answer to a question, e.g. `/api/units`.
+    pub(crate) fn ask<T: DeserializeOwned>(&self, question: &str) -> Result<T> {
+        let url = format!("{}{question}", self.address);
+        let mut answer =
+            self.agent.get(&url).call().with_context(|| format!("the center does not answer {question}"))?;
+        Ok(answer.body_mut().read_json()?)
+    }
+
+    /// Every record of a lane, oldest first.
+    pub(crate) fn records(&self, lane: &str) -> Result<Vec<Value>> {
+        let mut records = Vec::new();
+        let mut after = 0;
+        loop {
+            let page: Value = self.ask(&format!("/api/events?lane={lane}&after={after}&limit={PAGE}"))?;
+            let events = page["events"].as_array().cloned().unwrap_or_default();
+            after = page["next"].as_i64().unwrap_or(after);
+            let full = events.len() >= PAGE;
+            records.extend(events.into_iter().map(|event| event["record"].clone()));
+            if !full {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// How many records of all lanes are committed, and how many of what came were duplicates.
+    pub(crate) fn statistics(&self) -> Result<Value> {
+        self.ask("/api/statistics")
+    }
+}
