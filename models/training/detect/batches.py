@@ -45,7 +45,7 @@ class Batches:
     """Endless batches; sizes and mosaic follow the progress of the run."""
 
     def __init__(self, pool, config, seeds):
-        self.pool, self.rules, self.train = pool, config["augment"], config["train"]
+        self.pool, self.rules, self.canvas = pool, config["augment"], config["canvas"]
         self.rng = np.random.default_rng(seeds)
         self.progress = 0.0
         self.ready = queue.Queue(AHEAD)
@@ -54,13 +54,14 @@ class Batches:
         self.thread = threading.Thread(target=self._fill, name="batches", daemon=True)
         self.thread.start()
 
-    def next(self, progress):
-        """The next batch; `progress` 0..1 of the run is taken into account from then on."""
-        self.progress = progress
-        batch = self.ready.get()
-        if batch is None:
-            raise RuntimeError("no batch could be made") from self.failure
-        return batch
+    def stream(self, progress):
+        """Batches without end; `progress()`, 0..1 of the run, tells which sizes come next."""
+        while True:
+            self.progress = progress()
+            batch = self.ready.get()
+            if batch is None:
+                raise RuntimeError("no batch could be made") from self.failure
+            yield batch
 
     def close(self):
         """Ends the thread."""
@@ -81,9 +82,9 @@ class Batches:
 
     def _make(self):
         rng, rules = self.rng, dict(self.rules)
-        stage = next(s for s in self.train["sizes"] if self.progress <= s["until"])
+        stage = next(s for s in self.canvas["sizes"] if self.progress <= s["until"])
         width, height = stage["shapes"][rng.integers(len(stage["shapes"]))]
-        if self.progress > 1 - self.train["plain_end"]:
+        if self.progress > 1 - self.canvas["plain_end"]:
             rules["mosaic"] = 0.0
         canvases = [
             compose(rng, self.pool.draw, width, height, rules) for _ in range(stage["batch"])

@@ -17,11 +17,11 @@ AGREEMENT = 1e-3  # torch against ONNX Runtime, in raw outputs
 
 
 def load_run(config, folder):
-    """The averaged network of a run and its checkpoint."""
-    state = torch.load(Path(folder) / "last.pt", weights_only=True)
+    """The averaged network of a run and the run's history."""
+    folder = Path(folder)
     net = from_config(config)
-    net.load_state_dict(state["average"])
-    return net.eval(), state
+    net.load_state_dict(torch.load(folder / "weights.pt", weights_only=True)["model"])
+    return net.eval(), json.loads((folder / "history.json").read_text(encoding="utf-8"))
 
 
 def calibration_tensors(config, data):
@@ -55,7 +55,7 @@ def head_nodes(path):
     return names
 
 
-def describe(config, net, state, args, files):
+def describe(config, net, history, args, files):
     """The manifest as a mapping."""
     data = json.loads((Path(args.run) / "data.json").read_text(encoding="utf-8"))
     tiers = "".join(sorted({entry["tier"] for entry in data["pictures"] if len(entry["tier"]) == 1}))
@@ -98,9 +98,9 @@ def describe(config, net, state, args, files):
         "provenance": {
             "commit": args.commit,
             "command": f"python3 -m training train --config training/configs/{config['name']}.toml",
-            "seed": state["seed"],
-            "minutes": round(state["elapsed"] / 60, 1),
-            "steps": state["step"],
+            "seed": data["seed"],
+            "minutes": round(history["seconds"] / 60, 1),
+            "steps": history["step"],
             "data": [
                 {"name": entry["name"], "sha256": entry["sha256"], "tier": tiers}
                 for entry in data["lists"]
@@ -118,7 +118,7 @@ def run(args, config):
     """The command."""
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    net, state = load_run(config, args.run)
+    net, history = load_run(config, args.run)
     size = config["input"]
     float_file = out / f"{config['name']}.onnx"
     int8_file = out / f"{config['name']}.int8.onnx"
@@ -128,7 +128,7 @@ def run(args, config):
     if difference > AGREEMENT:
         raise ExportError(f"{float_file}: differs from the network by {difference}")
     to_int8(float_file, int8_file, tensors, keep_float=head_nodes(float_file))
-    manifest = describe(config, net, state, args, (float_file, int8_file))
+    manifest = describe(config, net, history, args, (float_file, int8_file))
     manifest["provenance"]["largest_difference_torch"] = round(difference, 7)
-    print(f"{write_manifest(manifest, out)}: step {state['step']}, difference {difference:.2e}")
+    print(f"{write_manifest(manifest, out)}: step {history['step']}, difference {difference:.2e}")
     return 0

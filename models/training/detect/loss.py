@@ -113,7 +113,7 @@ def taught_cells(targets, centres, shape):
 
 
 def detection_loss(outputs, targets, strides, class_count):
-    """Loss of a batch. Returns (total, {"class": ..., "box": ...})."""
+    """Loss of a batch: class loss plus weighted box loss, each over the sum of target quality."""
     logits, raw = flatten([level.float() for level in outputs], class_count)
     shapes = [tuple(level.shape[-2:]) for level in outputs]
     centres, sizes = cell_centres(outputs, strides)
@@ -134,5 +134,4 @@ def detection_loss(outputs, targets, strides, class_count):
         box_loss = ((1.0 - overlap) * quality * importance).sum() / norm
     class_loss = functional.binary_cross_entropy_with_logits(logits, goal, reduction="none")
     class_loss = (class_loss * weight).sum() / norm
-    parts = {"class": float(class_loss.detach()), "box": float(box_loss.detach())}
-    return class_loss + BOX_WEIGHT * box_loss, parts
+    return class_loss + BOX_WEIGHT * box_loss

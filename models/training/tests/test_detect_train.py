@@ -44,14 +44,17 @@ mosaic_scale = [0.8, 1.2]
 scale = [0.8, 1.2]
 aspect = { other = [0.9, 1.1] }
 smallest = 4.0
-[train]
+[schedule]
 minutes = 1.0
-rate = 2e-3
+peak_rate = 2e-3
 warmup = 2
 weight_decay = 0.01
 average = 0.9
-clip = 10.0
+clip_norm = 10.0
 bfloat16 = false
+evaluate_every = 2
+
+[canvas]
 plain_end = 0.1
 sizes = [{ until = 1.0, batch = 2, shapes = [[96, 64]] }]
 [thresholds]
@@ -110,8 +113,11 @@ def test_a_run_resumes_where_it_stopped(folder):
     import torch
 
     train(folder, "halves", "--steps", "2")
-    train(folder, "halves", "--steps", "4", "--resume")
-    assert torch.load(folder / "halves" / "last.pt", weights_only=True)["step"] == 4
+    before = torch.load(folder / "halves" / "weights.pt", weights_only=True)["model"]
+    train(folder, "halves", "--steps", "4")
+    after = torch.load(folder / "halves" / "weights.pt", weights_only=True)["model"]
+    assert json.loads((folder / "halves" / "history.json").read_text())["step"] == 4
+    assert any(not torch.equal(before[key], after[key]) for key in before)
     assert (folder / "halves" / "curves.png").is_file()
 
 
@@ -121,7 +127,7 @@ def test_the_same_seed_gives_the_same_weights(folder):
     states = []
     for out in ("first", "second"):
         train(folder, out, "--steps", "3", "--seed", "9")
-        states.append(torch.load(folder / out / "last.pt", weights_only=True)["net"])
+        states.append(torch.load(folder / out / "weights.pt", weights_only=True)["model"])
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
@@ -229,7 +235,7 @@ def test_recorded_figures_are_measured_again(exported, folder, capsys):
     )
     with pytest.raises(ManifestError, match="CARD.md"):
         check_folder(exported, drawn)
-    (exported / "CARD.md").write_text("## For\n## Not for\n## Data\n## Known failures\n")
+    (exported / "CARD.md").write_text("## For\n## Not for\n## Data\n## Training\n## Known failures\n")
     manifest = check_folder(exported, drawn)
     assert {"ap50_car", "int8_ap50_car"} <= {metric["name"] for metric in manifest["metrics"]}
     manifest["metrics"][-1]["value"] += 0.5
