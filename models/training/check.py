@@ -38,9 +38,13 @@ def check_folder(folder, pictures):
     card = folder / "CARD.md"
     if not card.is_file():
         raise ManifestError(f"{card}: is missing")
-    for heading in ("## For", "## Not for", "## Data", "## Training", "## Known failures"):
+    for heading in ("## For", "## Not for", "## Data", "## Known failures"):
         if heading not in card.read_text(encoding="utf-8"):
             raise ManifestError(f"{card}: has no part '{heading}'")
+    if manifest["task"] == "plate_text":
+        from training.reader.drawn import check
+
+        check(folder, manifest)
     if manifest["task"] in DETECTION_TASKS and pictures.is_dir():
         check_drawn(folder, manifest, pictures)
     return manifest

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from training.data.crops import read_crops, read_picture
-from training.manifest import sha256_of
+from training.manifest import ManifestError, sha256_of
 from training.reader import metrics
 from training.reader.model import ReaderModel
 from training.synth import camera
@@ -37,6 +37,21 @@ def write_drawn(folder: Path, count: int = COUNT) -> Path:
         writer.writerow(("file", "plate", "region"))
         writer.writerows(rows)
     return path
+
+
+def check(folder: Path, manifest: dict) -> None:
+    """Measures the drawn set now and compares with the manifest; raises ManifestError."""
+    stated = {metric.get("name"): metric for metric in manifest["metrics"]}
+    for variant in [None, *(v["name"] for v in manifest["variants"])]:
+        found = measure(folder, variant)
+        name = found["name"]
+        if name not in stated:
+            raise ManifestError(f"{folder}: field 'metrics' has no '{name}'")
+        if abs(found["value"] - stated[name]["value"]) > TOLERANCE:
+            says = stated[name]["value"]
+            raise ManifestError(
+                f"{folder}: field 'metrics.{name}' says {says}, measured {found['value']}"
+            )
 
 
 def measure(folder: Path, variant: str | None = None) -> dict[str, object]:

@@ -14,6 +14,7 @@ from training.manifest import load_manifest
 from training.reader import degrade, metrics
 from training.reader.decode import Reading
 from training.reader.model import ReaderModel, open_reader
+from training.reader.sheet import write_sheet
 from training.reader.teacher import TEACHERS, SlotReader
 
 __all__ = ["add_arguments", "open_reader", "run"]
@@ -95,6 +96,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of its pictures")
     parser.add_argument("--baselines", type=Path, help="folder with baseline weights")
     parser.add_argument("--hard", action="store_true", help="also degradations and plate heights")
+    parser.add_argument("--worst", type=Path, help="write a picture of the worst 20 errors here")
     parser.add_argument("--confusions", type=Path, help="write the confusion counts here")
 
 
@@ -108,5 +110,8 @@ def run(args) -> int:
     if args.confusions:
         counted = metrics.confusions([r.text for r in rows], next(iter(readings.values())))
         args.confusions.write_text(json.dumps(counted, indent=0) + "\n")
+    if args.worst:
+        pictures = [read_picture(args.root / row.file) for row in rows]
+        write_sheet(args.worst, pictures, [r.text for r in rows], next(iter(readings.values())))
     print(json.dumps(report, indent=1))
     return 0

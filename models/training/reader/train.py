@@ -127,15 +127,11 @@ def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[
 
 
 def train(
-    schedule: Schedule,
-    mixture: Mixture,
-    folder: Path,
-    crops: Path | None,
-    start: Path | None = None,
+    schedule: Schedule, mixture: Mixture, folder: Path, evaluation: Evaluation, start: str | None
 ) -> Path:
     """Runs (or resumes) a training in `folder`; returns the averaged weights' file."""
     torch.manual_seed(mixture.seed)
-    trainer = Trainer(PlateReader(), schedule, folder, ctc_loss, Evaluation(crops))
+    trainer = Trainer(PlateReader(), schedule, folder, ctc_loss, evaluation)
     if not trainer.resume() and start is not None:
         trainer.start_from(torch.load(start, map_location="cpu", weights_only=True)["model"])
 
@@ -162,17 +158,10 @@ def run(args, config: dict) -> int:
     pool = folder / "pool-train.npz"
     mixture = replace(mixture, seed=args.seed, crops_file=str(pool) if pool.is_file() else "")
     names = [Path(name).stem for name in TEACHERS] if pool.is_file() else []
-    (folder / "data.json").write_text(
-        json.dumps({"seed": args.seed, "data": used, "teachers": names})
-    )
+    description = {"seed": args.seed, "data": used, "teachers": names}
+    (folder / "data.json").write_text(json.dumps(description))
     watched = data / "plates" / "crops.csv"
-    print(
-        train(
-            schedule,
-            mixture,
-            folder,
-            watched if watched.is_file() else None,
-            Path(args.start) if args.start else None,
-        )
-    )
+    drawn = config.get("watch", {}).get("drawn", 1000)
+    evaluation = Evaluation(watched if watched.is_file() else None, drawn)
+    print(train(schedule, mixture, folder, evaluation, args.start))
     return 0

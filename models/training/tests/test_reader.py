@@ -13,6 +13,7 @@ from training.nets.reader import BLANK, CLASSES, STEPS, PlateReader
 from training.reader import degrade, metrics, passes
 from training.reader.calibrate import fit_temperature
 from training.reader.decode import Reading, align, edit_distance, greedy
+from training.reader.sheet import worst_errors, write_sheet
 from training.reader.stream import Batch, Mixture, Source, encode
 from training.reader.train import ctc_loss, tensor, texts_of
 from training.reader.vote import vote
@@ -205,3 +206,12 @@ def test_a_still_in_motion_comes_back_from_the_codec_as_shrinking_crops():
     crop = np.random.default_rng(1).integers(0, 255, (60, 120, 3), dtype=np.uint8)
     crops = passes.still_pass(crop, 1, 30, 50)
     assert len(crops) == 8 and crops[0].shape[0] > crops[-1].shape[0] >= 8
+
+
+def test_the_sheet_holds_the_worst_errors_only(tmp_path):
+    texts = ["AB1", "XY0", "Q7"]
+    readings = [Reading("AB1", (0.9,) * 3), Reading("XYO", (0.9,) * 3), Reading("Z", (0.4,))]
+    assert worst_errors(texts, readings, 20) == [2, 1]
+    pictures = [np.full((20, 50, 3), 90, np.uint8)] * 3
+    assert write_sheet(tmp_path / "worst.png", pictures, texts, readings) == 2
+    assert read_picture(tmp_path / "worst.png").shape == (76, 1000, 3)
