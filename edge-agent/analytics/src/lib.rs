@@ -1,11 +1,15 @@
 //! Frames to tensors to detections to tracks to plate reads to sightings to events: pure, no I/O, no clock, no threads.
 //!
-//! A tour in the order of the data: [`picture`] is a decoded frame as the decoder left it; [`infer`] is the seam
-//! to whatever runs the models; [`track`] follows road users; a [`sighting`] is what the vision worker says about
-//! all this. [`settings`] is what one camera's analytics are told.
+//! A tour in the order of the data: [`picture`] is a decoded frame as the decoder left it; [`preprocess`] makes a
+//! network's input of it; [`infer`] is the seam to whatever runs the models, and [`manifest`] says what each expects
+//! and means; [`detect`] turns outputs into boxes; [`track`] follows road users; [`zone`] says where they are and
+//! counts them; [`gate`] decides which frames are worth the models and how much was really looked at. [`camera`] puts
+//! all this in order for one camera, and a [`sighting`] is what comes out. [`settings`] is what one camera is told.
 
+pub mod camera;
 pub mod class;
 pub mod detect;
+pub mod gate;
 pub mod geometry;
 pub mod infer;
 pub mod manifest;
@@ -15,3 +19,4 @@ pub mod settings;
 pub mod sighting;
 pub mod time;
 pub mod track;
+pub mod zone;

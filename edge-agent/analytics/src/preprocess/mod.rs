@@ -14,6 +14,7 @@ mod vectors;
 
 pub use crop::{PixelRect, crop_grey, crop_rgb};
 pub use letterbox::{Fit, Letterbox};
+pub use resample::GreyGrid;
 pub use stretch::{Channel8, stretch, stretched_tensor};
 
 use crate::infer::TensorView;

@@ -4,6 +4,8 @@
 //! the row then give every rectangle by one subtraction. Divisions are multiplications by reciprocals that are exact
 //! for every sum that can occur.
 
+use crate::picture::Plane;
+
 /// For each output, which inputs it averages: `first` to one before `end`, never empty.
 #[derive(Clone, Debug)]
 pub(super) struct Spans {
@@ -135,6 +137,40 @@ impl Averager {
             }
             reciprocal
         }));
+    }
+}
+
+/// A plane as a coarse grid of average brightness, from every fourth row: enough to see that something moves.
+#[derive(Clone, Debug, Default)]
+pub struct GreyGrid {
+    averager: Averager,
+    cells: Vec<u8>,
+}
+
+/// Every how many rows the grid reads one.
+const GRID_STEP: u32 = 4;
+
+impl GreyGrid {
+    /// Averages the first channel of a plane of `size`, whose pixels have `channels` interleaved samples, over
+    /// `columns` by `rows` cells.
+    pub fn average(
+        &mut self,
+        plane: Plane<'_>,
+        (width, height): (u32, u32),
+        channels: usize,
+        (columns, rows): (u32, u32),
+    ) -> &[u8] {
+        let samples =
+            Samples { bytes: plane.bytes, stride: plane.stride * GRID_STEP as usize, width: width as usize, channels };
+        let (across, down) = (Spans::new(width, columns), Spans::new(height.div_ceil(GRID_STEP), rows));
+        self.cells.clear();
+        self.cells.resize(across.len() * down.len(), 0);
+        for (row, out) in self.cells.chunks_exact_mut(across.len().max(1)).enumerate() {
+            let Some(span) = down.get(row) else { continue };
+            self.averager.sum_rows(samples, span);
+            self.averager.average(0, channels, span.1 - span.0, (&across, out));
+        }
+        &self.cells
     }
 }
 

@@ -1,0 +1,120 @@
+use super::*;
+use crate::class::ObjectClass;
+use crate::infer::{Output, TensorView};
+use crate::settings::{Polygon, Zone};
+
+/// Finished rows for the objects model, one list per run; the last one is repeated.
+struct Script(Vec<Vec<[f32; 6]>>, usize);
+
+impl Infer for Script {
+    fn run(&mut self, model: ModelRole, _: TensorView<'_>) -> Result<Vec<Output>, InferFault> {
+        let rows = self.0.get(self.1).or(self.0.last()).cloned().unwrap_or_default();
+        self.1 += 1;
+        if rows.iter().flatten().any(|v| v.is_nan()) {
+            return Err(InferFault { model, what: "broken".into() });
+        }
+        let shape = vec![rows.len(), 6];
+        Ok(vec![Output { name: "o".into(), shape, values: rows.into_iter().flatten().collect() }])
+    }
+}
+
+fn objects() -> ModelSpec {
+    let json = serde_json::json!({
+        "name": "o", "version": "1", "file": "o.onnx", "sha256": "0".repeat(64), "task": "objects",
+        "input": {"width": 64, "height": 64, "channels": 3, "layout": "NCHW", "dtype": "float32",
+            "colour": "RGB", "resize": {"mode": "stretch"}, "mean": 0, "scale": 1},
+        "head": {"type": "end2end"}, "classes": ["person", "car"],
+        "thresholds": {"score": {"person": 0.5, "car": 0.5}, "nms_iou": 0.5, "max_detections": 10}
+    });
+    ModelSpec::parse(json.to_string().as_bytes()).unwrap()
+}
+
+fn still_off() -> CameraSettings {
+    CameraSettings { motion_gate: false, ..CameraSettings::default() }
+}
+
+/// Runs one 64x64 frame per script entry, ten a second.
+fn run(settings: CameraSettings, rows: Vec<Vec<[f32; 6]>>) -> (CameraAnalytics, Vec<Sighting>) {
+    let bytes = vec![100; 64 * 64 * 3];
+    let picture = Picture::rgb(64, 64, &bytes).unwrap();
+    let mut camera = CameraAnalytics::new(settings, &[objects()]).unwrap();
+    let frames = i64::try_from(rows.len()).unwrap();
+    let mut script = Script(rows, 0);
+    let mut sightings = Vec::new();
+    for frame in 0..frames {
+        let media = MediaTime::from_nanos(frame * 100_000_000);
+        sightings.extend(camera.frame(&picture, media, &mut script));
+    }
+    (camera, sightings)
+}
+
+fn outcomes(sightings: &[Sighting]) -> Vec<Outcome> {
+    let frames = sightings.iter().filter_map(|s| if let Sighting::Frame(f) = s { Some(f.outcome) } else { None });
+    frames.collect()
+}
+
+fn walker(x: f32) -> [f32; 6] {
+    [x, 10.0, x + 10.0, 40.0, 0.9, 0.0]
+}
+
+#[test]
+fn a_walker_is_followed_told_at_once_and_told_at_its_end() {
+    let rows = (0..30_u8).map(|i| vec![walker(f32::from(i))]).collect();
+    let (mut camera, mut sightings) = run(still_off(), rows);
+    sightings.extend(camera.finish());
+    let updates = sightings.iter().filter(|s| matches!(s, Sighting::TrackUpdate(_))).count();
+    let ends: Vec<_> =
+        sightings.iter().filter_map(|s| if let Sighting::TrackEnd(t) = s { Some(t) } else { None }).collect();
+    assert_eq!((updates, ends.len()), (1, 1));
+    assert_eq!((ends[0].class, ends[0].last), (ObjectClass::Person, MediaTime::from_nanos(2_900_000_000)));
+    assert_eq!(outcomes(&sightings), vec![Outcome::Analysed; 30]);
+}
+
+#[test]
+fn who_stands_in_a_mask_is_not_seen() {
+    let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(x, y)| Point { x, y });
+    let settings = CameraSettings { masks: vec![Polygon(corners.to_vec())], ..still_off() };
+    let (mut camera, mut sightings) = run(settings, vec![vec![walker(5.0)]; 5]);
+    sightings.extend(camera.finish());
+    assert!(!sightings.iter().any(|s| matches!(s, Sighting::TrackUpdate(_) | Sighting::TrackEnd(_))));
+}
+
+#[test]
+fn counts_come_once_a_period_with_what_was_looked_at() {
+    let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(x, y)| Point { x, y });
+    let zone = Zone { id: "all".into(), outline: Polygon(corners.to_vec()) };
+    let settings = CameraSettings { zones: vec![zone], counts_every_s: 2, ..still_off() };
+    let (_, sightings) = run(settings, vec![vec![walker(5.0)]; 45]);
+    let counts: Vec<_> =
+        sightings.iter().filter_map(|s| if let Sighting::Counts(c) = s { Some(c) } else { None }).collect();
+    assert_eq!(counts.len(), 2);
+    assert_eq!((counts[0].frames_offered, counts[0].frames_analysed, counts[0].looked_ms), (20, 20, 1900));
+    assert_eq!((counts[0].zones[0].entered, counts[0].zones[0].present), (1, 1));
+    assert_eq!((counts[1].zones[0].entered, counts[1].zones[0].present), (0, 1));
+}
+
+#[test]
+fn a_model_that_fails_fails_the_frame_and_nothing_else() {
+    let mut rows = vec![vec![walker(5.0)]; 6];
+    rows[3] = vec![[f32::NAN; 6]];
+    let (camera, sightings) = run(still_off(), rows);
+    let mut expected = vec![Outcome::Analysed; 6];
+    expected[3] = Outcome::Failed;
+    assert_eq!(outcomes(&sightings), expected);
+    assert_eq!(camera.fault(), None);
+}
+
+#[test]
+fn frames_beyond_the_rate_and_still_frames_are_passed_over() {
+    let slow = CameraSettings { max_fps: Some(5.0), ..still_off() };
+    let (_, sightings) = run(slow, vec![vec![]; 4]);
+    assert_eq!(outcomes(&sightings), [Outcome::Analysed, Outcome::Rate, Outcome::Analysed, Outcome::Rate]);
+    let (_, sightings) = run(CameraSettings::default(), vec![vec![]; 15]);
+    assert!(outcomes(&sightings)[10..].iter().all(|o| *o == Outcome::Still));
+}
+
+#[test]
+fn two_models_for_one_task_are_refused() {
+    let refused = CameraAnalytics::new(still_off(), &[objects(), objects()]).unwrap_err();
+    assert_eq!(refused, CameraError::TwoModels("o".into(), "o".into()));
+}
