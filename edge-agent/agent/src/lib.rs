@@ -11,6 +11,7 @@ pub mod control;
 pub mod inference;
 pub mod media;
 pub mod peripherals;
+pub mod publish;
 pub mod record;
 pub mod supervise;
 pub mod uplink;

@@ -1,0 +1,241 @@
+//! The stage itself: takes entries, groups them, makes them durable, tells the uplink.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use edge_protocol::id::{Epoch, Sequence};
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence};
+use edge_protocol::time::{Moment, MonoTime};
+use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled};
+use tokio::sync::watch;
+
+use super::{GROUP, loss};
+use crate::supervise::queue::{ReceiveError, Receiver};
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+
+/// The pause after a failed write: long enough not to wear the disk, short enough to be back soon.
+const RETRY: Duration = Duration::from_secs(1);
+/// The longest the stage goes without showing that it lives.
+const TICK: Duration = Duration::from_secs(1);
+/// The most records of one group.
+const LARGEST_GROUP: usize = 1_000;
+
+/// What the stage is asked to do.
+#[derive(Debug)]
+pub enum Entry {
+    /// Tell this.
+    Record(Record),
+    /// The center has settled a lane up to a sequence.
+    Settle(Settlement),
+    /// These were read back rotten and can never be sent.
+    GiveUp {
+        /// Their lane.
+        lane: Lane,
+        /// Which.
+        rotten: Vec<Sequence>,
+    },
+}
+
+/// The center's acknowledgement, or the broker's where that is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which outbox file it is about.
+    pub epoch: Epoch,
+    /// Which lane.
+    pub lane: Lane,
+    /// Up to and with which record.
+    pub up_to: Sequence,
+}
+
+/// What the uplink watches: that there is something new to send, and in which file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The file's life; a new one means that the reader must be opened anew.
+    pub epoch: Epoch,
+    /// Groups made durable so far.
+    pub groups: u64,
+}
+
+/// Where the outbox lives and what it may take.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The file.
+    pub path: PathBuf,
+    /// Its share of the disk.
+    pub budget: Budget,
+}
+
+/// The stage that owns the outbox.
+#[derive(Debug)]
+pub struct Publisher {
+    plan: Plan,
+    outbox: Outbox,
+    entries: Receiver<Entry>,
+    committed: watch::Sender<Committed>,
+    clock: Clock,
+    pulse: Pulse,
+    /// Entries of the open group, kept until the disk has them.
+    group: Vec<Entry>,
+    opened_at: Option<MonoTime>,
+}
+
+impl Publisher {
+    /// Opens the outbox; the receiver tells of every group that became durable.
+    ///
+    /// # Errors
+    /// When the disk cannot be used at all. A damaged file is set aside and stated as a gap instead.
+    pub fn open(
+        plan: Plan,
+        entries: Receiver<Entry>,
+        clock: Clock,
+        pulse: Pulse,
+    ) -> Result<(Self, watch::Receiver<Committed>), OutboxError> {
+        let opened = Outbox::open(&plan.path, plan.budget)?;
+        let (committed, news) = watch::channel(Committed { epoch: opened.outbox.epoch(), groups: 0 });
+        let first = opened.set_aside.as_ref().map(|path| gap(path, &clock)).into_iter();
+        let group: Vec<Entry> = first.map(Entry::Record).collect();
+        let opened_at = (!group.is_empty()).then(|| clock.mono());
+        let outbox = opened.outbox;
+        Ok((Self { plan, outbox, entries, committed, clock, pulse, group, opened_at }, news))
+    }
+
+    /// Takes entries until told to stop and nobody sends any more, or until all senders are gone.
+    ///
+    /// # Errors
+    /// Never by itself: what the disk refuses is tried again.
+    pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        loop {
+            let now = self.clock.mono();
+            self.pulse.beat(now);
+            let wait = match self.opened_at {
+                Some(at) => at.saturating_add(GROUP).saturating_since(now),
+                None => TICK,
+            };
+            match self.entries.receive_timeout(if stop.is_set() { Duration::ZERO } else { wait }) {
+                Ok(entry) => self.take(entry),
+                Err(ReceiveError::Timeout) if stop.is_set() => return self.flush(),
+                Err(ReceiveError::Timeout) => self.commit_if_due(),
+                Err(ReceiveError::Closed) => return self.flush(),
+            }
+        }
+    }
+
+    fn take(&mut self, entry: Entry) {
+        let urgent = is_urgent(&entry);
+        self.group.push(entry);
+        self.opened_at = self.opened_at.or_else(|| Some(self.clock.mono()));
+        if urgent || self.group.len() >= LARGEST_GROUP {
+            self.commit();
+        } else {
+            self.commit_if_due();
+        }
+    }
+
+    fn commit_if_due(&mut self) {
+        let due = |at: MonoTime| self.clock.mono().saturating_since(at) >= GROUP;
+        if self.opened_at.is_some_and(due) {
+            self.commit();
+        }
+    }
+
+    /// The last group before the end; a disk that refuses it gets one more chance.
+    fn flush(&mut self) -> Result<(), Fault> {
+        for _ in 0..2 {
+            if self.group.is_empty() {
+                return Ok(());
+            }
+            self.commit();
+        }
+        let left = self.group.len();
+        if left == 0 { Ok(()) } else { Err(Fault(format!("the disk refused the last {left} records"))) }
+    }
+
+    /// Makes the group durable. A group that the disk refuses stays and is tried again.
+    fn commit(&mut self) {
+        let group = std::mem::take(&mut self.group);
+        match self.write(&group) {
+            Ok(()) => {
+                self.opened_at = None;
+                let epoch = self.outbox.epoch();
+                self.committed.send_modify(|news| *news = Committed { epoch, groups: news.groups + 1 });
+            }
+            Err(error) => {
+                tracing::error!(error = %Fault::from_error(&error), records = group.len(), "the outbox cannot be written");
+                self.group = group;
+                self.opened_at = Some(self.clock.mono().saturating_add(RETRY));
+                if error.is_damage() {
+                    self.start_over();
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, group: &[Entry]) -> Result<(), OutboxError> {
+        for entry in group {
+            match entry {
+                Entry::Record(record) => {
+                    self.outbox.append(record.lane(), &record.to_payload())?;
+                }
+                Entry::Settle(settlement) => self.settle(*settlement)?,
+                Entry::GiveUp { lane, rotten } => self.outbox.give_up(*lane, rotten)?,
+            }
+        }
+        let losses = self.outbox.losses()?;
+        for (lane, record) in loss::records(&losses, self.outbox.epoch(), self.clock.wall()) {
+            self.outbox.append_loss(lane, &record.to_payload())?;
+        }
+        self.outbox.commit()
+    }
+
+    fn settle(&mut self, Settlement { epoch, lane, up_to }: Settlement) -> Result<(), OutboxError> {
+        match self.outbox.settle(epoch, lane, up_to)? {
+            Settled::Forgot(_) | Settled::Already => {}
+            Settled::OtherEpoch => tracing::debug!(%lane, "an acknowledgement names another outbox; ignored"),
+            Settled::Beyond => tracing::warn!(%lane, "an acknowledgement names records that were never sent; ignored"),
+        }
+        Ok(())
+    }
+
+    /// The file is damaged beyond use: set it aside, begin an empty one, say so.
+    fn start_over(&mut self) {
+        match Outbox::start_over(&self.plan.path, self.plan.budget) {
+            Ok(OpenedOutbox { outbox, set_aside, .. }) => {
+                self.outbox = outbox;
+                // Acknowledgements are about the former file.
+                self.group.retain(|entry| matches!(entry, Entry::Record(_)));
+                let told = set_aside.iter().map(|path| Entry::Record(gap(path, &self.clock)));
+                self.group.extend(told);
+            }
+            Err(error) => {
+                tracing::error!(error = %Fault::from_error(&error), "a fresh outbox cannot be made");
+            }
+        }
+    }
+}
+
+/// Whether somebody waits for it: hits and answers are made durable at once.
+fn is_urgent(entry: &Entry) -> bool {
+    match entry {
+        Entry::Record(record) => matches!(record.lane(), Lane::Hit | Lane::Answer),
+        Entry::Settle(_) | Entry::GiveUp { .. } => false,
+    }
+}
+
+/// The alert that waiting records are gone together with their file.
+fn gap(set_aside: &std::path::Path, clock: &Clock) -> Record {
+    let now = clock.wall();
+    let at = Moment::from(now.time);
+    let kept = set_aside.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Record::Alert(Box::new(Alert {
+        at,
+        clock: now.quality,
+        camera: None,
+        kind: AlertKind::Gap(Gap { of: GapOf::Outbox, from: at, to: Some(at) }),
+        over: false,
+        text: Sentence::cut(&format!("the outbox was damaged; what it held is kept as {kept} and was not sent")),
+    }))
+}
+
+#[cfg(test)]
+mod tests;
