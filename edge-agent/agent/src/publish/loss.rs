@@ -7,10 +7,10 @@ use edge_protocol::time::{Moment, WallStamp};
 use edge_store::outbox::Loss;
 
 /// One record per lane that lost something, each with as many ranges as fit.
-pub(super) fn records(losses: &[Loss], epoch: Epoch, now: WallStamp) -> Vec<(Lane, Record)> {
+pub(super) fn records(losses: &[Loss], epoch: Epoch, now: WallStamp) -> Vec<Record> {
     let of_lane = |lane| losses.iter().filter(move |loss| loss.lane == lane).take(MAX_LOSS_RANGES);
     let lanes = Lane::ALL.into_iter().filter(|lane| of_lane(*lane).next().is_some());
-    lanes.map(|lane| (lane, record(of_lane(lane), lane, epoch, now))).collect()
+    lanes.map(|lane| record(of_lane(lane), lane, epoch, now)).collect()
 }
 
 fn record<'l>(losses: impl Iterator<Item = &'l Loss>, lane: Lane, epoch: Epoch, now: WallStamp) -> Record {

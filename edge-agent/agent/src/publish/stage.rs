@@ -181,11 +181,20 @@ impl Publisher {
                 Entry::GiveUp { lane, rotten } => self.outbox.give_up(*lane, rotten)?,
             }
         }
-        let losses = self.outbox.losses()?;
-        for (lane, record) in loss::records(&losses, self.outbox.epoch(), self.clock.wall()) {
-            self.outbox.append_loss(lane, &record.to_payload())?;
-        }
+        self.state_losses()?;
         self.outbox.commit()
+    }
+
+    /// One record per lane. The last one is what the outbox remembers the losses by: a lane's records are settled in
+    /// order, so once the center has it, it has the others.
+    fn state_losses(&mut self) -> Result<(), OutboxError> {
+        let losses = self.outbox.losses()?;
+        let records = loss::records(&losses, self.outbox.epoch(), self.clock.wall());
+        let Some((last, others)) = records.split_last() else { return Ok(()) };
+        for record in others {
+            self.outbox.append(Lane::Alert, &record.to_payload())?;
+        }
+        self.outbox.append_loss(&last.to_payload()).map(drop)
     }
 
     fn settle(&mut self, Settlement { epoch, lane, up_to }: Settlement) -> Result<(), OutboxError> {
