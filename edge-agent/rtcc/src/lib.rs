@@ -4,6 +4,7 @@
 //! together with everything else that arrived meanwhile, and only then tells the broker and the unit. People reach the
 //! database through the HTTP interface alone; only the receiver talks to the broker.
 
+pub mod asking;
 pub mod broker;
 pub mod clock;
 pub mod database;

@@ -178,7 +178,10 @@ async fn run_network(
     let ends =
         Ends { arrivals: network.arrivals, departures, status: link, stop: stopped.clone(), now_us: clock::wall_us };
     let share = Link {
-        filters: vec![format!("$share/center/{}", topic::records_filter(&plan.agency))],
+        filters: vec![
+            format!("$share/center/{}", topic::records_filter(&plan.agency)),
+            topic::state_filter(&plan.agency),
+        ],
         client: format!("{}-receiver", plan.agency),
         host: plan.host,
         port: plan.port,

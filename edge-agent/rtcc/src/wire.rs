@@ -1,15 +1,16 @@
 //! Between the contract's messages and what the center works with.
 //!
-//! Belongs here: reading what came under a topic, and writing acknowledgements. Everything that comes in is untrusted:
+//! Belongs here: reading what came under a topic, naming commands, and writing acknowledgements. Everything that comes in is untrusted:
 //! the topic says whose it is, since the broker lets a unit write under its own name alone, and what the payload says
 //! about itself must agree with it.
 
 use edge_protocol::ack::Ack;
 use edge_protocol::batch::{self, Encoding, Unreadable};
-use edge_protocol::command::Refusal;
+use edge_protocol::command::{Command, Refusal};
 use edge_protocol::id::{AgencyId, CameraId, Epoch, Sequence, UnitId};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{self, AlertKind, ClipOffer, ClipPart, ObjectRecord, Record, Verdict};
+use edge_protocol::state::State;
 use edge_protocol::time::Moment;
 use edge_protocol::topic::Topic;
 
@@ -28,6 +29,7 @@ pub fn read_message(agency: &AgencyId, topic: &[u8], payload: &[u8]) -> Message 
     let named = std::str::from_utf8(topic).ok().and_then(Topic::parse);
     match named {
         Some(Topic::Up(from, unit, lane)) if from == *agency => read_batch(&unit, lane, payload),
+        Some(Topic::State(from, unit)) if from == *agency => read_state(agency, &unit, payload),
         _ => refused("", "topic", &String::from_utf8_lossy(topic)),
     }
 }
@@ -54,6 +56,68 @@ fn read_batch(unit: &UnitId, lane: Lane, payload: &[u8]) -> Message {
     };
     let items = batch.named().map(|(name, record)| item(name.sequence, record)).collect();
     Message::Batch(Batch { unit: unit.to_string(), epoch: batch.epoch().get(), lane: lane.as_str(), items })
+}
+
+fn read_state(agency: &AgencyId, unit: &UnitId, payload: &[u8]) -> Message {
+    // An empty message is how a retained one is taken away.
+    if payload.is_empty() {
+        return Message::State { unit: unit.to_string(), epoch: None, birth: None };
+    }
+    let state = match State::decode(payload) {
+        Ok(state) => state,
+        Err(error) => return unreadable(unit, &error),
+    };
+    match &state {
+        State::Birth(birth) if birth.unit != *unit || birth.agency != *agency => {
+            refused(unit.as_str(), "identity", &format!("the birth of {}/{}", birth.agency, birth.unit))
+        }
+        State::Birth(birth) => {
+            let epoch = Some(birth.epoch.get());
+            match serde_json::to_string(&state) {
+                Ok(json) => Message::State { unit: unit.to_string(), epoch, birth: Some(json) },
+                Err(error) => refused(unit.as_str(), "malformed", &error.to_string()),
+            }
+        }
+        State::Death(death) => Message::State { unit: unit.to_string(), epoch: Some(death.epoch.get()), birth: None },
+    }
+}
+
+/// A signed command as the center sees it: enough to name it and to pass it on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The agency it is for.
+    pub agency: String,
+    /// The unit it is for.
+    pub unit: String,
+    /// The request it serves, lower-case hexadecimal.
+    pub id: String,
+    /// Who asks what and why, as JSON: the same for every command of one request.
+    pub question: String,
+    /// The topic to which it goes.
+    pub topic: String,
+}
+
+/// Looks at a signed command. Its signature fits its certificate; whether that is somebody who may ask is for the unit
+/// to judge, which trusts no center.
+///
+/// # Errors
+/// Says in words why it is no command.
+pub fn describe_command(envelope: &[u8]) -> Result<Described, String> {
+    let command = Command::peek(envelope).map_err(|error| error.to_string())?;
+    let question = serde_json::json!({
+        "issuer": command.issuer,
+        "role": command.role,
+        "operation": command.operation,
+        "purpose": command.purpose,
+        "case": command.case,
+    });
+    Ok(Described {
+        agency: command.agency.to_string(),
+        unit: command.unit.to_string(),
+        id: command.request.to_string(),
+        question: question.to_string(),
+        topic: Topic::Command(command.agency, command.unit).to_string(),
+    })
 }
 
 fn item(sequence: Sequence, record: &Record) -> Item {

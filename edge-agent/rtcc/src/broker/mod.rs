@@ -111,6 +111,17 @@ impl LinkStatus {
         self.connected.load(Ordering::Relaxed)
     }
 
+    /// Notes a new connection.
+    pub fn begin(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.connected.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the connection is gone; true if there was one.
+    pub fn end(&self) -> bool {
+        self.connected.swap(false, Ordering::Relaxed)
+    }
+
     /// How often a connection was made.
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
@@ -220,7 +231,7 @@ impl Connection {
                     if !self.incoming(packet) {
                         // Unacknowledged messages come again with the next connection.
                         self.status.overruns.fetch_add(1, Ordering::Relaxed);
-                        self.status.connected.store(false, Ordering::Relaxed);
+                        self.status.end();
                         event_loop.clean();
                         self.wait().await;
                     }
@@ -228,7 +239,7 @@ impl Connection {
                 Ok(Event::Outgoing(_)) => {}
                 Err(ConnectionError::RequestsDone) => return,
                 Err(error) => {
-                    if self.status.connected.swap(false, Ordering::Relaxed) {
+                    if self.status.end() {
                         tracing::warn!(%error, "lost the broker");
                     } else {
                         tracing::debug!(%error, "cannot reach the broker");
@@ -270,8 +281,7 @@ impl Connection {
     fn connected(&mut self, session_present: bool) -> bool {
         tracing::info!(session_present, "connected to the broker");
         self.backoff.succeeded();
-        self.status.connections.fetch_add(1, Ordering::Relaxed);
-        self.status.connected.store(true, Ordering::Relaxed);
+        self.status.begin();
         // Asked for on every connection, since subscribing is what makes the broker send the retained states.
         let filters = self.filters.iter().map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));
         if let Err(error) = self.client.try_subscribe_many(filters) {

@@ -5,11 +5,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::de::DeserializeOwned;
-use ureq::http::Response;
+use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 /// The largest JSON answer that is read.
 const MAX_JSON_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest part of a clip that is read at once.
+const MAX_PART_BYTES: u64 = 16 * 1024 * 1024;
 /// Longer than any question waits at the center.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -26,6 +28,15 @@ pub(crate) struct CenterArguments {
 pub(crate) struct Center {
     base: String,
     agent: Agent,
+}
+
+/// Some bytes of a file.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// The bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// How many the whole file has.
+    pub(crate) of: u64,
 }
 
 /// What the center says when it does not answer a question.
@@ -54,6 +65,33 @@ impl Center {
         let mut response = self.answered(request.call())?;
         let body = response.body_mut().with_config().limit(MAX_JSON_BYTES);
         body.read_json().context("the center's answer is not what this version understands")
+    }
+
+    /// Asks for JSON that may not be there.
+    pub(crate) fn find<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
+        let call = self.agent.get(self.url(path)).call();
+        if call.as_ref().is_ok_and(|response| response.status() == StatusCode::NOT_FOUND) {
+            return Ok(None);
+        }
+        let mut response = self.answered(call)?;
+        Ok(Some(response.body_mut().with_config().limit(MAX_JSON_BYTES).read_json()?))
+    }
+
+    /// Asks for bytes from `first` on: as many as the center gives at once.
+    pub(crate) fn part(&self, path: &str, first: u64) -> anyhow::Result<Part> {
+        let request = self.agent.get(self.url(path)).header("Range", format!("bytes={first}-"));
+        let mut response = self.answered(request.call())?;
+        let range = response.headers().get("content-range").and_then(|range| range.to_str().ok());
+        let of = range.and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+        let of = of.context("the center does not say how long the file is")?;
+        Ok(Part { bytes: response.body_mut().with_config().limit(MAX_PART_BYTES).read_to_vec()?, of })
+    }
+
+    /// Hands in a signed command.
+    pub(crate) fn hand_in<T: DeserializeOwned>(&self, path: &str, envelope: &[u8]) -> anyhow::Result<T> {
+        let request = self.agent.post(self.url(path)).content_type("application/cose");
+        let mut response = self.answered(request.send(envelope))?;
+        Ok(response.body_mut().with_config().limit(MAX_JSON_BYTES).read_json()?)
     }
 
     fn url(&self, path: &str) -> String {

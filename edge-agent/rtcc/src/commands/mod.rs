@@ -1,9 +1,12 @@
 //! One file per subcommand: arguments, help with examples, and what it does.
 
 mod center;
+mod clip;
 mod lists;
 mod pki;
 mod serve;
+mod signer;
+mod verify;
 mod watch;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +26,8 @@ enum Command {
     Units(lists::Units),
     Cameras(lists::Cameras),
     Ring(lists::Ring),
+    Clip(Box<clip::Clip>),
+    Verify(verify::Verify),
     Pki(pki::Pki),
 }
 
@@ -35,6 +40,8 @@ impl Arguments {
             Command::Units(command) => command.run(),
             Command::Cameras(command) => command.run(),
             Command::Ring(command) => command.run(),
+            Command::Clip(command) => command.run(),
+            Command::Verify(command) => command.run(),
             Command::Pki(command) => command.run(),
         }
     }

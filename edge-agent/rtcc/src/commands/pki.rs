@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use edge_protocol::command::Role;
 use rtcc::clock;
-use rtcc::pki::{Authority, Issued, Name, Role, Subject};
+use rtcc::pki::{Authority, Issued, Name, Subject};
 
 /// Make a development PKI: one root per agency, and certificates for broker, units, receivers and people.
 ///
@@ -79,7 +80,7 @@ enum What {
         #[arg(long)]
         name: Name,
         /// viewer, investigator, supervisor, auditor, technician or policy-admin.
-        #[arg(long)]
+        #[arg(long, value_parser = role)]
         role: Role,
     },
     /// Make everything a development set-up needs; what is there already stays.
@@ -141,7 +142,7 @@ fn everything(dir: &std::path::Path, agency: &Name, units: Vec<Name>, port: u16)
     let mut subjects = vec![broker(Vec::new())];
     subjects.extend(units.into_iter().map(Subject::Unit));
     subjects.extend(centers.iter().cloned().map(Subject::Center));
-    for role in Role::ALL {
+    for role in Role::ALL.iter().copied() {
         // One person per role, called like it: examples and tests read well that way.
         subjects.push(Subject::Person(role.as_str().parse()?, role));
     }
@@ -152,6 +153,13 @@ fn everything(dir: &std::path::Path, agency: &Name, units: Vec<Name>, port: u16)
     }
     let path = authority.write_broker_files(port, &centers)?;
     say(&format!("broker configuration {}", path.display()))
+}
+
+fn role(word: &str) -> Result<Role, String> {
+    Role::parse(word).ok_or_else(|| {
+        let words: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        format!("roles are {}", words.join(", "))
+    })
 }
 
 fn broker(mut names: Vec<String>) -> Subject {

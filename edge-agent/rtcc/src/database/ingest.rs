@@ -165,16 +165,28 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
-    /// Keeps a unit's birth (`state` as JSON) or, without one, notes its death.
+    /// Keeps a unit's birth, which is `state` as JSON.
     ///
     /// # Errors
     /// Returns what the database says.
-    pub fn state(&self, unit: &str, state: Option<&str>) -> rusqlite::Result<()> {
+    pub fn birth(&self, unit: &str, epoch: Option<u64>, state: &str) -> rusqlite::Result<()> {
         self.transaction.execute(
-            "INSERT INTO units (unit, heard_us, online, state, state_us) VALUES (?1, ?2, ?3, ?4, ?2) \
-             ON CONFLICT (unit) DO UPDATE SET online = excluded.online, state_us = excluded.state_us, \
-             state = coalesce(excluded.state, state)",
-            params![unit, self.now_us, state.is_some(), state],
+            "INSERT INTO units (unit, heard_us, online, state, state_us, state_epoch) VALUES (?1, ?2, 1, ?3, ?2, ?4) \
+             ON CONFLICT (unit) DO UPDATE SET online = 1, state_us = excluded.state_us, state = excluded.state, \
+             state_epoch = excluded.state_epoch, heard_us = max(heard_us, excluded.heard_us)",
+            params![unit, self.now_us, state, epoch.map(u64::cast_signed)],
+        )?;
+        Ok(())
+    }
+
+    /// Notes a unit's death. The last birth stays readable; a death of an earlier life than that says nothing.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn death(&self, unit: &str, epoch: Option<u64>) -> rusqlite::Result<()> {
+        self.transaction.execute(
+            "UPDATE units SET online = 0, state_us = ?2 WHERE unit = ?1 AND (?3 IS NULL OR state_epoch IS ?3)",
+            params![unit, self.now_us, epoch.map(u64::cast_signed)],
         )?;
         Ok(())
     }

@@ -64,8 +64,8 @@ pub struct Request {
     pub id: String,
     /// The unit that was asked.
     pub unit: String,
-    /// The command, as JSON.
-    pub operation: serde_json::Value,
+    /// Who asked what and why.
+    pub question: serde_json::Value,
     /// What became of it.
     pub status: RequestStatus,
     /// What the unit or the center says about it.
@@ -138,8 +138,8 @@ pub struct NewRequest<'a> {
     pub id: &'a str,
     /// The unit that is asked.
     pub unit: &'a str,
-    /// The command as JSON, for people.
-    pub operation: &'a str,
+    /// Who asks what and why, as JSON: the same for every command of one request.
+    pub question: &'a str,
     /// The signed command.
     pub envelope: &'a [u8],
 }
@@ -163,20 +163,20 @@ impl Ingest<'_> {
     pub fn hand_in(&self, request: &NewRequest<'_>) -> rusqlite::Result<HandedIn> {
         let known: Option<(String, String, String)> = self
             .transaction()
-            .query_row("SELECT unit, operation, status FROM requests WHERE id = ?1", [request.id], |row| {
+            .query_row("SELECT unit, question, status FROM requests WHERE id = ?1", [request.id], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
             .optional()?;
         match known {
             None => {
                 self.transaction().execute(
-                    "INSERT INTO requests (id, unit, operation, envelope, attempts, status, words, created_us, \
+                    "INSERT INTO requests (id, unit, question, envelope, attempts, status, words, created_us, \
                      changed_us) VALUES (?1, ?2, ?3, ?4, 1, 'waiting', 'handed to the center', ?5, ?5)",
-                    params![request.id, request.unit, request.operation, request.envelope, self.now_us()],
+                    params![request.id, request.unit, request.question, request.envelope, self.now_us()],
                 )?;
                 Ok(HandedIn::Taken)
             }
-            Some((unit, operation, _)) if unit != request.unit || operation != request.operation => Ok(HandedIn::Other),
+            Some((unit, question, _)) if unit != request.unit || question != request.question => Ok(HandedIn::Other),
             Some((_, _, status))
                 if matches!(RequestStatus::parse(&status), RequestStatus::Waiting | RequestStatus::Again) =>
             {
@@ -269,7 +269,7 @@ impl Ingest<'_> {
 pub fn request(database: &Connection, id: &str) -> rusqlite::Result<Option<Request>> {
     let found = database
         .prepare_cached(
-            "SELECT number, id, unit, operation, status, words, attempts, created_us, changed_us, media_bytes, \
+            "SELECT number, id, unit, question, status, words, attempts, created_us, changed_us, media_bytes, \
              media_hash, manifest_bytes, manifest_hash, actual_from_us, actual_to_us, gaps FROM requests WHERE id = ?1",
         )?
         .query_row([id], read_request)
@@ -284,7 +284,7 @@ pub fn request(database: &Connection, id: &str) -> rusqlite::Result<Option<Reque
 pub fn requests(database: &Connection, limit: u32) -> rusqlite::Result<Vec<Request>> {
     database
         .prepare_cached(
-            "SELECT number, id, unit, operation, status, words, attempts, created_us, changed_us, media_bytes, \
+            "SELECT number, id, unit, question, status, words, attempts, created_us, changed_us, media_bytes, \
              media_hash, manifest_bytes, manifest_hash, actual_from_us, actual_to_us, gaps FROM requests ORDER BY number DESC LIMIT ?1",
         )?
         .query_map([limit], read_request)?
@@ -293,13 +293,13 @@ pub fn requests(database: &Connection, limit: u32) -> rusqlite::Result<Vec<Reque
 }
 
 fn read_request(row: &Row<'_>) -> rusqlite::Result<Request> {
-    let operation: String = row.get(3)?;
+    let question: String = row.get(3)?;
     let status: String = row.get(4)?;
     Ok(Request {
         number: row.get(0)?,
         id: row.get(1)?,
         unit: row.get(2)?,
-        operation: serde_json::from_str(&operation).unwrap_or(serde_json::Value::Null),
+        question: serde_json::from_str(&question).unwrap_or(serde_json::Value::Null),
         status: RequestStatus::parse(&status),
         words: row.get(5)?,
         attempts: row.get(6)?,

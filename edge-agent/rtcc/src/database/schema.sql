@@ -3,14 +3,15 @@
 -- Epochs are random 64-bit numbers, kept as the signed number with the same bits.
 
 CREATE TABLE units (
-    unit       TEXT PRIMARY KEY,
-    online     INTEGER NOT NULL DEFAULT 0,
-    state      TEXT,              -- the last birth as JSON
-    state_us   INTEGER,
-    heard_us   INTEGER NOT NULL,
-    epoch      INTEGER,           -- the epoch of the last batch
-    epochs     INTEGER NOT NULL DEFAULT 0,
-    health     TEXT               -- the last health record as JSON
+    unit        TEXT PRIMARY KEY,
+    online      INTEGER NOT NULL DEFAULT 0,
+    state       TEXT,             -- the last birth as JSON
+    state_us    INTEGER,
+    state_epoch INTEGER,          -- the life that the last birth spoke of
+    heard_us    INTEGER NOT NULL,
+    epoch       INTEGER,          -- the epoch of the last batch
+    epochs      INTEGER NOT NULL DEFAULT 0,
+    health      TEXT              -- the last health record as JSON
 ) WITHOUT ROWID;
 
 CREATE TABLE streams (
@@ -82,7 +83,7 @@ CREATE TABLE requests (
     number      INTEGER PRIMARY KEY,
     id          TEXT NOT NULL UNIQUE, -- lower-case hexadecimal
     unit        TEXT NOT NULL,
-    operation   TEXT NOT NULL,    -- the command as JSON, without the signature
+    question    TEXT NOT NULL,    -- who asks what and why, as JSON
     envelope    BLOB NOT NULL,    -- the signed command as handed in last
     attempts    INTEGER NOT NULL,
     status      TEXT NOT NULL,

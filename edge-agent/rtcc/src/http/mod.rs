@@ -39,7 +39,7 @@ pub fn router(center: Arc<Center>) -> Router {
         .route("/api/health", get(units::health))
         .route("/api/gaps", get(units::gaps))
         .route("/api/statistics", get(metrics::statistics))
-        .route("/api/requests", get(requests::list))
+        .route("/api/requests", get(requests::list).post(requests::hand_in))
         .route("/api/requests/{id}", get(requests::one))
         .route("/api/requests/{id}/manifest", get(files::manifest))
         .route("/api/clips/{id}", get(files::clip))

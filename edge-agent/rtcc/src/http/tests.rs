@@ -191,10 +191,22 @@ fn an_address_that_others_can_reach_is_refused_without_tls() {
 }
 
 #[test]
+fn a_command_is_only_taken_as_one() {
+    let site = Site::open();
+    let url = format!("{}/api/requests", site.base);
+    let plain = site.agent.post(&url).content_type("text/plain").send(&b"x"[..]).unwrap();
+    assert_eq!(plain.status(), 400);
+    let garbage = site.agent.post(&url).content_type("application/cose").send(&[0xff; 100][..]).unwrap();
+    assert_eq!(garbage.status(), 400);
+    let huge = site.agent.post(&url).content_type("application/cose").send(&vec![0; 100_000][..]).unwrap();
+    assert_eq!(huge.status(), 413);
+}
+
+#[test]
 fn a_clip_is_given_when_it_is_complete_and_in_ranges() {
     let mut site = Site::open();
     site.change(|ingest| {
-        let request = NewRequest { id: "ab", unit: "gate-1", operation: "{}", envelope: b"" };
+        let request = NewRequest { id: "ab", unit: "gate-1", question: "{}", envelope: b"" };
         ingest.hand_in(&request).unwrap();
     });
     let (status, answer) = site.get("/api/clips/ab");

@@ -17,7 +17,7 @@ use rcgen::{
 
 pub use broker::BrokerPlan;
 pub use name::{BadName, Name};
-pub use subject::{Role, Subject, UnknownRole};
+pub use subject::Subject;
 
 use crate::files::{self, Access};
 

@@ -1,63 +1,9 @@
 //! Whom a certificate is for, and what the contract writes into it.
 
-use std::str::FromStr;
-
+use edge_protocol::command::Role;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 
 use super::Name;
-
-/// What a person may do; carried in the certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Sees what is published.
-    Viewer,
-    /// Asks for clips.
-    Investigator,
-    /// Asks for clips and approves what needs two persons.
-    Supervisor,
-    /// Reads the logs, never video.
-    Auditor,
-    /// Health and commissioning, never video.
-    Technician,
-    /// Signs policy.
-    PolicyAdmin,
-}
-
-/// Why a text is no role.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{text:?} is no role: viewer, investigator, supervisor, auditor, technician or policy-admin")]
-pub struct UnknownRole {
-    text: String,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 6] =
-        [Self::Viewer, Self::Investigator, Self::Supervisor, Self::Auditor, Self::Technician, Self::PolicyAdmin];
-
-    /// The role as certificates carry it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Investigator => "investigator",
-            Self::Supervisor => "supervisor",
-            Self::Auditor => "auditor",
-            Self::Technician => "technician",
-            Self::PolicyAdmin => "policy-admin",
-        }
-    }
-}
-
-impl FromStr for Role {
-    type Err = UnknownRole;
-
-    fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or_else(|| UnknownRole { text: text.chars().take(64).collect() })
-    }
-}
 
 /// Whom a certificate is for.
 #[derive(Debug, Clone, PartialEq, Eq)]

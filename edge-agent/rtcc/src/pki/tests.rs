@@ -1,3 +1,6 @@
+use edge_protocol::command::Role;
+use edge_protocol::sign::{Chain, Root, Subject as Signer};
+
 use super::*;
 
 /// 2026-11-21T00:00:00Z.
@@ -63,13 +66,22 @@ fn every_subject_gets_a_certificate_that_the_root_signed() {
 }
 
 #[test]
-fn a_person_carries_agency_name_and_role() {
+fn units_and_persons_are_to_the_contract_who_they_were_issued_for() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
-    let issued = authority.issue(&Subject::Person(name("ada"), Role::Investigator), NOW_US).unwrap();
-    let der = rustls_pem(&std::fs::read_to_string(issued.certificate).unwrap());
-    let text = String::from_utf8_lossy(&der).into_owned();
-    assert!(text.contains("edge://metro/person/ada?role=investigator"));
+    let root = Root::from_pem(authority.certificate_pem.as_bytes()).unwrap();
+    let now = edge_protocol::time::WallTime::from_micros(NOW_US);
+    let subject = |subject: &Subject| {
+        let issued = authority.issue(subject, NOW_US).unwrap();
+        let chain = Chain::from_pem(&std::fs::read(issued.certificate).unwrap()).unwrap();
+        root.check(&chain, Some(now)).unwrap()
+    };
+    for role in Role::ALL.iter().copied() {
+        let person = Signer::Person("metro".parse().unwrap(), "ada".parse().unwrap(), role);
+        assert_eq!(subject(&Subject::Person(name("ada"), role)), person);
+    }
+    let unit = Signer::Unit("metro".parse().unwrap(), "gate-1".parse().unwrap());
+    assert_eq!(subject(&Subject::Unit(name("gate-1"))), unit);
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl Step<'_> {
         self.ingest.count("messages", 1)?;
         match &received.message {
             Message::Batch(batch) => self.batch(batch, received.received_us),
-            Message::State { unit, birth } => Ok(self.ingest.state(unit, birth.as_deref())?),
+            Message::State { unit, epoch, birth: Some(birth) } => Ok(self.ingest.birth(unit, *epoch, birth)?),
+            Message::State { unit, epoch, birth: None } => Ok(self.ingest.death(unit, *epoch)?),
             Message::Refused { unit, reason, detail } => Ok(self.ingest.refuse(unit, reason, detail)?),
         }
     }

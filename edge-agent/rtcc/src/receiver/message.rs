@@ -13,6 +13,8 @@ pub enum Message {
     State {
         /// The unit.
         unit: String,
+        /// The life of the outbox that it speaks of; none where the state was taken away.
+        epoch: Option<u64>,
         /// The birth as JSON; none for a death.
         birth: Option<String>,
     },

@@ -51,9 +51,9 @@ impl Receiver {
         requests::request(self.database.reader(), id).unwrap().unwrap()
     }
 
-    fn hand_in(&mut self, id: &str, operation: &str) -> HandedIn {
+    fn hand_in(&mut self, id: &str, question: &str) -> HandedIn {
         let transaction = self.database.write().unwrap();
-        let request = NewRequest { id, unit: "gate-1", operation, envelope: b"signed" };
+        let request = NewRequest { id, unit: "gate-1", question, envelope: b"signed" };
         let outcome = Ingest::new(&transaction, NOW).hand_in(&request).unwrap();
         transaction.commit().unwrap();
         outcome
@@ -177,16 +177,21 @@ fn sequences_that_cannot_be_are_refused_and_counted_without_harm_to_the_rest() {
 }
 
 #[test]
-fn births_and_deaths_are_kept_and_a_death_keeps_the_last_birth() {
+fn births_and_deaths_are_kept_and_a_late_death_of_an_earlier_life_says_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());
-    let state = |birth: Option<&str>| Message::State { unit: "gate-1".into(), birth: birth.map(str::to_owned) };
-    center.take(vec![state(Some("{\"cameras\":[]}"))]).unwrap();
-    assert!(queries::units(center.database.reader()).unwrap()[0].online);
-    center.take(vec![state(None)]).unwrap();
-    let unit = queries::units(center.database.reader()).unwrap().remove(0);
-    assert!(!unit.online);
-    assert!(unit.state.is_some());
+    let state = |epoch, birth: Option<&str>| Message::State {
+        unit: "gate-1".into(),
+        epoch: Some(epoch),
+        birth: birth.map(str::to_owned),
+    };
+    let unit = |center: &Receiver| queries::units(center.database.reader()).unwrap().remove(0);
+    center.take(vec![state(u64::MAX, Some("{\"cameras\":[]}")), state(8, Some("{\"cameras\":[1]}"))]).unwrap();
+    center.take(vec![state(u64::MAX, None)]).unwrap();
+    assert!(unit(&center).online, "that was the death of the life before");
+    center.take(vec![state(8, None)]).unwrap();
+    assert!(!unit(&center).online);
+    assert_eq!(unit(&center).state, Some(serde_json::json!({"cameras": [1]})));
 }
 
 fn media(request: &str, offset: u64, bytes: &[u8]) -> Effect {

@@ -6,3 +6,4 @@
 pub mod event;
 pub mod text;
 pub mod time;
+pub mod verdict;

@@ -1,14 +1,18 @@
-use edge_protocol::batch::{Batch as Sent, MAX_MESSAGE_BYTES};
+use edge_protocol::batch::{Batch as Sent, CONTRACT_VERSION, MAX_MESSAGE_BYTES};
+use edge_protocol::command::{Challenge, Operation, Role};
 use edge_protocol::hash::{Hash128, Hash256};
-use edge_protocol::id::{PassId, RequestId};
+use edge_protocol::id::{CommandId, PassId, RequestId};
 use edge_protocol::record::{
     Alert, ClipChunk, Confidence, Hit, LossRecord, Match, PlateText, Read, Refused, Revision, Sentence, SequenceRange,
     Span as Period, Thumb, ThumbOf, Versions, Word,
 };
-use edge_protocol::time::ClockQuality;
+use edge_protocol::sign::{Chain, SigningKey};
+use edge_protocol::state::{AckMode, Birth, CameraCard, Death, ReadsPublished};
+use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use proptest::prelude::*;
 
 use super::*;
+use crate::pki::{Authority, Subject};
 
 const AT: i64 = 1_795_219_200_000;
 
@@ -201,6 +205,87 @@ fn verdicts_become_what_people_see() {
         assert_eq!(answer.offer.is_some(), matches!(given, Verdict::Clip(_)));
         assert!(found[0].record.is_some(), "every answer is an event");
     }
+}
+
+fn birth(unit: &str) -> State {
+    State::Birth(Birth {
+        version: CONTRACT_VERSION,
+        agency: agency(),
+        unit: UnitId::new(unit).unwrap(),
+        epoch: Epoch::new(7),
+        started: WallStamp::default(),
+        software: Word::cut("1.0"),
+        cameras: vec![CameraCard {
+            id: camera(),
+            name: Word::cut("North gate"),
+            owner: agency(),
+            place: None,
+            heading_deg: Some(270),
+            field_of_view_deg: None,
+        }],
+        reads: ReadsPublished::Counts,
+        encoding: Encoding::Cbor,
+        challenge: Challenge::from_bytes([3; 16]),
+        challenge_id: 1,
+        ack: AckMode::Center,
+    })
+}
+
+#[test]
+fn a_birth_is_kept_as_json_and_a_unit_cannot_be_born_as_another() {
+    let said = |payload: &[u8]| read_message(&agency(), b"rtcc/v1/metro/gate-1/state", payload);
+    for encoding in [Encoding::Cbor, Encoding::Json] {
+        let message = said(&birth("gate-1").encode(encoding));
+        let Message::State { unit, epoch: Some(7), birth: Some(json) } = message else { panic!("{message:?}") };
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((unit.as_str(), &json["cameras"][0]["id"]), ("gate-1", &"north".into()));
+        assert_eq!(json["challenge"], "03".repeat(16));
+        assert_eq!(reason(&said(&birth("gate-2").encode(encoding))), "identity");
+    }
+    let death = State::Death(Death { version: CONTRACT_VERSION, epoch: Epoch::new(7), stopped: false });
+    let gone = |epoch| Message::State { unit: "gate-1".into(), epoch, birth: None };
+    assert_eq!(said(&death.encode(Encoding::Cbor)), gone(Some(7)));
+    assert_eq!(said(b""), gone(None), "a retained state that was taken away");
+    assert_eq!(reason(&said(b"garbage")), "malformed");
+}
+
+#[test]
+fn the_same_question_has_the_same_words_in_every_command_of_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = AT * 1000;
+    let authority = Authority::create(folder.path(), &"metro".parse().unwrap(), now).unwrap();
+    let issued = authority.issue(&Subject::Person("ada".parse().unwrap(), Role::Investigator), now).unwrap();
+    let key = SigningKey::from_pem(&std::fs::read(issued.key).unwrap()).unwrap();
+    let chain = Chain::from_pem(&std::fs::read(issued.certificate).unwrap()).unwrap();
+    let sealed = |number: u8, case: &str| {
+        let command = Command {
+            version: CONTRACT_VERSION,
+            id: CommandId::from_bytes([number; 16]),
+            request: request(),
+            agency: agency(),
+            unit: UnitId::new("gate-1").unwrap(),
+            issuer: "ada".parse().unwrap(),
+            role: Role::Investigator,
+            operation: Operation::Health,
+            purpose: Word::cut("theft"),
+            case: Word::cut(case),
+            policy: None,
+            issued: WallTime::from_micros(now),
+            expires: WallTime::from_micros(now + i64::from(number)),
+            challenge: Challenge::from_bytes([number; 16]),
+        };
+        command.seal(&key, &chain).unwrap()
+    };
+    let described = describe_command(&sealed(1, "26-1")).unwrap();
+    assert_eq!(described.topic, "rtcc/v1/metro/gate-1/down/cmd");
+    assert_eq!(described.id, "07".repeat(16));
+    assert_eq!(describe_command(&sealed(2, "26-1")).unwrap(), described);
+    assert_ne!(describe_command(&sealed(3, "26-2")).unwrap().question, described.question);
+    let mut forged = sealed(1, "26-1");
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    assert!(describe_command(&forged).is_err());
+    assert!(describe_command(b"garbage").is_err());
 }
 
 #[test]

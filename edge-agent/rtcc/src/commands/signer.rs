@@ -1,0 +1,67 @@
+//! A person's key and certificate, and the commands they sign.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use edge_protocol::batch::CONTRACT_VERSION;
+use edge_protocol::command::{Challenge, ClipScope, Command, MAX_COMMAND_LIFE, Operation, Role};
+use edge_protocol::id::{AgencyId, CommandId, PersonId, RequestId, UnitId};
+use edge_protocol::record::Word;
+use edge_protocol::sign::{Chain, SigningKey, Subject};
+use edge_protocol::time::WallTime;
+
+/// Somebody who can sign.
+#[derive(Debug)]
+pub(super) struct Signer {
+    key: SigningKey,
+    chain: Chain,
+    agency: AgencyId,
+    person: PersonId,
+    role: Role,
+}
+
+/// What is asked and why: the same in every command of one request.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    pub(super) unit: &'a UnitId,
+    pub(super) request: RequestId,
+    pub(super) scope: &'a ClipScope,
+    pub(super) purpose: &'a Word,
+    pub(super) case: &'a Word,
+}
+
+impl Signer {
+    /// Reads key and certificate.
+    pub(super) fn open(key: &Path, certificate: &Path) -> anyhow::Result<Self> {
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let chain = Chain::from_pem(&read(certificate)?).context("your certificate")?;
+        let Subject::Person(agency, person, role) = chain.subject().context("your certificate")? else {
+            bail!("{} is a unit's certificate: commands are signed by persons", certificate.display());
+        };
+        let key = SigningKey::from_pem(&read(key)?).context("your key")?;
+        Ok(Self { key, chain, agency, person, role })
+    }
+
+    /// Signs a fresh command for the unit's present challenge.
+    pub(super) fn sign(&self, question: &Question<'_>, challenge: Challenge, now: WallTime) -> anyhow::Result<Vec<u8>> {
+        let mut id = [0; 16];
+        aws_lc_rs::rand::fill(&mut id).context("no random number")?;
+        let command = Command {
+            version: CONTRACT_VERSION,
+            id: CommandId::from_bytes(id),
+            request: question.request,
+            agency: self.agency.clone(),
+            unit: question.unit.clone(),
+            issuer: self.person.clone(),
+            role: self.role,
+            operation: Operation::Clip(question.scope.clone()),
+            purpose: question.purpose.clone(),
+            case: question.case.clone(),
+            policy: None,
+            issued: now,
+            expires: now.saturating_add(MAX_COMMAND_LIFE),
+            challenge,
+        };
+        command.seal(&self.key, &self.chain).context("cannot sign: does the key belong to the certificate?")
+    }
+}

@@ -1,0 +1,68 @@
+//! `rtcc verify`: is this clip what a unit recorded? Needs no center and no network.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use edge_protocol::evidence::{VerifiedClip, verify_clip};
+use edge_protocol::sign::Root;
+use jiff::tz::TimeZone;
+use rtcc::show::verdict;
+
+/// Check a clip against the manifest that the unit signed, and the manifest against the agency's root.
+///
+/// Says which group of pictures is the first that is not what was recorded. Ends with 0 only if all are.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rtcc verify clip.mp4 --root pki/root.pem
+  rtcc verify clip.mp4 --manifest clip.mp4.manifest --root root.pem --json")]
+pub(crate) struct Verify {
+    /// The MP4 file.
+    file: PathBuf,
+    /// The signed manifest [default: FILE.manifest].
+    #[arg(long)]
+    manifest: Option<PathBuf>,
+    /// The agency's root certificate.
+    #[arg(long)]
+    root: PathBuf,
+    /// The findings as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let beside = self.manifest.unwrap_or_else(|| manifest_beside(&self.file));
+        let verified = check(&self.file, &beside, &self.root)?;
+        say(&verified, self.json)
+    }
+}
+
+/// The name of the manifest that belongs to a clip's file.
+pub(super) fn manifest_beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".manifest");
+    PathBuf::from(name)
+}
+
+/// Checks a clip that is on disk.
+pub(super) fn check(file: &Path, manifest: &Path, root: &Path) -> anyhow::Result<VerifiedClip> {
+    let root_pem = std::fs::read(root).with_context(|| format!("cannot read {}", root.display()))?;
+    let root = Root::from_pem(&root_pem).context("the root certificate")?;
+    let sealed = std::fs::read(manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
+    let media = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    verify_clip(&mut BufReader::new(media), &sealed, &root).with_context(|| format!("NOT VERIFIED: {}", file.display()))
+}
+
+/// Says what was found.
+pub(super) fn say(verified: &VerifiedClip, json: bool) -> anyhow::Result<()> {
+    let found = if json {
+        verdict::as_json(&verified.manifest).to_string()
+    } else {
+        verdict::words(&verified.manifest, &TimeZone::system())
+    };
+    writeln!(std::io::stdout(), "{found}")?;
+    Ok(())
+}
