@@ -146,6 +146,7 @@ VANITY_PARTS = (
 )
 AMBIGUOUS = "0O1I8B5S"
 HELD_OUT_MODULUS = 10
+_KEPT = {"I": 0.15, "O": 0.2, "Q": 0.45}  # how often a serial letter like a digit is kept
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _serial_letter(rng: np.random.Generator) -> str:
     """A letter of a serial number; most authorities leave out those that look like digits."""
     while True:
         letter = _pick(rng, LETTERS)
-        if letter not in "IOQ" or rng.random() < 0.3:
+        if rng.random() < _KEPT.get(letter, 1.0):
             return letter
 
 
