@@ -101,7 +101,7 @@ impl Asking {
         if elapsed < *at + ANSWER && *challenge == seen.challenge {
             return Step::Look;
         }
-        // A command that was carried out after all is not carried out twice: the unit knows the request.
+        // Should the first have been carried out after all, both send the same bytes, and both are in the audit log.
         self.ask(seen, elapsed)
     }
 

@@ -280,3 +280,6 @@ fn note(words: &str) -> anyhow::Result<()> {
     writeln!(std::io::stderr(), "{words}")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

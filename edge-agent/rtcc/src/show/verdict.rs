@@ -14,10 +14,10 @@ pub fn words(manifest: &ClipManifest, zone: &TimeZone) -> String {
             "VERIFIED: every group of pictures is what {}/{} recorded on {}",
             manifest.agency, manifest.unit, manifest.camera
         ),
-        format!("  asked    {}", period(manifest.asked, zone)),
-        format!("  actual   {}", period(manifest.actual, zone)),
+        format!("  asked:   {}", period(manifest.asked, zone)),
+        format!("  actual:  {}", period(manifest.actual, zone)),
         format!(
-            "  content  {} pictures in {} groups, {} bytes, {:?}",
+            "  content: {} pictures in {} groups, {} bytes, {:?}",
             manifest.frames(),
             manifest.groups.len(),
             manifest.media_bytes,
@@ -25,18 +25,18 @@ pub fn words(manifest: &ClipManifest, zone: &TimeZone) -> String {
         ),
     ];
     if manifest.gaps.is_empty() {
-        lines.push("  gaps     none".to_owned());
+        lines.push("  gaps:    none".to_owned());
     }
     for gap in &manifest.gaps {
-        lines.push(format!("  gap      {}", period(*gap, zone)));
+        lines.push(format!("  gap:     {}", period(*gap, zone)));
     }
     lines.push(format!(
-        "  made     {} by software {}; the unit's clock was {}",
+        "  made:    {} by software {}; the unit's clock was {}",
         time::full(manifest.made.time.as_micros(), zone),
         terminal(manifest.software.as_str()),
         manifest.made.quality
     ));
-    lines.push(format!("  SHA-256  {}", manifest.media_hash));
+    lines.push(format!("  SHA-256: {}", manifest.media_hash));
     lines.join("\n")
 }
 
