@@ -7,7 +7,7 @@
 mod loss;
 mod stage;
 
-pub use stage::{Committed, Entry, Plan, Publisher, Settlement};
+pub use stage::{Announce, Ends, Entry, Plan, Publisher, Settlement};
 
 use std::time::Duration;
 

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::{GROUP, loss};
+use crate::supervise::queue::{ReceiveError, Receiver};
+use crate::supervise::{Clock, Fault, Pulse, Stop};
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence};
 use edge_protocol::time::{Moment, MonoTime};
 use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled};
-use tokio::sync::watch;
-
-use super::{GROUP, loss};
-use crate::supervise::queue::{ReceiveError, Receiver};
-use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// The pause after a failed write: long enough not to wear the disk, short enough to be back soon.
 const RETRY: Duration = Duration::from_secs(1);
@@ -48,14 +46,8 @@ pub struct Settlement {
     pub up_to: Sequence,
 }
 
-/// What the uplink watches: that there is something new to send, and in which file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
-    /// The file's life; a new one means that the reader must be opened anew.
-    pub epoch: Epoch,
-    /// Groups made durable so far.
-    pub groups: u64,
-}
+/// Told after every commit, lane by lane: the file's life and the last record that is now durable.
+pub type Announce = Box<dyn FnMut(Epoch, Lane, Sequence) + Send>;
 
 /// Where the outbox lives and what it may take.
 #[derive(Debug, Clone)]
@@ -66,38 +58,52 @@ pub struct Plan {
     pub budget: Budget,
 }
 
+/// What the stage is connected to.
+pub struct Ends {
+    /// What is to be told.
+    pub entries: Receiver<Entry>,
+    /// Who waits for commits.
+    pub announce: Announce,
+    /// Reads time.
+    pub clock: Clock,
+    /// Shows progress to the watchdog.
+    pub pulse: Pulse,
+}
+
+impl std::fmt::Debug for Ends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ends").finish_non_exhaustive()
+    }
+}
+
 /// The stage that owns the outbox.
 #[derive(Debug)]
 pub struct Publisher {
     plan: Plan,
     outbox: Outbox,
-    entries: Receiver<Entry>,
-    committed: watch::Sender<Committed>,
-    clock: Clock,
-    pulse: Pulse,
+    ends: Ends,
     /// Entries of the open group, kept until the disk has them.
     group: Vec<Entry>,
     opened_at: Option<MonoTime>,
 }
 
 impl Publisher {
-    /// Opens the outbox; the receiver tells of every group that became durable.
+    /// Opens the outbox and announces what it holds.
     ///
     /// # Errors
     /// When the disk cannot be used at all. A damaged file is set aside and stated as a gap instead.
-    pub fn open(
-        plan: Plan,
-        entries: Receiver<Entry>,
-        clock: Clock,
-        pulse: Pulse,
-    ) -> Result<(Self, watch::Receiver<Committed>), OutboxError> {
-        let opened = Outbox::open(&plan.path, plan.budget)?;
-        let (committed, news) = watch::channel(Committed { epoch: opened.outbox.epoch(), groups: 0 });
-        let first = opened.set_aside.as_ref().map(|path| gap(path, &clock)).into_iter();
-        let group: Vec<Entry> = first.map(Entry::Record).collect();
-        let opened_at = (!group.is_empty()).then(|| clock.mono());
-        let outbox = opened.outbox;
-        Ok((Self { plan, outbox, entries, committed, clock, pulse, group, opened_at }, news))
+    pub fn open(plan: Plan, ends: Ends) -> Result<Self, OutboxError> {
+        let OpenedOutbox { outbox, set_aside, .. } = Outbox::open(&plan.path, plan.budget)?;
+        let group: Vec<Entry> = set_aside.iter().map(|path| Entry::Record(gap(path, &ends.clock))).collect();
+        let opened_at = (!group.is_empty()).then(|| ends.clock.mono());
+        let mut publisher = Self { plan, outbox, ends, group, opened_at };
+        publisher.announce();
+        Ok(publisher)
+    }
+
+    /// The life of the outbox's file.
+    pub fn epoch(&self) -> Epoch {
+        self.outbox.epoch()
     }
 
     /// Takes entries until told to stop and nobody sends any more, or until all senders are gone.
@@ -106,13 +112,13 @@ impl Publisher {
     /// Never by itself: what the disk refuses is tried again.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         loop {
-            let now = self.clock.mono();
-            self.pulse.beat(now);
+            let now = self.ends.clock.mono();
+            self.ends.pulse.beat(now);
             let wait = match self.opened_at {
                 Some(at) => at.saturating_add(GROUP).saturating_since(now),
                 None => TICK,
             };
-            match self.entries.receive_timeout(if stop.is_set() { Duration::ZERO } else { wait }) {
+            match self.ends.entries.receive_timeout(if stop.is_set() { Duration::ZERO } else { wait }) {
                 Ok(entry) => self.take(entry),
                 Err(ReceiveError::Timeout) if stop.is_set() => return self.flush(),
                 Err(ReceiveError::Timeout) => self.commit_if_due(),
@@ -124,7 +130,7 @@ impl Publisher {
     fn take(&mut self, entry: Entry) {
         let urgent = is_urgent(&entry);
         self.group.push(entry);
-        self.opened_at = self.opened_at.or_else(|| Some(self.clock.mono()));
+        self.opened_at = self.opened_at.or_else(|| Some(self.ends.clock.mono()));
         if urgent || self.group.len() >= LARGEST_GROUP {
             self.commit();
         } else {
@@ -133,7 +139,7 @@ impl Publisher {
     }
 
     fn commit_if_due(&mut self) {
-        let due = |at: MonoTime| self.clock.mono().saturating_since(at) >= GROUP;
+        let due = |at: MonoTime| self.ends.clock.mono().saturating_since(at) >= GROUP;
         if self.opened_at.is_some_and(due) {
             self.commit();
         }
@@ -157,17 +163,22 @@ impl Publisher {
         match self.write(&group) {
             Ok(()) => {
                 self.opened_at = None;
-                let epoch = self.outbox.epoch();
-                self.committed.send_modify(|news| *news = Committed { epoch, groups: news.groups + 1 });
+                self.announce();
             }
             Err(error) => {
                 tracing::error!(error = %Fault::from_error(&error), records = group.len(), "the outbox cannot be written");
                 self.group = group;
-                self.opened_at = Some(self.clock.mono().saturating_add(RETRY));
+                self.opened_at = Some(self.ends.clock.mono().saturating_add(RETRY));
                 if error.is_damage() {
                     self.start_over();
                 }
             }
+        }
+    }
+
+    fn announce(&mut self) {
+        for lane in Lane::ALL {
+            (self.ends.announce)(self.outbox.epoch(), lane, self.outbox.last_committed(lane));
         }
     }
 
@@ -189,7 +200,7 @@ impl Publisher {
     /// order, so once the center has it, it has the others.
     fn state_losses(&mut self) -> Result<(), OutboxError> {
         let losses = self.outbox.losses()?;
-        let records = loss::records(&losses, self.outbox.epoch(), self.clock.wall());
+        let records = loss::records(&losses, self.outbox.epoch(), self.ends.clock.wall());
         let Some((last, others)) = records.split_last() else { return Ok(()) };
         for record in others {
             self.outbox.append(Lane::Alert, &record.to_payload())?;
@@ -213,7 +224,7 @@ impl Publisher {
                 self.outbox = outbox;
                 // Acknowledgements are about the former file.
                 self.group.retain(|entry| matches!(entry, Entry::Record(_)));
-                let told = set_aside.iter().map(|path| Entry::Record(gap(path, &self.clock)));
+                let told = set_aside.iter().map(|path| Entry::Record(gap(path, &self.ends.clock)));
                 self.group.extend(told);
             }
             Err(error) => {
