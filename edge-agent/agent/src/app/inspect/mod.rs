@@ -3,6 +3,7 @@
 mod draw;
 mod font;
 mod images;
+mod track;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub struct InspectArgs {
 enum Command {
     /// Road users in pictures
     Detect(PictureArgs),
+    /// Tracks through a video, or the tracker alone on given detections
+    Track(track::TrackArgs),
 }
 
 /// Arguments of the commands that look at pictures.
@@ -79,6 +82,7 @@ pub fn run(arguments: &InspectArgs) -> Result<ExitCode, InspectError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let all = match &arguments.command {
         Command::Detect(arguments) => images::detect(arguments, &mut out)?,
+        Command::Track(arguments) => track::run(arguments, &mut out)?,
     };
     out.flush()?;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })

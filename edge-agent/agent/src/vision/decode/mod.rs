@@ -4,10 +4,12 @@
 //! came.
 
 mod annexb;
+mod file;
 mod frame;
 mod pipeline;
 mod warmup;
 
+pub use file::VideoFile;
 pub use frame::Frame;
 pub use pipeline::WhenFull;
 pub use warmup::warm_up;

@@ -138,7 +138,7 @@ impl Drop for Pipeline {
     }
 }
 
-fn words(message: &gst::MessageRef) -> String {
+pub(super) fn words(message: &gst::MessageRef) -> String {
     if let gst::MessageView::Error(error) = message.view() { error.error().to_string() } else { "stopped".to_owned() }
 }
 
@@ -174,7 +174,7 @@ pub(super) fn all_candidates(preferred: &[String]) -> Vec<ElementFactory> {
 }
 
 /// Software decoders: one thread, a frame out for every frame in, no half-decoded pictures for the models.
-fn tune(decoder: &gst::Element) {
+pub(super) fn tune(decoder: &gst::Element) {
     let wanted = [("max-threads", "1"), ("thread-type", "slice"), ("output-corrupt", "false"), ("qos", "false")];
     for (property, value) in wanted {
         if decoder.find_property(property).is_some() {
@@ -195,12 +195,16 @@ fn source(caps: &gst::Caps, full: WhenFull) -> AppSrc {
         .build()
 }
 
-fn sink(on_frame: OnFrame, origin: Arc<OnceLock<i64>>) -> AppSink {
-    let raw = gst::Caps::builder("video/x-raw")
+/// What analytics reads.
+pub(super) fn frame_caps() -> gst::Caps {
+    gst::Caps::builder("video/x-raw")
         .field("format", gst::List::new(["NV12", "I420"]))
         .field("width", IntRange::new(1, MAX_SIDE))
         .field("height", IntRange::new(1, MAX_SIDE))
-        .build();
+        .build()
+}
+
+fn sink(on_frame: OnFrame, origin: Arc<OnceLock<i64>>) -> AppSink {
     let on_sample = move |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| FlowError::Eos)?;
         let info = sample.caps().and_then(|caps| VideoInfo::from_caps(caps).ok()).ok_or(FlowError::NotNegotiated)?;
@@ -211,13 +215,13 @@ fn sink(on_frame: OnFrame, origin: Arc<OnceLock<i64>>) -> AppSink {
         on_frame(Frame::map(media, buffer, &info).map_err(|_| FlowError::Error)?);
         Ok(FlowSuccess::Ok)
     };
-    let sink = AppSink::builder()
-        .caps(&raw)
+    AppSink::builder()
+        .caps(&frame_caps())
         .sync(false)
         .async_(false)
         .qos(false)
         .enable_last_sample(false)
         .max_buffers(1)
-        .callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build());
-    sink.build()
+        .callbacks(AppSinkCallbacks::builder().new_sample(on_sample).build())
+        .build()
 }

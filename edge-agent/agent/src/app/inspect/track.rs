@@ -1,0 +1,196 @@
+//! `inspect track`: tracks through a video, or the tracker alone on detections from elsewhere, as `MOTChallenge` rows.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use edge_analytics::camera::CameraAnalytics;
+use edge_analytics::class::ObjectClass;
+use edge_analytics::detect::Detection;
+use edge_analytics::geometry::Rect;
+use edge_analytics::infer::ModelRole;
+use edge_analytics::settings::{CameraSettings, PlateSearch};
+use edge_analytics::sighting::{Sighting, TrackBox};
+use edge_analytics::track::{TrackId, Tracker, TrackerSettings};
+use edge_protocol::time::MediaTime;
+
+use super::super::models::ModelArgs;
+use super::InspectError;
+use crate::vision::decode::VideoFile;
+
+/// Detections surer than this begin tracks; those down to the second may continue them. What the shipped detector's
+/// thresholds mean on its own scores, for detectors whose thresholds are not known.
+const SURE: f32 = 0.5;
+const DOUBTFUL: f32 = 0.2;
+
+/// Arguments of `inspect track`.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct TrackArgs {
+    /// A video file; every frame of it is analysed
+    #[arg(required_unless_present = "detections")]
+    video: Option<PathBuf>,
+    /// Detections as MOT rows (frame,id,left,top,width,height,score): the tracker alone runs on them, with the shipped settings
+    #[arg(long, value_name = "FILE", conflicts_with = "video")]
+    detections: Option<PathBuf>,
+    /// Frames per second of the detections
+    #[arg(long, default_value_t = 25.0, requires = "detections")]
+    fps: f64,
+    /// Where the tracks go, as MOT rows
+    #[arg(long, value_name = "FILE")]
+    mot: PathBuf,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+/// Runs the command; always everything or an error.
+pub(super) fn run(arguments: &TrackArgs, out: &mut impl Write) -> Result<bool, InspectError> {
+    let mut rows = Rows::create(&arguments.mot)?;
+    match (&arguments.video, &arguments.detections) {
+        (Some(video), _) => through_video(video, &arguments.models, &mut rows)?,
+        (None, Some(detections)) => tracker_alone(detections, arguments.fps, &mut rows)?,
+        // The command line asks for one of them.
+        (None, None) => return Ok(false),
+    }
+    rows.finish(out)?;
+    Ok(true)
+}
+
+fn through_video(video: &Path, models: &ModelArgs, rows: &mut Rows) -> Result<(), InspectError> {
+    let (mut runner, specs) = models.open(&[ModelRole::Objects])?;
+    let settings =
+        CameraSettings { motion_gate: false, max_fps: None, plates: PlateSearch::Off, ..CameraSettings::default() };
+    let analytics = CameraAnalytics::new(settings, &specs);
+    let mut analytics = analytics.map_err(|error| InspectError::file(video, error))?;
+    for (frame, number) in VideoFile::open(video).map_err(|error| InspectError::file(video, error))?.zip(1_u64..) {
+        let frame = frame.map_err(|error| InspectError::file(video, error))?;
+        let picture = frame.picture().map_err(|what| InspectError::file(video, what))?;
+        for sighting in analytics.frame(&picture, frame.media(), &mut runner) {
+            if let Sighting::Frame(seen) = sighting {
+                seen.tracks.iter().try_for_each(|track| rows.write(number, track))?;
+            }
+        }
+        rows.frames = number;
+    }
+    Ok(())
+}
+
+fn tracker_alone(path: &Path, fps: f64, rows: &mut Rows) -> Result<(), InspectError> {
+    let detections = read_detections(path)?;
+    if !(fps.is_finite() && fps > 0.0) {
+        return Err(InspectError::file(path, "--fps must be above 0"));
+    }
+    let mut tracker = Tracker::new(TrackerSettings::default(), TrackId(1));
+    rows.frames = detections.keys().next_back().copied().unwrap_or(0);
+    for number in 1..=rows.frames {
+        let found = detections.get(&number).map(Vec::as_slice).unwrap_or_default();
+        let (sure, rest): (Vec<Detection>, Vec<_>) = found.iter().partition(|detection| detection.score >= SURE);
+        let doubtful: Vec<Detection> = rest.into_iter().filter(|detection| detection.score >= DOUBTFUL).collect();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "frame numbers and rates of files"
+        )]
+        let media = MediaTime::from_nanos((number as f64 * 1e9 / fps) as i64);
+        for seen in tracker.step(media, &sure, &doubtful).seen {
+            let track = TrackBox { track: seen.track, class: seen.class, rect: seen.rect, confidence: seen.score };
+            rows.write(number, &track)?;
+        }
+    }
+    Ok(())
+}
+
+/// Detections by frame. A row is `frame, id, left, top, width, height, score, ...`; the id is not used.
+fn read_detections(path: &Path) -> Result<BTreeMap<u64, Vec<Detection>>, InspectError> {
+    let file = File::open(path).map_err(|error| InspectError::file(path, error))?;
+    let mut detections: BTreeMap<u64, Vec<Detection>> = BTreeMap::new();
+    for (line, number) in BufReader::new(file).lines().zip(1..) {
+        let line = line.map_err(|error| InspectError::file(path, error))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let row = row(&line).ok_or_else(|| {
+            InspectError::file(path, format!("line {number} is not `frame,id,left,top,width,height,score`"))
+        })?;
+        detections.entry(row.0).or_default().push(row.1);
+    }
+    Ok(detections)
+}
+
+fn row(line: &str) -> Option<(u64, Detection)> {
+    let mut fields = line.split(',').map(str::trim);
+    let frame: u64 = fields.next()?.parse().ok().filter(|frame| *frame > 0)?;
+    let mut number = || -> Option<f32> { fields.next()?.parse().ok().filter(|value: &f32| value.is_finite()) };
+    let _id = number()?;
+    let rect = Rect { x: number()?, y: number()?, w: number()?, h: number()? };
+    let score = number()?;
+    // The tracker knows no class of things as such; the sequences of MOTChallenge are of people.
+    rect.is_sound().then_some((frame, Detection { class: ObjectClass::Person, score, rect }))
+}
+
+/// The file of rows.
+struct Rows {
+    path: PathBuf,
+    file: BufWriter<File>,
+    frames: u64,
+    tracks: std::collections::BTreeSet<TrackId>,
+}
+
+impl Rows {
+    fn create(path: &Path) -> Result<Self, InspectError> {
+        let file = File::create(path).map_err(|error| InspectError::file(path, error))?;
+        let (path, file) = (path.to_path_buf(), BufWriter::new(file));
+        Ok(Self { path, file, frames: 0, tracks: std::collections::BTreeSet::new() })
+    }
+
+    fn write(&mut self, frame: u64, track: &TrackBox) -> Result<(), InspectError> {
+        let (TrackBox { rect, confidence, .. }, id) = (track, track.track.0);
+        self.tracks.insert(track.track);
+        let (x, y, w, h) = (rect.x, rect.y, rect.w, rect.h);
+        // The place of x, y, z in the world, which is not known, ends the row.
+        let written = writeln!(self.file, "{frame},{id},{x:.2},{y:.2},{w:.2},{h:.2},{confidence:.4},-1,-1,-1");
+        written.map_err(|error| InspectError::file(&self.path, error))
+    }
+
+    fn finish(mut self, out: &mut impl Write) -> Result<(), InspectError> {
+        self.file.flush().map_err(|error| InspectError::file(&self.path, error))?;
+        writeln!(out, "{} frames, {} tracks: {}", self.frames, self.tracks.len(), self.path.display())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_detections_are_read_and_others_named_by_line() {
+        let (frame, detection) = row("3,-1,281.931,187.466,79.93,209.537,0.997784,-1,-1,-1").unwrap();
+        assert_eq!((frame, detection.rect.w), (3, 79.93));
+        for wrong in ["", "0,-1,1,1,1,1,1", "1,-1,1,1,-1,1,1", "1,-1,1,1,1", "1,-1,nan,1,1,1,1", "x"] {
+            assert!(row(wrong).is_none(), "{wrong}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("det.txt");
+        File::create(&path).unwrap().write_all(b"1,-1,1,1,1,1,1\n\nnothing\n").unwrap();
+        assert!(read_detections(&path).unwrap_err().to_string().contains("line 3"));
+    }
+
+    #[test]
+    fn a_person_who_walks_is_one_track() {
+        let folder = tempfile::tempdir().unwrap();
+        let (detections, mot) = (folder.path().join("det.txt"), folder.path().join("mot.txt"));
+        let mut file = File::create(&detections).unwrap();
+        for frame in 1..=20 {
+            writeln!(file, "{frame},-1,{},50,40,100,0.9", 100 + 4 * frame).unwrap();
+        }
+        let mut rows = Rows::create(&mot).unwrap();
+        tracker_alone(&detections, 25.0, &mut rows).unwrap();
+        let mut said = Vec::new();
+        rows.finish(&mut said).unwrap();
+        assert!(String::from_utf8(said).unwrap().starts_with("20 frames, 1 tracks"));
+        let written = std::fs::read_to_string(&mot).unwrap();
+        assert!(written.lines().all(|line| line.split(',').nth(1) == Some("1")), "{written}");
+        assert!(written.lines().count() >= 15, "{written}");
+    }
+}

@@ -1,0 +1,100 @@
+//! Frames of a video file, every one of them, as fast as they are asked for.
+
+use std::path::Path;
+
+use edge_protocol::time::MediaTime;
+use gstreamer::prelude::*;
+use gstreamer::{self as gst, MessageType};
+use gstreamer_app::AppSink;
+use gstreamer_video::VideoInfo;
+
+use super::pipeline::{frame_caps, tune, words};
+use super::{DecodeError, Frame};
+
+/// A file being decoded. Iterating gives its frames in order of time; a damaged file ends with an error.
+pub struct VideoFile {
+    elements: gst::Pipeline,
+    sink: AppSink,
+    over: bool,
+}
+
+impl std::fmt::Debug for VideoFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VideoFile").field("over", &self.over).finish_non_exhaustive()
+    }
+}
+
+impl VideoFile {
+    /// Opens a file of any kind that the machine's plug-ins read.
+    ///
+    /// # Errors
+    /// When the framework does not start. A file that cannot be read shows as the first item's error.
+    pub fn open(path: &Path) -> Result<Self, DecodeError> {
+        let framework = |error: &dyn std::fmt::Display| DecodeError::Framework(error.to_string());
+        gst::init().map_err(|error| framework(&error))?;
+        let make = |name: &str| gst::ElementFactory::make(name).build().map_err(|error| framework(&error));
+        let (source, decoder, convert) = (make("filesrc")?, make("decodebin")?, make("videoconvert")?);
+        source.set_property("location", path);
+        let sink = AppSink::builder().caps(&frame_caps()).sync(false).max_buffers(2).build();
+        let elements = gst::Pipeline::new();
+        let linked = elements
+            .add_many([&source, &decoder, &convert, sink.upcast_ref()])
+            .and_then(|()| source.link(&decoder))
+            .and_then(|()| convert.link(&sink));
+        linked.map_err(|error| framework(&error))?;
+        elements.connect_deep_element_added(|_, _, element| tune(element));
+        decoder.connect_pad_added(move |_, pad| {
+            // Sound and subtitles do not fit, and a second picture track finds the place taken.
+            if let Some(free) = convert.static_pad("sink").filter(|free| !free.is_linked()) {
+                if pad.link(&free).is_err() {
+                    tracing::debug!(pad = %pad.name(), "not a track of pictures");
+                }
+            }
+        });
+        let started = elements.set_state(gst::State::Playing);
+        let file = Self { elements, sink, over: false };
+        started.map_err(|_| file.failure())?;
+        Ok(file)
+    }
+
+    fn failure(&self) -> DecodeError {
+        let message = self.elements.bus().and_then(|bus| bus.pop_filtered(&[MessageType::Error]));
+        let what = message.map_or_else(|| "stopped".to_owned(), |message| words(&message));
+        DecodeError::Failed { decoder: "decodebin".to_owned(), what }
+    }
+
+    fn frame(sample: &gst::Sample) -> Result<Frame, DecodeError> {
+        let failed = |what: &str| DecodeError::Failed { decoder: "decodebin".to_owned(), what: what.to_owned() };
+        let info = sample.caps().and_then(|caps| VideoInfo::from_caps(caps).ok());
+        let info = info.ok_or_else(|| failed("gave a frame without a format"))?;
+        let buffer = sample.buffer_owned().ok_or_else(|| failed("gave an empty frame"))?;
+        let nanos = buffer.pts().and_then(|pts| i64::try_from(pts.nseconds()).ok()).unwrap_or(0);
+        Frame::map(MediaTime::from_nanos(nanos), buffer, &info).map_err(|what| failed(&what))
+    }
+}
+
+impl Iterator for VideoFile {
+    type Item = Result<Frame, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        if let Ok(sample) = self.sink.pull_sample() {
+            return Some(Self::frame(&sample));
+        }
+        self.over = true;
+        // The end of the file and the end by an error look alike here; the bus knows.
+        let bus = self.elements.bus()?;
+        let message = bus.pop_filtered(&[MessageType::Error])?;
+        Some(Err(DecodeError::Failed { decoder: "decodebin".to_owned(), what: words(&message) }))
+    }
+}
+
+impl Drop for VideoFile {
+    fn drop(&mut self) {
+        if self.elements.set_state(gst::State::Null).is_err() {
+            tracing::debug!("a video file did not close cleanly");
+        }
+    }
+}
