@@ -1,16 +1,41 @@
 //! Joins the vision worker and the models: neither station knows the other.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
 use edge_analytics::manifest::ModelSpec;
 
 use crate::inference::library::{self, Surroundings};
 use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
-use crate::vision::ModelStanding;
 use crate::vision::client::LoadModels;
 use crate::vision::confine::{Identity, resolve_identity};
 use crate::vision::engine::{Engine, ModelBytes};
+use crate::vision::{ModelStanding, worker};
+
+/// Arguments of the hidden subcommand `vision-worker`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct WorkerArgs {
+    /// ONNX Runtime's library
+    #[arg(long)]
+    library: PathBuf,
+    /// The user to become where the agent runs as root
+    #[arg(long)]
+    uid: u32,
+    /// The group to become where the agent runs as root
+    #[arg(long)]
+    gid: u32,
+}
+
+/// The hidden subcommand: a life as vision worker.
+pub fn run_worker(arguments: &WorkerArgs) -> ExitCode {
+    // Standard error is a pipe to the agent, which puts its own time before each line.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().with_ansi(false).init();
+    let readable = arguments.library.parent().map(Path::to_path_buf).into_iter().collect();
+    let identity = Identity { uid: arguments.uid, gid: arguments.gid };
+    let arguments_ = worker::WorkerArguments { identity, readable };
+    worker::run(&arguments_, || Runner::load(&arguments.library).map_err(|error| error.to_string()))
+}
 
 /// The command line that starts a worker.
 ///

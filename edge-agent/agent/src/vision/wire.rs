@@ -187,7 +187,7 @@ pub struct CameraProgress {
     /// The decoder's element; empty before the first access unit.
     #[n(6)]
     pub decoder: String,
-    /// The decoder's last complaint, in words; empty if none.
+    /// The last complaint of decoder or models, in words; empty if none.
     #[n(7)]
     pub complaint: String,
 }
@@ -273,8 +273,10 @@ fn read_frame(socket: &mut impl Read, header: &mut Vec<u8>, most: (usize, usize)
     Ok(payload)
 }
 
+/// A killed peer resets the connection where bytes were still on their way; either way it is gone.
 fn closed(error: io::Error) -> WireError {
-    if error.kind() == io::ErrorKind::UnexpectedEof { WireError::Closed } else { WireError::Io(error) }
+    let gone = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    if gone.contains(&error.kind()) { WireError::Closed } else { WireError::Io(error) }
 }
 
 #[cfg(test)]

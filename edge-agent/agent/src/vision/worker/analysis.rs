@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 
+use edge_analytics::camera::CameraAnalytics;
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
 use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::{FrameSighting, Outcome, Sighting};
@@ -12,21 +13,22 @@ use super::super::crop::compress;
 use super::super::decode::Frame;
 use super::super::slots::Next;
 use super::super::wire::{CameraIndex, FromWorker, WireError, write_frame};
-use super::{Look, MakeLook, Shared, Specs};
+use super::{Shared, Specs};
 use crate::supervise::Clock;
 
 /// Analytics of all cameras over one set of models.
 pub(super) struct Analysis<E> {
-    cameras: Vec<Box<dyn Look>>,
+    cameras: Vec<CameraAnalytics>,
     models: Timed<E>,
     scratch: Vec<u8>,
 }
 
 impl<E: Infer> Analysis<E> {
     /// Analytics that have seen nothing yet.
-    pub(super) fn new(settings: &[CameraSettings], specs: &Specs, engine: E, make: MakeLook) -> Result<Self, String> {
+    pub(super) fn new(settings: &[CameraSettings], specs: &Specs, engine: E) -> Result<Self, String> {
         let models = specs.iter().map(|(_, spec)| spec.clone()).collect::<Vec<_>>();
-        let cameras = settings.iter().map(|settings| make(settings, &models)).collect::<Result<_, _>>()?;
+        let camera = |settings: &CameraSettings| CameraAnalytics::new(settings.clone(), &models);
+        let cameras = settings.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let clock = Clock::system();
         let models = Timed { engine, clock, runs: vec![(0, 0); ModelRole::ALL.len()] };
         Ok(Self { cameras, models, scratch: Vec::new() })
@@ -57,7 +59,7 @@ impl<E: Infer> Analysis<E> {
     /// Ends every track and pass, so that what was seen up to the end is told.
     fn finish(&mut self, socket: &UnixStream) -> Result<(), WireError> {
         for camera in 0..self.cameras.len() {
-            let last = self.cameras.get_mut(camera).map(|look| look.finish()).unwrap_or_default();
+            let last = self.cameras.get_mut(camera).map(CameraAnalytics::finish).unwrap_or_default();
             for sighting in last {
                 self.tell(socket, camera, sighting)?;
             }
@@ -79,7 +81,13 @@ impl<E: Infer> Analysis<E> {
             matches!(sighting, Sighting::Frame(FrameSighting { outcome: Outcome::Analysed, .. }))
         };
         let analysed = sightings.iter().filter(analysed).count();
-        shared.camera(camera, |progress| progress.analysed += analysed as u64);
+        let fault = analytics.fault().map(ToString::to_string);
+        shared.camera(camera, |progress| {
+            progress.analysed += analysed as u64;
+            if let Some(fault) = fault {
+                progress.complaint = fault;
+            }
+        });
         sightings
     }
 

@@ -16,12 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use bytes::Bytes;
-use edge_analytics::infer::{Infer, ModelRole};
+use edge_analytics::infer::ModelRole;
 use edge_analytics::manifest::ModelSpec;
-use edge_analytics::picture::Picture;
-use edge_analytics::settings::CameraSettings;
-use edge_analytics::sighting::Sighting;
-use edge_protocol::time::MediaTime;
 
 use super::confine::{Identity, Layers, close_inherited_files, early, late};
 use super::decode::warm_up;
@@ -43,19 +39,6 @@ pub struct WorkerArguments {
 /// The models' specifications by role.
 pub(super) type Specs = Vec<(ModelRole, ModelSpec)>;
 
-/// What looks at one camera's frames.
-pub trait Look: Send {
-    /// Looks at a frame.
-    fn frame(&mut self, picture: &Picture<'_>, media: MediaTime, models: &mut dyn Infer) -> Vec<Sighting>;
-    /// Takes note of a frame that a newer one replaced.
-    fn replaced(&mut self, media: MediaTime) -> Vec<Sighting>;
-    /// Ends every track and pass.
-    fn finish(&mut self) -> Vec<Sighting>;
-}
-
-/// Makes what looks at a camera.
-pub type MakeLook = fn(&CameraSettings, &[ModelSpec]) -> Result<Box<dyn Look>, String>;
-
 /// Why a worker ended.
 #[derive(Debug, thiserror::Error)]
 enum WorkerError {
@@ -67,11 +50,7 @@ enum WorkerError {
 
 /// Runs the worker until its socket closes. `load` loads the runtime; it is called first, while the library can still
 /// be read, and must start no thread.
-pub fn run<E: Engine>(
-    arguments: &WorkerArguments,
-    load: impl FnOnce() -> Result<E, String>,
-    look: MakeLook,
-) -> ExitCode {
+pub fn run<E: Engine>(arguments: &WorkerArguments, load: impl FnOnce() -> Result<E, String>) -> ExitCode {
     let socket = close_inherited_files()
         .map_err(|error| error.to_string())
         .and_then(|()| stdin().as_fd().try_clone_to_owned().map(UnixStream::from).map_err(|error| error.to_string()));
@@ -82,7 +61,7 @@ pub fn run<E: Engine>(
             return ExitCode::FAILURE;
         }
     };
-    match work(arguments, &socket, load, look) {
+    match work(arguments, &socket, load) {
         // The agent closing the socket is how a worker ends.
         Ok(()) | Err(WorkerError::Wire(WireError::Closed)) => ExitCode::SUCCESS,
         Err(WorkerError::Wire(error)) => {
@@ -101,7 +80,6 @@ fn work<E: Engine>(
     arguments: &WorkerArguments,
     socket: &UnixStream,
     load: impl FnOnce() -> Result<E, String>,
-    look: MakeLook,
 ) -> Result<(), WorkerError> {
     let mut engine = load().map_err(WorkerError::Unable)?;
     gstreamer::init().map_err(|error| WorkerError::Unable(error.to_string()))?;
@@ -117,8 +95,7 @@ fn work<E: Engine>(
     let ready = Ready { held: layers.held.clone(), missing: layers.missing.clone(), models: engine.standings() };
     let shared = Arc::new(Shared { slots: Slots::new(configure.cameras.len()), progress: Mutex::default() });
     shared.progress(|progress| progress.cameras.resize_with(configure.cameras.len(), Default::default));
-    let mut analysis =
-        analysis::Analysis::new(&configure.cameras, &specs, engine, look).map_err(WorkerError::Unable)?;
+    let mut analysis = analysis::Analysis::new(&configure.cameras, &specs, engine).map_err(WorkerError::Unable)?;
     thread::scope(|scope| {
         let (ours, writer) = (Arc::clone(&shared), socket);
         let body = move || analysis.run(&ours, writer);

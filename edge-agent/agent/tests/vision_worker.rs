@@ -1,0 +1,236 @@
+#![cfg(test)]
+//! The confined vision worker as a real process: killed, hung, fed by several cameras.
+
+mod foreign;
+mod streams;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_agent::app::vision::{load_models, worker_arguments};
+use edge_agent::media::AccessUnit;
+use edge_agent::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
+use edge_agent::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
+use edge_agent::vision::client::{VisionClient, VisionEvent, VisionQueues, VisionSettings};
+use edge_analytics::settings::CameraSettings;
+use edge_analytics::sighting::Sighting;
+use edge_protocol::id::CameraId;
+use edge_protocol::media::Codec;
+use edge_protocol::time::MediaTime;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use streams::{LENGTH, Unit, encode};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+/// One picture of 64x64 pixels that stands alone.
+const KEY: &[u8] = include_bytes!("../src/vision/decode/warmup/key.h264");
+
+/// A running client with its queues.
+struct Rig {
+    supervisor: Supervisor,
+    units: Sender<AccessUnit>,
+    events: Receiver<VisionEvent>,
+    clock: Clock,
+    next_ms: i64,
+}
+
+fn cameras(count: usize) -> Vec<CameraId> {
+    (0..count).map(|n| format!("camera-{n}").parse().unwrap()).collect()
+}
+
+fn every_frame() -> CameraSettings {
+    CameraSettings { motion_gate: false, ..CameraSettings::default() }
+}
+
+impl Rig {
+    fn start(count: usize, folders: Vec<PathBuf>, silence: Duration) -> Self {
+        let clock = Clock::system();
+        let settings = VisionSettings {
+            program: PathBuf::from(env!("CARGO_BIN_EXE_edge-agent")),
+            arguments: worker_arguments(None).unwrap(),
+            cameras: cameras(count).into_iter().map(|camera| (camera, every_frame())).collect(),
+            providers: vec!["cpu".to_owned()],
+            decoders: vec![],
+            silence,
+            start: PATIENCE,
+        };
+        let (units, to_client) = bounded(Bounds::items("units", 64, Overflow::Wait));
+        let (to_test, events) = bounded(Bounds::items("events", 64, Overflow::Wait));
+        let pulse = Heartbeats::default().register("vision", PATIENCE, clock.mono());
+        let load = load_models(folders.into_iter().map(|folder| (folder, None)).collect());
+        let queues = VisionQueues { units: to_client, events: to_test };
+        let mut client = VisionClient::new(settings, load, queues, clock.clone(), pulse);
+        let mut supervisor = Supervisor::new(clock.clone());
+        let body = move |stop: &_| client.run(stop);
+        supervisor.start("vision", Station::Analytics, Restart::StopAll, body).unwrap();
+        Self { supervisor, units, events, clock, next_ms: 0 }
+    }
+
+    /// Sends one picture of a camera, 40 ms after the last one.
+    fn send(&mut self, camera: &CameraId) {
+        self.next_ms += 40;
+        let media = self.next_ms * 1_000_000;
+        let unit = Unit { media, decode: media, key: true, bytes: Bytes::from_static(KEY) };
+        self.units.send(access_unit(camera, Codec::H264, &unit, &self.clock)).unwrap();
+    }
+
+    fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(VisionEvent) -> Option<T>) -> T {
+        let begun = self.clock.mono();
+        loop {
+            let event = self.events.receive_timeout(PATIENCE);
+            let event = event.unwrap_or_else(|error| panic!("waited for {what}: {error:?}"));
+            let waited = self.clock.mono().saturating_since(begun);
+            assert!(waited < PATIENCE, "waited for {what}, heard {event:?}");
+            if let Some(found) = wanted(event) {
+                return found;
+            }
+        }
+    }
+
+    fn wait_until_ready(&self) {
+        self.wait_for("ready", |event| match event {
+            VisionEvent::Ready(ready) => {
+                assert!(ready.held.iter().any(|layer| layer.contains("system call filter")), "{ready:?}");
+                Some(())
+            }
+            VisionEvent::Lost { why, .. } => panic!("lost before it was ready: {why}"),
+            _ => None,
+        });
+    }
+
+    fn wait_for_frame(&self, camera: &CameraId) {
+        self.wait_for("a frame", |event| match event {
+            VisionEvent::Sighting(of, Sighting::Frame(_)) if of == *camera => Some(()),
+            _ => None,
+        });
+    }
+}
+
+fn access_unit(camera: &CameraId, codec: Codec, unit: &Unit, clock: &Clock) -> AccessUnit {
+    AccessUnit {
+        camera: camera.clone(),
+        codec,
+        media: MediaTime::from_nanos(unit.media),
+        decode: MediaTime::from_nanos(unit.decode),
+        arrival: clock.mono(),
+        wall: clock.wall(),
+        key: unit.key,
+        size: None,
+        bytes: unit.bytes.clone(),
+    }
+}
+
+/// Tests run beside each other, and a worker is found as a child of this process.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// The worker among this process's children.
+fn worker() -> Pid {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let children = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap());
+    let children: Vec<i32> =
+        children.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect();
+    assert_eq!(children.len(), 1, "one worker is running");
+    Pid::from_raw(children[0])
+}
+
+#[test]
+fn a_worker_killed_or_hung_is_back_and_says_what_was_not_looked_at() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(folder) = foreign::model("fastestdet") else { return };
+    let mut rig = Rig::start(2, vec![folder], Duration::from_secs(2));
+    let cameras = cameras(2);
+    rig.wait_until_ready();
+    for camera in &cameras {
+        rig.send(camera);
+        rig.wait_for_frame(camera);
+    }
+    for (signal, word) in [(Signal::SIGKILL, "killed"), (Signal::SIGSTOP, "did not answer")] {
+        let before = rig.clock.mono();
+        kill(worker(), signal).unwrap();
+        let why = rig.wait_for("the loss", |event| match event {
+            VisionEvent::Lost { why, .. } => Some(why),
+            _ => None,
+        });
+        assert!(why.contains(word), "{why}");
+        rig.wait_until_ready();
+        let back = rig.clock.mono().saturating_since(before);
+        assert!(back < Duration::from_secs(5), "back after {back:?}");
+        rig.send(&cameras[1]);
+        let (camera, from, to) = rig.wait_for("the gap", |event| match event {
+            VisionEvent::NotLooked { camera, from, to } => Some((camera, from, to)),
+            _ => None,
+        });
+        assert_eq!((&camera, to.as_nanos()), (&cameras[1], rig.next_ms * 1_000_000));
+        assert!(from < to);
+        rig.wait_for_frame(&cameras[1]);
+    }
+    drop((rig.units, rig.events));
+    assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
+}
+
+/// What one camera of the long test sends, over and over.
+const KINDS: [(Codec, &str, (u32, u32)); 5] = [
+    (Codec::H264, "openh264enc gop-size=12", (640, 360)),
+    (Codec::H264, "x264enc bframes=2 key-int-max=12 speed-preset=ultrafast", (426, 240)),
+    (Codec::H265, "x265enc key-int-max=12 speed-preset=ultrafast", (320, 240)),
+    (Codec::Mjpeg, "jpegenc", (352, 288)),
+    (Codec::H264, "openh264enc gop-size=25", (1280, 720)),
+];
+
+/// How long: a few seconds here, a minute and more in the long run.
+fn duration() -> Duration {
+    let seconds = std::env::var("EDGE_VISION_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(8))
+}
+
+/// One camera proves nothing: the framework keeps a thread of the warm-up for it, and only the second decoder asks
+/// the system for something new. Codecs change on the way too.
+#[test]
+fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(folder) = foreign::model("fastestdet") else { return };
+    let Some(streams) = KINDS
+        .iter()
+        .map(|(codec, encoder, size)| Some((*codec, encode(*codec, encoder, *size)?)))
+        .collect::<Option<Vec<_>>>()
+    else {
+        return;
+    };
+    let names = cameras(KINDS.len());
+    let rig = Rig::start(KINDS.len(), vec![folder], Duration::from_secs(10));
+    rig.wait_until_ready();
+    let Rig { supervisor, units, events, clock, .. } = rig;
+    let (begun, length) = (clock.mono(), i64::try_from(LENGTH.as_nanos()).unwrap());
+    let mut last = None;
+    let mut round = 0_i64;
+    while clock.mono().saturating_since(begun) < duration() {
+        for place in 0..25 {
+            for (number, camera) in names.iter().enumerate() {
+                // In every seventh round each camera sends what its neighbour sends.
+                let (codec, stream) = &streams[(number + usize::from(round % 7 == 6)) % streams.len()];
+                let mut unit = stream[place].clone();
+                unit.media += round * length;
+                unit.decode += round * length;
+                units.send(access_unit(camera, *codec, &unit, &clock)).unwrap();
+            }
+            while let Ok(event) = events.try_receive() {
+                match event {
+                    VisionEvent::Lost { why, .. } => panic!("{why} after {:?}", clock.mono().saturating_since(begun)),
+                    VisionEvent::Progress(progress) => last = Some(progress),
+                    _ => {}
+                }
+            }
+        }
+        round += 1;
+    }
+    let progress = last.unwrap();
+    println!("{round} rounds: {progress:?}");
+    for (camera, progress) in names.iter().zip(&progress.cameras) {
+        assert!(progress.decoded > 25 && progress.analysed > 0, "{camera}: {progress:?}");
+        assert_eq!(progress.complaint, "", "{camera}");
+    }
+    drop((units, events));
+    assert!(supervisor.stop(PATIENCE).overdue.is_empty());
+}
