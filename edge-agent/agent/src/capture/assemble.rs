@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use edge_protocol::media::Codec;
 
-use super::annexb;
+use crate::media::nal;
 
 /// Follows one stream and remembers its parameter sets.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Assembler {
 
     fn nal_picture(&mut self, sample: &[u8]) -> Option<Picture> {
         let (mut slices, mut key, mut own) = (false, false, Vec::new());
-        for nal in annexb::split(sample) {
+        for nal in nal::split(sample) {
             match role(self.codec, nal) {
                 Role::Parameters(kind) => own.push((kind, nal)),
                 Role::Key => (slices, key) = (true, true),
@@ -81,12 +81,12 @@ impl Assembler {
         if key {
             missing.extend(self.sets.iter().filter(|set| own.iter().all(|(kind, _)| *kind != set.kind)));
         }
-        for nal in annexb::split(sample) {
+        for nal in nal::split(sample) {
             // Behind the delimiter, which must stay first, and in front of all else.
             if !missing.is_empty() && !is_delimiter(self.codec, nal) {
-                missing.drain(..).for_each(|set| annexb::push(&mut bytes, &set.nal));
+                missing.drain(..).for_each(|set| nal::push(&mut bytes, &set.nal));
             }
-            annexb::push(&mut bytes, nal);
+            nal::push(&mut bytes, nal);
         }
         Some(Picture { bytes: Bytes::from(bytes), key })
     }
@@ -145,7 +145,7 @@ mod tests {
     fn stored(nals: &[&[u8]]) -> Bytes {
         let mut out = Vec::new();
         for nal in nals {
-            annexb::push(&mut out, nal);
+            nal::push(&mut out, nal);
         }
         out.into()
     }

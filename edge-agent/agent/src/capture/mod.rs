@@ -7,7 +7,6 @@
 //! Belongs here: getting coded pictures and their times. Does not belong here: decoding them (the vision worker does),
 //! keeping them (the recorder does), and deciding which cameras there are.
 
-mod annexb;
 mod assemble;
 mod backoff;
 mod camera;
@@ -20,7 +19,6 @@ mod timeline;
 mod trouble;
 mod trust;
 
-pub use annexb::{NalError, nal_units, to_annex_b, to_length_prefixed};
 pub use backoff::BackoffLimits;
 pub use camera::Camera;
 pub use credentials::{CredentialError, Credentials};

@@ -1,6 +1,8 @@
 //! The access unit: what capture makes, and what recorder and vision worker pass on.
 //!
-//! Belongs here: the one type that crosses stations, and nothing that acts on it.
+//! Belongs here: the one type that crosses stations, and how its bytes are framed ([`nal`]); nothing that acts on it.
+
+pub mod nal;
 
 use bytes::Bytes;
 use edge_protocol::id::CameraId;

@@ -4,6 +4,8 @@
 //! (ISO/IEC 14496-15, `lengthSizeMinusOne = 3`). Both directions keep every NAL unit byte for byte; zeros around start
 //! codes are padding and are not kept.
 
+use edge_protocol::media::Codec;
+
 /// A length that reaches beyond the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("NAL unit at byte {offset} says it is longer than what follows")]
@@ -13,7 +15,7 @@ pub struct NalError {
 }
 
 /// The NAL units between start codes, in order; bytes before the first start code belong to none.
-pub(super) fn split(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn split(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = start_code(annex_b, 0).map(|found| found + 3);
     std::iter::from_fn(move || {
         let begin = at?;
@@ -62,8 +64,22 @@ pub fn nal_units(length_prefixed: &[u8]) -> impl Iterator<Item = Result<&[u8], N
     })
 }
 
+/// The parameter sets of an access unit: what a decoder must know before the picture. A unit that is damaged has those
+/// before the damage.
+pub fn parameter_sets(codec: Codec, length_prefixed: &[u8]) -> Vec<&[u8]> {
+    let is_set = |nal: &[u8]| match (codec, nal.first()) {
+        (Codec::H264, Some(first)) => matches!(first & 0x1f, 7 | 8),
+        (Codec::H265, Some(first)) => matches!(first >> 1 & 0x3f, 32..=34),
+        (Codec::Mjpeg, _) | (_, None) => false,
+    };
+    if codec == Codec::Mjpeg {
+        return Vec::new();
+    }
+    nal_units(length_prefixed).map_while(Result::ok).filter(|nal| is_set(nal)).collect()
+}
+
 /// Appends a NAL unit behind its length.
-pub(super) fn push(out: &mut Vec<u8>, nal: &[u8]) {
+pub fn push(out: &mut Vec<u8>, nal: &[u8]) {
     // A NAL unit beyond 4 GiB cannot come out of a buffer that GStreamer hands over; it would be cut, never misread.
     let length = u32::try_from(nal.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&length.to_be_bytes());
@@ -152,5 +168,16 @@ mod tests {
             let listed = nal_units(&bytes).count();
             prop_assert!(listed <= bytes.len());
         }
+    }
+
+    #[test]
+    fn parameter_sets_are_told_from_pictures_by_codec() {
+        let mut unit = Vec::new();
+        for nal in [&[0x67, 1][..], &[0x68, 2], &[0x65, 3]] {
+            push(&mut unit, nal);
+        }
+        assert_eq!(parameter_sets(Codec::H264, &unit), [&[0x67, 1][..], &[0x68, 2]]);
+        assert!(parameter_sets(Codec::H265, &unit).is_empty());
+        assert!(parameter_sets(Codec::Mjpeg, &[0xff, 0xd8, 0xff, 0xd9]).is_empty());
     }
 }
