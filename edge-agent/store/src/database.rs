@@ -117,6 +117,16 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
+/// Opens a second connection to a database that [`open`] has made.
+pub(crate) fn open_second(path: &Path) -> Result<Connection, DatabaseError> {
+    let fail = |error| DatabaseError::new(path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
+    connection.busy_timeout(BUSY).map_err(fail)?;
+    set_pragmas(&connection).map_err(fail)?;
+    Ok(connection)
+}
+
 /// Moves a database and what belongs to it out of the way; gives the new name. The highest number of a file set aside
 /// is how often that happened.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, DatabaseError> {

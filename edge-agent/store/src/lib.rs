@@ -17,3 +17,4 @@
 pub mod database;
 pub mod disk;
 pub mod outbox;
+pub mod ring;
