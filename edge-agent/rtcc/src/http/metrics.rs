@@ -100,6 +100,7 @@ pub(super) async fn metrics(State(center): State<Arc<Center>>) -> Result<Respons
         ("rtcc_broker_connected", u8::from(link.connected()).to_string()),
         ("rtcc_broker_connections_total", link.connections().to_string()),
         ("rtcc_broker_overruns_total", link.overruns().to_string()),
+        ("rtcc_receiver_messages_total", center.receiver.messages().to_string()),
         ("rtcc_commit_failures_total", center.receiver.failures().to_string()),
     ] {
         line(&mut text, name, "", &value);

@@ -25,11 +25,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// What the receiver says about itself.
 #[derive(Debug, Default)]
 pub struct ReceiverStatus {
+    messages: AtomicU64,
     failures: AtomicU64,
     trouble: Mutex<Option<String>>,
 }
 
 impl ReceiverStatus {
+    /// How many messages this receiver has committed.
+    pub fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
     /// How many transactions failed.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
@@ -106,6 +112,8 @@ impl Worker {
             match apply(&mut self.database, &mut self.files, received, (self.now_us)()) {
                 Ok(settled) => {
                     self.status.set_trouble(None);
+                    let count = u64::try_from(received.len()).unwrap_or(u64::MAX);
+                    self.status.messages.fetch_add(count, Ordering::Relaxed);
                     self.news.send_modify(|count| *count += 1);
                     return Some(settled);
                 }

@@ -99,6 +99,10 @@ fn words(event: &Event, style: &Style) -> String {
         "hit" => hit(record, style),
         "read" => read(record),
         "object" => object(record),
+        "alert" => alert(record),
+        "health" => health(record),
+        "answer" => answer(record),
+        "audit" => audit(record),
         _ => None,
     };
     said.unwrap_or_else(|| rest(record))
@@ -166,6 +170,52 @@ fn counts(record: &Value) -> Option<String> {
     let reads = record.get("plate_reads").and_then(Value::as_u64)?;
     words.push(format!(" {reads} plates"));
     Some(words.concat())
+}
+
+fn alert(record: &Value) -> Option<String> {
+    let over = if record.get("over") == Some(&Value::Bool(true)) { "over: " } else { "" };
+    Some(format!("{over}{} [{}]", terminal(text(record, "text")?), tag(record.get("kind")?)))
+}
+
+fn health(record: &Value) -> Option<String> {
+    let cameras = record.get("cameras").and_then(Value::as_array)?;
+    let mut words: Vec<String> = cameras
+        .iter()
+        .map(|camera| {
+            let name = terminal(text(camera, "camera").unwrap_or("?"));
+            let condition = terminal(text(camera, "condition").unwrap_or("unknown"));
+            let looked = camera.get("coverage").and_then(Value::as_f64).unwrap_or_default() * 100.0;
+            format!("{name} {condition}, {looked:.0}% looked at")
+        })
+        .collect();
+    let problems = record.get("problems").and_then(Value::as_array).into_iter().flatten();
+    words.extend(problems.filter_map(Value::as_str).map(|problem| format!("PROBLEM: {}", terminal(problem))));
+    Some(terminal_length(words.join("; ")))
+}
+
+fn answer(record: &Value) -> Option<String> {
+    let verdict = record.get("verdict")?;
+    let said = verdict.as_object().and_then(|verdict| verdict.values().next());
+    let words = said.and_then(|said| said.as_str().or_else(|| text(said, "text"))).unwrap_or_default();
+    let request = text(record, "request").unwrap_or("unknown");
+    Some(format!("request {}: {} {}", terminal(request), tag(verdict), terminal(words)))
+}
+
+fn audit(record: &Value) -> Option<String> {
+    let mut words = vec![terminal(text(record, "kind")?)];
+    for (before, name) in [(" by ", "person"), (" as ", "role"), (", purpose ", "purpose"), (", case ", "case")] {
+        if let Some(value) = text(record, name) {
+            words.push(format!("{before}{}", terminal(value)));
+        }
+    }
+    words.push(format!(": {}", terminal(text(record, "text")?)));
+    Some(words.concat())
+}
+
+/// The name of a variant: a word, or the only key of an object.
+fn tag(value: &Value) -> String {
+    let word = value.as_str().or_else(|| value.as_object()?.keys().next().map(String::as_str));
+    terminal(word.unwrap_or("unknown"))
 }
 
 /// A record of a kind without words of its own: its fields, in short.
@@ -249,10 +299,11 @@ mod tests {
             hit_record(evil),
             json!({"text": evil, "class": evil}),
             json!({"class": evil, "track": evil}),
+            json!({"text": evil, "kind": {evil: 1}, "verdict": {evil: evil}, "problems": [evil], "cameras": [{"camera": evil}]}),
             json!({ evil: evil, "nested": {evil: [evil]} }),
             json!(evil),
         ] {
-            for lane in ["hit", "read", "object", "alert", evil] {
+            for lane in ["hit", "read", "object", "alert", "health", "answer", "audit", evil] {
                 let mut event = event(lane, record.clone());
                 event.unit = evil.into();
                 let shown = line(&event, &style());
@@ -276,7 +327,36 @@ mod tests {
 
     #[test]
     fn a_record_of_an_unknown_kind_is_still_shown() {
-        let shown = line(&event("alert", json!({"camera": "north", "kind": "tamper", "n": 3})), &style());
-        assert!(shown.ends_with("kind=tamper n=3"), "{shown}");
+        let shown = line(&event("weather", json!({"camera": "north", "kind": "rain", "n": 3})), &style());
+        assert!(shown.ends_with("kind=rain n=3"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_wrong_who_asked_and_what_was_answered_is_said_in_words() {
+        for (lane, record, words) in [
+            ("alert", json!({"kind": {"fault": "disk"}, "text": "the disk is slow"}), "the disk is slow [fault]"),
+            ("alert", json!({"kind": {"gap": {}}, "over": true, "text": "no video"}), "over: no video [gap]"),
+            (
+                "health",
+                json!({"cameras": [{"camera": "north", "condition": "streaming", "coverage": 0.5}],
+                       "problems": ["too hot"]}),
+                "north streaming, 50% looked at; PROBLEM: too hot",
+            ),
+            ("answer", json!({"request": "ab", "verdict": "accepted"}), "request ab: accepted "),
+            (
+                "answer",
+                json!({"request": "ab", "verdict": {"refused": {"reason": "case", "text": "a case is needed"}}}),
+                "request ab: refused a case is needed",
+            ),
+            (
+                "audit",
+                json!({"kind": "intent", "person": "ada", "role": "investigator", "purpose": "theft", "case": "1",
+                       "text": "10 s of north"}),
+                "intent by ada as investigator, purpose theft, case 1: 10 s of north",
+            ),
+        ] {
+            let shown = line(&event(lane, record), &style());
+            assert!(shown.ends_with(words), "{shown}");
+        }
     }
 }
