@@ -37,7 +37,7 @@ macro_rules! hash {
             }
 
             /// From a finished SHA-256, cut where this kind is shorter.
-            pub(crate) fn from_digest(digest: &digest::Digest) -> Self {
+            pub fn from_digest(digest: &digest::Digest) -> Self {
                 let mut bytes = [0; $length];
                 for (to, from) in bytes.iter_mut().zip(digest.as_ref()) {
                     *to = *from;

@@ -9,24 +9,24 @@ use std::time::Duration;
 use crate::media::AccessUnit;
 
 /// The longest stretch of video that is held in memory before it goes to the disk.
-pub const LONGEST: Duration = Duration::from_secs(2);
+pub(super) const LONGEST: Duration = Duration::from_secs(2);
 /// The most bytes of it: one group of a camera at 8 Mbit/s with room for its key frame.
-pub const LARGEST_BYTES: usize = 8 << 20;
+pub(super) const LARGEST_BYTES: usize = 8 << 20;
 
 /// Consecutive access units of one stream, coded alike.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Group {
+pub(super) struct Group {
     /// The units in decoding order, at least one.
-    pub units: Vec<AccessUnit>,
+    pub(super) units: Vec<AccessUnit>,
     /// Whether decoding can start with the first unit.
-    pub starts_with_key: bool,
+    pub(super) starts_with_key: bool,
     /// Whether this is the beginning of something new: first of all, after a gap, or with other coding parameters.
-    pub discontinuity: bool,
+    pub(super) discontinuity: bool,
 }
 
 /// Gathers one camera's units.
 #[derive(Debug, Default)]
-pub struct Grouping {
+pub(super) struct Grouping {
     units: Vec<AccessUnit>,
     bytes: usize,
     discontinuity: Discontinuity,
@@ -44,7 +44,7 @@ enum Discontinuity {
 
 impl Grouping {
     /// Takes a unit; a group that is complete with it, or that must not grow further, comes back.
-    pub fn push(&mut self, unit: AccessUnit) -> Option<Group> {
+    pub(super) fn push(&mut self, unit: AccessUnit) -> Option<Group> {
         let breaks = self.units.last().is_some_and(|last| is_break(last, &unit));
         let full = self.units.first().is_some_and(|first| {
             unit.decode.saturating_since(first.decode) >= LONGEST
@@ -60,14 +60,14 @@ impl Grouping {
     }
 
     /// Something between the units so far and the next is missing.
-    pub fn gap(&mut self) -> Option<Group> {
+    pub(super) fn gap(&mut self) -> Option<Group> {
         let done = self.take();
         self.discontinuity = Discontinuity::Yes;
         done
     }
 
     /// What has been gathered, complete or not.
-    pub fn take(&mut self) -> Option<Group> {
+    pub(super) fn take(&mut self) -> Option<Group> {
         let units = std::mem::take(&mut self.units);
         self.bytes = 0;
         let starts_with_key = units.first()?.key;

@@ -3,5 +3,9 @@
 //! Belongs here: gathering access units into groups and giving them to the ring in time. Does not belong here:
 //! decoding (nothing is decoded to be recorded) and the ring's own format (`edge_store::ring`).
 
-pub mod feed;
-pub mod groups;
+mod feed;
+mod groups;
+mod stage;
+
+pub use feed::{Fed, Feed, feed};
+pub use stage::{Ends, Recorded, Recorder};

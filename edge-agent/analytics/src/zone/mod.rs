@@ -8,5 +8,4 @@ mod polygon;
 mod tally;
 
 pub use polygon::contains;
-pub(crate) use polygon::share_of;
 pub use tally::{Watch, Whereabouts};

@@ -1,0 +1,336 @@
+//! A clip as it leaves the unit: the MP4, the signed manifest, and the pieces they travel in.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use edge_protocol::batch::CONTRACT_VERSION;
+use edge_protocol::evidence::{ClipManifest, ManifestGroup, ManifestSpan};
+use edge_protocol::hash::Hash256;
+use edge_protocol::id::{AgencyId, CameraId, RequestId, UnitId};
+use edge_protocol::record::{ClipChunk, ClipOffer, ClipPart, MAX_CHUNK_BYTES, Span, Word};
+use edge_protocol::sign::{Chain, SignatureError, SigningKey};
+use edge_protocol::time::{Moment, WallStamp, WallTime};
+use edge_store::ring::{Coding, Contents, Group, RingError, RingReader};
+
+use super::mp4::{self, Run};
+use super::timeline::Timeline;
+use crate::media::nal::parameter_sets;
+
+/// The most groups of one clip: more than an hour at a key picture a second.
+const MOST_GROUPS: u32 = 5_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The request it serves; what is pinned is held under its name.
+    pub request: RequestId,
+    /// Which camera.
+    pub camera: CameraId,
+    /// From when.
+    pub from: WallTime,
+    /// Until when.
+    pub to: WallTime,
+}
+
+/// Who states what the clip is.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// The unit's agency.
+    pub agency: AgencyId,
+    /// The unit.
+    pub unit: UnitId,
+    /// The unit's key.
+    pub key: Arc<SigningKey>,
+    /// The unit's certificates.
+    pub chain: Chain,
+    /// The agent's version.
+    pub software: Word,
+}
+
+/// Why there is no clip.
+#[derive(Debug, thiserror::Error)]
+pub enum ClipError {
+    /// The ring could not be read.
+    #[error("the video ring cannot be read: {0}")]
+    Ring(#[from] RingError),
+    /// Nothing of the time is there.
+    #[error("there is no video of that time; {}", held(.0))]
+    Nothing(Option<(WallTime, WallTime)>),
+    /// The disk lost a group between two looks.
+    #[error("segment {segment} cannot be read any more")]
+    Lost {
+        /// Where the group was.
+        segment: u64,
+    },
+    /// The manifest could not be signed.
+    #[error("the clip cannot be signed: {0}")]
+    Signature(#[from] SignatureError),
+}
+
+fn held(span: &Option<(WallTime, WallTime)>) -> String {
+    span.map_or_else(|| "the ring is empty".to_owned(), |(from, to)| format!("the ring holds {from} to {to}"))
+}
+
+/// A clip that is ready to be sent. Its groups are pinned until [`Package::release`].
+#[derive(Debug)]
+pub struct Package {
+    /// What the asker is told.
+    pub offer: ClipOffer,
+    request: RequestId,
+    header: Vec<u8>,
+    manifest: Vec<u8>,
+    groups: Vec<Group>,
+    reader: RingReader,
+}
+
+/// A piece of the package on its way.
+pub type Piece = ClipChunk;
+
+/// Pins the groups of a time, makes the file's header and the signed manifest. The video itself stays on the disk and
+/// is read again, group by group, as the pieces are made.
+///
+/// # Errors
+/// When there is nothing, or the ring cannot be read.
+pub fn make(reader: RingReader, asked: &Asked, signer: &Signer, now: WallStamp) -> Result<Package, ClipError> {
+    let pin = asked.request.to_string();
+    let selection = reader.pin(&pin, asked.from, asked.to, MOST_GROUPS)?;
+    let made = read_groups(&reader, selection.groups).and_then(|clip| {
+        let gaps = selection.gaps.iter().map(|gap| ManifestSpan { from: gap.from, to: gap.to }).collect();
+        let Some(clip) = clip else { return Err(ClipError::Nothing(reader.span()?)) };
+        clip.sign(&reader, asked, Terms { gaps, now }, signer)
+    });
+    match made {
+        Ok((offer, header, manifest, groups)) => {
+            Ok(Package { offer, request: asked.request, header, manifest, groups, reader })
+        }
+        Err(error) => {
+            reader.release(&pin)?;
+            Err(error)
+        }
+    }
+}
+
+/// Groups whose contents are there, with what the file's header needs of them.
+struct Clip {
+    coding: Coding,
+    groups: Vec<Group>,
+    stretches: Vec<Stretch>,
+    timeline: Timeline,
+}
+
+/// What the manifest states besides the groups.
+struct Terms {
+    gaps: Vec<ManifestSpan>,
+    now: WallStamp,
+}
+
+/// Pictures that share their parameter sets.
+struct Stretch {
+    parameters: Hash256,
+    sets: Vec<Vec<u8>>,
+    size: (u16, u16),
+    pictures: usize,
+}
+
+/// Reads every group once. Those that are damaged, or coded in another way than the first, are left out: the manifest
+/// names one codec, and what is missing is stated as a gap.
+fn read_groups(reader: &RingReader, groups: Vec<Group>) -> Result<Option<Clip>, ClipError> {
+    let mut clip: Option<Clip> = None;
+    for group in groups {
+        let (Some(coding), Some(contents)) = (reader.coding(&group)?, reader.read(&group)?) else { continue };
+        let begun = clip.get_or_insert_with(|| Clip {
+            coding,
+            groups: Vec::new(),
+            stretches: Vec::new(),
+            timeline: Timeline::default(),
+        });
+        if coding.codec == begun.coding.codec {
+            begun.push(group, coding, &contents);
+        }
+    }
+    Ok(clip)
+}
+
+impl Clip {
+    fn push(&mut self, group: Group, coding: Coding, Contents { pictures, video }: &Contents) {
+        if self.stretches.last().is_none_or(|last| last.parameters != coding.parameters) {
+            let first = pictures.first().map_or(0, |picture| picture.bytes as usize);
+            let sets = parameter_sets(coding.codec, video.get(..first).unwrap_or_default());
+            self.stretches.push(Stretch {
+                parameters: coding.parameters,
+                sets: sets.into_iter().map(<[u8]>::to_vec).collect(),
+                size: group.size.unwrap_or((0, 0)),
+                pictures: 0,
+            });
+        }
+        self.timeline.push(&group, pictures);
+        if let Some(stretch) = self.stretches.last_mut() {
+            stretch.pictures += pictures.len();
+        }
+        self.groups.push(group);
+    }
+
+    fn header(&mut self, now: WallStamp) -> Vec<u8> {
+        let samples = std::mem::take(&mut self.timeline).finish();
+        let sets: Vec<Vec<&[u8]>> =
+            self.stretches.iter().map(|stretch| stretch.sets.iter().map(Vec::as_slice).collect()).collect();
+        let mut rest = samples.as_slice();
+        let runs = self.stretches.iter().zip(&sets).map(|(stretch, sets)| {
+            let (samples, later) = rest.split_at(stretch.pictures.min(rest.len()));
+            rest = later;
+            let (width, height) = stretch.size;
+            Run { codec: self.coding.codec, width, height, parameter_sets: sets, samples }
+        });
+        let seconds = u64::try_from(now.time.as_micros() / 1_000_000).unwrap_or(0);
+        mp4::header(&runs.collect::<Vec<_>>(), seconds)
+    }
+
+    fn sign(
+        mut self,
+        reader: &RingReader,
+        asked: &Asked,
+        Terms { gaps, now }: Terms,
+        signer: &Signer,
+    ) -> Result<(ClipOffer, Vec<u8>, Vec<u8>, Vec<Group>), ClipError> {
+        let header = self.header(now);
+        let media_hash = hash_file(reader, &header, &self.groups)?;
+        let media_bytes = header.len() as u64 + self.groups.iter().map(|group| group.bytes).sum::<u64>();
+        let actual = ManifestSpan {
+            from: self.groups.first().map_or(asked.from, |group| group.wall.time),
+            to: self.groups.iter().map(Group::end).max().unwrap_or(asked.to),
+        };
+        let manifest = ClipManifest {
+            version: CONTRACT_VERSION,
+            agency: signer.agency.clone(),
+            unit: signer.unit.clone(),
+            camera: asked.camera.clone(),
+            request: asked.request,
+            codec: self.coding.codec,
+            parameters: self.coding.parameters,
+            asked: ManifestSpan { from: asked.from, to: asked.to },
+            actual,
+            gaps,
+            groups: manifest_groups(&self.groups, header.len() as u64),
+            media_bytes,
+            media_hash,
+            made: now,
+            software: signer.software.clone(),
+        };
+        let sealed = manifest.seal(&signer.key, &signer.chain)?;
+        let offer = ClipOffer {
+            camera: asked.camera.clone(),
+            asked: span(manifest.asked),
+            actual: span(manifest.actual),
+            gaps: manifest.gaps.iter().copied().map(span).collect(),
+            media_bytes,
+            media_hash,
+            manifest_bytes: sealed.len() as u64,
+            manifest_hash: Hash256::of(&sealed),
+        };
+        Ok((offer, header, sealed, self.groups))
+    }
+}
+
+/// SHA-256 of the whole file. The header stands before the video but is known only after it, so the video is read a
+/// second time rather than kept: a clip may be larger than the memory.
+fn hash_file(reader: &RingReader, header: &[u8], groups: &[Group]) -> Result<Hash256, ClipError> {
+    let mut whole = digest::Context::new(&digest::SHA256);
+    whole.update(header);
+    for group in groups {
+        whole.update(&video(reader, group)?);
+    }
+    Ok(Hash256::from_digest(&whole.finish()))
+}
+
+/// A group's video, which was there a moment ago: it is pinned.
+fn video(reader: &RingReader, group: &Group) -> Result<Vec<u8>, ClipError> {
+    let contents = reader.read(group)?;
+    contents.map(|contents| contents.video).ok_or(ClipError::Lost { segment: group.segment })
+}
+
+fn span(span: ManifestSpan) -> Span {
+    Span { from: Moment::from(span.from), to: Moment::from(span.to) }
+}
+
+fn manifest_groups(groups: &[Group], header_bytes: u64) -> Vec<ManifestGroup> {
+    let mut offset = header_bytes;
+    let place = |group: &Group| {
+        let here = offset;
+        offset += group.bytes;
+        ManifestGroup {
+            segment: group.segment,
+            group: group.number,
+            offset: here,
+            length: group.bytes,
+            frames: group.frames,
+            first: group.first,
+            last: group.last,
+            wall: group.wall,
+            leaf: group.leaf,
+        }
+    };
+    groups.iter().map(place).collect()
+}
+
+impl Package {
+    /// Every piece in order: the manifest, then the file. `send` gets one at a time and may wait; it ends the sending
+    /// by returning an error.
+    ///
+    /// # Errors
+    /// What `send` returns, or that the video cannot be read any more.
+    pub fn pieces<E: From<ClipError>>(&self, mut send: impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
+        let mut cutter = Cutter { request: self.request, part: ClipPart::Manifest, offset: 0, pending: Vec::new() };
+        cutter.push(&self.manifest, &mut send)?;
+        cutter.end(&mut send)?;
+        let mut cutter = Cutter { request: self.request, part: ClipPart::Media, offset: 0, pending: Vec::new() };
+        cutter.push(&self.header, &mut send)?;
+        for group in &self.groups {
+            cutter.push(&video(&self.reader, group)?, &mut send)?;
+        }
+        cutter.end(&mut send)
+    }
+
+    /// Lets the ring evict the groups again.
+    ///
+    /// # Errors
+    /// When the ring's index cannot be written.
+    pub fn release(&self) -> Result<(), ClipError> {
+        self.reader.release(&self.request.to_string())?;
+        Ok(())
+    }
+}
+
+/// Cuts a part into pieces of [`MAX_CHUNK_BYTES`].
+struct Cutter {
+    request: RequestId,
+    part: ClipPart,
+    offset: u64,
+    pending: Vec<u8>,
+}
+
+impl Cutter {
+    fn push<E>(&mut self, bytes: &[u8], send: &mut impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
+        self.pending.extend_from_slice(bytes);
+        // One byte more than a piece: the last piece must be known as such.
+        while self.pending.len() > MAX_CHUNK_BYTES {
+            let later = self.pending.split_off(MAX_CHUNK_BYTES);
+            let bytes = std::mem::replace(&mut self.pending, later);
+            send(self.piece(bytes, false))?;
+        }
+        Ok(())
+    }
+
+    fn end<E>(&mut self, send: &mut impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
+        let bytes = std::mem::take(&mut self.pending);
+        send(self.piece(bytes, true))
+    }
+
+    fn piece(&mut self, bytes: Vec<u8>, last: bool) -> Piece {
+        let offset = self.offset;
+        self.offset += bytes.len() as u64;
+        Piece { request: self.request, part: self.part, offset, bytes, last }
+    }
+}
+
+#[cfg(test)]
+mod tests;
