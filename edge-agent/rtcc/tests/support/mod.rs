@@ -214,9 +214,10 @@ impl Unit {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let outbox = Arc::new(Mutex::new(Outbox::default()));
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn_on(follow(client.clone(), events, Arc::clone(&outbox)), runtime.handle());
+        let epoch = Epoch::new(epoch);
+        tasks.spawn_on(follow(client.clone(), events, Arc::clone(&outbox), epoch), runtime.handle());
         tasks.detach_all();
-        Self { epoch: Epoch::new(epoch), outbox, client, runtime }
+        Self { epoch, outbox, client, runtime }
     }
 
     /// Sends batches of records of the next sequences.
@@ -260,7 +261,7 @@ fn record() -> Record {
     }))
 }
 
-async fn follow(client: AsyncClient, mut events: EventLoop, outbox: Arc<Mutex<Outbox>>) {
+async fn follow(client: AsyncClient, mut events: EventLoop, outbox: Arc<Mutex<Outbox>>, epoch: Epoch) {
     let unanswered = Duration::from_secs(2);
     loop {
         let event = match tokio::time::timeout(unanswered, events.poll()).await {
@@ -284,6 +285,10 @@ async fn follow(client: AsyncClient, mut events: EventLoop, outbox: Arc<Mutex<Ou
         }
         if let Packet::Publish(publish) = event {
             let ack = Ack::decode(&publish.payload).unwrap();
+            if ack.epoch != epoch {
+                // Of the life before: it says nothing about this outbox.
+                continue;
+            }
             let mut outbox = outbox.lock().unwrap();
             outbox.settled = outbox.settled.max(ack.settled.get());
             let settled = outbox.settled;
