@@ -101,6 +101,7 @@ def describe(config, net, history, args, files):
             "seed": data["seed"],
             "minutes": round(history["seconds"] / 60, 1),
             "steps": history["step"],
+            "earlier_stages": data.get("earlier_stages", []),
             "data": [
                 {"name": entry["name"], "sha256": entry["sha256"], "tier": tiers}
                 for entry in data["lists"]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from training.data.boxes import load_plate_boxes
+from training.data.boxes import file_sha256, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.batches import Batches
 from training.detect.loss import detection_loss
@@ -27,6 +27,8 @@ WATCHED = 120  # pictures judged during the run
 def make_schedule(config, args):
     """The config's schedule, with what the command line changes."""
     schedule = replace(Schedule(**config["schedule"]), threads=args.threads)
+    if args.start:
+        schedule = replace(schedule, peak_rate=config["tune"]["peak_rate"])
     if args.minutes:
         schedule = replace(schedule, minutes=args.minutes)
     if args.steps:
@@ -38,6 +40,21 @@ def batch_loss(net, batch):
     """Loss of one (pictures, targets) batch."""
     pictures, targets = batch
     return detection_loss(net(pictures), targets, net.strides, net.class_count)
+
+
+def earlier_stages(start):
+    """What the runs before a fine-tuning did, oldest first, from the files beside its weights."""
+    if not start:
+        return []
+    folder = Path(start).parent
+    try:
+        data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
+        history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [{"weights_sha256": file_sha256(start)}]
+    minutes = round(history["seconds"] / 60, 1)
+    stage = {"seed": data["seed"], "minutes": minutes, "steps": history["step"]}
+    return [*data.get("earlier_stages", []), stage]
 
 
 class Evaluation:
@@ -88,7 +105,8 @@ def run(args, config):
         trainer.start_from(torch.load(args.start, weights_only=True)["model"])
     pool = build_pool(config, data, args.teacher_labels, args.teacher_frames)
     print(pool.describe(), flush=True)
-    (out / "data.json").write_text(json.dumps({"seed": args.seed, **pool.manifest()}, indent=1))
+    origin = {"seed": args.seed, "earlier_stages": earlier_stages(args.start)}
+    (out / "data.json").write_text(json.dumps(origin | pool.manifest(), indent=1))
     # A resumed run must not see the same pictures again in the same order.
     seeds = np.random.SeedSequence([args.seed, trainer.history.step])
     batches = Batches(pool, config, seeds)

@@ -54,6 +54,8 @@ clip_norm = 10.0
 bfloat16 = false
 evaluate_every = 2
 
+[tune]
+peak_rate = 1e-3
 [canvas]
 plain_end = 0.1
 sizes = [{ until = 1.0, batch = 2, shapes = [[96, 64]] }]
@@ -119,6 +121,12 @@ def test_a_run_resumes_where_it_stopped(folder):
     assert json.loads((folder / "halves" / "history.json").read_text())["step"] == 4
     assert any(not torch.equal(before[key], after[key]) for key in before)
     assert (folder / "halves" / "curves.png").is_file()
+
+
+def test_fine_tuning_remembers_where_it_came_from(folder, exported):
+    train(folder, "tuned", "--steps", "2", "--start", str(folder / "run" / "weights.pt"))
+    data = json.loads((folder / "tuned" / "data.json").read_text())
+    assert [stage["steps"] for stage in data["earlier_stages"]] == [4]
 
 
 def test_the_same_seed_gives_the_same_weights(folder):
