@@ -14,7 +14,15 @@
 //! Every database is a file of its own, so that damage to one does not take the others. A damaged file is set aside,
 //! never deleted and never a reason not to start.
 
+pub mod audit;
 pub mod database;
 pub mod disk;
+pub mod index;
 pub mod outbox;
 pub mod ring;
+
+/// How many cases a model test runs: as many as `PROPTEST_CASES` says, else `usually`.
+#[cfg(test)]
+fn cases(usually: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(usually)
+}

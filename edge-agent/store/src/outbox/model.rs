@@ -229,7 +229,8 @@ fn log_bytes(path: &Path) -> u64 {
 }
 
 fn run() -> Result<(), proptest::test_runner::TestError<Vec<Action>>> {
-    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: crate::cases(40), failure_persistence: None, ..Config::default() });
     runner.run(&proptest::collection::vec(action(), 1..60), |actions| {
         let mut harness = Harness::new();
         actions.iter().try_for_each(|action| harness.apply(action))

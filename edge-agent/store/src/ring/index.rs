@@ -245,7 +245,7 @@ impl Index {
 
     pub(super) fn hold(&self, name: &str, first: u64, last: u64) -> Result<(), DatabaseError> {
         let row = params![name, first.cast_signed(), last.cast_signed()];
-        let sql = "INSERT OR REPLACE INTO hold(name, first, last) VALUES (?1, ?2, ?3)";
+        let sql = "INSERT INTO hold(name, first, last) VALUES (?1, ?2, ?3)";
         self.run(|connection| connection.prepare_cached(sql)?.execute(row))?;
         Ok(())
     }

@@ -28,10 +28,10 @@ CREATE TABLE picture_group (
 ) STRICT, WITHOUT ROWID;
 -- Segments that must not be evicted.
 CREATE TABLE hold (
-    name  TEXT    NOT NULL,
-    first INTEGER NOT NULL,
-    last  INTEGER NOT NULL,
-    PRIMARY KEY (name, first)
+    number INTEGER PRIMARY KEY,
+    name   TEXT    NOT NULL,
+    first  INTEGER NOT NULL,
+    last   INTEGER NOT NULL
 ) STRICT;
 -- Times without video, with the reason; those without a row are known from the groups alone.
 CREATE TABLE gap (
