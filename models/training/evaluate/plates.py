@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ import numpy as np
 from training.data.boxes import Sample, file_sha256, read_box
 from training.evaluate import intervals
 from training.evaluate.decode import iou_matrix
+from training.preprocess import letterbox_size
 
 FOUND_IOU = 0.5
+HARD = ("night", "infrared", "low-contrast")  # conditions of whole frames
+HARD_LONGEST = 640
+HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 WIDEN = 0.05
 
@@ -116,6 +121,43 @@ def read_end_to_end(detect, read, plates, threshold):
     }
 
 
+def hard_cases(detect, plates, threshold):
+    """Recall and false positives under named conditions and strengths, all regions together."""
+    from training.reader.degrade import STRENGTHS, degrade
+
+    small = [(replace(sample), texts) for sample, texts in plates]
+    for sample, _ in small:
+        sample.keep(HARD_LONGEST)
+    found = {}
+    for name in HARD:
+        for strength in STRENGTHS:
+            results = [
+                PlateResult(detect(degrade(sample.load(), name, strength, seed)), sample.boxes)
+                for seed, (sample, _) in enumerate(small)
+            ]
+            found.setdefault(name, {})[str(strength)] = rates(results, threshold)
+    return found
+
+
+def by_height(results, plates, size, threshold):
+    """Recall by the height a plate has at the network's input of `size` (width, height)."""
+    heights, hits = [], []
+    for result, (sample, _) in zip(results, plates):
+        rows, columns = sample.load().shape[:2]
+        factor = letterbox_size(columns, rows, *size)[0] / columns
+        heights.extend((sample.boxes[:, 3] - sample.boxes[:, 1]) * factor)
+        hits.extend(result.best >= threshold)
+    heights, hits = np.array(heights), np.array(hits)
+    table = {}
+    for low, high in zip(HEIGHTS, HEIGHTS[1:]):
+        inside = (heights >= low) & (heights < high)
+        count, good = int(inside.sum()), int(hits[inside].sum())
+        name = f"{low}-{high}" if high < HEIGHTS[-1] else f"{low} and more"
+        recall = round(good / count, 4) if count else None
+        table[name] = {"n": count, "recall": recall, "interval": intervals.wilson(good, count)}
+    return table
+
+
 def by_region(results, plates, thresholds):
     """Rates of every region and threshold."""
     regions = sorted({sample.source for sample, _ in plates})
@@ -135,6 +177,7 @@ def add_arguments(parser):
     parser.add_argument("--data", required=True, help="plates.csv")
     parser.add_argument("--root", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
+    parser.add_argument("--hard", action="store_true", help="also degraded, and by plate height")
     parser.add_argument("--all-thresholds", action="store_true", help="not only the shipped one")
 
 
@@ -161,6 +204,10 @@ def run(args):
         results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]
         wanted = THRESHOLDS if args.all_thresholds else (threshold,)
         report.setdefault("detection", {})[name] = by_region(results, plates, wanted)
+        if args.hard:
+            report.setdefault("hard", {})[name] = hard_cases(detect, plates, threshold)
+            size = (manifest["input"]["width"], manifest["input"]["height"])
+            report.setdefault("by_height", {})[name] = by_height(results, plates, size, threshold)
     if args.reader:
         from training.reader.evaluate import open_reader
 

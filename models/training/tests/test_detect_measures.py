@@ -5,7 +5,7 @@ import pytest
 
 from training.data.boxes import Sample
 from training.evaluate import ap, decode, intervals
-from training.evaluate.plates import PlateResult, normalise, rates, widen
+from training.evaluate.plates import PlateResult, by_height, normalise, rates, widen
 
 
 def boxes(*rows):
@@ -97,3 +97,13 @@ def test_wilson_interval_of_a_known_share():
 
 def test_resamples_are_the_same_for_every_model():
     assert np.array_equal(intervals.draws(9, 3, 7), intervals.draws(9, 3, 7))
+
+
+def test_recall_by_height_counts_at_the_network_input():
+    sample = Sample(
+        path="a", boxes=boxes([0, 0, 40, 20], [0, 100, 200, 200]), picture=np.zeros((400, 800, 3), np.uint8)
+    )
+    result = PlateResult((boxes([0, 0, 40, 20]), np.array([0.9]), np.zeros(1, int)), sample.boxes)
+    table = by_height([result], [(sample, ["A", "B"])], (400, 400), 0.5)
+    assert (table["8-12"]["n"], table["8-12"]["recall"]) == (1, 1.0)
+    assert (table["36 and more"]["n"], table["36 and more"]["recall"]) == (1, 0.0)
