@@ -54,7 +54,7 @@ pub enum ClipError {
     #[error("the video ring cannot be read: {0}")]
     Ring(#[from] RingError),
     /// Nothing of the time is there.
-    #[error("there is no video of that time; {}", held(.0))]
+    #[error("there is no video of that time; {}", held(*.0))]
     Nothing(Option<(WallTime, WallTime)>),
     /// The disk lost a group between two looks.
     #[error("segment {segment} cannot be read any more")]
@@ -67,20 +67,25 @@ pub enum ClipError {
     Signature(#[from] SignatureError),
 }
 
-fn held(span: &Option<(WallTime, WallTime)>) -> String {
+fn held(span: Option<(WallTime, WallTime)>) -> String {
     span.map_or_else(|| "the ring is empty".to_owned(), |(from, to)| format!("the ring holds {from} to {to}"))
 }
 
 /// A clip that is ready to be sent. Its groups are pinned until [`Package::release`].
 #[derive(Debug)]
 pub struct Package {
-    /// What the asker is told.
-    pub offer: ClipOffer,
     request: RequestId,
+    stated: Stated,
+    reader: RingReader,
+}
+
+/// What is known of a clip once all of it was read.
+#[derive(Debug)]
+struct Stated {
+    offer: ClipOffer,
     header: Vec<u8>,
     manifest: Vec<u8>,
     groups: Vec<Group>,
-    reader: RingReader,
 }
 
 /// A piece of the package on its way.
@@ -100,9 +105,7 @@ pub fn make(reader: RingReader, asked: &Asked, signer: &Signer, now: WallStamp) 
         clip.sign(&reader, asked, Terms { gaps, now }, signer)
     });
     match made {
-        Ok((offer, header, manifest, groups)) => {
-            Ok(Package { offer, request: asked.request, header, manifest, groups, reader })
-        }
+        Ok(stated) => Ok(Package { request: asked.request, stated, reader }),
         Err(error) => {
             reader.release(&pin)?;
             Err(error)
@@ -191,7 +194,7 @@ impl Clip {
         asked: &Asked,
         Terms { gaps, now }: Terms,
         signer: &Signer,
-    ) -> Result<(ClipOffer, Vec<u8>, Vec<u8>, Vec<Group>), ClipError> {
+    ) -> Result<Stated, ClipError> {
         let header = self.header(now);
         let media_hash = hash_file(reader, &header, &self.groups)?;
         let media_bytes = header.len() as u64 + self.groups.iter().map(|group| group.bytes).sum::<u64>();
@@ -227,7 +230,7 @@ impl Clip {
             manifest_bytes: sealed.len() as u64,
             manifest_hash: Hash256::of(&sealed),
         };
-        Ok((offer, header, sealed, self.groups))
+        Ok(Stated { offer, header, manifest: sealed, groups: self.groups })
     }
 }
 
@@ -273,6 +276,11 @@ fn manifest_groups(groups: &[Group], header_bytes: u64) -> Vec<ManifestGroup> {
 }
 
 impl Package {
+    /// What the asker is told.
+    pub fn offer(&self) -> &ClipOffer {
+        &self.stated.offer
+    }
+
     /// Every piece in order: the manifest, then the file. `send` gets one at a time and may wait; it ends the sending
     /// by returning an error.
     ///
@@ -280,11 +288,11 @@ impl Package {
     /// What `send` returns, or that the video cannot be read any more.
     pub fn pieces<E: From<ClipError>>(&self, mut send: impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
         let mut cutter = Cutter { request: self.request, part: ClipPart::Manifest, offset: 0, pending: Vec::new() };
-        cutter.push(&self.manifest, &mut send)?;
+        cutter.push(&self.stated.manifest, &mut send)?;
         cutter.end(&mut send)?;
         let mut cutter = Cutter { request: self.request, part: ClipPart::Media, offset: 0, pending: Vec::new() };
-        cutter.push(&self.header, &mut send)?;
-        for group in &self.groups {
+        cutter.push(&self.stated.header, &mut send)?;
+        for group in &self.stated.groups {
             cutter.push(&video(&self.reader, group)?, &mut send)?;
         }
         cutter.end(&mut send)

@@ -171,13 +171,13 @@ fn a_clip_begins_at_the_key_picture_before_what_was_asked_plays_and_verifies() {
     let bench = Bench::new();
     bench.record(6, &[]);
     let package = bench.clip(1.5, 3.5).unwrap();
-    assert_eq!(package.offer.actual, Span { from: wall(1.0).into(), to: wall(4.0).into() });
-    assert!(package.offer.gaps.is_empty());
+    assert_eq!(package.offer().actual, Span { from: wall(1.0).into(), to: wall(4.0).into() });
+    assert!(package.offer().gaps.is_empty());
     let (media, manifest) = assemble(&package);
     assert_eq!(decoded_frames(&bench, &media), 75);
     let verified = verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
     assert_eq!(verified.manifest.frames(), 75);
-    assert_eq!(Hash256::of(&media), package.offer.media_hash);
+    assert_eq!(Hash256::of(&media), package.offer().media_hash);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_hole_in_the_recording_is_stated_and_the_rest_still_plays() {
     let bench = Bench::new();
     bench.record(6, &[2, 3]);
     let package = bench.clip(1.0, 6.0).unwrap();
-    assert_eq!(package.offer.gaps, [Span { from: wall(2.0).into(), to: wall(4.0).into() }]);
+    assert_eq!(package.offer().gaps, [Span { from: wall(2.0).into(), to: wall(4.0).into() }]);
     let (media, manifest) = assemble(&package);
     assert_eq!(decoded_frames(&bench, &media), 75);
     verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
