@@ -3,7 +3,7 @@
 //! A tour in the order of the data: [`picture`] is a decoded frame as the decoder left it; [`preprocess`] makes a
 //! network's input of it; [`infer`] is the seam to whatever runs the models, and [`manifest`] says what each expects
 //! and means; [`detect`] turns outputs into boxes; [`track`] follows road users; [`zone`] says where they are and
-//! counts them; [`gate`] decides which frames are worth the models and how much was really looked at. [`camera`] puts
+//! counts them; [`paint`] names a vehicle's colour; [`plate`] finds, reads and votes; [`gate`] decides which frames are worth the models and how much was really looked at. [`camera`] puts
 //! all this in order for one camera, and a [`sighting`] is what comes out. [`settings`] is what one camera is told.
 
 pub mod camera;
@@ -13,7 +13,9 @@ pub mod gate;
 pub mod geometry;
 pub mod infer;
 pub mod manifest;
+pub mod paint;
 pub mod picture;
+pub mod plate;
 pub mod preprocess;
 pub mod settings;
 pub mod sighting;

@@ -1,1 +1,28 @@
 //! Outbox to MQTT: the one place with the MQTT client.
+//!
+//! Belongs here: connecting, what is sent next, what is in flight, acknowledgements, the byte budget. Does not belong
+//! here: what records say, and how they are kept.
+//!
+//! The outbox owns delivery, and the MQTT client never holds the only copy: every connection begins from the outbox's
+//! own cursor with a fresh client. [`state::Core`] decides and is pure; [`link`] does, on one thread with a runtime of
+//! its own.
+
+mod announcement;
+mod backoff;
+mod bell;
+mod budget;
+mod lane;
+mod link;
+mod plan;
+mod rate;
+mod state;
+mod talk;
+pub mod tls;
+
+pub use announcement::Announcement;
+pub use bell::Bell;
+pub use link::{Ends, Settings, Uplink};
+pub use plan::{Backlog, Outbox, OutboxFault, Stored};
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::class::ObjectClass;
 use crate::geometry::Rect;
+use crate::paint::PaintVotes;
+use crate::picture::Picture;
 use crate::sighting::{Colour, Heading, PathPoint, TrackSummary};
 use crate::time::MediaTime;
 use crate::track::{Seen, TrackId};
@@ -28,7 +30,7 @@ pub(super) struct Dossier {
     rect: Rect,
     path: Vec<PathPoint>,
     told: Option<MediaTime>,
-    pub(super) colour: Option<Colour>,
+    paint: PaintVotes,
     pub(super) whereabouts: Whereabouts,
 }
 
@@ -44,7 +46,7 @@ impl Dossier {
             rect: seen.rect,
             path: Vec::new(),
             told: None,
-            colour: None,
+            paint: PaintVotes::default(),
             whereabouts: Whereabouts::default(),
         }
     }
@@ -79,6 +81,17 @@ impl Dossier {
         self.last
     }
 
+    /// Looks at a vehicle's colour, unless it has been seen often enough.
+    pub(super) fn look_at_paint(&mut self, picture: &Picture<'_>, seen: &Seen) {
+        if seen.class.carries_plate() && seen.class != ObjectClass::Motorcycle {
+            self.paint.look(picture, seen.measured);
+        }
+    }
+
+    pub(super) fn colour(&self) -> Option<Colour> {
+        self.paint.verdict()
+    }
+
     /// Where it moved to in the picture over the whole track.
     pub(super) fn heading(&self) -> Option<Heading> {
         let (first, last) = (self.path.first()?, self.path.last()?);
@@ -95,7 +108,7 @@ impl Dossier {
             last: self.last,
             path: evenly(&self.path, PATH_TOLD),
             heading: self.heading(),
-            colour: self.colour,
+            colour: self.colour(),
             zones: watch.stays(&self.whereabouts, self.last),
             lines: self.whereabouts.crossings().to_vec(),
             rect: self.rect,
@@ -121,7 +134,8 @@ mod tests {
         let mut dossier = None;
         for i in 0..1000_u16 {
             let rect = Rect { x: f32::from(i), y: 0.0, w: 10.0, h: 20.0 };
-            let seen = Seen { track: TrackId(1), class: ObjectClass::Car, score: 0.5, rect, is_new: i == 0 };
+            let seen =
+                Seen { track: TrackId(1), class: ObjectClass::Car, score: 0.5, rect, measured: rect, is_new: i == 0 };
             let media = MediaTime::from_nanos(i64::from(i));
             dossier.get_or_insert_with(|| Dossier::new(&seen, media)).follow(&seen, media);
         }
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn an_account_is_due_at_once_and_then_at_its_interval() {
         let rect = Rect::default();
-        let seen = Seen { track: TrackId(1), class: ObjectClass::Car, score: 0.5, rect, is_new: true };
+        let seen = Seen { track: TrackId(1), class: ObjectClass::Car, score: 0.5, rect, measured: rect, is_new: true };
         let mut dossier = Dossier::new(&seen, MediaTime::ZERO);
         let every = Duration::from_secs(10);
         let due = (0..25).filter(|s| dossier.is_due(MediaTime::from_nanos(s * 1_000_000_000), every));

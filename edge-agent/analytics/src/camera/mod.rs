@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use crate::detect::{Detection, Detector};
 use crate::gate::{Coverage, MotionGate, RateGate};
-use crate::geometry::Point;
 use crate::infer::{Infer, InferFault, ModelRole};
 use crate::manifest::{ModelSpec, Task};
 use crate::picture::Picture;
-use crate::settings::CameraSettings;
+use crate::plate::{Look, Passes, PlateFinder, Vehicle};
+use crate::settings::{CameraSettings, PlateSearch};
 use crate::sighting::{Counts, FrameSighting, Outcome, Sighting, TrackBox};
 use crate::time::MediaTime;
 use crate::track::{Seen, TrackId, Tracker, TrackerSettings};
-use crate::zone::{Watch, contains};
+use crate::zone::{Watch, contains, share_of};
 use dossier::Dossier;
 
 /// Detections down to this share of the shipped threshold may continue a track.
@@ -42,6 +42,7 @@ pub struct CameraAnalytics {
     tracker: Tracker,
     dossiers: BTreeMap<TrackId, Dossier>,
     watch: Watch,
+    passes: Option<Passes>,
     coverage: Coverage,
     period_start: Option<MediaTime>,
     latest: Option<MediaTime>,
@@ -55,8 +56,13 @@ impl CameraAnalytics {
     /// When two models have the same task.
     pub fn new(settings: CameraSettings, models: &[ModelSpec]) -> Result<Self, CameraError> {
         let objects = one(models, Task::Objects)?.map(|spec| Detector::new(spec, ModelRole::Objects));
+        let text = one(models, Task::PlateText)?;
+        let passes = one(models, Task::Plates)?
+            .filter(|_| settings.plates != PlateSearch::Off)
+            .map(|plates| Passes::new(PlateFinder::new(plates, text), settings.plates));
         Ok(Self {
             objects,
+            passes,
             rate: RateGate::new(settings.max_fps),
             motion: MotionGate::default(),
             tracker: Tracker::new(TrackerSettings::default(), TrackId(1)),
@@ -78,7 +84,8 @@ impl CameraAnalytics {
             return sightings;
         }
         let moves = !self.settings.motion_gate || self.motion.admits(picture, media);
-        if !moves && self.tracker.is_idle() {
+        let idle = self.tracker.is_idle() && self.passes.as_ref().is_none_or(Passes::is_idle);
+        if !moves && idle {
             sightings.push(self.passed_over(media, Outcome::Still));
             return sightings;
         }
@@ -105,7 +112,8 @@ impl CameraAnalytics {
 
     /// Ends every track and pass: the stream is over or was torn. A new stream may begin with any time.
     pub fn finish(&mut self) -> Vec<Sighting> {
-        let mut sightings = Vec::new();
+        let reads = self.passes.as_mut().map(Passes::finish).unwrap_or_default();
+        let mut sightings: Vec<Sighting> = reads.into_iter().map(Sighting::Plate).collect();
         for track in self.tracker.finish() {
             self.end(track, &mut sightings);
         }
@@ -148,7 +156,7 @@ impl CameraAnalytics {
             frames_offered: narrow(coverage.offered),
             frames_analysed: narrow(coverage.analysed),
             looked_ms: u32::try_from(coverage.looked.as_millis()).unwrap_or(u32::MAX),
-            plate_reads: 0,
+            plate_reads: self.passes.as_mut().map(Passes::take_finals).unwrap_or_default(),
             zones,
             lines,
         })
@@ -170,7 +178,12 @@ impl CameraAnalytics {
         let (sure, doubtful) = self.detections(picture, infer)?;
         let step = self.tracker.step(media, &sure, &doubtful);
         for seen in &step.seen {
-            self.follow(seen, media, size, sightings);
+            self.follow(seen, picture, media, sightings);
+        }
+        let vehicles: Vec<Vehicle> = step.seen.iter().filter_map(|seen| self.vehicle(seen, size)).collect();
+        if let Some(passes) = self.passes.as_mut() {
+            let look = Look { picture, media, vehicles: &vehicles, masks: &self.settings.masks };
+            sightings.extend(passes.look(&look, infer)?.into_iter().map(Sighting::Plate));
         }
         for track in step.ended {
             self.end(track, sightings);
@@ -200,9 +213,18 @@ impl CameraAnalytics {
         Ok(found.into_iter().filter(seen).partition(sure))
     }
 
-    fn follow(&mut self, seen: &Seen, media: MediaTime, size: (u32, u32), sightings: &mut Vec<Sighting>) {
+    /// A vehicle that may carry a plate, with what is known of it.
+    fn vehicle(&self, seen: &Seen, (width, height): (u32, u32)) -> Option<Vehicle> {
+        let dossier = self.dossiers.get(&seen.track).filter(|_| seen.class.carries_plate())?;
+        let (track, class, rect) = (seen.track, seen.class, seen.rect.clamped(width, height));
+        Some(Vehicle { track, class, rect, heading: dossier.heading(), colour: dossier.colour() })
+    }
+
+    fn follow(&mut self, seen: &Seen, picture: &Picture<'_>, media: MediaTime, sightings: &mut Vec<Sighting>) {
+        let size = (picture.width(), picture.height());
         let dossier = self.dossiers.entry(seen.track).or_insert_with(|| Dossier::new(seen, media));
         dossier.follow(seen, media);
+        dossier.look_at_paint(picture, seen);
         self.watch.step(&mut dossier.whereabouts, seen.class, seen.rect, (media, size));
         let every = Duration::from_secs(u64::from(self.settings.report_every_s.max(1)));
         if dossier.is_due(media, every) {
@@ -216,12 +238,6 @@ impl CameraAnalytics {
         self.watch.leave(&mut dossier.whereabouts, last);
         sightings.push(Sighting::TrackEnd(dossier.summary(&self.watch)));
     }
-}
-
-/// A point as shares of the frame's sides.
-#[expect(clippy::cast_precision_loss, reason = "frame sides are below 2^24")]
-fn share_of(point: Point, width: u32, height: u32) -> Point {
-    Point { x: point.x / width.max(1) as f32, y: (point.y / height.max(1) as f32).min(1.0 - f32::EPSILON) }
 }
 
 /// The model of a task, if there is one.

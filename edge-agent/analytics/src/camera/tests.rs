@@ -1,5 +1,6 @@
 use super::*;
 use crate::class::ObjectClass;
+use crate::geometry::Point;
 use crate::infer::{Output, TensorView};
 use crate::settings::{Polygon, Zone};
 

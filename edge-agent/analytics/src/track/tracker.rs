@@ -45,6 +45,8 @@ pub struct Seen {
     pub score: f32,
     /// Where it is in this frame: the detection, smoothed by how the track moves.
     pub rect: Rect,
+    /// The detection as it came.
+    pub measured: Rect,
     /// Whether it counts from this frame on.
     pub is_new: bool,
 }
@@ -216,7 +218,14 @@ impl Track {
     }
 
     fn seen(&self, detection: Detection, is_new: bool) -> Seen {
-        Seen { track: self.id, class: self.class(), score: detection.score, rect: self.motion.rect(), is_new }
+        Seen {
+            track: self.id,
+            class: self.class(),
+            score: detection.score,
+            rect: self.motion.rect(),
+            measured: detection.rect,
+            is_new,
+        }
     }
 }
 

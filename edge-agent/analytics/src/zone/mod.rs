@@ -8,4 +8,5 @@ mod polygon;
 mod tally;
 
 pub use polygon::contains;
+pub(crate) use polygon::share_of;
 pub use tally::{Watch, Whereabouts};

@@ -18,6 +18,12 @@ pub fn contains(outline: &[Point], point: Point) -> bool {
     inside
 }
 
+/// A point as shares of the frame's sides; the lower edge, where cut boxes end, still is in the picture.
+#[expect(clippy::cast_precision_loss, reason = "frame sides are below 2^24")]
+pub(crate) fn share_of(point: Point, width: u32, height: u32) -> Point {
+    Point { x: point.x / width.max(1) as f32, y: (point.y / height.max(1) as f32).min(1.0 - f32::EPSILON) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

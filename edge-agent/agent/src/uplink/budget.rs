@@ -1,0 +1,122 @@
+//! Bytes a day: what gives way when they run out.
+
+use edge_protocol::lane::Lane;
+use edge_protocol::record::LaneCount;
+
+/// What may be done with records of a lane now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Permit {
+    /// Send them.
+    Send,
+    /// Send counts; give road users up.
+    CountsOnly,
+    /// Give them up.
+    GiveUp,
+    /// Leave them in the outbox until tomorrow.
+    Wait,
+}
+
+/// The day's budget. Thumbnails give way at 70 of 100, road users at 85 (counts remain), reads wait at 100. Hits,
+/// answers, alerts, health and audit never give way, nor do clips, which a person asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Budget {
+    daily_bytes: Option<u64>,
+    day: i64,
+    spent: u64,
+    withheld: [u64; Lane::ALL.len()],
+}
+
+impl Budget {
+    pub(super) const fn new(daily_bytes: Option<u64>) -> Self {
+        Self { daily_bytes, day: i64::MIN, spent: 0, withheld: [0; Lane::ALL.len()] }
+    }
+
+    /// Which day it is; a new one begins with nothing spent.
+    pub(super) fn today(&mut self, day: i64) {
+        if day != self.day {
+            *self = Self { day, ..Self::new(self.daily_bytes) };
+        }
+    }
+
+    pub(super) fn spend(&mut self, bytes: u64) {
+        self.spent = self.spent.saturating_add(bytes);
+    }
+
+    pub(super) const fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    pub(super) fn permit(&self, lane: Lane) -> Permit {
+        let Some(daily) = self.daily_bytes else { return Permit::Send };
+        let percent = u128::from(self.spent) * 100 / u128::from(daily.max(1));
+        match lane {
+            Lane::Thumb if percent >= 70 => Permit::GiveUp,
+            Lane::Object | Lane::Read if percent >= 100 => Permit::Wait,
+            Lane::Object if percent >= 85 => Permit::CountsOnly,
+            Lane::Thumb
+            | Lane::Object
+            | Lane::Read
+            | Lane::Hit
+            | Lane::Answer
+            | Lane::Alert
+            | Lane::Health
+            | Lane::Audit
+            | Lane::Clip => Permit::Send,
+        }
+    }
+
+    pub(super) fn withheld(&mut self, lane: Lane, count: u64) {
+        if let Some(held) = self.withheld.get_mut(lane.index()) {
+            *held = held.saturating_add(count);
+        }
+    }
+
+    /// What was given up today, per lane with any.
+    pub(super) fn withheld_today(&self) -> Vec<LaneCount> {
+        let counts = Lane::ALL.into_iter().zip(self.withheld);
+        counts.filter(|(_, count)| *count > 0).map(|(lane, count)| LaneCount { lane, count }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbnails_give_way_first_then_road_users_then_reads_and_hits_never() {
+        let mut budget = Budget::new(Some(1000));
+        let permits =
+            |budget: &Budget| [Lane::Thumb, Lane::Object, Lane::Read, Lane::Hit].map(|lane| budget.permit(lane));
+        budget.spend(699);
+        assert_eq!(permits(&budget), [Permit::Send; 4]);
+        budget.spend(1);
+        assert_eq!(permits(&budget), [Permit::GiveUp, Permit::Send, Permit::Send, Permit::Send]);
+        budget.spend(150);
+        assert_eq!(permits(&budget), [Permit::GiveUp, Permit::CountsOnly, Permit::Send, Permit::Send]);
+        budget.spend(u64::MAX);
+        assert_eq!(permits(&budget), [Permit::GiveUp, Permit::Wait, Permit::Wait, Permit::Send]);
+        for lane in [Lane::Answer, Lane::Alert, Lane::Health, Lane::Audit, Lane::Clip] {
+            assert_eq!(budget.permit(lane), Permit::Send);
+        }
+    }
+
+    #[test]
+    fn a_new_day_begins_with_nothing_spent_and_nothing_withheld() {
+        let mut budget = Budget::new(Some(1000));
+        budget.today(7);
+        budget.spend(5000);
+        budget.withheld(Lane::Thumb, 3);
+        budget.today(7);
+        assert_eq!(budget.withheld_today(), [LaneCount { lane: Lane::Thumb, count: 3 }]);
+        budget.today(8);
+        assert_eq!(budget.spent(), 0);
+        assert!(budget.withheld_today().is_empty());
+    }
+
+    #[test]
+    fn without_a_budget_everything_is_sent() {
+        let mut budget = Budget::new(None);
+        budget.spend(u64::MAX);
+        assert!(Lane::ALL.into_iter().all(|lane| budget.permit(lane) == Permit::Send));
+    }
+}

@@ -1,0 +1,190 @@
+//! Where one lane stands: what is committed, sent, delivered to the broker, settled by the center.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use edge_protocol::id::Sequence;
+use edge_protocol::lane::Lane;
+use edge_protocol::time::MonoTime;
+
+use super::plan::Backlog;
+
+/// A batch waits this long for company.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Records in a batch while there is a backlog.
+pub(super) const BATCH_RECORDS: u32 = 20;
+/// Bytes of payload in a batch; JSON doubles pictures and pieces, and the message must stay within its bound.
+pub(super) const BATCH_BYTES: usize = 100 * 1024;
+/// Batches that may wait for the center's acknowledgement; far fewer than a broker drops (Mosquitto: 1,000).
+const WINDOW: usize = 200;
+/// With no progress for this long, what was sent is sent again, since brokers drop messages silently.
+const FIRST_RESEND: Duration = Duration::from_secs(30);
+const LAST_RESEND: Duration = Duration::from_mins(10);
+
+/// A batch that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    message: u64,
+    last: Sequence,
+    delivered: bool,
+}
+
+/// What an acknowledgement did to a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The outbox may forget up to there.
+    Settle(Sequence),
+    /// Nothing new.
+    Old,
+    /// It may speak of an earlier run of the agent; what it says will be said again.
+    Early,
+    /// It speaks of records that nobody has sent.
+    Impossible,
+}
+
+/// One lane's cursors.
+#[derive(Debug, Clone)]
+pub(super) struct LaneState {
+    lane: Lane,
+    committed: Sequence,
+    settled: Sequence,
+    /// Up to here in this connection.
+    sent: Sequence,
+    /// Up to here ever.
+    highest: Sequence,
+    /// What was committed when the agent started, some of which an earlier run may have sent.
+    inherited: Sequence,
+    waiting_since: Option<MonoTime>,
+    window: VecDeque<Sent>,
+    progress: MonoTime,
+    resend_after: Duration,
+}
+
+impl LaneState {
+    pub(super) fn new(lane: Lane, backlog: Backlog, now: MonoTime) -> Self {
+        Self {
+            lane,
+            committed: backlog.last,
+            settled: backlog.settled,
+            sent: backlog.settled,
+            highest: backlog.settled,
+            inherited: backlog.last,
+            waiting_since: (backlog.last > backlog.settled).then_some(now),
+            window: VecDeque::new(),
+            progress: now,
+            resend_after: FIRST_RESEND,
+        }
+    }
+
+    /// Where to read on.
+    pub(super) const fn sent(&self) -> Sequence {
+        self.sent
+    }
+
+    #[cfg(test)]
+    pub(super) const fn last_committed(&self) -> Sequence {
+        self.committed
+    }
+
+    pub(super) fn committed(&mut self, last: Sequence, now: MonoTime) {
+        if last > self.committed {
+            self.committed = last;
+            self.waiting_since.get_or_insert(now);
+        }
+    }
+
+    /// Sends again from the outbox's cursor: a new connection, or the broker has lost something.
+    pub(super) fn rewind(&mut self, now: MonoTime) {
+        self.sent = self.settled;
+        self.window.clear();
+        self.progress = now;
+        self.waiting_since = (self.committed > self.sent).then_some(now);
+    }
+
+    /// How many records a batch may have, if one is due.
+    pub(super) fn due(&self, now: MonoTime) -> Option<u32> {
+        if self.committed <= self.sent || self.window.len() >= WINDOW {
+            return None;
+        }
+        match self.lane {
+            // One message each, at once: somebody waits for it, or it is large.
+            Lane::Hit | Lane::Answer | Lane::Clip => return Some(1),
+            Lane::Alert | Lane::Health | Lane::Audit | Lane::Read | Lane::Object | Lane::Thumb => {}
+        }
+        let waiting = self.committed.get().saturating_sub(self.sent.get());
+        let waited = self.waiting_since.is_none_or(|since| now.saturating_since(since) >= PATIENCE);
+        (waiting >= u64::from(BATCH_RECORDS) || waited).then_some(BATCH_RECORDS)
+    }
+
+    /// When a batch that is not due yet will be.
+    pub(super) fn due_at(&self) -> Option<MonoTime> {
+        if self.committed <= self.sent || self.window.len() >= WINDOW {
+            return None;
+        }
+        self.waiting_since.map(|since| since.saturating_add(PATIENCE))
+    }
+
+    /// When what was sent is to be sent again, if nothing happens until then.
+    pub(super) fn resend_at(&self) -> Option<MonoTime> {
+        (self.sent > self.settled).then(|| self.progress.saturating_add(self.resend_after))
+    }
+
+    /// Everything up to here was sent, or is not there.
+    pub(super) fn advance(&mut self, last: Sequence, now: MonoTime) {
+        if self.sent == self.settled {
+            self.progress = now;
+        }
+        self.sent = self.sent.max(last);
+        self.highest = self.highest.max(last);
+        // What is left came later than what went, so it waits anew.
+        self.waiting_since = (self.committed > self.sent).then_some(now);
+    }
+
+    /// A batch was handed to the client.
+    pub(super) fn sent_batch(&mut self, message: u64, last: Sequence, now: MonoTime) {
+        self.advance(last, now);
+        self.window.push_back(Sent { message, last, delivered: false });
+    }
+
+    /// There is nothing to read after what was sent.
+    pub(super) fn nothing_left(&mut self) {
+        self.sent = self.committed;
+        self.waiting_since = None;
+    }
+
+    /// The broker has a batch. Returns up to where the broker has everything.
+    pub(super) fn delivered(&mut self, message: u64) -> Option<Sequence> {
+        if let Some(sent) = self.window.iter_mut().find(|sent| sent.message == message) {
+            sent.delivered = true;
+        }
+        self.window.iter().take_while(|sent| sent.delivered).last().map(|sent| sent.last)
+    }
+
+    /// The center has stored everything up to here, or the broker has and that is enough.
+    pub(super) fn acknowledged(&mut self, up_to: Sequence, now: MonoTime) -> Verdict {
+        if up_to <= self.settled {
+            return Verdict::Old;
+        }
+        if up_to > self.highest {
+            return if up_to <= self.inherited { Verdict::Early } else { Verdict::Impossible };
+        }
+        self.settled = up_to;
+        self.sent = self.sent.max(up_to);
+        while self.window.front().is_some_and(|sent| sent.last <= up_to) {
+            self.window.pop_front();
+        }
+        self.progress = now;
+        self.resend_after = FIRST_RESEND;
+        Verdict::Settle(up_to)
+    }
+
+    /// Sends again if there was no progress for too long; returns whether it did.
+    pub(super) fn resend_if_stuck(&mut self, now: MonoTime) -> bool {
+        if self.resend_at().is_none_or(|at| now < at) {
+            return false;
+        }
+        self.rewind(now);
+        self.resend_after = (self.resend_after * 2).min(LAST_RESEND);
+        true
+    }
+}

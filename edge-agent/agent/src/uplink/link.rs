@@ -1,0 +1,272 @@
+//! The shell around [`Core`]: one thread, one small runtime, one MQTT client per connection.
+
+use std::cell::RefCell;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use bytes::Bytes;
+use edge_protocol::batch::Encoding;
+use edge_protocol::id::{AgencyId, UnitId};
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{LaneCount, UplinkHealth};
+use edge_protocol::state::{AckMode, State};
+use edge_protocol::topic::{self, Topic};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, LastWill, Packet};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::{TlsConfiguration, Transport};
+
+use super::backoff::Backoff;
+use super::plan::{Backlog, Outbox, OutboxFault};
+use super::state::{Core, Input};
+use super::talk::Talk;
+use super::{Announcement, Bell};
+use crate::supervise::queue::Sender;
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+
+/// A silent broker is found within two of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// TCP, TLS and the broker's CONNACK together.
+const CONNECT_SECONDS: u64 = 15;
+/// The largest packet taken from the broker: a command and its topic.
+const MAX_INCOMING_BYTES: u32 = 64 * 1024;
+/// What the client may hold; more than may be in flight, so that handing over never waits.
+const CLIENT_CAPACITY: usize = 128;
+/// The longest time between two looks at clock and counters.
+pub(super) const BEAT: Duration = Duration::from_secs(1);
+/// A connection that lasted this long was a good one.
+const STEADY: Duration = Duration::from_secs(10);
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(800);
+/// The quota of a broker that states none.
+const UNSTATED_ALLOWANCE: usize = 16;
+
+/// Where the broker is and how to talk to it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The broker's name or address, as its certificate has it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// TLS with the unit's certificate: see [`super::tls::client_config`].
+    pub tls: Arc<rustls::ClientConfig>,
+    /// The unit's agency.
+    pub agency: AgencyId,
+    /// The unit.
+    pub unit: UnitId,
+    /// How messages are written.
+    pub encoding: Encoding,
+    /// What lets the outbox forget.
+    pub ack: AckMode,
+    /// Bytes a day.
+    pub daily_bytes: Option<u64>,
+}
+
+/// What the uplink is connected to inside the agent.
+#[derive(Debug)]
+pub struct Ends {
+    /// Rung when records are committed.
+    pub bell: Bell,
+    /// What the unit says of itself.
+    pub announcement: Announcement,
+    /// Where commands go; a full queue refuses, and the asker hears "busy".
+    pub commands: Sender<Bytes>,
+    /// Reads time.
+    pub clock: Clock,
+    /// Shows progress to the watchdog.
+    pub pulse: Pulse,
+}
+
+/// Outbox to MQTT.
+pub struct Uplink {
+    pub(super) settings: Settings,
+    pub(super) ends: Ends,
+    pub(super) outbox: Box<dyn Outbox>,
+    health: Arc<Mutex<UplinkHealth>>,
+}
+
+impl std::fmt::Debug for Uplink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Uplink({}:{})", self.settings.host, self.settings.port)
+    }
+}
+
+impl Uplink {
+    /// An uplink that nobody has started.
+    pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
+        Self { settings, ends, outbox, health: Arc::default() }
+    }
+
+    /// How the line is, kept up to date while [`Uplink::run`] runs.
+    pub fn health(&self) -> Arc<Mutex<UplinkHealth>> {
+        Arc::clone(&self.health)
+    }
+
+    /// Runs until `stop` is set.
+    ///
+    /// # Errors
+    /// When the outbox cannot be read, or the system gives no runtime.
+    pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Fault::from_error(&error))?;
+        runtime.block_on(self.serve(stop)).map_err(|fault| Fault::from_error(&fault))
+    }
+
+    async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
+        let mut backoff = Backoff::new();
+        let mut core = self.core()?;
+        while !stop.is_set() {
+            let (client, mut events) = AsyncClient::new(self.options(), CLIENT_CAPACITY);
+            let Some(connected) = self.meanwhile(&core, stop, connect(&mut events)).await else { return Ok(()) };
+            match connected {
+                Ok(allowed) => {
+                    tracing::info!(host = self.settings.host, allowed, "connected to the broker");
+                    let began = self.ends.clock.mono();
+                    if core.epoch() != self.outbox.epoch() {
+                        core = self.core()?;
+                    }
+                    core = self.converse(core, Connection { allowed, client, events }, stop).await?;
+                    // A broker that takes the connection only to end it is no success.
+                    if self.ends.clock.mono().saturating_since(began) >= STEADY {
+                        backoff.succeeded();
+                    }
+                }
+                Err(reason) => {
+                    tracing::warn!(host = self.settings.host, reason, "the broker is not reached");
+                }
+            }
+            let wait = backoff.failed(chance());
+            if self.meanwhile(&core, stop, tokio::time::sleep(wait)).await.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something while there is no connection, keeping pulse and health going; none when stopped.
+    async fn meanwhile<T>(&self, core: &Core, stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            self.ends.pulse.beat(self.ends.clock.mono());
+            // The backlog is not looked at: the outbox is being written, and nobody asks that often.
+            let held = self.health.lock().unwrap_or_else(PoisonError::into_inner).backlog.clone();
+            self.publish_health(core, held);
+            tokio::select! {
+                done = &mut work => return Some(done),
+                () = stop.wait() => return None,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+    }
+
+    pub(super) fn publish_health(&self, core: &Core, backlog: Vec<LaneCount>) {
+        let busy = self.ends.commands.gauge().counts().dropped;
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = core.health(backlog, busy);
+    }
+
+    fn core(&mut self) -> Result<Core, OutboxFault> {
+        let mut backlog = [Backlog::default(); Lane::ALL.len()];
+        for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
+            *held = self.outbox.backlog(lane)?;
+        }
+        let Settings { ack, daily_bytes, .. } = self.settings;
+        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, self.ends.clock.mono()))
+    }
+
+    fn options(&self) -> MqttOptions {
+        let Settings { host, port, tls, agency, unit, encoding, .. } = &self.settings;
+        let mut options = MqttOptions::new(topic::client_name(agency, unit.as_str()), host, *port);
+        let will = State::Death(self.ends.announcement.death(false)).encode(*encoding);
+        let state = Topic::State(agency.clone(), unit.clone()).to_string();
+        options
+            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))))
+            .set_keep_alive(KEEP_ALIVE)
+            .set_clean_start(true)
+            .set_connection_timeout(CONNECT_SECONDS)
+            .set_max_packet_size(Some(MAX_INCOMING_BYTES))
+            .set_outgoing_inflight_upper_limit(64)
+            .set_last_will(LastWill::new(state, will, QoS::AtLeastOnce, true, None));
+        options
+    }
+
+    /// Talks over one connection until it ends.
+    async fn converse(&mut self, core: Core, connection: Connection, stop: &Stop) -> Result<Core, OutboxFault> {
+        let Connection { allowed, client, mut events } = connection;
+        let bell = self.ends.bell.clone();
+        let talk = RefCell::new(Talk::new(self, core, client.clone()));
+        talk.borrow_mut().begin(allowed)?;
+        // Polling must never be cut short, since the client may be in the middle of writing; so both halves run to
+        // the end of the connection and share what they know without ever holding it across an await.
+        let listen = async {
+            loop {
+                match events.poll().await {
+                    Ok(event) => {
+                        talk.borrow_mut().event(event)?;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the connection to the broker ended");
+                        return Ok::<(), OutboxFault>(());
+                    }
+                }
+            }
+        };
+        let speak = async {
+            loop {
+                let wait = talk.borrow_mut().step()?;
+                let Some(wait) = wait else { return Ok::<(), OutboxFault>(()) };
+                tokio::select! {
+                    () = bell.rung() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        };
+        let stopped = tokio::select! {
+            ended = listen => { ended?; false }
+            ended = speak => { ended?; false }
+            () = stop.wait() => true,
+        };
+        if stopped {
+            talk.borrow().say_goodbye();
+            let said = async { while events.poll().await.is_ok() {} };
+            if tokio::time::timeout(GOODBYE, said).await.is_err() {
+                tracing::debug!("the broker was not told goodbye");
+            }
+        }
+        let mut core = talk.into_inner().end();
+        core.apply(&Input::Lost, self.ends.clock.mono());
+        Ok(core)
+    }
+}
+
+/// A connection that the broker took.
+struct Connection {
+    /// How many messages it allows in flight.
+    allowed: usize,
+    client: AsyncClient,
+    events: EventLoop,
+}
+
+/// Waits for the broker to take the connection; how many messages it allows in flight.
+async fn connect(events: &mut EventLoop) -> Result<usize, String> {
+    loop {
+        match events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(ConnAck { properties, .. }))) => {
+                let stated = properties.and_then(|properties| properties.receive_max);
+                return Ok(stated.map_or(UNSTATED_ALLOWANCE, usize::from));
+            }
+            Ok(_) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+fn chance() -> u32 {
+    let mut bytes = [0; 4];
+    // Without random bytes the wait is the longest, which is safe.
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => u32::from_ne_bytes(bytes),
+        Err(_) => u32::MAX,
+    }
+}

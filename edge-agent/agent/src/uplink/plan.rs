@@ -1,0 +1,159 @@
+//! What the uplink needs of the outbox, and what becomes of records read from it.
+
+use edge_protocol::id::{Epoch, Sequence};
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{ObjectRecord, Record};
+
+use super::budget::Permit;
+
+/// A committed record as the outbox keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in the lane.
+    pub sequence: Sequence,
+    /// As it was appended.
+    pub payload: Vec<u8>,
+}
+
+/// Where a lane of the outbox stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// The last committed record.
+    pub last: Sequence,
+    /// Everything up to here is settled.
+    pub settled: Sequence,
+    /// Records that wait.
+    pub records: u64,
+}
+
+/// The outbox cannot be used now.
+#[derive(Debug, thiserror::Error)]
+#[error("outbox: {0}")]
+pub struct OutboxFault(pub String);
+
+/// What the uplink needs of the outbox. Reading happens here and now; the rest is handed to the outbox's own thread.
+pub trait Outbox: Send {
+    /// Life of the outbox's file.
+    fn epoch(&self) -> Epoch;
+
+    /// Where a lane stands.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn backlog(&mut self, lane: Lane) -> Result<Backlog, OutboxFault>;
+
+    /// A lane's records after `after`, oldest first: at most `records` of them, and no more than `bytes` together,
+    /// but always one if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read(&mut self, lane: Lane, after: Sequence, records: u32, bytes: usize) -> Result<Vec<Stored>, OutboxFault>;
+
+    /// Forgets a lane's records up to and including this one.
+    fn settle(&mut self, epoch: Epoch, lane: Lane, up_to: Sequence);
+
+    /// Drops records that will never be sent; the outbox states their loss.
+    fn give_up(&mut self, lane: Lane, sequences: &[Sequence]);
+
+    /// Appends a record of the uplink's own.
+    fn append(&mut self, record: Record);
+}
+
+/// What becomes of the first records that were read: those that can be treated alike.
+#[derive(Debug, PartialEq)]
+pub(super) enum Plan {
+    /// There is nothing.
+    Nothing,
+    /// Send these, which follow each other.
+    Send(Sequence, Vec<Record>),
+    /// Give these up: the budget does not permit them.
+    Withhold(Vec<Sequence>),
+    /// Give this one up: nobody can read it.
+    Unreadable(Sequence),
+}
+
+/// Looks at what was read. Records that follow a hole, or are to be treated differently, are left for the next time.
+pub(super) fn plan(lane: Lane, read: &[Stored], permit: Permit) -> Plan {
+    let Some(first) = read.first() else { return Plan::Nothing };
+    let (mut sent, mut withheld) = (Vec::new(), Vec::new());
+    let mut expected = first.sequence;
+    for stored in read {
+        if stored.sequence != expected {
+            break;
+        }
+        expected = expected.next();
+        let record = match Record::from_payload(lane, &stored.payload) {
+            Ok(record) => record,
+            Err(error) if sent.is_empty() && withheld.is_empty() => {
+                tracing::error!(%lane, sequence = stored.sequence.get(), %error, "a stored record cannot be read");
+                return Plan::Unreadable(stored.sequence);
+            }
+            Err(_) => break,
+        };
+        match (is_permitted(&record, permit), sent.is_empty(), withheld.is_empty()) {
+            (true, _, true) => sent.push(record),
+            (false, true, _) => withheld.push(stored.sequence),
+            (true, _, false) | (false, false, _) => break,
+        }
+    }
+    if sent.is_empty() { Plan::Withhold(withheld) } else { Plan::Send(first.sequence, sent) }
+}
+
+fn is_permitted(record: &Record, permit: Permit) -> bool {
+    match permit {
+        Permit::Send | Permit::Wait => true,
+        Permit::GiveUp => false,
+        Permit::CountsOnly => match record {
+            Record::Object(object) => matches!(**object, ObjectRecord::Counts(_)),
+            Record::Hit(_)
+            | Record::Answer(_)
+            | Record::Alert(_)
+            | Record::Health(_)
+            | Record::Audit(_)
+            | Record::Read(_)
+            | Record::Thumb(_)
+            | Record::Clip(_) => true,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uplink::tests::{alert, counts, track};
+
+    fn stored(sequence: u64, record: &Record) -> Stored {
+        Stored { sequence: Sequence::new(sequence), payload: record.to_payload() }
+    }
+
+    fn sequences(numbers: &[u64]) -> Vec<Sequence> {
+        numbers.iter().map(|&number| Sequence::new(number)).collect()
+    }
+
+    #[test]
+    fn a_batch_ends_before_a_hole() {
+        let read = [stored(5, &alert()), stored(6, &alert()), stored(8, &alert())];
+        let Plan::Send(first, records) = plan(Lane::Alert, &read, Permit::Send) else { panic!("to be sent") };
+        assert_eq!((first.get(), records.len()), (5, 2));
+    }
+
+    #[test]
+    fn road_users_give_way_to_counts() {
+        let read = [stored(1, &track()), stored(2, &track()), stored(3, &counts()), stored(4, &track())];
+        assert_eq!(plan(Lane::Object, &read, Permit::CountsOnly), Plan::Withhold(sequences(&[1, 2])));
+        let Plan::Send(first, records) = plan(Lane::Object, &read[2..], Permit::CountsOnly) else {
+            panic!("to be sent")
+        };
+        assert_eq!((first.get(), records.len()), (3, 1));
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_given_up_alone_and_does_not_hold_up_the_rest() {
+        let rotten = Stored { sequence: Sequence::new(6), payload: vec![0xff] };
+        let read = [stored(5, &alert()), rotten, stored(7, &alert())];
+        let Plan::Send(_, records) = plan(Lane::Alert, &read, Permit::Send) else { panic!("to be sent") };
+        assert_eq!(records.len(), 1);
+        assert_eq!(plan(Lane::Alert, &read[1..], Permit::Send), Plan::Unreadable(Sequence::new(6)));
+        assert_eq!(plan(Lane::Alert, &[], Permit::Send), Plan::Nothing);
+    }
+}

@@ -1,0 +1,290 @@
+//! What the uplink decides: what is sent next, what is settled, when to give a connection up. Pure: no clock, no
+//! network, no disk. [`super::link`] turns everything that happens into an [`Input`] and carries out the [`Effect`]s.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use edge_protocol::ack::Ack;
+use edge_protocol::id::{Epoch, Sequence};
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{LaneCount, UplinkHealth};
+use edge_protocol::state::AckMode;
+use edge_protocol::time::MonoTime;
+
+use super::budget::{Budget, Permit};
+use super::lane::{BATCH_BYTES, LaneState, Verdict};
+use super::plan::Backlog;
+use super::rate::Rate;
+
+/// Messages in flight at most, whatever the broker allows: more would only wait in its buffers.
+const MAX_IN_FLIGHT: usize = 32;
+/// Of these, kept free for what is not pictures or video.
+const RESERVED: usize = 4;
+/// A broker that takes this long over a message is gone, whatever TCP believes.
+const STALL: Duration = Duration::from_secs(25);
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Input {
+    /// The broker took the connection, and allows this many messages in flight.
+    Connected {
+        /// The broker's receive maximum.
+        allowed: usize,
+    },
+    /// The connection is gone.
+    Lost,
+    /// A lane was committed up to here.
+    Committed(Lane, Sequence),
+    /// The broker has a message.
+    Delivered(u64),
+    /// The center has stored records.
+    Acknowledged(Ack),
+    /// Time has passed; the day since 1970.
+    Tick {
+        /// The day.
+        day: i64,
+    },
+}
+
+/// What is to be done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// The outbox may forget a lane up to here.
+    Settle(Lane, Sequence),
+    /// Give the connection up.
+    Reconnect(&'static str),
+    /// Somebody acknowledges what was never sent.
+    BadAck(Ack),
+    /// A lane made no progress, and is sent again.
+    Resending(Lane),
+}
+
+/// What to read from the outbox and send next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) lane: Lane,
+    pub(super) after: Sequence,
+    pub(super) records: u32,
+    pub(super) bytes: usize,
+    pub(super) permit: Permit,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    lane: Lane,
+    bytes: u64,
+    sent: MonoTime,
+}
+
+/// The state of the uplink.
+#[derive(Debug)]
+pub(super) struct Core {
+    epoch: Epoch,
+    ack: AckMode,
+    lanes: [LaneState; Lane::ALL.len()],
+    /// Messages in flight at most; zero while there is no connection.
+    allowed: usize,
+    in_flight: HashMap<u64, InFlight>,
+    next_message: u64,
+    rate: Rate,
+    budget: Budget,
+    bad_acks: u64,
+    connections: u64,
+}
+
+impl Core {
+    /// Begins from where the outbox's lanes stand.
+    pub(super) fn new(
+        epoch: Epoch,
+        ack: AckMode,
+        daily_bytes: Option<u64>,
+        backlog: [Backlog; Lane::ALL.len()],
+        now: MonoTime,
+    ) -> Self {
+        let mut lanes = Lane::ALL.into_iter().zip(backlog).map(|(lane, backlog)| LaneState::new(lane, backlog, now));
+        Self {
+            epoch,
+            ack,
+            lanes: Lane::ALL.map(|lane| lanes.next().unwrap_or_else(|| LaneState::new(lane, Backlog::default(), now))),
+            allowed: 0,
+            in_flight: HashMap::new(),
+            next_message: 0,
+            rate: Rate::new(),
+            budget: Budget::new(daily_bytes),
+            bad_acks: 0,
+            connections: 0,
+        }
+    }
+
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Takes in what happened.
+    pub(super) fn apply(&mut self, input: &Input, now: MonoTime) -> Vec<Effect> {
+        match *input {
+            Input::Connected { allowed } => {
+                self.allowed = allowed.clamp(1, MAX_IN_FLIGHT);
+                self.connections += 1;
+                self.start_over(now);
+                Vec::new()
+            }
+            Input::Lost => {
+                self.allowed = 0;
+                self.start_over(now);
+                Vec::new()
+            }
+            Input::Committed(lane, last) => {
+                self.lane_mut(lane).committed(last, now);
+                Vec::new()
+            }
+            Input::Delivered(message) => self.delivered(message, now),
+            Input::Acknowledged(ack) => self.acknowledged(ack, now),
+            Input::Tick { day } => self.tick(day, now),
+        }
+    }
+
+    fn start_over(&mut self, now: MonoTime) {
+        self.in_flight.clear();
+        self.lanes.iter_mut().for_each(|lane| lane.rewind(now));
+    }
+
+    fn delivered(&mut self, message: u64, now: MonoTime) -> Vec<Effect> {
+        let Some(taken) = self.in_flight.remove(&message) else { return Vec::new() };
+        self.rate.delivered(taken.bytes, taken.sent, now);
+        let up_to = self.lane_mut(taken.lane).delivered(message);
+        match (self.ack, up_to) {
+            (AckMode::Broker, Some(up_to)) => self.settle(taken.lane, up_to, now),
+            (AckMode::Broker, None) | (AckMode::Center, _) => Vec::new(),
+        }
+    }
+
+    fn settle(&mut self, lane: Lane, up_to: Sequence, now: MonoTime) -> Vec<Effect> {
+        match self.lane_mut(lane).acknowledged(up_to, now) {
+            Verdict::Settle(up_to) => vec![Effect::Settle(lane, up_to)],
+            Verdict::Old | Verdict::Early | Verdict::Impossible => Vec::new(),
+        }
+    }
+
+    fn acknowledged(&mut self, ack: Ack, now: MonoTime) -> Vec<Effect> {
+        if ack.epoch != self.epoch || self.ack == AckMode::Broker {
+            // Of an earlier life of the outbox, or of no meaning here.
+            return Vec::new();
+        }
+        match self.lane_mut(ack.lane).acknowledged(ack.settled, now) {
+            Verdict::Settle(up_to) => vec![Effect::Settle(ack.lane, up_to)],
+            Verdict::Old | Verdict::Early => Vec::new(),
+            Verdict::Impossible => {
+                self.bad_acks += 1;
+                vec![Effect::BadAck(ack)]
+            }
+        }
+    }
+
+    fn tick(&mut self, day: i64, now: MonoTime) -> Vec<Effect> {
+        self.budget.today(day);
+        if self.allowed == 0 {
+            return Vec::new();
+        }
+        let stalled = self.in_flight.values().any(|message| now.saturating_since(message.sent) >= STALL);
+        if stalled {
+            return vec![Effect::Reconnect("the broker does not take what was sent")];
+        }
+        if self.ack == AckMode::Broker {
+            return Vec::new();
+        }
+        let mut lanes = Lane::ALL.into_iter().zip(&mut self.lanes);
+        lanes
+            .by_ref()
+            .filter_map(|(lane, state)| state.resend_if_stuck(now).then_some(Effect::Resending(lane)))
+            .collect()
+    }
+
+    /// What to send next, most urgent lane first; none while nothing is due or nothing more may be in flight.
+    pub(super) fn wanted(&self, now: MonoTime) -> Option<Wanted> {
+        let free = self.allowed.saturating_sub(self.in_flight.len());
+        let reserved = RESERVED.min(self.allowed.saturating_sub(1));
+        Lane::ALL.into_iter().find_map(|lane| {
+            let records = self.lane(lane).due(now)?;
+            let permit = self.budget.permit(lane);
+            let room = if lane.is_bulk() { free > reserved && self.bulk_has_room() } else { free > 0 };
+            let sends = room && permit != Permit::Wait;
+            let wanted = Wanted { lane, after: self.lane(lane).sent(), records, bytes: BATCH_BYTES, permit };
+            sends.then_some(wanted)
+        })
+    }
+
+    /// Pictures and video never have more in flight than the line takes in a second, so that a hit never waits longer
+    /// behind them; one message may always be under way.
+    fn bulk_has_room(&self) -> bool {
+        let bulk = self.in_flight.values().filter(|message| message.lane.is_bulk()).map(|message| message.bytes);
+        let (sum, largest) =
+            bulk.fold((0_u64, 0), |(sum, largest), bytes| (sum.saturating_add(bytes), bytes.max(largest)));
+        // The next one is taken to be as large as the largest of them.
+        sum == 0 || sum.saturating_add(largest) <= self.rate.bytes_s()
+    }
+
+    /// A message of a lane, up to and including `last`, was handed to the client. Returns its number.
+    pub(super) fn sent(&mut self, lane: Lane, last: Sequence, bytes: usize, now: MonoTime) -> u64 {
+        self.next_message += 1;
+        let (message, bytes) = (self.next_message, bytes as u64);
+        self.in_flight.insert(message, InFlight { lane, bytes, sent: now });
+        self.budget.spend(bytes);
+        self.lane_mut(lane).sent_batch(message, last, now);
+        message
+    }
+
+    /// Records of a lane were given up.
+    pub(super) fn given_up(&mut self, lane: Lane, sequences: &[Sequence], is_budget: bool, now: MonoTime) {
+        if let Some(last) = sequences.last() {
+            self.lane_mut(lane).advance(*last, now);
+        }
+        if is_budget {
+            self.budget.withheld(lane, sequences.len() as u64);
+        }
+    }
+
+    /// A lane has nothing more to read.
+    pub(super) fn nothing_left(&mut self, lane: Lane) {
+        self.lane_mut(lane).nothing_left();
+    }
+
+    /// When to look again, if nothing happens until then. What is due already waits for room, which only a delivery
+    /// makes.
+    pub(super) fn wake_at(&self, now: MonoTime) -> Option<MonoTime> {
+        if self.allowed == 0 {
+            return None;
+        }
+        let batches = self.lanes.iter().filter_map(LaneState::due_at);
+        let resends = self.lanes.iter().filter_map(LaneState::resend_at);
+        let stalls = self.in_flight.values().map(|message| message.sent.saturating_add(STALL));
+        batches.chain(resends).chain(stalls).filter(|at| *at > now).min()
+    }
+
+    /// What health says of the line; how much waits is the outbox's to say.
+    pub(super) fn health(&self, backlog: Vec<LaneCount>, busy: u64) -> UplinkHealth {
+        UplinkHealth {
+            connected: self.allowed > 0,
+            reconnects: self.connections.saturating_sub(1),
+            backlog,
+            withheld: self.budget.withheld_today(),
+            sent_today_bytes: self.budget.spent(),
+            rate_bytes_s: self.rate.bytes_s(),
+            bad_acks: self.bad_acks,
+            busy,
+        }
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
+    fn lane(&self, lane: Lane) -> &LaneState {
+        &self.lanes[lane.index()]
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
+    fn lane_mut(&mut self, lane: Lane) -> &mut LaneState {
+        &mut self.lanes[lane.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests;

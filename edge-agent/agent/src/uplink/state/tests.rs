@@ -1,0 +1,240 @@
+use super::*;
+
+fn at(millis: u64) -> MonoTime {
+    MonoTime::from_duration(Duration::from_millis(millis))
+}
+
+fn seq(number: u64) -> Sequence {
+    Sequence::new(number)
+}
+
+fn epoch() -> Epoch {
+    Epoch::new(7)
+}
+
+fn core_with(ack: AckMode, daily_bytes: Option<u64>) -> Core {
+    Core::new(epoch(), ack, daily_bytes, [Backlog::default(); Lane::ALL.len()], at(0))
+}
+
+/// A core with a connection.
+fn connected() -> Core {
+    let mut core = core_with(AckMode::Center, None);
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    core
+}
+
+fn commit(core: &mut Core, lane: Lane, last: u64, millis: u64) {
+    core.apply(&Input::Committed(lane, seq(last)), at(millis));
+}
+
+fn ack(lane: Lane, settled: u64) -> Input {
+    Input::Acknowledged(Ack::new(epoch(), lane, seq(settled)))
+}
+
+/// Sends all that is wanted, as an outbox without holes would give it; the lanes in their order.
+fn send_all(core: &mut Core, bytes: usize, now: MonoTime) -> Vec<(Lane, u64, u64)> {
+    let mut sent = Vec::new();
+    while let Some(wanted) = core.wanted(now) {
+        let first = wanted.after.get() + 1;
+        let last = core.lane(wanted.lane).last_committed().get().min(wanted.after.get() + u64::from(wanted.records));
+        let message = core.sent(wanted.lane, seq(last), bytes, now);
+        sent.push((wanted.lane, first, message));
+    }
+    sent
+}
+
+#[test]
+fn a_hit_goes_at_once_and_a_read_waits_for_company() {
+    let mut core = connected();
+    commit(&mut core, Lane::Read, 1, 0);
+    assert_eq!(core.wanted(at(0)), None);
+    assert_eq!(core.wake_at(at(0)), Some(at(200)));
+    commit(&mut core, Lane::Hit, 1, 10);
+    let wanted = core.wanted(at(10)).unwrap();
+    assert_eq!((wanted.lane, wanted.records), (Lane::Hit, 1));
+    send_all(&mut core, 100, at(10));
+    assert_eq!(core.wanted(at(199)), None);
+    assert_eq!(core.wanted(at(200)).unwrap().lane, Lane::Read);
+}
+
+#[test]
+fn a_full_batch_does_not_wait() {
+    let mut core = connected();
+    commit(&mut core, Lane::Read, 20, 0);
+    assert_eq!(core.wanted(at(0)).unwrap().records, 20);
+}
+
+#[test]
+fn urgent_lanes_go_first_whatever_waits() {
+    let mut core = connected();
+    for lane in Lane::ALL {
+        commit(&mut core, lane, 1, 0);
+    }
+    let order: Vec<Lane> = send_all(&mut core, 100, at(200)).into_iter().map(|(lane, ..)| lane).collect();
+    assert_eq!(order, Lane::ALL);
+}
+
+#[test]
+fn no_more_is_in_flight_than_the_broker_allows_and_bulk_leaves_room() {
+    let mut core = connected();
+    commit(&mut core, Lane::Clip, 1000, 0);
+    let bulk = send_all(&mut core, 100, at(0)).len();
+    assert_eq!(bulk, 20 - RESERVED);
+    commit(&mut core, Lane::Hit, 1000, 0);
+    assert_eq!(send_all(&mut core, 100, at(0)).len(), RESERVED);
+    assert_eq!(core.wanted(at(0)), None);
+}
+
+#[test]
+fn even_a_broker_that_allows_one_message_gets_clips() {
+    let mut core = core_with(AckMode::Center, None);
+    core.apply(&Input::Connected { allowed: 1 }, at(0));
+    commit(&mut core, Lane::Clip, 3, 0);
+    assert_eq!(send_all(&mut core, 60_000, at(0)).len(), 1);
+}
+
+#[test]
+fn bulk_in_flight_is_what_the_line_takes_in_a_second() {
+    let mut core = connected();
+    commit(&mut core, Lane::Clip, 1000, 0);
+    // Nothing is measured yet: one message may be under way.
+    let mut now = 0;
+    let mut flying = send_all(&mut core, 64_000, at(now));
+    assert_eq!(flying.len(), 1);
+    // A line of 640,000 bytes a second takes a message in 100 ms.
+    for _ in 0..60 {
+        now += 100;
+        let (_, _, message) = flying.remove(0);
+        core.apply(&Input::Delivered(message), at(now));
+        flying.extend(send_all(&mut core, 64_000, at(now)));
+    }
+    let bytes = flying.len() * 64_000;
+    assert!((384_000..=640_000).contains(&bytes), "{bytes} bytes in flight");
+}
+
+#[test]
+fn only_the_centers_acknowledgement_lets_the_outbox_forget() {
+    let mut core = connected();
+    commit(&mut core, Lane::Read, 20, 0);
+    let (_, _, message) = send_all(&mut core, 100, at(0))[0];
+    assert_eq!(core.apply(&Input::Delivered(message), at(1)), []);
+    assert_eq!(core.apply(&ack(Lane::Read, 15), at(2)), [Effect::Settle(Lane::Read, seq(15))]);
+    assert_eq!(core.apply(&ack(Lane::Read, 15), at(3)), []);
+    assert_eq!(core.apply(&ack(Lane::Read, 9), at(4)), []);
+    assert_eq!(core.apply(&ack(Lane::Read, 20), at(5)), [Effect::Settle(Lane::Read, seq(20))]);
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_an_alarm_and_does_nothing_else() {
+    let mut core = connected();
+    commit(&mut core, Lane::Read, 40, 0);
+    let wanted = core.wanted(at(0)).unwrap();
+    core.sent(wanted.lane, seq(20), 100, at(0));
+    let early = Ack::new(epoch(), Lane::Read, seq(21));
+    assert_eq!(core.apply(&Input::Acknowledged(early), at(1)), [Effect::BadAck(early)]);
+    assert_eq!(core.health(Vec::new(), 0).bad_acks, 1);
+    assert_eq!(core.wanted(at(1)).unwrap().after, seq(20));
+}
+
+#[test]
+fn an_acknowledgement_for_an_earlier_run_is_ignored_without_an_alarm() {
+    let mut backlog = [Backlog::default(); Lane::ALL.len()];
+    backlog[Lane::Read.index()] = Backlog { last: seq(50), settled: seq(10), records: 40 };
+    let mut core = Core::new(epoch(), AckMode::Center, None, backlog, at(0));
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    assert_eq!(core.apply(&ack(Lane::Read, 45), at(1)), []);
+    assert_eq!(core.wanted(at(200)).unwrap().after, seq(10));
+    assert!(matches!(core.apply(&ack(Lane::Read, 51), at(1))[..], [Effect::BadAck(_)]));
+}
+
+#[test]
+fn another_epochs_acknowledgement_is_ignored() {
+    let mut core = connected();
+    commit(&mut core, Lane::Hit, 1, 0);
+    send_all(&mut core, 100, at(0));
+    let other = Ack::new(Epoch::new(8), Lane::Hit, seq(1));
+    assert_eq!(core.apply(&Input::Acknowledged(other), at(1)), []);
+    assert_eq!(core.apply(&ack(Lane::Hit, 1), at(2)), [Effect::Settle(Lane::Hit, seq(1))]);
+}
+
+#[test]
+fn every_connection_begins_from_what_is_settled() {
+    let mut core = connected();
+    commit(&mut core, Lane::Read, 60, 0);
+    send_all(&mut core, 100, at(0));
+    core.apply(&ack(Lane::Read, 33), at(1));
+    core.apply(&Input::Lost, at(2));
+    assert_eq!(core.wanted(at(1000)), None);
+    core.apply(&Input::Connected { allowed: 20 }, at(3));
+    assert_eq!(core.wanted(at(3)).unwrap().after, seq(33));
+}
+
+#[test]
+fn what_a_broker_lost_in_silence_is_sent_again_ever_more_slowly() {
+    let mut core = connected();
+    commit(&mut core, Lane::Hit, 1, 0);
+    let mut resent = Vec::new();
+    for second in 0..400 {
+        for (_, _, message) in send_all(&mut core, 100, at(second * 1000)) {
+            core.apply(&Input::Delivered(message), at(second * 1000));
+        }
+        if core.apply(&Input::Tick { day: 0 }, at(second * 1000)) == [Effect::Resending(Lane::Hit)] {
+            resent.push(second);
+        }
+    }
+    // Sent again with the next look, a second later each time.
+    assert_eq!(resent, [30, 91, 212]);
+}
+
+#[test]
+fn a_broker_that_takes_nothing_for_25_seconds_is_left() {
+    let mut core = connected();
+    commit(&mut core, Lane::Hit, 1, 0);
+    send_all(&mut core, 100, at(0));
+    assert_eq!(core.apply(&Input::Tick { day: 0 }, at(24_999)), []);
+    assert!(matches!(core.apply(&Input::Tick { day: 0 }, at(25_000))[..], [Effect::Reconnect(_)]));
+}
+
+#[test]
+fn where_the_brokers_word_counts_only_a_whole_prefix_is_forgotten() {
+    let mut core = core_with(AckMode::Broker, None);
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    commit(&mut core, Lane::Hit, 3, 0);
+    let sent = send_all(&mut core, 100, at(0));
+    assert_eq!(core.apply(&Input::Delivered(sent[1].2), at(1)), []);
+    assert_eq!(core.apply(&Input::Delivered(sent[0].2), at(2)), [Effect::Settle(Lane::Hit, seq(2))]);
+    assert_eq!(core.apply(&Input::Delivered(sent[2].2), at(3)), [Effect::Settle(Lane::Hit, seq(3))]);
+    assert_eq!(core.apply(&ack(Lane::Hit, 99), at(4)), []);
+}
+
+#[test]
+fn an_exhausted_budget_holds_reads_back_and_lets_hits_through() {
+    let mut core = core_with(AckMode::Center, Some(1000));
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    core.apply(&Input::Tick { day: 1 }, at(0));
+    commit(&mut core, Lane::Health, 1, 0);
+    send_all(&mut core, 1000, at(200));
+    commit(&mut core, Lane::Read, 20, 200);
+    commit(&mut core, Lane::Thumb, 20, 200);
+    let wanted = core.wanted(at(400)).unwrap();
+    assert_eq!((wanted.lane, wanted.permit), (Lane::Thumb, Permit::GiveUp));
+    core.given_up(Lane::Thumb, &(1..=20).map(seq).collect::<Vec<_>>(), true, at(400));
+    assert_eq!(core.wanted(at(400)), None);
+    assert_eq!(core.health(Vec::new(), 0).withheld, [LaneCount { lane: Lane::Thumb, count: 20 }]);
+    commit(&mut core, Lane::Hit, 1, 400);
+    assert_eq!(core.wanted(at(400)).unwrap().lane, Lane::Hit);
+    send_all(&mut core, 100, at(400));
+    core.apply(&Input::Tick { day: 2 }, at(500));
+    assert_eq!(core.wanted(at(500)).unwrap().lane, Lane::Read);
+}
+
+#[test]
+fn a_hole_at_the_end_does_not_keep_the_uplink_busy() {
+    let mut core = connected();
+    commit(&mut core, Lane::Thumb, 5, 0);
+    assert!(core.wanted(at(200)).is_some());
+    core.nothing_left(Lane::Thumb);
+    assert_eq!(core.wanted(at(200)), None);
+    commit(&mut core, Lane::Thumb, 6, 300);
+    assert_eq!(core.wanted(at(500)).unwrap().after, seq(5));
+}
