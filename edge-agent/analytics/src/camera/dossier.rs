@@ -28,6 +28,7 @@ pub(super) struct Dossier {
     first: MediaTime,
     last: MediaTime,
     rect: Rect,
+    frame: (u32, u32),
     path: Vec<PathPoint>,
     told: Option<MediaTime>,
     paint: PaintVotes,
@@ -44,6 +45,7 @@ impl Dossier {
             first: media,
             last: media,
             rect: seen.rect,
+            frame: (0, 0),
             path: Vec::new(),
             told: None,
             paint: PaintVotes::default(),
@@ -51,7 +53,8 @@ impl Dossier {
         }
     }
 
-    pub(super) fn follow(&mut self, seen: &Seen, media: MediaTime) {
+    pub(super) fn follow(&mut self, seen: &Seen, media: MediaTime, frame: (u32, u32)) {
+        self.frame = frame;
         self.class = seen.class;
         self.scores += seen.score;
         self.sights += 1.0;
@@ -112,6 +115,8 @@ impl Dossier {
             zones: watch.stays(&self.whereabouts, self.last),
             lines: self.whereabouts.crossings().to_vec(),
             rect: self.rect,
+            frame_width: self.frame.0,
+            frame_height: self.frame.1,
         }
     }
 }
@@ -137,7 +142,7 @@ mod tests {
             let seen =
                 Seen { track: TrackId(1), class: ObjectClass::Car, score: 0.5, rect, measured: rect, is_new: i == 0 };
             let media = MediaTime::from_nanos(i64::from(i));
-            dossier.get_or_insert_with(|| Dossier::new(&seen, media)).follow(&seen, media);
+            dossier.get_or_insert_with(|| Dossier::new(&seen, media)).follow(&seen, media, (64, 64));
         }
         let summary = dossier.unwrap().summary(&Watch::default());
         assert_eq!(summary.path.len(), 8);

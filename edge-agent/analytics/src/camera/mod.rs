@@ -223,7 +223,7 @@ impl CameraAnalytics {
     fn follow(&mut self, seen: &Seen, picture: &Picture<'_>, media: MediaTime, sightings: &mut Vec<Sighting>) {
         let size = (picture.width(), picture.height());
         let dossier = self.dossiers.entry(seen.track).or_insert_with(|| Dossier::new(seen, media));
-        dossier.follow(seen, media);
+        dossier.follow(seen, media, size);
         dossier.look_at_paint(picture, seen);
         self.watch.step(&mut dossier.whereabouts, seen.class, seen.rect, (media, size));
         let every = Duration::from_secs(u64::from(self.settings.report_every_s.max(1)));

@@ -10,6 +10,7 @@ mod passes;
 mod text;
 mod vote;
 
+pub(crate) use align::distance;
 pub use finder::{PlateFinder, PlateInPicture};
 pub use passes::{Look, Passes, Vehicle};
 pub use text::{Guess, RawRead};

@@ -16,6 +16,8 @@ fn summary() -> TrackSummary {
         zones: vec![ZoneStay { zone: "kerb".into(), entered: MediaTime::from_nanos(1), dwell_ms: 5, inside: true }],
         lines: vec![LineCrossing { line: "stop".into(), media: MediaTime::from_nanos(2), forward: false }],
         rect: Rect { x: 1.0, y: 2.0, w: 3.0, h: 4.0 },
+        frame_width: 640,
+        frame_height: 360,
     }
 }
 

@@ -60,6 +60,12 @@ pub struct TrackSummary {
     /// Its last box.
     #[n(10)]
     pub rect: Rect,
+    /// Width of the frames that all these pixels are of.
+    #[n(11)]
+    pub frame_width: u32,
+    /// Height of these frames.
+    #[n(12)]
+    pub frame_height: u32,
 }
 
 /// Where a track stood at a moment.

@@ -1,0 +1,161 @@
+//! Sightings to records: what the center is told. Pure: the same sightings, times and policy give the same records.
+//!
+//! Belongs here: what is published and in which form. Does not belong here: sequence numbers, sending, keeping.
+
+mod object;
+mod read;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use edge_protocol::id::CameraId;
+use edge_protocol::record::{Match, ObjectRecord, Record, Versions};
+use edge_protocol::time::{ClockQuality, Moment, WallStamp};
+
+use crate::class::ObjectClass;
+use crate::hotlist::Hotlist;
+use crate::sighting::{Crop, PassId, PlateRead, Revision, Sighting};
+use crate::time::MediaTime;
+
+/// What of plate reads goes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publish {
+    /// Counts alone; a plate's text leaves the unit only in a hit.
+    #[default]
+    Counts,
+    /// Every read.
+    All,
+}
+
+/// What holds for a camera's events.
+#[derive(Clone, Debug)]
+pub struct EventPolicy {
+    /// What of plate reads goes up.
+    pub publish: Publish,
+    /// The loosest match that makes a hit.
+    pub loosest: Match,
+    /// What is looked for.
+    pub hotlist: Arc<Hotlist>,
+    /// What was in force, but for the hotlist.
+    pub versions: Versions,
+}
+
+impl Default for EventPolicy {
+    fn default() -> Self {
+        let (hotlist, versions) = (Arc::default(), Versions::default());
+        Self { publish: Publish::default(), loosest: Match::Confusable, hotlist, versions }
+    }
+}
+
+/// Passes whose hit is remembered, so that a final read does not repeat it.
+const PASSES_REMEMBERED: usize = 256;
+
+/// Makes the records of one camera.
+#[derive(Clone, Debug)]
+pub struct EventMaker {
+    camera: CameraId,
+    policy: EventPolicy,
+    hits: BTreeMap<PassId, Match>,
+    ended: BTreeMap<ObjectClass, u32>,
+}
+
+impl EventMaker {
+    /// For a camera under a policy.
+    #[must_use]
+    pub fn new(camera: CameraId, policy: EventPolicy) -> Self {
+        Self { camera, policy, hits: BTreeMap::new(), ended: BTreeMap::new() }
+    }
+
+    /// Goes on under another policy: a new hotlist has come, say.
+    pub fn adopt(&mut self, policy: EventPolicy) {
+        self.policy = policy;
+    }
+
+    /// The worker was started again and counts tracks and passes anew.
+    pub fn restart(&mut self) {
+        self.hits.clear();
+    }
+
+    /// The records that a sighting makes, in the order in which they are to be sent. `wall` dates a media time.
+    pub fn take(&mut self, sighting: &Sighting, wall: &dyn Fn(MediaTime) -> WallStamp) -> Vec<Record> {
+        let dates = Dates(wall);
+        match sighting {
+            Sighting::Frame(_) => Vec::new(),
+            // The first account of a track has nothing to tell yet.
+            Sighting::TrackUpdate(track) if track.first == track.last => Vec::new(),
+            Sighting::TrackUpdate(track) => {
+                let event = object::event(&self.camera, track, (false, &dates), self.versions());
+                vec![Record::Object(Box::new(ObjectRecord::Track(event)))]
+            }
+            Sighting::TrackEnd(track) => {
+                *self.ended.entry(track.class).or_default() += 1;
+                let event = object::event(&self.camera, track, (true, &dates), self.versions());
+                vec![Record::Object(Box::new(ObjectRecord::Track(event)))]
+            }
+            Sighting::Counts(counts) => {
+                let counts = object::counts(&self.camera, counts, &std::mem::take(&mut self.ended), &dates);
+                vec![Record::Object(Box::new(ObjectRecord::Counts(counts)))]
+            }
+            Sighting::Plate(plate) => self.plate(plate, &dates),
+        }
+    }
+
+    fn plate(&mut self, plate: &PlateRead, dates: &Dates<'_>) -> Vec<Record> {
+        let Some(read) = read::read(&self.camera, plate, dates, self.versions()) else { return Vec::new() };
+        let mut records = Vec::new();
+        let found = self.policy.hotlist.find(&plate.text, self.policy.loosest);
+        if let Some((matched, listed)) = found.filter(|(matched, _)| self.is_news(plate, *matched)) {
+            let thumbs = read::thumbs(&self.camera, plate, dates);
+            let hit = read::hit(&read, (matched, listed), &self.policy.hotlist, &thumbs);
+            records.push(Record::Hit(Box::new(hit)));
+            records.extend(thumbs.into_iter().map(Record::Thumb));
+            self.remember(plate.pass, matched);
+        }
+        if self.policy.publish == Publish::All {
+            records.push(Record::Read(Box::new(read)));
+        }
+        records
+    }
+
+    /// Whether a match is told: once per pass, again only if it has become better. One that is not sure waits for the
+    /// end of the pass.
+    fn is_news(&self, plate: &PlateRead, matched: Match) -> bool {
+        let waits = matched == Match::Fuzzy && plate.revision == Revision::Preview;
+        !waits && self.hits.get(&plate.pass).is_none_or(|told| matched < *told)
+    }
+
+    fn remember(&mut self, pass: PassId, matched: Match) {
+        self.hits.insert(pass, matched);
+        if self.hits.len() > PASSES_REMEMBERED {
+            self.hits.pop_first();
+        }
+    }
+
+    fn versions(&self) -> Versions {
+        Versions { hotlist: self.policy.hotlist.version(), ..self.policy.versions }
+    }
+}
+
+/// Media time to the wall clock.
+struct Dates<'a>(&'a dyn Fn(MediaTime) -> WallStamp);
+
+impl Dates<'_> {
+    fn moment(&self, media: MediaTime) -> Moment {
+        (self.0)(media).time.into()
+    }
+
+    fn clock(&self, media: MediaTime) -> ClockQuality {
+        (self.0)(media).quality
+    }
+}
+
+/// The JPEG file of a crop that the worker has compressed.
+fn jpeg(crop: Option<&Crop>) -> Option<&[u8]> {
+    match crop {
+        Some(Crop::Jpeg(bytes)) => Some(bytes),
+        Some(Crop::Pixels(_)) | None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
