@@ -3,6 +3,7 @@
 //! - [`pki`] an agency's certificates, made on the spot
 //! - [`broker`] a real Mosquitto on a free port, which can be killed, wiped and started again
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
+//! - [`rtsp`] an RTSP camera in this process, scripted to misbehave
 //! - [`process`] a program under test: its lines, its end, and that nothing of it stays behind
 //!
 //! What belongs here: counterparts and means that more than one story needs. What does not: checks of one story,
@@ -24,3 +25,4 @@ pub mod broker;
 pub mod pki;
 pub mod process;
 pub mod proxy;
+pub mod rtsp;

@@ -15,6 +15,8 @@ pub(super) struct Assembler {
     /// The last parameter sets of each kind (a stream may use several of a kind at once, which then come together), in
     /// the order in which a decoder wants them.
     sets: Vec<ParameterSet>,
+    /// No picture has come yet.
+    fresh: bool,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ enum Role {
 
 impl Assembler {
     pub(super) fn new(codec: Codec) -> Self {
-        Self { codec, sets: Vec::new() }
+        Self { codec, sets: Vec::new(), fresh: true }
     }
 
     pub(super) fn codec(&self) -> Codec {
@@ -63,25 +65,26 @@ impl Assembler {
     }
 
     fn nal_picture(&mut self, sample: &[u8]) -> Option<Picture> {
-        let (mut slices, mut key, mut own) = (false, false, Vec::new());
-        for nal in nal::split(sample) {
-            match role(self.codec, nal) {
-                Role::Parameters(kind) => own.push((kind, nal)),
-                Role::Key => (slices, key) = (true, true),
-                Role::Slice => slices = true,
-                Role::Other => {}
-            }
+        let mut nals: Vec<&[u8]> = nal::split(sample).collect();
+        self.remember(&nals);
+        let (mut slices, mut key) = (false, false);
+        for role in nals.iter().map(|nal| role(self.codec, nal)) {
+            key |= role == Role::Key;
+            slices |= matches!(role, Role::Key | Role::Slice);
         }
-        self.remember(&own);
         if !slices {
             return None;
         }
-        let mut bytes = Vec::with_capacity(sample.len() + 64);
+        if std::mem::take(&mut self.fresh) {
+            nals.drain(..self.put_in_front(&nals));
+        }
+        let has = |kind| nals.iter().any(|nal| role(self.codec, nal) == Role::Parameters(kind));
         let mut missing: Vec<&ParameterSet> = Vec::new();
         if key {
-            missing.extend(self.sets.iter().filter(|set| own.iter().all(|(kind, _)| *kind != set.kind)));
+            missing.extend(self.sets.iter().filter(|set| !has(set.kind)));
         }
-        for nal in nal::split(sample) {
+        let mut bytes = Vec::with_capacity(sample.len() + 64);
+        for nal in &nals {
             // Behind the delimiter, which must stay first, and in front of all else.
             if !missing.is_empty() && !is_delimiter(self.codec, nal) {
                 missing.drain(..).for_each(|set| nal::push(&mut bytes, &set.nal));
@@ -91,14 +94,36 @@ impl Assembler {
         Some(Picture { bytes: Bytes::from(bytes), key })
     }
 
+    /// How many parameter sets at the beginning the camera did not send there: a depayloader puts those of the session
+    /// description in front of the first picture, even where the picture has its own.
+    fn put_in_front(&self, nals: &[&[u8]]) -> usize {
+        let leading = nals.iter().take_while(|nal| matches!(role(self.codec, nal), Role::Parameters(_))).count();
+        let (front, rest) = nals.split_at(leading);
+        if rest.first().is_some_and(|nal| is_delimiter(self.codec, nal)) {
+            return leading;
+        }
+        (0..front.len())
+            .take_while(|&place| front.iter().skip(place + 1).any(|nal| Some(nal) == front.get(place)))
+            .count()
+    }
+
     /// Kinds that came replace what was known of them.
-    fn remember(&mut self, own: &[(u8, &[u8])]) {
-        let known = |set: &ParameterSet| own.iter().any(|(kind, nal)| *kind == set.kind && *nal == set.nal);
-        if own.is_empty() || own.len() == self.sets.len() && self.sets.iter().all(known) {
+    fn remember(&mut self, nals: &[&[u8]]) {
+        let sets = nals.iter().filter_map(|nal| match role(self.codec, nal) {
+            Role::Parameters(kind) => Some((kind, *nal)),
+            Role::Key | Role::Slice | Role::Other => None,
+        });
+        let came: Vec<(u8, &[u8])> = sets.collect();
+        let known = |&(kind, nal): &(u8, &[u8])| self.sets.iter().any(|set| set.kind == kind && set.nal == nal);
+        if came.iter().all(known) {
             return;
         }
-        self.sets.retain(|set| own.iter().all(|(kind, _)| *kind != set.kind));
-        self.sets.extend(own.iter().map(|(kind, nal)| ParameterSet { kind: *kind, nal: nal.to_vec() }));
+        self.sets.retain(|set| came.iter().all(|(kind, _)| *kind != set.kind));
+        for (kind, nal) in came {
+            if !self.sets.iter().any(|set| set.nal == nal) {
+                self.sets.push(ParameterSet { kind, nal: nal.to_vec() });
+            }
+        }
         self.sets.sort_by_key(|set| set.kind);
     }
 }
@@ -181,6 +206,21 @@ mod tests {
         let second: &[u8] = &[0x68, 7];
         assert!(stream.picture(&annex_b(&[SPS, PPS, second, IDR])).is_some());
         assert_eq!(stream.picture(&annex_b(&[IDR])).unwrap().bytes, stored(&[SPS, PPS, second, IDR]));
+    }
+
+    #[test]
+    fn parameter_sets_of_the_session_description_are_not_taken_for_the_cameras() {
+        for own in [&[AUD, SPS, PPS, IDR][..], &[SPS, PPS, IDR], &[PPS, SPS, PPS, IDR]] {
+            let mut stream = Assembler::new(Codec::H264);
+            let first = annex_b(&[&[SPS, PPS], own].concat());
+            assert_eq!(stream.picture(&first).unwrap().bytes, stored(own), "{own:?}");
+        }
+        let mut stream = Assembler::new(Codec::H264);
+        assert_eq!(stream.picture(&annex_b(&[SPS, PPS, AUD, IDR])).unwrap().bytes, stored(&[AUD, SPS, PPS, IDR]));
+        let mut stream = Assembler::new(Codec::H264);
+        assert_eq!(stream.picture(&annex_b(&[SPS, PPS, IDR])).unwrap().bytes, stored(&[SPS, PPS, IDR]));
+        let again = &[SPS, PPS, SPS, PPS, IDR];
+        assert_eq!(stream.picture(&annex_b(again)).unwrap().bytes, stored(again), "the camera's own doing is kept");
     }
 
     #[test]

@@ -128,7 +128,8 @@ impl Session<'_> {
         };
         let placed = self.timeline.place(stamped(sample, buffer, arrival));
         let (wall, camera_clock) = wall_of(arrival_wall, reported(buffer));
-        if seen.pictures.is_none() {
+        let first = seen.pictures.is_none();
+        if first {
             self.watch.set_state(State::Receiving);
         }
         seen.pictures = Some((seen.pictures.map_or(arrival, |(first, _)| first), arrival));
@@ -140,7 +141,7 @@ impl Session<'_> {
             bytes: picture.bytes.len(),
             codec: format.codec,
             size: format.size,
-            lost: seen.pictures.is_some() && buffer.flags().contains(gst::BufferFlags::DISCONT),
+            lost: !first && buffer.flags().contains(gst::BufferFlags::DISCONT),
             jumped: placed.jumped,
             camera_clock_ms: camera_clock.map(|micros| micros / 1000),
         });

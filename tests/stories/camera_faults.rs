@@ -1,0 +1,218 @@
+//! What cameras do wrong: each time the technician reads a clear reason, the camera is tried again, and a healthy camera
+//! beside it never notices. Capture runs here as on the box, against an RTSP camera scripted to misbehave.
+#![cfg(test)]
+
+mod camera;
+
+use std::time::Duration;
+
+use camera::{Watched, patient, quick};
+use edge_agent::capture::{Credentials, Source, State, Transport, Trouble, Trust};
+use edge_tests::pki::Pki;
+use edge_tests::proxy::{Link, Proxy};
+use edge_tests::rtsp::{Access, Coding, Reel, RtspCamera};
+
+fn reel() -> Reel {
+    Reel::drawn(Coding::H264, (320, 240), 15, 45)
+}
+
+fn rtsp(url: &str) -> Source {
+    Source::Rtsp { url: url.to_owned(), transport: Transport::Tcp, credentials: None, trust: Trust::System }
+}
+
+fn with_password(url: &str, password: &str) -> Source {
+    let credentials = Some(Credentials::new("viewer", password));
+    Source::Rtsp { url: url.to_owned(), transport: Transport::Tcp, credentials, trust: Trust::System }
+}
+
+/// Runs `fault` beside a healthy camera, which must stay well throughout.
+fn beside_a_healthy_camera(fault: impl FnOnce()) {
+    let camera = RtspCamera::start(reel());
+    let healthy = Watched::start("healthy", patient(rtsp(&camera.url())));
+    healthy.wait_for_units(5);
+    fault();
+    let before = healthy.health().units;
+    healthy.wait_for_units(before + 5);
+    let health = healthy.health();
+    assert_eq!((health.state, health.reconnects, health.losses), (State::Receiving, 0, 0));
+}
+
+#[test]
+fn a_wrong_address_is_said_and_tried_again() {
+    beside_a_healthy_camera(|| {
+        let mut camera = RtspCamera::start(reel());
+        let url = camera.url();
+        camera.stop();
+        let refused = Watched::start("refused", quick(rtsp(&url)));
+        refused.wait_for_trouble(&Trouble::Refused);
+        let unknown = Watched::start("unknown", quick(rtsp("rtsp://camera.invalid/stream")));
+        unknown.wait_for_trouble(&Trouble::UnknownName);
+        camera.restart();
+        refused.wait_for_units(5);
+        let wrong_path = Watched::start("path", quick(rtsp(&url.replace("stream", "other"))));
+        wrong_path.wait_for_trouble(&Trouble::NoSuchStream);
+    });
+}
+
+#[test]
+fn a_refused_password_is_said_without_repeating_it() {
+    beside_a_healthy_camera(|| {
+        let digest = Some(("viewer".to_owned(), "right-secret".to_owned()));
+        let camera = RtspCamera::start_with(reel(), Access { digest, tls: None });
+        let nobody = Watched::start("nobody", quick(rtsp(&camera.url())));
+        nobody.wait_for_trouble(&Trouble::CredentialsMissing);
+        let wrong = Watched::start("wrong", quick(with_password(&camera.url(), "wrong-secret")));
+        wrong.wait_for_trouble(&Trouble::CredentialsRefused);
+        assert!(!format!("{:?} {}", wrong.health(), wrong.health().state).contains("secret"));
+        let right = Watched::start("right", quick(with_password(&camera.url(), "right-secret")));
+        right.wait_for_units(5);
+    });
+}
+
+#[test]
+fn a_camera_over_tls_must_show_the_certificate_that_is_trusted() {
+    let (pki, foreign) = (Pki::new("city"), Pki::new("town"));
+    let camera = RtspCamera::start_with(reel(), Access { digest: None, tls: Some(pki.server()) });
+    let trusting = |root| Source::Rtsp {
+        url: camera.url(),
+        transport: Transport::Tcp,
+        credentials: None,
+        trust: Trust::Certificate(root),
+    };
+    Watched::start("trusted", quick(trusting(pki.root_path()))).wait_for_units(5);
+    Watched::start("foreign", quick(trusting(foreign.root_path()))).wait_for_trouble(&Trouble::Certificate);
+}
+
+#[test]
+fn packets_that_travel_by_themselves_arrive() {
+    let camera = RtspCamera::start(reel());
+    let source = Source::Rtsp { url: camera.url(), transport: Transport::Udp, credentials: None, trust: Trust::System };
+    Watched::start("udp", patient(source)).wait_for_units(20);
+}
+
+#[test]
+fn a_half_open_connection_is_given_up_and_made_again() {
+    beside_a_healthy_camera(|| {
+        let camera = RtspCamera::start(reel());
+        let link = Proxy::to(([127, 0, 0, 1], camera.port()).into());
+        let settings = quick(rtsp(&camera.url_at(link.port())));
+        let silence = settings.watchdog.silence;
+        let watched = Watched::start("half-open", settings);
+        watched.wait_for_units(5);
+        link.set(Link::Held);
+        watched.wait_for_trouble(&Trouble::Silent(silence));
+        link.set(Link::Open);
+        let before = watched.health().units;
+        watched.wait_for_units(before + 5);
+    });
+}
+
+#[test]
+fn a_camera_that_sends_a_byte_a_second_is_given_up() {
+    beside_a_healthy_camera(|| {
+        let camera = RtspCamera::start(reel());
+        let link = Proxy::to(([127, 0, 0, 1], camera.port()).into());
+        link.set(Link::Slow(1));
+        let settings = quick(rtsp(&camera.url_at(link.port())));
+        let first = settings.watchdog.first;
+        Watched::start("slow", settings).wait_for_trouble(&Trouble::NoPicture(first));
+    });
+}
+
+#[test]
+fn a_camera_that_changes_its_codec_is_followed() {
+    beside_a_healthy_camera(|| {
+        let camera = RtspCamera::start(reel());
+        let watched = Watched::start("changing", quick(rtsp(&camera.url())));
+        watched.wait_for_units(5);
+        for coding in [Coding::H265, Coding::Mjpeg] {
+            camera.change_reel(Reel::drawn(coding, (160, 120), 15, 30));
+            watched.wait("the new codec", |health| health.codec.is_some_and(|codec| codec == camera::codec(coding)));
+            watched.wait("the new size", |health| health.size == Some((160, 120)));
+        }
+        watched.assert_times_rise();
+    });
+}
+
+#[test]
+fn timestamps_that_step_back_do_not_take_the_line_with_them() {
+    beside_a_healthy_camera(|| {
+        let camera = RtspCamera::start(reel());
+        let watched = Watched::start("backward", quick(rtsp(&camera.url())));
+        watched.wait_for_units(45);
+        camera.script().step_back(Duration::from_secs(2));
+        watched.wait_for_units(90);
+        watched.assert_times_rise();
+    });
+}
+
+#[test]
+fn a_stream_without_key_pictures_is_said_and_asked_for_again() {
+    beside_a_healthy_camera(|| {
+        let camera = RtspCamera::start(reel());
+        camera.script().without_keys(true);
+        let settings = quick(rtsp(&camera.url()));
+        let key = settings.watchdog.key;
+        let watched = Watched::start("keyless", settings);
+        // The camera's description of the stream waits for parameter sets, which come with key pictures.
+        watched.wait("either word", |health| {
+            matches!(
+                &health.state,
+                State::Waiting {
+                    trouble: Trouble::NoKeyPicture(_)
+                        | Trouble::NoPicture(_)
+                        | Trouble::Stream(_)
+                        | Trouble::Unreachable
+                        | Trouble::NotRtsp,
+                    ..
+                }
+            )
+        });
+        camera.script().without_keys(false);
+        watched.wait("a key picture", |health| health.state == State::Receiving && health.units > 0);
+        camera.script().without_keys(true);
+        watched.wait("the words", |health| matches!(health.state, State::WithoutKey(since) if since >= key));
+    });
+}
+
+#[test]
+fn damaged_pictures_are_passed_on_and_harm_nobody() {
+    beside_a_healthy_camera(|| {
+        let camera = RtspCamera::start(reel());
+        camera.script().damage(7);
+        let watched = Watched::start("damaged", quick(rtsp(&camera.url())));
+        watched.wait_for_units(60);
+        watched.assert_times_rise();
+    });
+}
+
+#[test]
+fn a_camera_that_reboots_is_back_by_itself() {
+    beside_a_healthy_camera(|| {
+        let mut camera = RtspCamera::start(reel());
+        let watched = Watched::start("rebooting", quick(rtsp(&camera.url())));
+        watched.wait_for_units(10);
+        camera.stop();
+        watched.wait("the trouble", |health| matches!(health.state, State::Waiting { .. }));
+        camera.restart();
+        let before = watched.health().units;
+        watched.wait_for_units(before + 10);
+        assert!(watched.health().reconnects > 0);
+        watched.assert_times_rise();
+    });
+}
+
+#[test]
+fn pictures_are_passed_on_byte_for_byte() {
+    let reel = Reel::drawn(Coding::H264, (320, 240), 15, 30);
+    let sent: Vec<Vec<u8>> =
+        reel.pictures.iter().map(|picture| edge_agent::media::nal::to_length_prefixed(&picture.bytes)).collect();
+    let camera = RtspCamera::start(reel);
+    let watched = Watched::start("exact", quick(rtsp(&camera.url())));
+    watched.wait_for_units(45);
+    let units = watched.units();
+    let first = sent.iter().position(|bytes| bytes[..] == units[0].bytes[..]).expect("the first picture is one sent");
+    for (unit, sent) in units.iter().zip(sent.iter().cycle().skip(first)) {
+        assert!(unit.bytes[..] == sent[..], "a picture was changed on the way");
+    }
+}
