@@ -49,15 +49,19 @@ def finish(boxes, scores, classes, nms_iou, keep, factors, size):
 
 
 def decode_ltrb(outputs, strides, class_count, floor):
-    """Head `ltrb-anchor-free`: boxes on the canvas, scores, classes of all above `floor`.
+    """Head `ltrb-anchor-free`: boxes on the canvas, scores, classes of the cells above `floor`.
 
-    `outputs` are 1x(C+4)xHxW, one a stride. `floor` is one number or one a class.
+    `outputs` are 1x(C+4)xHxW, one a stride. `floor` is one number or one a class. A cell gives one
+    box at most, of its best class above the floor, so that no object is told twice as two classes.
     """
     floor = np.broadcast_to(np.asarray(floor, np.float32), (class_count,))
     boxes, scores, classes = [], [], []
     for output, stride in zip(outputs, strides):
         score = sigmoid(output[0, :class_count])
-        index, y, x = np.nonzero(score >= floor[:, None, None])
+        score = np.where(score >= floor[:, None, None], score, -1.0)
+        best = score.argmax(0)
+        y, x = np.nonzero(score.max(0) >= 0)
+        index = best[y, x]
         raw = np.minimum(output[0, class_count:, y, x], MAX_RAW_DISTANCE)
         distance = np.exp(raw) * stride
         centre = (np.stack([x, y], 1) + 0.5) * stride

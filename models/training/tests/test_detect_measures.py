@@ -22,6 +22,15 @@ def test_decoding_puts_a_cell_where_it_belongs():
     assert found[0].tolist() == pytest.approx([28 - 4, 20 - 8, 28 + 12, 20 + 16], abs=1e-4)
 
 
+def test_a_cell_tells_its_best_class_above_the_floor():
+    output = np.zeros((1, 7, 1, 1), np.float32)
+    output[0, :3, 0, 0] = (2.0, 1.0, 0.0)
+    _, _, classes = decode.decode_ltrb([output], [8], 3, 0.3)
+    assert classes.tolist() == [0]
+    _, _, classes = decode.decode_ltrb([output], [8], 3, [0.95, 0.6, 0.3])
+    assert classes.tolist() == [1]
+
+
 def test_raw_distances_are_capped():
     output = np.full((1, 5, 1, 1), 50.0, np.float32)
     found, _, _ = decode.decode_ltrb([output], [8], 1, 0.3)
