@@ -1,0 +1,101 @@
+//! Whether an authentic command may be carried out. Pure.
+
+use std::time::Duration;
+
+use edge_protocol::command::{ClipScope, Command, MAX_COMMAND_LIFE, Operation, Refusal};
+use edge_protocol::id::{AgencyId, CameraId, UnitId};
+use edge_protocol::record::Word;
+use edge_protocol::time::{ClockQuality, WallStamp};
+
+use super::Challenges;
+
+/// What the unit knows of itself and its rules.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Whose unit.
+    pub agency: AgencyId,
+    /// Which unit.
+    pub unit: UnitId,
+    /// Its cameras.
+    pub cameras: Vec<CameraId>,
+    /// Purposes that a command may name.
+    pub purposes: Vec<Word>,
+    /// The longest clip.
+    pub longest_clip: Duration,
+}
+
+/// Why not, with what exactly is wrong for log and audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) reason: Refusal,
+    pub(super) detail: String,
+}
+
+fn refuse(reason: Refusal, detail: impl Into<String>) -> Refused {
+    Refused { reason, detail: detail.into() }
+}
+
+/// The letters and digits that a case number needs at least.
+const SHORTEST_CASE: usize = 3;
+
+/// Judges a command whose signature, chain and issuer were found good.
+pub(super) fn authorise(
+    command: &Command,
+    policy: &Policy,
+    challenges: &Challenges,
+    now: WallStamp,
+) -> Result<(), Refused> {
+    if (&command.agency, &command.unit) != (&policy.agency, &policy.unit) {
+        return Err(refuse(Refusal::WrongUnit, format!("meant for {}/{}", command.agency, command.unit)));
+    }
+    if !challenges.accepts(command.challenge) {
+        return Err(refuse(Refusal::Expired, "the challenge is not the current one or the one before"));
+    }
+    in_time(command, now)?;
+    if !command.operation.allowed_to(command.role) {
+        return Err(refuse(Refusal::Role, format!("not for a {}", command.role.as_str())));
+    }
+    if !policy.purposes.contains(&command.purpose) {
+        return Err(refuse(Refusal::Purpose, format!("purpose {:?}", command.purpose.as_str())));
+    }
+    let digits = command.case.as_str().chars().filter(|c| c.is_alphanumeric()).count();
+    if digits < SHORTEST_CASE {
+        return Err(refuse(Refusal::Case, format!("case {:?}", command.case.as_str())));
+    }
+    match &command.operation {
+        Operation::Clip(scope) => in_scope(scope, policy),
+        Operation::Health => Ok(()),
+    }
+}
+
+/// A command lives five minutes at most. Where the unit knows the time it holds the command to it; the challenge bounds
+/// its age either way.
+fn in_time(command: &Command, now: WallStamp) -> Result<(), Refused> {
+    let life = command.expires.saturating_since(command.issued);
+    if command.expires <= command.issued || life > MAX_COMMAND_LIFE {
+        return Err(refuse(Refusal::Expired, "it does not say that it lives five minutes or less"));
+    }
+    match now.quality {
+        ClockQuality::Synchronised { bound_ms } => {
+            let tolerance = MAX_COMMAND_LIFE.saturating_add(Duration::from_millis(u64::from(bound_ms)));
+            let is_early = command.issued > now.time.saturating_add(tolerance);
+            if command.expires < now.time || is_early {
+                return Err(refuse(Refusal::Expired, format!("good until {}", command.expires)));
+            }
+            Ok(())
+        }
+        ClockQuality::Free | ClockQuality::Unknown => Ok(()),
+    }
+}
+
+fn in_scope(scope: &ClipScope, policy: &Policy) -> Result<(), Refused> {
+    if !policy.cameras.contains(&scope.camera) {
+        return Err(refuse(Refusal::Scope, format!("no camera {}", scope.camera)));
+    }
+    let length = scope.to.saturating_since(scope.from);
+    if length.is_zero() || length > policy.longest_clip {
+        let longest = policy.longest_clip.as_secs();
+        return Err(refuse(Refusal::Scope, format!("{} s; a clip has up to {longest} s", length.as_secs())));
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What control needs of the rest of the agent.
+
+use std::fmt;
+
+use edge_protocol::id::{CameraId, CommandId, RequestId};
+use edge_protocol::record::{AuditRecord, ClipChunk, ClipOffer, Record};
+use edge_protocol::time::WallTime;
+
+/// The audit log cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("audit log: {0}")]
+pub struct AuditFault(pub String);
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is on disk, with its number and the hash of the entry before it filled in.
+    Written(AuditRecord),
+    /// The command it would have begun was begun before; nothing was written.
+    Replayed,
+}
+
+/// The unit's audit log, together with the ids of the commands that were begun: both in one file, so that neither can
+/// be on disk without the other.
+pub trait AuditLog: Send {
+    /// Appends an entry and, if `begins` is given, the command's id; on disk when it returns. The draft's number and
+    /// hash are the log's to fill in.
+    ///
+    /// # Errors
+    /// When the disk does not take it. The command must then be refused.
+    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault>;
+}
+
+/// A clip that an authorised person asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClipAsked {
+    /// For which request; names the pieces.
+    pub request: RequestId,
+    /// Of which camera.
+    pub camera: CameraId,
+    /// From when.
+    pub from: WallTime,
+    /// Until when.
+    pub to: WallTime,
+}
+
+/// An action was begun and could not be finished.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ActionFault(pub String);
+
+/// What there is of a clip.
+pub enum Clip<'a> {
+    /// Nothing of what was asked for, and why.
+    Nothing(String),
+    /// A clip.
+    Made(MadeClip<'a>),
+}
+
+/// A clip that was made. What it needs of the ring stays pinned while the pieces are taken.
+pub struct MadeClip<'a> {
+    /// What is told the asker.
+    pub offer: ClipOffer,
+    /// The manifest's pieces, then the media's.
+    pub chunks: Box<dyn Iterator<Item = Result<ClipChunk, ActionFault>> + 'a>,
+}
+
+impl fmt::Debug for Clip<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing(reason) => f.debug_tuple("Nothing").field(reason).finish(),
+            Self::Made(made) => made.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for MadeClip<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MadeClip").field("offer", &self.offer).finish_non_exhaustive()
+    }
+}
+
+/// What commands can have done.
+pub trait Actions: Send {
+    /// Pins the range as it is now and makes the clip.
+    ///
+    /// # Errors
+    /// When ring or disk fail.
+    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip<'_>, ActionFault>;
+
+    /// Has a health record sent now.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn health(&mut self) -> Result<(), ActionFault>;
+}
+
+/// Where answers and pieces go: the outbox.
+pub trait Outlet: Send {
+    /// Hands a record over; waits while the outbox is behind. False when there is no outbox any more.
+    fn append(&mut self, record: Record) -> bool;
+
+    /// How many pieces of clips wait in the outbox.
+    fn pieces_waiting(&self) -> u64;
+}

@@ -1,0 +1,296 @@
+//! The station: takes sealed commands one after the other.
+
+use std::time::Duration;
+
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use bytes::Bytes;
+use edge_protocol::command::{Challenge, Command, MAX_COMMAND_BYTES, Operation, Refusal};
+use edge_protocol::hash::Hash256;
+use edge_protocol::record::{
+    Answer, AuditKind, AuditRecord, ClipPart, Record, Refused as RefusedAnswer, Sentence, Verdict,
+};
+use edge_protocol::sign::Root;
+use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
+
+use super::authorise::{Refused, authorise};
+use super::limit::Limit;
+use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, ClipAsked, MadeClip, Outlet};
+use super::{Challenges, Policy};
+use crate::supervise::queue::{ReceiveError, Receiver};
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+
+/// How long the station waits before it looks at challenge and pulse again.
+const BEAT: Duration = Duration::from_secs(1);
+/// Commands looked at in a burst, and how soon another may follow.
+const BURST: u32 = 20;
+const EVERY: Duration = Duration::from_secs(3);
+/// Pieces of clips in the outbox at most: 4 MiB that a newer clip or a full disk need not fear.
+const MAX_PIECES_WAITING: u64 = 64;
+/// How long to wait for the line to take a piece before looking again.
+const PIECE_WAIT: Duration = Duration::from_millis(50);
+
+/// What control is connected to.
+pub struct Ends {
+    /// Sealed commands, as they came.
+    pub commands: Receiver<Bytes>,
+    /// The audit log.
+    pub audit: Box<dyn AuditLog>,
+    /// What commands can have done.
+    pub actions: Box<dyn Actions>,
+    /// Where answers and pieces go.
+    pub outlet: Box<dyn Outlet>,
+    /// Publishes a new challenge with its number.
+    pub publish_challenge: Box<dyn FnMut(Challenge, u64) + Send>,
+    /// Reads time.
+    pub clock: Clock,
+    /// Shows progress to the watchdog.
+    pub pulse: Pulse,
+}
+
+impl std::fmt::Debug for Ends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ends").field("commands", &self.commands).finish_non_exhaustive()
+    }
+}
+
+/// Command to authorisation to action to audit.
+pub struct Control {
+    policy: Policy,
+    root: Root,
+    challenges: Challenges,
+    limit: Limit,
+    ends: Ends,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Control({}/{})", self.policy.agency, self.policy.unit)
+    }
+}
+
+/// Sixteen random bytes.
+fn draw() -> Result<[u8; 16], Fault> {
+    let mut bytes = [0; 16];
+    let drawn = SystemRandom::new().fill(&mut bytes);
+    drawn.map(|()| bytes).map_err(|_| Fault("no random bytes for a challenge".to_owned()))
+}
+
+impl Control {
+    /// A station that trusts `root` alone. Its first challenge is published at once.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(policy: Policy, root: Root, mut ends: Ends) -> Result<Self, Fault> {
+        let now = ends.clock.mono();
+        let challenges = Challenges::new(draw()?, now);
+        let (challenge, number) = challenges.current();
+        (ends.publish_challenge)(challenge, number);
+        Ok(Self { policy, root, challenges, limit: Limit::new(BURST, EVERY, now), ends })
+    }
+
+    /// Runs until `stop` is set or nobody can send commands any more.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes for a challenge.
+    pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        while !stop.is_set() {
+            let now = self.ends.clock.mono();
+            self.ends.pulse.beat(now);
+            if self.challenges.is_stale(now) {
+                self.challenges.renew(draw()?, now);
+                let (challenge, number) = self.challenges.current();
+                (self.ends.publish_challenge)(challenge, number);
+            }
+            match self.ends.commands.receive_timeout(BEAT) {
+                Ok(sealed) => self.handle(&sealed, now, self.ends.clock.wall(), stop),
+                Err(ReceiveError::Timeout) => {}
+                Err(ReceiveError::Closed) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one sealed command all the way.
+    pub(super) fn handle(&mut self, sealed: &[u8], now: MonoTime, wall: WallStamp, stop: &Stop) {
+        if !self.limit.take(now) {
+            // Neither looked at nor written down, or a flood would fill the log.
+            return self.answer_refusal(None, Refusal::RateLimited, wall);
+        }
+        let command = match self.admit(sealed, wall) {
+            Ok(command) => command,
+            Err((asked, refused)) => return self.refuse(asked.as_deref(), &refused, wall),
+        };
+        let intent = draft(AuditKind::Intent, Some(&command), &describe(&command.operation), wall);
+        match self.ends.audit.append(intent, Some(command.id)) {
+            Ok(Appended::Written(entry)) => self.send(Record::Audit(Box::new(entry))),
+            Ok(Appended::Replayed) => {
+                let refused = Refused { reason: Refusal::Replayed, detail: "carried out before".to_owned() };
+                return self.refuse(Some(&command), &refused, wall);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a command is refused");
+                return self.answer_refusal(Some(&command), Refusal::AuditUnavailable, wall);
+            }
+        }
+        self.answer(Some(&command), Verdict::Accepted, wall);
+        let outcome = self.act(&command, wall, stop);
+        let verdict = match outcome {
+            Ok(text) => {
+                self.audit(draft(AuditKind::Outcome, Some(&command), &text, wall));
+                return;
+            }
+            Err(ActionFault(text)) => {
+                tracing::error!(command = %command.id, text, "a command failed");
+                self.audit(draft(AuditKind::Outcome, Some(&command), &format!("failed: {text}"), wall));
+                Verdict::Failed(Sentence::cut(&text))
+            }
+        };
+        self.answer(Some(&command), verdict, wall);
+    }
+
+    /// Everything that is judged before the audit log is asked. The command comes back with a refusal as soon as it is
+    /// known whose it is.
+    fn admit(&self, sealed: &[u8], wall: WallStamp) -> Result<Command, (Option<Box<Command>>, Refused)> {
+        if sealed.len() > MAX_COMMAND_BYTES {
+            let detail = format!("{} bytes", sealed.len());
+            return Err((None, Refused { reason: Refusal::Oversized, detail }));
+        }
+        let at = match wall.quality {
+            ClockQuality::Synchronised { .. } => Some(wall.time),
+            ClockQuality::Free | ClockQuality::Unknown => None,
+        };
+        let authentic = Command::open(sealed, &self.root, at)
+            .map_err(|error| (None, Refused { reason: error.reason, detail: error.detail }))?;
+        let command = authentic.command().clone();
+        match authorise(&command, &self.policy, &self.challenges, wall) {
+            Ok(()) => Ok(command),
+            Err(refused) => Err((Some(Box::new(command)), refused)),
+        }
+    }
+
+    /// Carries a command out. Returns what was done, in words.
+    fn act(&mut self, command: &Command, wall: WallStamp, stop: &Stop) -> Result<String, ActionFault> {
+        match &command.operation {
+            Operation::Health => {
+                self.ends.actions.health()?;
+                self.answer(Some(command), Verdict::Done(Sentence::cut("a health record is on its way")), wall);
+                Ok("a health record was sent".to_owned())
+            }
+            Operation::Clip(scope) => {
+                let (camera, from, to) = (scope.camera.clone(), scope.from, scope.to);
+                let asked = ClipAsked { request: command.request, camera, from, to };
+                let answer = |verdict| answered(Some(command), verdict, wall);
+                match self.ends.actions.clip(&asked)? {
+                    Clip::Nothing(reason) => {
+                        let verdict = Verdict::Nothing(Sentence::cut(&reason));
+                        send(self.ends.outlet.as_mut(), answer(verdict));
+                        Ok(format!("nothing of it is there: {reason}"))
+                    }
+                    Clip::Made(made) => {
+                        send(self.ends.outlet.as_mut(), answer(Verdict::Clip(made.offer.clone())));
+                        hand_over(made, self.ends.outlet.as_mut(), &self.ends.pulse, &self.ends.clock, stop)
+                    }
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, asked: Option<&Command>, refused: &Refused, wall: WallStamp) {
+        tracing::warn!(reason = refused.reason.as_str(), detail = refused.detail, "a command is refused");
+        let mut entry = draft(AuditKind::Refusal, asked, &refused.detail, wall);
+        entry.refusal = Some(refused.reason);
+        self.audit(entry);
+        self.answer_refusal(asked, refused.reason, wall);
+    }
+
+    fn answer_refusal(&mut self, asked: Option<&Command>, reason: Refusal, wall: WallStamp) {
+        let text = Sentence::cut(reason.sentence());
+        self.answer(asked, Verdict::Refused(RefusedAnswer { reason, text }), wall);
+    }
+
+    fn answer(&mut self, asked: Option<&Command>, verdict: Verdict, wall: WallStamp) {
+        self.send(answered(asked, verdict, wall));
+    }
+
+    /// Writes down what has happened already; that it cannot be written changes nothing of it.
+    fn audit(&mut self, entry: AuditRecord) {
+        match self.ends.audit.append(entry, None) {
+            Ok(Appended::Written(entry)) => self.send(Record::Audit(Box::new(entry))),
+            Ok(Appended::Replayed) => {}
+            Err(error) => tracing::error!(%error, "what was done is not in the audit log"),
+        }
+    }
+
+    fn send(&mut self, record: Record) {
+        send(self.ends.outlet.as_mut(), record);
+    }
+}
+
+fn send(outlet: &mut dyn Outlet, record: Record) {
+    if !outlet.append(record) {
+        tracing::warn!("no outbox takes what control has to say");
+    }
+}
+
+/// Hands a clip's pieces to the outbox, no faster than the line takes them.
+fn hand_over(
+    made: MadeClip<'_>,
+    outlet: &mut dyn Outlet,
+    pulse: &Pulse,
+    clock: &Clock,
+    stop: &Stop,
+) -> Result<String, ActionFault> {
+    let mut media_bytes = 0_u64;
+    for chunk in made.chunks {
+        let chunk = chunk?;
+        while outlet.pieces_waiting() >= MAX_PIECES_WAITING {
+            pulse.beat(clock.mono());
+            if stop.wait_timeout(PIECE_WAIT) {
+                return Err(ActionFault("the unit is stopping; ask again".to_owned()));
+            }
+        }
+        pulse.beat(clock.mono());
+        if chunk.part == ClipPart::Media {
+            media_bytes += chunk.bytes.len() as u64;
+        }
+        if !outlet.append(Record::Clip(chunk)) {
+            return Err(ActionFault("the unit is stopping; ask again".to_owned()));
+        }
+    }
+    Ok(format!("a clip of {media_bytes} bytes was handed over"))
+}
+
+fn answered(asked: Option<&Command>, verdict: Verdict, wall: WallStamp) -> Record {
+    Record::Answer(Box::new(Answer {
+        at: wall.time.into(),
+        clock: wall.quality,
+        request: asked.map(|command| command.request),
+        command: asked.map(|command| command.id),
+        verdict,
+    }))
+}
+
+fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallStamp) -> AuditRecord {
+    AuditRecord {
+        at: wall.time.into(),
+        clock: wall.quality,
+        entry: 0,
+        previous: Hash256::from_bytes([0; 32]),
+        kind,
+        request: asked.map(|command| command.request),
+        command: asked.map(|command| command.id),
+        person: asked.map(|command| command.issuer.clone()),
+        role: asked.map(|command| command.role),
+        purpose: asked.map(|command| command.purpose.clone()),
+        case: asked.map(|command| command.case.clone()),
+        refusal: None,
+        text: Sentence::cut(text),
+    }
+}
+
+fn describe(operation: &Operation) -> String {
+    match operation {
+        Operation::Clip(scope) => format!("video of {} from {} to {}", scope.camera, scope.from, scope.to),
+        Operation::Health => "a health record".to_owned(),
+    }
+}

@@ -1,0 +1,385 @@
+//! Every way a command can go, with real keys and certificates, and a log, a camera and an outbox that are small and
+//! real in memory.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use edge_protocol::command::{
+    Challenge, ClipScope, Command, MAX_COMMAND_BYTES, MAX_COMMAND_LIFE, Operation, Refusal, Role,
+};
+use edge_protocol::hash::Hash256;
+use edge_protocol::id::{CommandId, RequestId};
+use edge_protocol::record::{AuditKind, AuditRecord, ClipChunk, ClipOffer, ClipPart, Record, Span, Verdict};
+use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_protocol::time::{ClockQuality, MonoTime, WallStamp, WallTime};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+
+use super::*;
+use crate::supervise::queue::{self, Bounds, Overflow};
+use crate::supervise::{Clock, Heartbeats, Stop};
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+struct Person {
+    key: SigningKey,
+    chain: Chain,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn root(&self) -> Root {
+        Root::from_pem(self.0.pem().as_bytes()).unwrap()
+    }
+
+    fn person(&self, role: Role) -> Person {
+        let mut parameters = CertificateParams::default();
+        let uri = format!("edge://springfield/person/ada?role={}", role.as_str());
+        parameters.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+        parameters.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(2026, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        let certificate = parameters.signed_by(&key, &self.0).unwrap();
+        Person {
+            key: SigningKey::from_pem(key.serialize_pem().as_bytes()).unwrap(),
+            chain: Chain::from_pem(certificate.pem().as_bytes()).unwrap(),
+        }
+    }
+}
+
+/// What the fakes of one unit share with the test.
+#[derive(Default)]
+struct Seen {
+    log: Vec<AuditRecord>,
+    begun: HashSet<CommandId>,
+    log_fails: bool,
+    /// How many clips were made.
+    clips: usize,
+    ring_is_empty: bool,
+    disk_fails: bool,
+    sent: Vec<Record>,
+    challenge: Option<Challenge>,
+}
+
+type Shared = Arc<Mutex<Seen>>;
+
+struct Log(Shared);
+
+impl AuditLog for Log {
+    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault> {
+        let mut seen = self.0.lock().unwrap();
+        if seen.log_fails {
+            return Err(AuditFault("disk full".to_owned()));
+        }
+        if begins.is_some_and(|id| !seen.begun.insert(id)) {
+            return Ok(Appended::Replayed);
+        }
+        let written = AuditRecord { entry: seen.log.len() as u64 + 1, ..draft };
+        seen.log.push(written.clone());
+        Ok(Appended::Written(written))
+    }
+}
+
+struct Camera(Shared);
+
+impl Actions for Camera {
+    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip<'_>, ActionFault> {
+        let mut seen = self.0.lock().unwrap();
+        assert!(matches!(seen.log.last(), Some(entry) if entry.kind == AuditKind::Intent), "written before the act");
+        if seen.ring_is_empty {
+            return Ok(Clip::Nothing("the ring begins later".to_owned()));
+        }
+        seen.clips += 1;
+        let span = Span { from: asked.from.into(), to: asked.to.into() };
+        let offer = ClipOffer {
+            camera: asked.camera.clone(),
+            asked: span,
+            actual: span,
+            gaps: Vec::new(),
+            media_bytes: 6,
+            media_hash: Hash256::of(b"movie!"),
+            manifest_bytes: 0,
+            manifest_hash: Hash256::of(b""),
+        };
+        let request = asked.request;
+        let disk_fails = seen.disk_fails;
+        let chunk = move |(offset, bytes): (u64, &[u8])| {
+            if disk_fails && offset > 0 {
+                return Err(ActionFault("the disk cannot be read".to_owned()));
+            }
+            Ok(ClipChunk { request, part: ClipPart::Media, offset, bytes: bytes.to_vec(), last: offset > 0 })
+        };
+        let chunks = Box::new([(0, &b"mov"[..]), (3, b"ie!")].into_iter().map(chunk));
+        Ok(Clip::Made(MadeClip { offer, chunks }))
+    }
+
+    fn health(&mut self) -> Result<(), ActionFault> {
+        Ok(())
+    }
+}
+
+struct Out(Shared);
+
+impl Outlet for Out {
+    fn append(&mut self, record: Record) -> bool {
+        self.0.lock().unwrap().sent.push(record);
+        true
+    }
+
+    fn pieces_waiting(&self) -> u64 {
+        0
+    }
+}
+
+struct Unit {
+    control: Control,
+    authority: Authority,
+    seen: Shared,
+    _commands: queue::Sender<Bytes>,
+}
+
+fn noon() -> WallTime {
+    "2026-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn synchronised(time: WallTime) -> WallStamp {
+    WallStamp { time, quality: ClockQuality::Synchronised { bound_ms: 100 } }
+}
+
+impl Unit {
+    fn new() -> Self {
+        let (authority, seen) = (Authority::new(), Shared::default());
+        let (sender, commands) = queue::bounded(Bounds::items("commands", 8, Overflow::Refuse));
+        let policy = Policy {
+            agency: "springfield".parse().unwrap(),
+            unit: "pole-7".parse().unwrap(),
+            cameras: vec!["gate".parse().unwrap()],
+            purposes: vec!["investigation".parse().unwrap()],
+            longest_clip: Duration::from_hours(1),
+        };
+        let published = Arc::clone(&seen);
+        let ends = Ends {
+            commands,
+            audit: Box::new(Log(Arc::clone(&seen))),
+            actions: Box::new(Camera(Arc::clone(&seen))),
+            outlet: Box::new(Out(Arc::clone(&seen))),
+            publish_challenge: Box::new(move |challenge, _| published.lock().unwrap().challenge = Some(challenge)),
+            clock: Clock::system(),
+            pulse: Heartbeats::default().register("control", Duration::from_mins(1), MonoTime::ZERO),
+        };
+        let control = Control::new(policy, authority.root(), ends).unwrap();
+        Self { control, authority, seen, _commands: sender }
+    }
+
+    fn command(&self, role: Role, operation: Operation) -> Command {
+        Command {
+            version: 1,
+            id: CommandId::from_bytes([1; 16]),
+            request: RequestId::from_bytes([2; 16]),
+            agency: "springfield".parse().unwrap(),
+            unit: "pole-7".parse().unwrap(),
+            issuer: "ada".parse().unwrap(),
+            role,
+            operation,
+            purpose: "investigation".parse().unwrap(),
+            case: "2026-0042".parse().unwrap(),
+            policy: None,
+            issued: noon(),
+            expires: noon().saturating_add(MAX_COMMAND_LIFE),
+            challenge: self.seen.lock().unwrap().challenge.unwrap(),
+        }
+    }
+
+    fn clip(&self) -> Command {
+        self.command(Role::Investigator, a_clip())
+    }
+
+    fn send(&mut self, sealed: &[u8], wall: WallStamp) -> Vec<Verdict> {
+        self.control.handle(sealed, MonoTime::ZERO, wall, &Stop::new());
+        let answers = |record: Record| if let Record::Answer(answer) = record { Some(answer.verdict) } else { None };
+        std::mem::take(&mut self.seen.lock().unwrap().sent).into_iter().filter_map(answers).collect()
+    }
+
+    /// Signs as a person of the command's role and sends it at noon.
+    fn ask(&mut self, command: &Command) -> Vec<Verdict> {
+        let person = self.authority.person(command.role);
+        let sealed = command.seal(&person.key, &person.chain).unwrap();
+        self.send(&sealed, synchronised(noon()))
+    }
+
+    fn log(&self) -> Vec<AuditKind> {
+        self.seen.lock().unwrap().log.iter().map(|entry| entry.kind).collect()
+    }
+
+    fn clips(&self) -> usize {
+        self.seen.lock().unwrap().clips
+    }
+}
+
+fn a_clip() -> Operation {
+    let (camera, from) = ("gate".parse().unwrap(), noon());
+    Operation::Clip(ClipScope { camera, from, to: from.saturating_add(Duration::from_secs(15)) })
+}
+
+fn refusal(verdicts: &[Verdict]) -> Option<Refusal> {
+    match verdicts {
+        [Verdict::Refused(refused)] => Some(refused.reason),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_clip_is_written_down_accepted_offered_and_handed_over_in_this_order() {
+    let mut unit = Unit::new();
+    let verdicts = unit.ask(&unit.clip());
+    assert!(matches!(verdicts[..], [Verdict::Accepted, Verdict::Clip(_)]), "{verdicts:?}");
+    assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
+    assert_eq!(unit.clips(), 1);
+    let entry = unit.seen.lock().unwrap().log[0].clone();
+    assert_eq!(entry.person, Some("ada".parse().unwrap()));
+    assert_eq!(entry.case, Some("2026-0042".parse().unwrap()));
+}
+
+#[test]
+fn every_role_is_held_to_what_it_includes() {
+    for &role in Role::ALL {
+        for operation in [a_clip(), Operation::Health] {
+            let mut unit = Unit::new();
+            let verdicts = unit.ask(&unit.command(role, operation.clone()));
+            let allowed = match (&operation, role) {
+                (Operation::Clip(_), Role::Investigator | Role::Supervisor)
+                | (Operation::Health, Role::Technician | Role::Supervisor) => true,
+                (Operation::Clip(_) | Operation::Health, _) => false,
+            };
+            let expected = if allowed { None } else { Some(Refusal::Role) };
+            assert_eq!(refusal(&verdicts), expected, "{role:?} {operation:?}");
+            let log = if allowed { vec![AuditKind::Intent, AuditKind::Outcome] } else { vec![AuditKind::Refusal] };
+            assert_eq!(unit.log(), log, "{role:?} {operation:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_command_says_wrongly_is_refused_by_name() {
+    type Change = fn(&mut Command);
+    let cases: [(Refusal, Change); 13] = [
+        (Refusal::WrongUnit, |command| command.unit = "pole-8".parse().unwrap()),
+        (Refusal::Expired, |command| command.challenge = Challenge::from_bytes([9; 16])),
+        (Refusal::Expired, |command| command.expires = command.issued),
+        (Refusal::Expired, |command| command.expires = command.issued.saturating_add(MAX_COMMAND_LIFE * 2)),
+        (Refusal::Expired, |command| {
+            command.issued = command.issued.saturating_sub(MAX_COMMAND_LIFE * 2);
+            command.expires = command.issued.saturating_add(MAX_COMMAND_LIFE);
+        }),
+        (Refusal::Expired, |command| {
+            command.issued = command.issued.saturating_add(MAX_COMMAND_LIFE * 3);
+            command.expires = command.issued.saturating_add(MAX_COMMAND_LIFE);
+        }),
+        (Refusal::Purpose, |command| command.purpose = "curiosity".parse().unwrap()),
+        (Refusal::Purpose, |command| command.purpose = "".parse().unwrap()),
+        (Refusal::Case, |command| command.case = "".parse().unwrap()),
+        (Refusal::Case, |command| command.case = " - ".parse().unwrap()),
+        (Refusal::Scope, |command| command.operation = scope("yard", 15)),
+        (Refusal::Scope, |command| command.operation = scope("gate", 0)),
+        (Refusal::Scope, |command| command.operation = scope("gate", 3601)),
+    ];
+    for (number, (expected, change)) in cases.into_iter().enumerate() {
+        let mut unit = Unit::new();
+        let mut command = unit.clip();
+        change(&mut command);
+        assert_eq!(refusal(&unit.ask(&command)), Some(expected), "case {number}");
+        assert_eq!((unit.clips(), unit.log()), (0, vec![AuditKind::Refusal]), "case {number}");
+    }
+}
+
+fn scope(camera: &str, seconds: u64) -> Operation {
+    let (camera, from) = (camera.parse().unwrap(), noon());
+    Operation::Clip(ClipScope { camera, from, to: from.saturating_add(Duration::from_secs(seconds)) })
+}
+
+#[test]
+fn a_replayed_command_is_refused_however_often_it_comes() {
+    let mut unit = Unit::new();
+    let command = unit.clip();
+    unit.ask(&command);
+    for _ in 0..3 {
+        assert_eq!(refusal(&unit.ask(&command)), Some(Refusal::Replayed));
+    }
+    assert_eq!(unit.clips(), 1);
+}
+
+#[test]
+fn a_forged_and_a_stranger_s_command_are_refused() {
+    let mut unit = Unit::new();
+    let command = unit.command(Role::Supervisor, a_clip());
+    let investigator = unit.authority.person(Role::Investigator);
+    let sealed = command.seal(&investigator.key, &investigator.chain).unwrap();
+    assert_eq!(refusal(&unit.send(&sealed, synchronised(noon()))), Some(Refusal::Forged));
+    let stranger = Authority::new().person(Role::Supervisor);
+    let sealed = command.seal(&stranger.key, &stranger.chain).unwrap();
+    assert_eq!(refusal(&unit.send(&sealed, synchronised(noon()))), Some(Refusal::Untrusted));
+    let mut flipped = sealed;
+    let last = flipped.len() - 1;
+    flipped[last] ^= 1;
+    assert_eq!(refusal(&unit.send(&flipped, synchronised(noon()))), Some(Refusal::Forged));
+    assert_eq!(unit.clips(), 0);
+}
+
+#[test]
+fn what_is_too_large_or_nonsense_is_refused() {
+    let mut unit = Unit::new();
+    let large = vec![0; MAX_COMMAND_BYTES + 1];
+    assert_eq!(refusal(&unit.send(&large, synchronised(noon()))), Some(Refusal::Oversized));
+    assert_eq!(refusal(&unit.send(b"open the gate", synchronised(noon()))), Some(Refusal::Malformed));
+}
+
+#[test]
+fn a_flood_is_neither_looked_at_nor_written_down() {
+    let mut unit = Unit::new();
+    for _ in 0..20 {
+        unit.send(b"noise", synchronised(noon()));
+    }
+    let command = unit.clip();
+    assert_eq!(refusal(&unit.ask(&command)), Some(Refusal::RateLimited));
+    assert_eq!((unit.clips(), unit.log().len()), (0, 20));
+}
+
+#[test]
+fn a_unit_that_does_not_know_the_time_goes_by_the_challenge() {
+    let mut unit = Unit::new();
+    let command = unit.clip();
+    let person = unit.authority.person(Role::Investigator);
+    let sealed = command.seal(&person.key, &person.chain).unwrap();
+    let lost = WallStamp { time: WallTime::from_micros(0), quality: ClockQuality::Free };
+    assert!(matches!(unit.send(&sealed, lost)[..], [Verdict::Accepted, Verdict::Clip(_)]));
+}
+
+#[test]
+fn without_an_audit_log_nothing_is_done() {
+    let mut unit = Unit::new();
+    unit.seen.lock().unwrap().log_fails = true;
+    let command = unit.clip();
+    assert_eq!(refusal(&unit.ask(&command)), Some(Refusal::AuditUnavailable));
+    assert_eq!(unit.clips(), 0);
+    // The id was not written, so the same command may be tried again.
+    unit.seen.lock().unwrap().log_fails = false;
+    assert!(matches!(unit.ask(&command)[..], [Verdict::Accepted, Verdict::Clip(_)]));
+}
+
+#[test]
+fn nothing_there_and_a_failing_disk_are_said_and_written_down() {
+    let mut unit = Unit::new();
+    unit.seen.lock().unwrap().ring_is_empty = true;
+    assert!(matches!(unit.ask(&unit.clip())[..], [Verdict::Accepted, Verdict::Nothing(_)]));
+    let mut unit = Unit::new();
+    unit.seen.lock().unwrap().disk_fails = true;
+    let verdicts = unit.ask(&unit.clip());
+    assert!(matches!(verdicts[..], [Verdict::Accepted, Verdict::Clip(_), Verdict::Failed(_)]), "{verdicts:?}");
+    assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
+}
