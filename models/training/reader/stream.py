@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from queue import Full
 
 import numpy as np
 
@@ -74,10 +75,19 @@ def _work(mixture: Mixture, start: int, queue: multiprocessing.Queue) -> None:
 
     cv2.setNumThreads(1)
     source = Source(mixture)
+    parent = multiprocessing.parent_process()
     index = start
     while True:
-        queue.put(source.batch(index))
+        batch = source.batch(index)
         index += 1
+        while True:
+            try:
+                queue.put(batch, timeout=2)
+                break
+            except Full:
+                if parent is None or not parent.is_alive():  # the trainer was killed
+                    queue.cancel_join_thread()
+                    return
 
 
 def stream(mixture: Mixture, start: int) -> Iterator[Batch]:

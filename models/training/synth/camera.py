@@ -123,6 +123,8 @@ def light(rng: np.random.Generator, crop: np.ndarray, severity: float = 1.0) -> 
     if rng.random() < 0.25 * severity:  # low contrast: haze, night, infrared wash
         share = float(rng.uniform(0.3, 0.85))
         crop = crop * share + float(rng.uniform(0, 255 * (1 - share)))
+    if rng.random() < 0.12 * severity:  # a night without enough light on the plate
+        return crop * float(rng.uniform(0.12, 0.5))
     return crop * float(rng.uniform(1 - 0.4 * severity, 1.25))
 
 
@@ -168,6 +170,6 @@ def sensor(rng: np.random.Generator, crop: np.ndarray, severity: float = 1.0) ->
 def shoot(rng: np.random.Generator, plate: np.ndarray) -> np.ndarray:
     """Reader input (uint8, 32 x 128) of a flat grey plate; two in five under kind conditions."""
     severity = 0.3 if rng.random() < 0.4 else float(rng.uniform(0.5, 1.0))
-    lowest, highest = (28, 90) if severity == 0.3 else (12, 72)
+    lowest, highest = (24, 90) if severity == 0.3 else (12, 60)
     height = int(np.exp(rng.uniform(np.log(lowest), np.log(highest))))
     return stretch(sensor(rng, light(rng, pose(rng, plate, height), severity), severity))

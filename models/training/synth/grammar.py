@@ -146,7 +146,12 @@ VANITY_PARTS = (
 )
 AMBIGUOUS = "0O1I8B5S"
 HELD_OUT_MODULUS = 10
-_KEPT = {"I": 0.15, "O": 0.2, "Q": 0.45}  # how often a serial letter like a digit is kept
+# How often a serial letter that looks like a digit is kept: many authorities leave them out.
+_KEPT = {
+    "us": {"I": 0.15, "O": 0.2, "Q": 0.45},
+    "eu": {"I": 0.4, "O": 0.5, "Q": 0.5},
+    "br": {},
+}
 
 
 @dataclass(frozen=True)
@@ -171,17 +176,18 @@ def _pick(rng: np.random.Generator, items: str | tuple[str, ...]) -> str:
     return items[int(rng.integers(len(items)))]
 
 
-def _serial_letter(rng: np.random.Generator) -> str:
+def _serial_letter(rng: np.random.Generator, region: str) -> str:
     """A letter of a serial number; most authorities leave out those that look like digits."""
     while True:
         letter = _pick(rng, LETTERS)
-        if rng.random() < _KEPT.get(letter, 1.0):
+        if rng.random() < _KEPT[region].get(letter, 1.0):
             return letter
 
 
-def _fill(pattern: str, rng: np.random.Generator) -> tuple[str, ...]:
+def _fill(pattern: str, rng: np.random.Generator, region: str) -> tuple[str, ...]:
     painted = "".join(
-        _serial_letter(rng) if c == "L" else _pick(rng, DIGITS) if c == "D" else c for c in pattern
+        _serial_letter(rng, region) if c == "L" else _pick(rng, DIGITS) if c == "D" else c
+        for c in pattern
     )
     return tuple(painted.split(" "))
 
@@ -220,8 +226,8 @@ def _groups(region: str, rng: np.random.Generator) -> tuple[str, ...]:
         if rng.random() < 0.15:
             return _vanity(rng)
         common = rng.random() < 0.4
-        return _fill(_pick(rng, US_PATTERNS[:_COMMON_US] if common else US_PATTERNS), rng)
-    return _fill(_pick(rng, EU_PATTERNS if region == "eu" else BR_PATTERNS), rng)
+        return _fill(_pick(rng, US_PATTERNS[:_COMMON_US] if common else US_PATTERNS), rng, region)
+    return _fill(_pick(rng, EU_PATTERNS if region == "eu" else BR_PATTERNS), rng, region)
 
 
 def draw_text(rng: np.random.Generator, region: str, held: bool = False) -> PlateText:
@@ -238,7 +244,7 @@ def draw_grammar_text(
     """One text that follows a grammar and holds (or not) a character of 0O 1I 8B 5S."""
     patterns = {"us": US_PATTERNS, "eu": EU_PATTERNS, "br": BR_PATTERNS}[region]
     while True:
-        groups = _fill(_pick(rng, patterns), rng)
+        groups = _fill(_pick(rng, patterns), rng, region)
         word = "".join(groups)
         has_ambiguous = any(c in AMBIGUOUS for c in word)
         if len(word) >= 5 and has_ambiguous == ambiguous and held_out(word) == held:

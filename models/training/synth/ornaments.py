@@ -162,19 +162,7 @@ class Ornaments:
                 (0.5, 0.11, rng.uniform(0.09, 0.13)),
             )
         elif rng.random() < 0.75:
-            band = float(rng.uniform(0.07, 0.1))
-            blue = np.array(
-                [rng.uniform(90, 190), rng.uniform(30, 80), rng.uniform(0, 40)], np.float32
-            )
-            cv2.rectangle(canvas, (0, 0), (int(band * w), h), self.tint(blue).tolist(), -1)
-            white = self.tint(np.full(3, 235.0, np.float32))
-            self._print(
-                rng,
-                canvas,
-                pick(rng, book.marks),
-                white,
-                (band / 2, 0.78, rng.uniform(0.16, 0.24)),
-            )
+            band = self._band(rng, canvas)
         if rng.random() < 0.6:
             shade = self.tint(np.full(3, rng.uniform(10, 120), np.float32))
             for x in (0.2, 0.8) if region == "us" else (0.1, 0.9):
@@ -189,6 +177,37 @@ class Ornaments:
                             cv2.LINE_AA,
                         )
         return band
+
+    def _band(self, rng: np.random.Generator, canvas: np.ndarray) -> float:
+        """The country's band at the left, seldom a second one; returns its share of the width."""
+        h, w = canvas.shape[:2]
+        share = float(rng.uniform(0.055, 0.1))
+        blue = np.array([rng.uniform(70, 200), rng.uniform(30, 90), rng.uniform(0, 50)], np.float32)
+        light, dark = self.tint(np.full(3, 235.0, np.float32)), self.tint(blue)
+        if rng.random() < 0.1:  # as infrared light shows it: paper and ink change places
+            light, dark = dark, light
+        width = int(share * w)
+        cv2.rectangle(canvas, (0, 0), (width, h), dark.tolist(), -1)
+        if rng.random() < 0.15:
+            cv2.rectangle(canvas, (w - width, 0), (w, h), dark.tolist(), -1)
+        height = rng.uniform(0.16, 0.26)
+        self._print(
+            rng,
+            canvas,
+            pick(rng, self._book.marks),
+            light,
+            (share / 2, rng.uniform(0.7, 0.82), height),
+        )
+        if rng.random() < 0.7:  # the ring of stars, or a coat of arms
+            centre, reach = (
+                (width / 2, h * rng.uniform(0.25, 0.36)),
+                width * rng.uniform(0.22, 0.36),
+            )
+            for angle in np.linspace(0, 2 * np.pi, int(rng.integers(1, 11)), endpoint=False):
+                x, y = centre[0] + reach * np.cos(angle), centre[1] + reach * np.sin(angle)
+                radius = int(rng.integers(1, 3))
+                cv2.circle(canvas, (int(x), int(y)), radius, light.tolist(), -1, cv2.LINE_AA)
+        return share
 
     def frame(self, rng: np.random.Generator, canvas: np.ndarray) -> None:
         """A dealer's frame over the rim, with or without its advertisement."""
