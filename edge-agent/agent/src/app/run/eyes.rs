@@ -1,0 +1,50 @@
+//! Access units on their way to the vision worker: what it cannot take is dropped up to the next key picture.
+
+use crate::media::AccessUnit;
+use crate::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
+
+/// About two seconds of pictures a camera.
+const UNITS_PER_CAMERA: usize = 64;
+const BYTES_PER_CAMERA: usize = 8 << 20;
+
+/// The queue of all cameras to the worker.
+#[derive(Debug)]
+pub(super) struct Eyes {
+    queue: Sender<AccessUnit>,
+}
+
+/// One camera's end of the queue.
+#[derive(Debug)]
+pub(super) struct Eye {
+    queue: Sender<AccessUnit>,
+    waits_for_key: bool,
+}
+
+/// Makes the queue for so many cameras.
+pub(super) fn eyes(cameras: usize) -> (Eyes, Receiver<AccessUnit>) {
+    let bounds = Bounds {
+        name: "packets.vision",
+        items: cameras.max(1) * UNITS_PER_CAMERA,
+        bytes: cameras.max(1) * BYTES_PER_CAMERA,
+        overflow: Overflow::Refuse,
+    };
+    let (queue, units) = bounded(bounds);
+    (Eyes { queue }, units)
+}
+
+impl Eyes {
+    pub(super) fn of_one_camera(&self) -> Eye {
+        Eye { queue: self.queue.clone(), waits_for_key: false }
+    }
+}
+
+impl Eye {
+    /// Hands a unit over, or drops it; never waits.
+    pub(super) fn offer(&mut self, unit: AccessUnit) {
+        if self.waits_for_key && !unit.key {
+            return;
+        }
+        let size = unit.bytes.len();
+        self.waits_for_key = self.queue.send_sized(unit, size).is_err();
+    }
+}

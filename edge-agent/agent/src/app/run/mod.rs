@@ -1,0 +1,383 @@
+//! `edge-agent run`: every station on its thread, joined by queues, until somebody says stop.
+//!
+//! Read [`start`] first: it is the data's way. Cameras deliver access units to the recorder and to the vision worker;
+//! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
+
+mod cameras;
+mod eyes;
+mod health;
+mod moments;
+mod outbox;
+mod telling;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
+use edge_protocol::command::Challenge;
+use edge_protocol::record::Word;
+use edge_protocol::state::{AckMode, Birth, ReadsPublished};
+use edge_store::disk::RealDisk;
+use edge_store::outbox::{Budget, OutboxError};
+use edge_store::ring::{RingError, RingPlace, camera_folder};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::capture::{Camera, CredentialError};
+use crate::config::{self, Config, ConfigError};
+use crate::inference::InferenceError;
+use crate::publish::{self, Entry, Publisher};
+use crate::record::{self, Recorder};
+use crate::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
+use crate::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
+use crate::uplink::{self, Announcement, Bell, Uplink};
+use crate::vision::client::{VisionClient, VisionQueues, VisionSettings};
+
+use eyes::Eyes;
+use health::Vitals;
+use moments::Moments;
+use telling::Teller;
+
+/// How long all stages together may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a stage may go without a heartbeat before the service watchdog is no longer fed.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A stage that faults is started again after this.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Sightings on their way to becoming records; the worker's listener waits beyond.
+const SIGHTINGS: Bounds = Bounds::items("sightings", 64, Overflow::Wait);
+/// Commands on their way to control; beyond them the asker hears "busy".
+const COMMANDS: Bounds = Bounds::items("commands", 8, Overflow::Refuse);
+
+/// Runs the agent.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edge-agent run --config /etc/edge-agent/edge-agent.toml
+  edge-agent check-config /etc/edge-agent/edge-agent.toml     what is wrong with it, all at once")]
+pub struct RunArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
+    config: PathBuf,
+}
+
+/// Why the agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A camera's credentials cannot be used.
+    #[error("camera {camera}: {source}")]
+    Credentials {
+        /// The camera.
+        camera: String,
+        /// Why.
+        source: CredentialError,
+    },
+    /// The models or their runtime cannot be used.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    /// The outbox cannot be opened.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// A ring cannot be opened.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The certificates for the broker cannot be used.
+    #[error(transparent)]
+    Tls(#[from] uplink::tls::TlsError),
+    /// The system refuses something that the agent cannot do without.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes for the unit's challenge")]
+    Random,
+    /// A stage failed that the agent cannot do without.
+    #[error("a stage that the agent cannot do without has failed; see the log")]
+    Stage,
+}
+
+fn system(doing: &'static str) -> impl Fn(io::Error) -> RunError {
+    move |source| RunError::System { doing, source }
+}
+
+/// Runs until SIGTERM or SIGINT, then stops in the order of the data.
+///
+/// # Errors
+/// See [`RunError`].
+pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
+    let config = Config::read(&arguments.config)?;
+    let clock = Clock::system();
+    std::fs::create_dir_all(&config.data_dir).map_err(system("cannot make the data folder"))?;
+    let mut supervisor = Supervisor::new(clock.clone());
+    let started = start(&config, &clock, &mut supervisor);
+    let ended = started.and_then(|()| wait_for_the_end(&supervisor));
+    tracing::info!("stopping");
+    let report = supervisor.stop(GRACE);
+    if !report.overdue.is_empty() {
+        tracing::warn!(stages = ?report.overdue, "did not end in time");
+    }
+    ended
+}
+
+/// What every part of [`start`] needs.
+struct Common<'c> {
+    config: &'c Config,
+    clock: &'c Clock,
+    heartbeats: Heartbeats,
+    supervisor: &'c mut Supervisor,
+}
+
+impl Common<'_> {
+    fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
+        self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
+    }
+}
+
+/// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
+fn start(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+    let mut common = Common { config, clock, heartbeats: Heartbeats::default(), supervisor };
+    let vitals = Vitals::default();
+    let entries = start_telling_the_center(&mut common, &vitals)?;
+    let moments = Moments::default();
+    let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
+    let eyes = start_vision(&mut common, sightings)?;
+    start_cameras(&mut common, &eyes, &moments, &vitals)?;
+    health::start(&mut common, entries, vitals)
+}
+
+/// Outbox and uplink; what comes back is where records go.
+fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
+    let bell = Bell::new();
+    let (announce, life) = outbox::announce(&bell);
+    let (entries, queued) = bounded(publish::QUEUE);
+    let path = common.config.data_dir.join("outbox.sqlite");
+    let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
+    let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
+    let mut publisher = Publisher::open(plan, ends)?;
+    let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
+    let outbox = Restart::After(PAUSE);
+    let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
+    started.map_err(system("cannot start the outbox"))?;
+    let bridge = outbox::Bridge::new(path, life, entries.clone());
+    let (commands, asked) = bounded(COMMANDS);
+    let ends = uplink::Ends { bell, announcement, commands, clock: common.clock.clone(), pulse: common.pulse("uplink") };
+    let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge));
+    vitals.watch_uplink(uplink.health());
+    let again = Restart::After(PAUSE);
+    let started = common.supervisor.start("uplink", Station::Uplink, again, move |stop| uplink.run(stop));
+    started.map_err(system("cannot start the uplink"))?;
+    drop(asked);
+    Ok(entries)
+}
+
+fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, RunError> {
+    let config = common.config;
+    Ok(Birth {
+        version: CONTRACT_VERSION,
+        agency: config.agency.clone(),
+        unit: config.unit.clone(),
+        epoch,
+        started: common.clock.wall(),
+        software: software(),
+        cameras: config.cameras.iter().map(|camera| cameras::card(camera, &config.agency)).collect(),
+        reads: match config.publish {
+            config::Publish::Counts => ReadsPublished::Counts,
+            config::Publish::All => ReadsPublished::All,
+        },
+        encoding: encoding(config),
+        challenge: draw_challenge()?,
+        challenge_id: 1,
+        ack: ack_mode(config),
+    })
+}
+
+fn draw_challenge() -> Result<Challenge, RunError> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RunError::Random)?;
+    Ok(Challenge::from_bytes(bytes))
+}
+
+fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
+    let line = &config.uplink;
+    Ok(uplink::Settings {
+        host: line.host.clone(),
+        port: line.port,
+        tls: uplink::tls::client_config(&line.ca, &line.certificate, &line.key)?,
+        agency: config.agency.clone(),
+        unit: config.unit.clone(),
+        encoding: encoding(config),
+        ack: ack_mode(config),
+        daily_bytes: line.daily_bytes,
+    })
+}
+
+fn encoding(config: &Config) -> Encoding {
+    match config.uplink.encoding {
+        config::Encoding::Cbor => Encoding::Cbor,
+        config::Encoding::Json => Encoding::Json,
+    }
+}
+
+fn ack_mode(config: &Config) -> AckMode {
+    match config.uplink.acknowledgement {
+        config::Acknowledgement::Center => AckMode::Center,
+        config::Acknowledgement::Broker => AckMode::Broker,
+    }
+}
+
+/// The agent's version, as every record and manifest names it.
+fn software() -> Word {
+    Word::cut(concat!("edge-agent ", env!("CARGO_PKG_VERSION")))
+}
+
+/// Sightings to records; what comes back is where the vision worker's words go.
+fn start_events(
+    common: &mut Common<'_>,
+    entries: &Sender<Entry>,
+    moments: &Moments,
+    vitals: &Vitals,
+) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
+    let (sightings, seen) = bounded(SIGHTINGS);
+    let ends = telling::Ends {
+        seen,
+        entries: entries.clone(),
+        moments: moments.clone(),
+        vitals: vitals.clone(),
+        clock: common.clock.clone(),
+        pulse: common.pulse("events"),
+    };
+    let mut teller = Teller::new(common.config, ends);
+    let started =
+        common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |stop| teller.run(stop));
+    started.map_err(system("cannot start the events"))?;
+    Ok(sightings)
+}
+
+/// The vision worker and who keeps it running.
+fn start_vision(
+    common: &mut Common<'_>,
+    sightings: Sender<crate::vision::client::VisionEvent>,
+) -> Result<Eyes, RunError> {
+    let config = common.config;
+    let models = &config.models;
+    let settings = VisionSettings {
+        program: std::env::current_exe().map_err(system("cannot find the agent's own program"))?,
+        arguments: super::vision::worker_arguments(models.library.as_deref())?,
+        cameras: config.cameras.iter().map(|camera| (camera.id.clone(), cameras::analytics_settings(camera))).collect(),
+        providers: models.providers.clone(),
+        decoders: Vec::new(),
+        silence: Duration::from_secs(5),
+        start: Duration::from_mins(5),
+    };
+    let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None));
+    let load = super::vision::load_models(folders.to_vec());
+    let (eyes, units) = eyes::eyes(config.cameras.len());
+    let queues = VisionQueues { units, events: sightings };
+    let mut client = VisionClient::new(settings, load, queues, common.clock.clone(), common.pulse("vision"));
+    let again = Restart::After(PAUSE);
+    let started = common.supervisor.start("vision", Station::Analytics, again, move |stop| client.run(stop));
+    started.map_err(system("cannot start the vision worker's client"))?;
+    Ok(eyes)
+}
+
+/// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
+fn start_cameras(
+    common: &mut Common<'_>,
+    eyes: &Eyes,
+    moments: &Moments,
+    vitals: &Vitals,
+) -> Result<(), RunError> {
+    for described in &common.config.cameras {
+        let id = &described.id;
+        let named = |source| RunError::Credentials { camera: id.to_string(), source };
+        let settings = cameras::capture_settings(described).map_err(named)?;
+        let mut camera = Camera::new(settings, common.clock.clone());
+        let mut feed = start_recorder(common, described, vitals)?;
+        let (mut eye, moments) = (eyes.of_one_camera(), moments.clone());
+        vitals.watch_camera(id.clone(), camera.watch());
+        let pulse = common.pulse(format!("camera {id}"));
+        let body = move |stop: &crate::supervise::Stop| {
+            camera.run(stop, &pulse, &mut |unit| {
+                moments.note(&unit);
+                feed.offer(unit.clone());
+                eye.offer(unit);
+            });
+            Ok(())
+        };
+        let again = Restart::After(PAUSE);
+        let started = common.supervisor.start(format!("cam {id}"), Station::Capture, again, body);
+        started.map_err(system("cannot start a camera"))?;
+    }
+    Ok(())
+}
+
+fn start_recorder(
+    common: &mut Common<'_>,
+    camera: &config::Camera,
+    vitals: &Vitals,
+) -> Result<record::Feed, RunError> {
+    let (feed, units) = record::feed();
+    let place = ring_place(common.config, camera);
+    vitals.watch_ring(camera.id.clone(), place.clone());
+    let ends =
+        record::Ends { feed: units, clock: common.clock.clone(), pulse: common.pulse(format!("recorder {}", camera.id)) };
+    let mut recorder = Recorder::open(Arc::new(RealDisk), place, ends)?;
+    vitals.watch_recorder(camera.id.clone(), recorder.recorded());
+    let again = Restart::After(PAUSE);
+    let name = format!("rec {}", camera.id);
+    let started = common.supervisor.start(name, Station::Record, again, move |stop| recorder.run(stop));
+    started.map_err(system("cannot start a recorder"))?;
+    Ok(feed)
+}
+
+fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace {
+    RingPlace {
+        folder: camera_folder(&config.data_dir, &camera.id),
+        index: None,
+        unit: config.unit.clone(),
+        camera: camera.id.clone(),
+        quota_bytes: camera.quota_bytes,
+    }
+}
+
+/// Waits for a polite signal, or for a stage to fail without which nothing works.
+fn wait_for_the_end(supervisor: &Supervisor) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(system("cannot wait for signals"))?;
+    let failed = supervisor.failed();
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            () = failed.wait() => Err(RunError::Stage),
+        }
+    })
+}
+
+/// Checks a configuration and says everything that is wrong with it.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn check_config(path: &Path) -> Result<String, ConfigError> {
+    let config = Config::read(path)?;
+    Ok(format!(
+        "{}: good. Unit {}/{}, {} camera(s), reads published: {}",
+        path.display(),
+        config.agency,
+        config.unit,
+        config.cameras.len(),
+        match config.publish {
+            config::Publish::Counts => "counts alone",
+            config::Publish::All => "all",
+        }
+    ))
+}
