@@ -15,6 +15,7 @@ use crate::broker::tls::{Identity, IdentityError};
 use crate::broker::{self, ARRIVALS, DEPARTURES, Ends, Link, LinkStatus};
 use crate::clock;
 use crate::database::{Database, DatabaseError};
+use crate::http::tls::{InterfaceIdentity, PersonListener};
 use crate::http::{self, Center, NotLocal, Readers};
 use crate::receiver::clips::{Files, FilesError};
 use crate::receiver::worker::{ReceiverStatus, Worker};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub identity: Identity,
     /// The address of the interface.
     pub listen: SocketAddr,
+    /// With what the interface speaks TLS to persons alone; without it only this machine may reach it.
+    pub interface: Option<InterfaceIdentity>,
 }
 
 /// Why the center did not start, or stopped.
@@ -46,7 +49,10 @@ pub struct Plan {
 pub enum ServeError {
     /// The certificates cannot be used.
     #[error("cannot identify to the broker")]
-    Identity(#[from] IdentityError),
+    Identity(#[source] IdentityError),
+    /// The interface's certificates cannot be used.
+    #[error("cannot speak TLS on the interface")]
+    Interface(#[source] IdentityError),
     /// The database cannot be opened.
     #[error("cannot open the database {path}")]
     Database {
@@ -79,7 +85,11 @@ pub enum ServeError {
 /// # Errors
 /// Returns why it could not start.
 pub fn serve(plan: Plan) -> Result<(), ServeError> {
-    http::check_local(plan.listen)?;
+    let tls = plan.interface.as_ref().map(InterfaceIdentity::server_configuration).transpose();
+    let tls = tls.map_err(ServeError::Interface)?;
+    if tls.is_none() {
+        http::check_local(plan.listen)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("rtcc-network")
@@ -87,7 +97,8 @@ pub fn serve(plan: Plan) -> Result<(), ServeError> {
         .build()
         .map_err(ServeError::System)?;
     let (stop, stopped) = watch::channel(false);
-    let Parts { worker, network } = Parts::prepare(&plan, stopped.clone())?;
+    let Parts { worker, mut network } = Parts::prepare(&plan, stopped.clone())?;
+    network.interface = tls;
     let thread = std::thread::Builder::new()
         .name("rtcc-receiver".to_owned())
         .spawn(move || worker.run())
@@ -109,6 +120,7 @@ struct Parts {
 
 /// What the network's side needs.
 struct Network {
+    interface: Option<Arc<rustls::ServerConfig>>,
     tls: Arc<rustls::ClientConfig>,
     arrivals: mpsc::Sender<broker::Arrival>,
     departures: (mpsc::Sender<broker::Departure>, mpsc::Receiver<broker::Departure>),
@@ -119,7 +131,7 @@ struct Network {
 
 impl Parts {
     fn prepare(plan: &Plan, stop: watch::Receiver<bool>) -> Result<Self, ServeError> {
-        let tls = plan.identity.client_configuration()?;
+        let tls = plan.identity.client_configuration().map_err(ServeError::Identity)?;
         let files = Files::open(&plan.folder)?;
         let path = plan.folder.join("center.db");
         let database =
@@ -140,6 +152,7 @@ impl Parts {
             now_us: clock::wall_us,
         };
         let network = Network {
+            interface: None,
             tls,
             arrivals: arrivals_in,
             departures: (departures, departures_out),
@@ -154,7 +167,7 @@ impl Parts {
 async fn run_network(
     plan: Plan,
     network: Network,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     stop: &watch::Sender<bool>,
 ) -> Result<(), ServeError> {
     let address = plan.listen;
@@ -188,16 +201,7 @@ async fn run_network(
         tls: network.tls,
     };
     tasks.spawn(broker::run(share, ends));
-    let router = http::local_router(center);
-    tasks.spawn(async move {
-        let ended = async move {
-            // An ended sender means the same as the word to stop.
-            drop(stopped.wait_for(|stop| *stop).await);
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(ended).await {
-            tracing::error!(%error, "the interface ended");
-        }
-    });
+    tasks.spawn(answer(listener, network.interface, center, stopped));
     tracing::info!(address = %bound, "the interface listens");
     let told = wait_for_signal().await;
     tracing::info!("stopping");
@@ -206,6 +210,29 @@ async fn run_network(
         tracing::warn!("not everything ended in time");
     }
     told.map_err(ServeError::System)
+}
+
+/// Answers questions until the word to stop.
+async fn answer(
+    listener: TcpListener,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    center: Arc<Center>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let ended = async move {
+        // An ended sender means the same as the word to stop.
+        drop(stopped.wait_for(|stop| *stop).await);
+    };
+    let served = match tls {
+        None => axum::serve(listener, http::local_router(center)).with_graceful_shutdown(ended).await,
+        Some(tls) => {
+            let persons = PersonListener::new(listener, tls, &center.agency);
+            axum::serve(persons, http::router(center)).with_graceful_shutdown(ended).await
+        }
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "the interface ended");
+    }
 }
 
 async fn wait_for_signal() -> std::io::Result<()> {

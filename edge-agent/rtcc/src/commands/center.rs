@@ -1,11 +1,14 @@
 //! Talking to `rtcc serve`: how every subcommand but `serve`, `pki` and `verify` gets its answers.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 
 /// The largest JSON answer that is read.
@@ -21,6 +24,15 @@ pub(crate) struct CenterArguments {
     /// The center's interface.
     #[arg(long, default_value = "http://127.0.0.1:8480", global = true)]
     center: String,
+    /// For a center at https://: the agency's root certificate.
+    #[arg(long, global = true)]
+    tls_root: Option<PathBuf>,
+    /// For a center at https://: your certificate, as for signing.
+    #[arg(long, global = true)]
+    tls_cert: Option<PathBuf>,
+    /// For a center at https://: your private key.
+    #[arg(long, global = true)]
+    tls_key: Option<PathBuf>,
 }
 
 /// A center that can be asked.
@@ -47,9 +59,29 @@ struct Refusal {
 
 impl CenterArguments {
     /// Prepares for asking; nothing is sent yet.
-    pub(crate) fn open(&self) -> Center {
-        let configuration = Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).build();
-        Center { base: self.center.trim_end_matches('/').to_owned(), agent: configuration.into() }
+    pub(crate) fn open(&self) -> anyhow::Result<Center> {
+        let mut configuration = Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false);
+        if self.center.starts_with("https://") {
+            configuration = configuration.tls_config(self.tls()?);
+        }
+        Ok(Center { base: self.center.trim_end_matches('/').to_owned(), agent: configuration.build().into() })
+    }
+
+    fn tls(&self) -> anyhow::Result<TlsConfig> {
+        let (Some(root), Some(certificate), Some(key)) = (&self.tls_root, &self.tls_cert, &self.tls_key) else {
+            bail!("a center at https:// needs --tls-root, --tls-cert and --tls-key");
+        };
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let own = ClientCert::new_with_certs(
+            &[Certificate::from_pem(&read(certificate)?)?],
+            PrivateKey::from_pem(&read(key)?)?,
+        );
+        Ok(TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .root_certs(RootCerts::new_with_certs(&[Certificate::from_pem(&read(root)?)?]))
+            .client_cert(Some(own))
+            .build())
     }
 }
 

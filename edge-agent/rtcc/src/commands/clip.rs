@@ -120,7 +120,7 @@ impl Clip {
             terminal(self.purpose.as_str()),
             terminal(self.case.as_str()),
         ))?;
-        let errand = Errand { center: self.center.open(), clip: &self, signer, scope, request };
+        let errand = Errand { center: self.center.open()?, clip: &self, signer, scope, request };
         errand.wait_for(patience)?;
         let verified = errand.fetch(&root)?;
         note(&format!("wrote {}", self.output.display()))?;

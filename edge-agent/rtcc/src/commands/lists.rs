@@ -56,7 +56,7 @@ pub(crate) struct Ring {
 
 impl Units {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let units: Vec<Value> = self.center.open().get("/api/units", &[])?;
+        let units: Vec<Value> = self.center.open()?.get("/api/units", &[])?;
         show(self.json, &units, |unit| {
             let heard = unit.get("heard_us").and_then(Value::as_i64).unwrap_or_default();
             let mut line = format!(
@@ -77,7 +77,7 @@ impl Units {
 impl Cameras {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let query = chosen(&[("unit", &self.unit)]);
-        let cameras: Vec<Value> = self.center.open().get("/api/cameras", &query)?;
+        let cameras: Vec<Value> = self.center.open()?.get("/api/cameras", &query)?;
         show(self.json, &cameras, |camera| {
             let place = match (camera.pointer("/place/latitude"), camera.pointer("/place/longitude")) {
                 (Some(latitude), Some(longitude)) => format!("{latitude}, {longitude}"),
@@ -99,7 +99,7 @@ impl Cameras {
 impl Ring {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let query = chosen(&[("unit", &self.unit), ("camera", &self.camera)]);
-        let rings: Vec<Value> = self.center.open().get("/api/ring", &query)?;
+        let rings: Vec<Value> = self.center.open()?.get("/api/ring", &query)?;
         show(self.json, &rings, |ring| {
             let mut lines = vec![match (ring.pointer("/ring/oldest"), ring.pointer("/ring/newest")) {
                 (Some(oldest), Some(newest)) => format!("from {} to {}", plain(oldest), plain(newest)),

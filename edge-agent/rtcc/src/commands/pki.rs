@@ -50,6 +50,16 @@ enum What {
         #[arg(long = "center", default_values = ["center-1", "center-2"])]
         centers: Vec<Name>,
     },
+    /// Make the certificate of the center's interface, for addresses that other machines reach.
+    #[command(after_help = "Example:\n  rtcc pki interface --dir pki --name center.example.org")]
+    Interface {
+        /// The folder with the root.
+        #[arg(long)]
+        dir: PathBuf,
+        /// A name or address under which the interface is reached; repeatable; localhost and 127.0.0.1 are always in.
+        #[arg(long = "name")]
+        names: Vec<String>,
+    },
     /// Make a unit's certificate, named {agency}/{unit}.
     #[command(after_help = "Example:\n  rtcc pki unit --dir pki --unit gate-1")]
     Unit {
@@ -113,10 +123,11 @@ impl Pki {
             }
             What::Broker { dir, names, port, centers } => {
                 let authority = Authority::open(&dir)?;
-                tell(&authority.issue(&broker(names), now)?)?;
+                tell(&authority.issue(&Subject::Broker(with_local(names)), now)?)?;
                 let path = authority.write_broker_files(port, &centers)?;
                 say(&format!("configuration {}", path.display()))
             }
+            What::Interface { dir, names } => issue(&dir, &Subject::Interface(with_local(names)), now),
             What::Unit { dir, unit } => issue(&dir, &Subject::Unit(unit), now),
             What::Center { dir, name } => issue(&dir, &Subject::Center(name), now),
             What::Person { dir, name, role } => issue(&dir, &Subject::Person(name, role), now),
@@ -139,7 +150,7 @@ fn everything(dir: &std::path::Path, agency: &Name, units: Vec<Name>, port: u16)
         Authority::create(dir, agency, now)?
     };
     let centers: Vec<Name> = ["center-1", "center-2"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
-    let mut subjects = vec![broker(Vec::new())];
+    let mut subjects = vec![Subject::Broker(with_local(Vec::new())), Subject::Interface(with_local(Vec::new()))];
     subjects.extend(units.into_iter().map(Subject::Unit));
     subjects.extend(centers.iter().cloned().map(Subject::Center));
     for role in Role::ALL.iter().copied() {
@@ -162,13 +173,13 @@ fn role(word: &str) -> Result<Role, String> {
     })
 }
 
-fn broker(mut names: Vec<String>) -> Subject {
+fn with_local(mut names: Vec<String>) -> Vec<String> {
     for always in ["localhost", "127.0.0.1"] {
         if !names.iter().any(|name| name == always) {
             names.push(always.to_owned());
         }
     }
-    Subject::Broker(names)
+    names
 }
 
 fn tell(issued: &Issued) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use rtcc::http::tls::InterfaceIdentity;
 use rtcc::serve::{Plan, serve};
 
 /// Receive what the units send, acknowledge it after the commit, and answer questions over HTTP.
@@ -14,6 +15,7 @@ use rtcc::serve::{Plan, serve};
 #[command(after_help = "Examples:
   rtcc serve --agency metro --data center --root pki/root.pem --cert pki/center-1.pem --key pki/center-1.key
   rtcc serve --config center.toml
+  rtcc serve --config center.toml --listen 0.0.0.0:8480 --tls-cert interface.pem --tls-key interface.key
   rtcc serve --config center.toml --cert pki/center-2.pem --key pki/center-2.key --listen 127.0.0.1:8481
 
 A configuration file has the same names:
@@ -57,6 +59,14 @@ struct Settings {
     /// The address of the interface [default: 127.0.0.1:8480].
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// The interface's certificate: needed for an address that other machines reach. Persons alone are let in.
+    #[arg(long)]
+    #[serde(rename = "tls-cert")]
+    tls_cert: Option<PathBuf>,
+    /// The interface's private key.
+    #[arg(long)]
+    #[serde(rename = "tls-key")]
+    tls_key: Option<PathBuf>,
 }
 
 impl Serve {
@@ -86,6 +96,8 @@ impl Settings {
             cert: self.cert.or(file.cert),
             key: self.key.or(file.key),
             listen: self.listen.or(file.listen),
+            tls_cert: self.tls_cert.or(file.tls_cert),
+            tls_key: self.tls_key.or(file.tls_key),
         }
     }
 
@@ -106,6 +118,11 @@ impl Settings {
         else {
             anyhow::bail!("missing: {} (as arguments or in --config)", missing.join(", "));
         };
+        let interface = match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => Some(InterfaceIdentity { root: root.clone(), certificate, key }),
+            (None, None) => None,
+            _ => anyhow::bail!("--tls-cert and --tls-key go together"),
+        };
         let broker = self.broker.unwrap_or_else(|| "localhost:8883".to_owned());
         let (host, port) = broker
             .rsplit_once(':')
@@ -118,6 +135,7 @@ impl Settings {
             port,
             identity: rtcc::broker::tls::Identity { root, certificate, key },
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8480))),
+            interface,
         })
     }
 }

@@ -67,7 +67,7 @@ struct Page {
 
 impl Watch {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let center = self.center.open();
+        let center = self.center.open()?;
         let style = Style {
             colour: std::io::stdout().is_terminal() && !self.json && !self.csv,
             zone: TimeZone::system(),

@@ -10,6 +10,7 @@ mod events;
 mod files;
 mod metrics;
 mod requests;
+pub mod tls;
 mod units;
 
 use std::net::SocketAddr;
@@ -71,9 +72,7 @@ fn is_local_name(host: &str) -> bool {
 
 /// Why the interface may not listen there.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "{0} can be reached from other machines: without TLS and client certificates only 127.0.0.1 and ::1 are allowed"
-)]
+#[error("{0} can be reached from other machines: without --tls-cert and --tls-key only 127.0.0.1 and ::1 are allowed")]
 pub struct NotLocal(SocketAddr);
 
 /// Checks that an address without TLS is reachable from this machine alone.

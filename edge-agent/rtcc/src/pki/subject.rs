@@ -10,6 +10,8 @@ use super::Name;
 pub enum Subject {
     /// The broker, by the names and addresses under which it is reached.
     Broker(Vec<String>),
+    /// The center's interface, by the names and addresses under which other machines reach it.
+    Interface(Vec<String>),
     /// A unit of the agency.
     Unit(Name),
     /// A receiver of the agency's center; each has its own certificate, since the broker ends the older of two
@@ -24,6 +26,7 @@ impl Subject {
     pub fn file_stem(&self) -> String {
         match self {
             Self::Broker(_) => "broker".to_owned(),
+            Self::Interface(_) => "interface".to_owned(),
             Self::Unit(name) => format!("unit-{name}"),
             Self::Center(name) => name.to_string(),
             Self::Person(name, _) => format!("person-{name}"),
@@ -32,8 +35,8 @@ impl Subject {
 
     pub(super) fn parameters(&self, agency: &Name) -> Result<CertificateParams, rcgen::Error> {
         let (common_name, alternative, usage) = match self {
-            Self::Broker(names) => (
-                "broker".to_owned(),
+            Self::Broker(names) | Self::Interface(names) => (
+                self.file_stem(),
                 CertificateParams::new(names.clone())?.subject_alt_names,
                 Some(ExtendedKeyUsagePurpose::ServerAuth),
             ),
@@ -45,7 +48,8 @@ impl Subject {
                 (
                     format!("{agency}/person/{name}"),
                     vec![SanType::URI(uri.try_into()?)],
-                    // A person's key signs commands; it opens no connection.
+                    // A person's key signs commands, which is no usage that X.509 has a name for; the center's
+                    // interface takes it as well.
                     None,
                 )
             }
