@@ -1,6 +1,6 @@
 //! The part of the lock-down that must come before the first thread.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
@@ -30,6 +30,9 @@ const READABLE: [&str; 8] = [
 
 /// Open files are few: the socket, stderr, and an event descriptor or two for each decoder.
 const OPEN_FILES: u64 = 256;
+
+/// A stream that claims to be enormous ends the worker, not the box. Sixteen cameras need far less.
+const MEMORY_BYTES: u64 = 4 << 30;
 
 /// The user the worker becomes where the agent runs as root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub fn early(identity: Identity, readable: &[PathBuf]) -> Result<Layers, Confine
 /// The steps themselves; apart from namespaces of a plain user they work in a thread of many, for that thread.
 pub(super) fn give_up(identity: Identity, readable: &[PathBuf]) -> Result<Layers, ConfineError> {
     let mut layers = Layers::default();
+    // Where memory runs out, the kernel takes the worker, never the process that records.
+    layers.note("first to go when memory runs out", first_for_memory());
     limits()?;
     layers.note("no network", namespaces());
     layers.note("empty capability bounding set", bounding_set());
@@ -107,8 +112,18 @@ pub fn close_inherited_files() -> Result<(), ConfineError> {
     Ok(())
 }
 
+fn first_for_memory() -> Result<(), String> {
+    let file = std::fs::OpenOptions::new().write(true).open("/proc/self/oom_score_adj");
+    file.and_then(|mut file| file.write_all(b"1000")).map_err(|error| error.to_string())
+}
+
 fn limits() -> Result<(), ConfineError> {
-    let limits = [(Resource::RLIMIT_FSIZE, 0), (Resource::RLIMIT_CORE, 0), (Resource::RLIMIT_NOFILE, OPEN_FILES)];
+    let limits = [
+        (Resource::RLIMIT_FSIZE, 0),
+        (Resource::RLIMIT_CORE, 0),
+        (Resource::RLIMIT_NOFILE, OPEN_FILES),
+        (Resource::RLIMIT_DATA, MEMORY_BYTES),
+    ];
     for (resource, most) in limits {
         setrlimit(resource, most, most).map_err(|e| step("set resource limits", e))?;
     }

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use edge_protocol::time::MediaTime;
 use gstreamer::prelude::*;
-use gstreamer::{self as gst, MessageType};
+use gstreamer::{self as gst, ClockTime, MessageType};
 use gstreamer_app::AppSink;
 use gstreamer_video::VideoInfo;
 
 use super::pipeline::{frame_caps, tune, words};
 use super::{DecodeError, Frame};
+
+/// Between two looks at the bus while no frame comes.
+const PATIENCE: ClockTime = ClockTime::from_mseconds(50);
 
 /// A file being decoded. Iterating gives its frames in order of time; a damaged file ends with an error.
 pub struct VideoFile {
@@ -45,10 +48,9 @@ impl VideoFile {
         elements.connect_deep_element_added(|_, _, element| tune(element));
         decoder.connect_pad_added(move |_, pad| {
             // Sound and subtitles do not fit, and a second picture track finds the place taken.
-            if let Some(free) = convert.static_pad("sink").filter(|free| !free.is_linked()) {
-                if pad.link(&free).is_err() {
-                    tracing::debug!(pad = %pad.name(), "not a track of pictures");
-                }
+            let free = convert.static_pad("sink").filter(|free| !free.is_linked());
+            if free.is_some_and(|free| pad.link(&free).is_err()) {
+                tracing::debug!(pad = %pad.name(), "not a track of pictures");
             }
         });
         let started = elements.set_state(gst::State::Playing);
@@ -80,14 +82,20 @@ impl Iterator for VideoFile {
         if self.over {
             return None;
         }
-        if let Ok(sample) = self.sink.pull_sample() {
-            return Some(Self::frame(&sample));
+        loop {
+            if let Some(sample) = self.sink.try_pull_sample(PATIENCE) {
+                return Some(Self::frame(&sample));
+            }
+            // An error upstream does not wake the sink; only the bus knows of it.
+            let error = self.elements.bus().and_then(|bus| bus.pop_filtered(&[MessageType::Error]));
+            self.over = error.is_some() || self.sink.is_eos();
+            if let Some(message) = error {
+                return Some(Err(DecodeError::Failed { decoder: "decodebin".to_owned(), what: words(&message) }));
+            }
+            if self.over {
+                return None;
+            }
         }
-        self.over = true;
-        // The end of the file and the end by an error look alike here; the bus knows.
-        let bus = self.elements.bus()?;
-        let message = bus.pop_filtered(&[MessageType::Error])?;
-        Some(Err(DecodeError::Failed { decoder: "decodebin".to_owned(), what: words(&message) }))
     }
 }
 
