@@ -17,7 +17,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Looks at pictures and videos with the box's own models
-    Inspect(InspectArgs),
+    Inspect(Box<InspectArgs>),
     /// A life as vision worker: started by the agent alone
     #[command(hide = true)]
     VisionWorker(WorkerArgs),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use edge_agent::app::vision::model_bytes;
+use edge_agent::inference::library::{Surroundings, find};
 use edge_agent::vision::engine::Engine;
 use image::{Rgb, RgbImage};
 use serde_json::Value;
@@ -157,4 +158,97 @@ fn the_shipped_models_pass_their_own_golden_test_here_in_every_format() {
         }
     }
     assert!(tested > 0, "no model was tested");
+}
+
+/// ONNX Runtime's wheel keeps what it wants to send in a database in the user's cache; there must be none.
+#[test]
+fn a_command_that_runs_models_leaves_no_telemetry_behind() {
+    let Some(model) = foreign::model("fastestdet") else { return };
+    let library = find(None, &Surroundings::of_this_process()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let picture = home.path().join("grey.png");
+    RgbImage::from_pixel(64, 48, Rgb([90, 90, 90])).save(&picture).unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
+        .args(["inspect", "detect", "--library"])
+        .arg(library)
+        .arg("--objects")
+        .args([&model, &picture])
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .env_remove("XDG_CACHE_HOME")
+        .env("HOME", home.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let left: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["grey.png"]);
+}
+
+#[test]
+fn every_frame_of_a_video_is_analysed_and_the_walkers_are_tracks() {
+    let Some(model) = foreign::model("yolox-nano") else { return };
+    let video =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/video/one-by-one-person-detection.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let short = folder.path().join("short.mp4");
+    let cut = Command::new("ffmpeg")
+        .args(["-v", "error", "-ss", "11", "-i"])
+        .arg(&video)
+        .args(["-frames:v", "40", "-c:v", "libx264", "-bf", "2"])
+        .arg(&short)
+        .status();
+    if !cut.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: ffmpeg or {} is not there", video.display());
+        return;
+    }
+    let mot = folder.path().join("mot.txt");
+    let output = inspect(&[
+        "track",
+        short.to_str().unwrap(),
+        "--mot",
+        mot.to_str().unwrap(),
+        "--objects",
+        model.to_str().unwrap(),
+    ]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("40 frames, "), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let rows = std::fs::read_to_string(&mot).unwrap();
+    let tracks: std::collections::BTreeSet<&str> = rows.lines().filter_map(|row| row.split(',').nth(1)).collect();
+    assert!((1..=3).contains(&tracks.len()) && rows.lines().count() > 20, "{rows}");
+}
+
+#[test]
+fn a_video_that_is_none_is_named() {
+    let Some(model) = foreign::model("fastestdet") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let video = folder.path().join("noise.mp4");
+    std::fs::File::create(&video).unwrap().set_len(5000).unwrap();
+    let mot = folder.path().join("mot.txt");
+    let arguments =
+        ["track", video.to_str().unwrap(), "--mot", mot.to_str().unwrap(), "--objects", model.to_str().unwrap()];
+    let output = inspect(&arguments);
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("noise.mp4"), "{said}");
+}
+
+#[test]
+fn plates_of_a_picture_come_with_text_alternates_and_box() {
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+    let picture = models.join("plates/golden/picture.png");
+    if !foreign::runtime_is_here() || !picture.is_file() || !models.join("plate-text/manifest.json").is_file() {
+        eprintln!("SKIPPED: the shipped plate models are not there");
+        return;
+    }
+    let boxes = tempfile::tempdir().unwrap();
+    let arguments = ["plates", "--json", "-o", boxes.path().to_str().unwrap(), "--models", models.to_str().unwrap()];
+    let output = inspect(&[&arguments[..], &[picture.to_str().unwrap()]].concat());
+    let lines = lines(&output);
+    let plates = lines[0]["plates"].as_array().unwrap();
+    assert!(!plates.is_empty(), "{lines:?}");
+    for plate in plates {
+        assert!(plate["text"].is_string() && plate["alternates"].is_array(), "{plate}");
+        assert_eq!(plate["box"].as_array().map(Vec::len), Some(4), "{plate}");
+        assert!(plate["confidence"].as_f64().is_some_and(|p| (0.0..=1.0).contains(&p)), "{plate}");
+    }
+    assert!(boxes.path().join("picture.png").is_file());
 }

@@ -1,4 +1,5 @@
 #![cfg(test)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one kind of event and passes over the others")]
 //! The confined vision worker as a real process: killed, hung, fed by several cameras.
 
 mod foreign;
@@ -81,8 +82,8 @@ impl Rig {
         loop {
             let event = self.events.receive_timeout(PATIENCE);
             let event = event.unwrap_or_else(|error| panic!("waited for {what}: {error:?}"));
-            let waited = self.clock.mono().saturating_since(begun);
-            assert!(waited < PATIENCE, "waited for {what}, heard {event:?}");
+            let took = self.clock.mono().saturating_since(begun);
+            assert!(took < PATIENCE, "waited for {what}, heard {event:?}");
             if let Some(found) = wanted(event) {
                 return found;
             }
@@ -233,4 +234,22 @@ fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
     }
     drop((units, events));
     assert!(supervisor.stop(PATIENCE).overdue.is_empty());
+}
+
+#[test]
+fn a_model_that_is_missing_is_said_and_the_agent_goes_on() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !foreign::runtime_is_here() {
+        return;
+    }
+    let rig = Rig::start(1, vec![PathBuf::from("/nonexistent/road-objects")], PATIENCE);
+    for _ in 0..2 {
+        let why = rig.wait_for("the loss", |event| match event {
+            VisionEvent::Lost { why, .. } => Some(why),
+            _ => None,
+        });
+        assert!(why.contains("/nonexistent/road-objects/manifest.json"), "{why}");
+    }
+    drop((rig.units, rig.events));
+    assert!(rig.supervisor.stop(PATIENCE).overdue.is_empty());
 }

@@ -6,11 +6,15 @@ use std::path::Path;
 use edge_analytics::detect::{Detection, Detector};
 use edge_analytics::infer::ModelRole;
 use edge_analytics::picture::Picture;
+use edge_analytics::plate::{PlateFinder, PlateInPicture};
 use image::RgbImage;
 use serde_json::{Value, json};
 
 use super::draw::{Label, save_with_boxes};
 use super::{InspectError, PictureArgs, box_of, rounded};
+
+/// The colour after those of the six classes.
+const PLATE_COLOUR: usize = 6;
 
 /// Road users, one line a picture; whether every picture could be looked at.
 pub(super) fn detect(arguments: &PictureArgs, out: &mut impl Write) -> Result<bool, InspectError> {
@@ -26,6 +30,40 @@ pub(super) fn detect(arguments: &PictureArgs, out: &mut impl Write) -> Result<bo
             found: json!({ "objects": objects.iter().map(object).collect::<Vec<_>>() }),
         })
     })
+}
+
+/// Plates with their texts, one line a picture; whether every picture could be looked at.
+pub(super) fn plates(arguments: &PictureArgs, out: &mut impl Write) -> Result<bool, InspectError> {
+    let (mut runner, mut specs) = arguments.models.open(&[ModelRole::Plates, ModelRole::PlateText])?;
+    let text = specs.pop();
+    let mut finder = specs.pop().map(|spec| PlateFinder::new(spec, text));
+    each(arguments, out, |picture| {
+        let found = finder.as_mut().map(|finder| finder.inspect(picture, 1.0, &mut runner));
+        let found = found.transpose()?.unwrap_or_default();
+        Ok(Looked {
+            labels: found.iter().map(plate_label).collect(),
+            found: json!({ "plates": found.iter().map(plate).collect::<Vec<_>>() }),
+        })
+    })
+}
+
+/// `confidence` is that of the text; `detection` that of the box. A plate that could not be read has an empty text.
+fn plate(plate: &PlateInPicture) -> Value {
+    let verdict = plate.verdict.as_ref();
+    let alternates = verdict.into_iter().flat_map(|verdict| &verdict.alternates);
+    let alternates = alternates.map(|other| json!({ "text": other.text, "p": rounded(other.probability, 1e4) }));
+    json!({
+        "text": verdict.map_or("", |verdict| &verdict.text),
+        "confidence": rounded(verdict.map_or(0.0, |verdict| verdict.confidence), 1e4),
+        "detection": rounded(plate.score, 1e4),
+        "box": box_of(&plate.rect),
+        "alternates": alternates.collect::<Vec<_>>(),
+    })
+}
+
+fn plate_label(plate: &PlateInPicture) -> Label {
+    let text = plate.verdict.as_ref().map_or_else(|| "PLATE".to_owned(), |verdict| verdict.text.clone());
+    Label { rect: plate.rect, text, colour: PLATE_COLOUR }
 }
 
 fn object(detection: &Detection) -> Value {

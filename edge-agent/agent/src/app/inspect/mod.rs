@@ -26,6 +26,8 @@ pub struct InspectArgs {
 enum Command {
     /// Road users in pictures
     Detect(PictureArgs),
+    /// Licence plates in pictures, with their texts
+    Plates(PictureArgs),
     /// Tracks through a video, or the tracker alone on given detections
     Track(track::TrackArgs),
 }
@@ -82,6 +84,7 @@ pub fn run(arguments: &InspectArgs) -> Result<ExitCode, InspectError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let all = match &arguments.command {
         Command::Detect(arguments) => images::detect(arguments, &mut out)?,
+        Command::Plates(arguments) => images::plates(arguments, &mut out)?,
         Command::Track(arguments) => track::run(arguments, &mut out)?,
     };
     out.flush()?;

@@ -12,17 +12,15 @@ use edge_analytics::geometry::Rect;
 use edge_analytics::infer::ModelRole;
 use edge_analytics::settings::{CameraSettings, PlateSearch};
 use edge_analytics::sighting::{Sighting, TrackBox};
-use edge_analytics::track::{TrackId, Tracker, TrackerSettings};
+use edge_analytics::track::{SURE_SCORE, TrackId, Tracker, TrackerSettings};
 use edge_protocol::time::MediaTime;
 
 use super::super::models::ModelArgs;
 use super::InspectError;
 use crate::vision::decode::VideoFile;
 
-/// Detections surer than this begin tracks; those down to the second may continue them. What the shipped detector's
-/// thresholds mean on its own scores, for detectors whose thresholds are not known.
-const SURE: f32 = 0.5;
-const DOUBTFUL: f32 = 0.2;
+/// Detections less sure than those that begin tracks may continue them down to this share, as on the box.
+const DOUBTFUL_SHARE: f32 = 0.4;
 
 /// Arguments of `inspect track`.
 #[derive(Debug, Clone, clap::Args)]
@@ -84,8 +82,9 @@ fn tracker_alone(path: &Path, fps: f64, rows: &mut Rows) -> Result<(), InspectEr
     rows.frames = detections.keys().next_back().copied().unwrap_or(0);
     for number in 1..=rows.frames {
         let found = detections.get(&number).map(Vec::as_slice).unwrap_or_default();
-        let (sure, rest): (Vec<Detection>, Vec<_>) = found.iter().partition(|detection| detection.score >= SURE);
-        let doubtful: Vec<Detection> = rest.into_iter().filter(|detection| detection.score >= DOUBTFUL).collect();
+        let (sure, rest): (Vec<Detection>, Vec<_>) = found.iter().partition(|detection| detection.score >= SURE_SCORE);
+        let doubtful: Vec<Detection> =
+            rest.into_iter().filter(|detection| detection.score >= SURE_SCORE * DOUBTFUL_SHARE).collect();
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
