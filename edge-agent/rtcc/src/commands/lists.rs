@@ -4,8 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use rtcc::show::text::terminal;
-use rtcc::show::time;
+use rtcc::show::lists;
 use serde_json::Value;
 
 use super::center::CenterArguments;
@@ -57,20 +56,8 @@ pub(crate) struct Ring {
 impl Units {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let units: Vec<Value> = self.center.open()?.get("/api/units", &[])?;
-        show(self.json, &units, |unit| {
-            let heard = unit.get("heard_us").and_then(Value::as_i64).unwrap_or_default();
-            let mut line = format!(
-                "{:<20} {:<8} heard {}",
-                word(unit, "/unit"),
-                if unit.get("online") == Some(&Value::Bool(true)) { "online" } else { "offline" },
-                time::full(heard, &TimeZone::system()),
-            );
-            for problem in unit.pointer("/health/problems").and_then(Value::as_array).into_iter().flatten() {
-                line.push_str("\n  ");
-                line.push_str(&terminal(problem.as_str().unwrap_or_default()));
-            }
-            line
-        })
+        let zone = TimeZone::system();
+        show(self.json, &units, |unit| lists::unit(unit, &zone))
     }
 }
 
@@ -78,21 +65,7 @@ impl Cameras {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let query = chosen(&[("unit", &self.unit)]);
         let cameras: Vec<Value> = self.center.open()?.get("/api/cameras", &query)?;
-        show(self.json, &cameras, |camera| {
-            let place = match (camera.pointer("/place/latitude"), camera.pointer("/place/longitude")) {
-                (Some(latitude), Some(longitude)) => format!("{latitude}, {longitude}"),
-                _ => "place unknown".to_owned(),
-            };
-            let heading = camera
-                .pointer("/place/heading")
-                .map_or_else(|| "heading unknown".to_owned(), |heading| format!("heading {heading}°"));
-            format!(
-                "{:<20} {:<16} {:<28} {place}, {heading}",
-                word(camera, "/unit"),
-                word(camera, "/id"),
-                word(camera, "/name"),
-            )
-        })
+        show(self.json, &cameras, lists::camera)
     }
 }
 
@@ -100,16 +73,7 @@ impl Ring {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let query = chosen(&[("unit", &self.unit), ("camera", &self.camera)]);
         let rings: Vec<Value> = self.center.open()?.get("/api/ring", &query)?;
-        show(self.json, &rings, |ring| {
-            let mut lines = vec![match (ring.pointer("/ring/oldest"), ring.pointer("/ring/newest")) {
-                (Some(oldest), Some(newest)) => format!("from {} to {}", plain(oldest), plain(newest)),
-                _ => "no video".to_owned(),
-            }];
-            for gap in ring.pointer("/ring/gaps").and_then(Value::as_array).into_iter().flatten() {
-                lines.push(format!("  nothing from {} to {}", word(gap, "/from"), word(gap, "/to")));
-            }
-            format!("{:<20} {:<16} {}", word(ring, "/unit"), word(ring, "/camera"), lines.join("\n"))
-        })
+        show(self.json, &rings, lists::ring)
     }
 }
 
@@ -130,13 +94,4 @@ fn show(json: bool, values: &[Value], line: impl Fn(&Value) -> String) -> anyhow
         writeln!(out, "{}", line(value))?;
     }
     Ok(())
-}
-
-fn word(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).map(plain).unwrap_or_default()
-}
-
-/// A value as harmless text without quotes.
-fn plain(value: &Value) -> String {
-    terminal(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }

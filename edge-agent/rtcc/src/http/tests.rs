@@ -256,3 +256,26 @@ fn numbers_are_told_to_people_and_to_prometheus() {
     assert_eq!((&gaps[0]["first"], &gaps[0]["last"], &gaps[0]["kind"]), (&2.into(), &3.into(), &"missing".into()));
     assert!(!SpanTable::Settled.contains(site.database.reader(), 1, 2).unwrap());
 }
+
+#[test]
+fn cameras_and_rings_are_found_by_unit_and_camera() {
+    let mut site = Site::open();
+    site.change(|ingest| {
+        let born = |cameras: &str| format!("{{\"cameras\":{cameras}}}");
+        ingest.birth("gate-1", Some(7), &born("[{\"id\":\"north\"},{\"id\":\"south\"}]")).unwrap();
+        ingest.birth("gate-2", Some(8), &born("[{\"id\":\"north\"}]")).unwrap();
+        let health = "{\"at\":\"A\",\"cameras\":[{\"camera\":\"north\",\"ring\":{\"oldest\":\"B\"}}]}";
+        ingest.health("gate-1", health).unwrap();
+    });
+    let count = |query: &str| site.get(query).1.as_array().map(Vec::len);
+    assert_eq!(count("/api/cameras"), Some(3));
+    assert_eq!(count("/api/cameras?unit=gate-1"), Some(2));
+    assert_eq!(count("/api/cameras?unit=gate-1&camera=south"), Some(1));
+    assert_eq!(site.get("/api/cameras?kamera=south").0, 400);
+    let (_, rings) = site.get("/api/ring?unit=gate-1&camera=north");
+    let expected = serde_json::json!([
+        {"unit": "gate-1", "online": true, "at": "A", "camera": "north", "ring": {"oldest": "B"}}
+    ]);
+    assert_eq!(rings, expected);
+    assert_eq!(site.get("/api/health").1["units"][0]["health"]["at"], "A");
+}

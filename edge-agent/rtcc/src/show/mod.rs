@@ -4,6 +4,7 @@
 //! [`text::csv_field`] and nowhere else.
 
 pub mod event;
+pub mod lists;
 pub mod text;
 pub mod time;
 pub mod verdict;
