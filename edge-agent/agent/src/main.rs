@@ -1,9 +1,12 @@
 //! `edge-agent`: the command line of the box.
 
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use edge_agent::app::inspect::{self, InspectArgs};
+use edge_agent::app::run::{self, RunArgs};
 use edge_agent::app::vision::{WorkerArgs, run_worker};
 
 /// The edge video appliance's agent
@@ -16,6 +19,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the agent: cameras, vision, recording, uplink
+    Run(RunArgs),
+    /// Says everything that is wrong with a configuration, all at once
+    CheckConfig {
+        /// The configuration
+        #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
+        config: PathBuf,
+    },
     /// Looks at pictures and videos with the box's own models
     Inspect(Box<InspectArgs>),
     /// A life as vision worker: started by the agent alone
@@ -27,6 +38,31 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         // Before anything that starts a thread: the worker's confinement needs to be alone.
         Command::VisionWorker(arguments) => Ok(run_worker(&arguments)),
+        Command::Run(arguments) => {
+            start_log();
+            run::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::CheckConfig { config } => {
+            writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
+    }
+}
+
+/// Log lines go to the journal where there is one to take them, else to the terminal. `RUST_LOG` says how much.
+fn start_log() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let registry = tracing_subscriber::registry().with(filter);
+    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    match journal {
+        Some(journal) => registry.with(journal).init(),
+        None => {
+            let colour = std::io::stderr().is_terminal();
+            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour)).init();
+        }
     }
 }

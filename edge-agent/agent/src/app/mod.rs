@@ -2,4 +2,5 @@
 
 pub mod inspect;
 pub mod models;
+pub mod run;
 pub mod vision;

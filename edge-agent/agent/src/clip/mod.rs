@@ -7,4 +7,4 @@ pub mod mp4;
 mod package;
 mod timeline;
 
-pub use package::{Asked, ClipError, Package, Piece, Signer, make};
+pub use package::{Asked, ClipError, Package, Pieces, Signer, make};

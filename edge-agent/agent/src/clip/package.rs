@@ -71,7 +71,7 @@ fn held(span: Option<(WallTime, WallTime)>) -> String {
     span.map_or_else(|| "the ring is empty".to_owned(), |(from, to)| format!("the ring holds {from} to {to}"))
 }
 
-/// A clip that is ready to be sent. Its groups are pinned until [`Package::release`].
+/// A clip that is ready to be sent. Its groups are pinned until it, or what was made of it, is dropped.
 #[derive(Debug)]
 pub struct Package {
     request: RequestId,
@@ -87,9 +87,6 @@ struct Stated {
     manifest: Vec<u8>,
     groups: Vec<Group>,
 }
-
-/// A piece of the package on its way.
-pub type Piece = ClipChunk;
 
 /// Pins the groups of a time, makes the file's header and the signed manifest. The video itself stays on the disk and
 /// is read again, group by group, as the pieces are made.
@@ -281,62 +278,77 @@ impl Package {
         &self.stated.offer
     }
 
-    /// Every piece in order: the manifest, then the file. `send` gets one at a time and may wait; it ends the sending
-    /// by returning an error.
-    ///
-    /// # Errors
-    /// What `send` returns, or that the video cannot be read any more.
-    pub fn pieces<E: From<ClipError>>(&self, mut send: impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
-        let mut cutter = Cutter { request: self.request, part: ClipPart::Manifest, offset: 0, pending: Vec::new() };
-        cutter.push(&self.stated.manifest, &mut send)?;
-        cutter.end(&mut send)?;
-        let mut cutter = Cutter { request: self.request, part: ClipPart::Media, offset: 0, pending: Vec::new() };
-        cutter.push(&self.stated.header, &mut send)?;
-        for group in &self.stated.groups {
-            cutter.push(&video(&self.reader, group)?, &mut send)?;
+    /// Every piece in order: the manifest, then the file. The video is read from the disk as the pieces are taken.
+    pub fn into_pieces(self) -> Pieces {
+        Pieces {
+            part: ClipPart::Manifest,
+            offset: 0,
+            pending: self.stated.manifest.clone(),
+            next_group: 0,
+            package: self,
         }
-        cutter.end(&mut send)
-    }
-
-    /// Lets the ring evict the groups again.
-    ///
-    /// # Errors
-    /// When the ring's index cannot be written.
-    pub fn release(&self) -> Result<(), ClipError> {
-        self.reader.release(&self.request.to_string())?;
-        Ok(())
     }
 }
 
-/// Cuts a part into pieces of [`MAX_CHUNK_BYTES`].
-struct Cutter {
-    request: RequestId,
+impl Drop for Package {
+    fn drop(&mut self) {
+        if let Err(error) = self.reader.release(&self.request.to_string()) {
+            tracing::warn!(%error, "what a clip held in the ring stays held until the next start");
+        }
+    }
+}
+
+/// A package cut into pieces of at most [`MAX_CHUNK_BYTES`].
+#[derive(Debug)]
+pub struct Pieces {
+    package: Package,
     part: ClipPart,
     offset: u64,
+    /// What was read and not yet taken; empty at the end of the file.
     pending: Vec<u8>,
+    next_group: usize,
 }
 
-impl Cutter {
-    fn push<E>(&mut self, bytes: &[u8], send: &mut impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
-        self.pending.extend_from_slice(bytes);
-        // One byte more than a piece: the last piece must be known as such.
-        while self.pending.len() > MAX_CHUNK_BYTES {
-            let later = self.pending.split_off(MAX_CHUNK_BYTES);
-            let bytes = std::mem::replace(&mut self.pending, later);
-            send(self.piece(bytes, false))?;
+impl Iterator for Pieces {
+    type Item = Result<ClipChunk, ClipError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Err(error) = self.fill() {
+            self.pending.clear();
+            self.next_group = usize::MAX;
+            return Some(Err(error));
+        }
+        if self.pending.is_empty() {
+            return None;
+        }
+        let later = self.pending.split_off(self.pending.len().min(MAX_CHUNK_BYTES));
+        let bytes = std::mem::replace(&mut self.pending, later);
+        let (part, offset) = (self.part, self.offset);
+        self.offset += bytes.len() as u64;
+        let last = self.pending.is_empty() && (part == ClipPart::Manifest || self.group().is_none());
+        if last && part == ClipPart::Manifest {
+            self.part = ClipPart::Media;
+            self.offset = 0;
+            self.pending.clone_from(&self.package.stated.header);
+        }
+        Some(Ok(ClipChunk { request: self.package.request, part, offset, bytes, last }))
+    }
+}
+
+impl Pieces {
+    fn group(&self) -> Option<&Group> {
+        self.package.stated.groups.get(self.next_group)
+    }
+
+    /// Reads groups until there is a piece and more, or nothing more to read.
+    fn fill(&mut self) -> Result<(), ClipError> {
+        while self.part == ClipPart::Media && self.pending.len() <= MAX_CHUNK_BYTES {
+            let Some(group) = self.group() else { break };
+            let video = video(&self.package.reader, group)?;
+            self.pending.extend_from_slice(&video);
+            self.next_group += 1;
         }
         Ok(())
-    }
-
-    fn end<E>(&mut self, send: &mut impl FnMut(Piece) -> Result<(), E>) -> Result<(), E> {
-        let bytes = std::mem::take(&mut self.pending);
-        send(self.piece(bytes, true))
-    }
-
-    fn piece(&mut self, bytes: Vec<u8>, last: bool) -> Piece {
-        let offset = self.offset;
-        self.offset += bytes.len() as u64;
-        Piece { request: self.request, part: self.part, offset, bytes, last }
     }
 }
 

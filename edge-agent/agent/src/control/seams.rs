@@ -101,5 +101,5 @@ pub trait Outlet: Send {
     fn append(&mut self, record: Record) -> bool;
 
     /// How many pieces of clips wait in the outbox.
-    fn pieces_waiting(&self) -> u64;
+    fn pieces_waiting(&mut self) -> u64;
 }

@@ -132,7 +132,7 @@ impl Outlet for Out {
         true
     }
 
-    fn pieces_waiting(&self) -> u64 {
+    fn pieces_waiting(&mut self) -> u64 {
         0
     }
 }

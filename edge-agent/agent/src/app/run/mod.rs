@@ -4,6 +4,7 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 mod cameras;
+mod commands;
 mod eyes;
 mod health;
 mod moments;
@@ -29,7 +30,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::inference::InferenceError;
 use crate::publish::{self, Entry, Publisher};
 use crate::record::{self, Recorder};
-use crate::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
+use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
 use crate::uplink::{self, Announcement, Bell, Uplink};
 use crate::vision::client::{VisionClient, VisionQueues, VisionSettings};
@@ -81,6 +82,25 @@ pub enum RunError {
     /// The outbox cannot be opened.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] edge_store::database::DatabaseError),
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key or certificate is not what it should be.
+    #[error("{path}: {why}")]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A ring cannot be opened.
     #[error(transparent)]
     Ring(#[from] RingError),
@@ -162,18 +182,21 @@ fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<
     let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
     let mut publisher = Publisher::open(plan, ends)?;
     let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
+    let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
+    let (commands, asked) = bounded(COMMANDS);
+    let wires =
+        commands::Wires { asked, announcement: announcement.clone(), bridge: bridge(), entries: entries.clone() };
+    commands::start(common, wires, vitals)?;
     let outbox = Restart::After(PAUSE);
     let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
     started.map_err(system("cannot start the outbox"))?;
-    let bridge = outbox::Bridge::new(path, life, entries.clone());
-    let (commands, asked) = bounded(COMMANDS);
-    let ends = uplink::Ends { bell, announcement, commands, clock: common.clock.clone(), pulse: common.pulse("uplink") };
-    let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge));
+    let ends =
+        uplink::Ends { bell, announcement, commands, clock: common.clock.clone(), pulse: common.pulse("uplink") };
+    let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
     vitals.watch_uplink(uplink.health());
     let again = Restart::After(PAUSE);
     let started = common.supervisor.start("uplink", Station::Uplink, again, move |stop| uplink.run(stop));
     started.map_err(system("cannot start the uplink"))?;
-    drop(asked);
     Ok(entries)
 }
 
@@ -254,8 +277,7 @@ fn start_events(
         pulse: common.pulse("events"),
     };
     let mut teller = Teller::new(common.config, ends);
-    let started =
-        common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |stop| teller.run(stop));
+    let started = common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |stop| teller.run(stop));
     started.map_err(system("cannot start the events"))?;
     Ok(sightings)
 }
@@ -288,12 +310,7 @@ fn start_vision(
 }
 
 /// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
-fn start_cameras(
-    common: &mut Common<'_>,
-    eyes: &Eyes,
-    moments: &Moments,
-    vitals: &Vitals,
-) -> Result<(), RunError> {
+fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, moments: &Moments, vitals: &Vitals) -> Result<(), RunError> {
     for described in &common.config.cameras {
         let id = &described.id;
         let named = |source| RunError::Credentials { camera: id.to_string(), source };
@@ -318,16 +335,15 @@ fn start_cameras(
     Ok(())
 }
 
-fn start_recorder(
-    common: &mut Common<'_>,
-    camera: &config::Camera,
-    vitals: &Vitals,
-) -> Result<record::Feed, RunError> {
+fn start_recorder(common: &mut Common<'_>, camera: &config::Camera, vitals: &Vitals) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
     let place = ring_place(common.config, camera);
     vitals.watch_ring(camera.id.clone(), place.clone());
-    let ends =
-        record::Ends { feed: units, clock: common.clock.clone(), pulse: common.pulse(format!("recorder {}", camera.id)) };
+    let ends = record::Ends {
+        feed: units,
+        clock: common.clock.clone(),
+        pulse: common.pulse(format!("recorder {}", camera.id)),
+    };
     let mut recorder = Recorder::open(Arc::new(RealDisk), place, ends)?;
     vitals.watch_recorder(camera.id.clone(), recorder.recorded());
     let again = Restart::After(PAUSE);

@@ -130,24 +130,22 @@ fn access_units(folder: &Path, seconds: i64) -> Vec<Vec<u8>> {
 }
 
 /// The parts as the center puts them together; pieces must follow each other without holes.
-fn assemble(package: &Package) -> (Vec<u8>, Vec<u8>) {
+fn assemble(package: Package) -> (Vec<u8>, Vec<u8>) {
     let (mut media, mut manifest) = (Vec::new(), Vec::new());
     let mut ended = Vec::new();
-    package
-        .pieces(|piece| {
-            let part = match piece.part {
-                ClipPart::Media => &mut media,
-                ClipPart::Manifest => &mut manifest,
-            };
-            assert_eq!(piece.offset, part.len() as u64);
-            assert!(piece.bytes.len() <= MAX_CHUNK_BYTES);
-            part.extend(piece.bytes);
-            if piece.last {
-                ended.push(piece.part);
-            }
-            Ok::<(), ClipError>(())
-        })
-        .unwrap();
+    for piece in package.into_pieces() {
+        let piece = piece.unwrap();
+        let part = match piece.part {
+            ClipPart::Media => &mut media,
+            ClipPart::Manifest => &mut manifest,
+        };
+        assert_eq!(piece.offset, part.len() as u64);
+        assert!(!piece.bytes.is_empty() && piece.bytes.len() <= MAX_CHUNK_BYTES);
+        part.extend(piece.bytes);
+        if piece.last {
+            ended.push(piece.part);
+        }
+    }
     assert_eq!(ended, [ClipPart::Manifest, ClipPart::Media]);
     (media, manifest)
 }
@@ -173,18 +171,19 @@ fn a_clip_begins_at_the_key_picture_before_what_was_asked_plays_and_verifies() {
     let package = bench.clip(1.5, 3.5).unwrap();
     assert_eq!(package.offer().actual, Span { from: wall(1.0).into(), to: wall(4.0).into() });
     assert!(package.offer().gaps.is_empty());
-    let (media, manifest) = assemble(&package);
+    let offer = package.offer().clone();
+    let (media, manifest) = assemble(package);
     assert_eq!(decoded_frames(&bench, &media), 75);
     let verified = verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
     assert_eq!(verified.manifest.frames(), 75);
-    assert_eq!(Hash256::of(&media), package.offer().media_hash);
+    assert_eq!(Hash256::of(&media), offer.media_hash);
 }
 
 #[test]
 fn one_flipped_byte_of_the_video_is_found_and_named() {
     let bench = Bench::new();
     bench.record(3, &[]);
-    let (mut media, manifest) = assemble(&bench.clip(0.0, 3.0).unwrap());
+    let (mut media, manifest) = assemble(bench.clip(0.0, 3.0).unwrap());
     let last = media.len() - 1;
     media[last] ^= 1;
     let fault = verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap_err();
@@ -197,7 +196,7 @@ fn a_hole_in_the_recording_is_stated_and_the_rest_still_plays() {
     bench.record(6, &[2, 3]);
     let package = bench.clip(1.0, 6.0).unwrap();
     assert_eq!(package.offer().gaps, [Span { from: wall(2.0).into(), to: wall(4.0).into() }]);
-    let (media, manifest) = assemble(&package);
+    let (media, manifest) = assemble(package);
     assert_eq!(decoded_frames(&bench, &media), 75);
     verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
 }
@@ -212,11 +211,11 @@ fn a_time_that_was_never_recorded_is_a_clear_no_and_holds_nothing() {
 }
 
 #[test]
-fn what_is_asked_for_is_held_until_it_is_released() {
+fn what_is_asked_for_is_held_until_the_clip_is_dropped() {
     let bench = Bench::new();
     bench.record(2, &[]);
     let package = bench.clip(0.0, 2.0).unwrap();
     assert_eq!(bench.reader().pins().unwrap().len(), 1);
-    package.release().unwrap();
+    drop(package);
     assert!(bench.reader().pins().unwrap().is_empty());
 }

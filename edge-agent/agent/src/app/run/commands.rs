@@ -1,0 +1,188 @@
+//! What commands need: the audit log, the clips, and the way back through the outbox.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::id::{CameraId, CommandId};
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{AuditKind, AuditRecord, Record, Word};
+use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_store::audit::{Audit, Entry as Written, Intended};
+use edge_store::disk::RealDisk;
+use edge_store::ring::{RingPlace, RingReader};
+
+use super::health::Vitals;
+use super::outbox::Bridge;
+use super::{Common, RunError, ring_place, software, system};
+use crate::clip::{self, Asked, ClipError, Signer};
+use crate::config::Config;
+use crate::control::{
+    ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, Control, Ends, MadeClip, Outlet, Policy,
+};
+use crate::publish::Entry;
+use crate::supervise::queue::{Receiver, Sender};
+use crate::supervise::{Clock, Restart, Station};
+use crate::uplink::{Announcement, Outbox as _};
+
+/// The longest clip of one request.
+const LONGEST_CLIP: Duration = Duration::from_hours(1);
+
+/// What the station is connected to.
+pub(super) struct Wires {
+    pub(super) asked: Receiver<bytes::Bytes>,
+    pub(super) announcement: Announcement,
+    pub(super) bridge: Bridge,
+    pub(super) entries: Sender<Entry>,
+}
+
+/// Starts the station that takes commands.
+pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> Result<(), RunError> {
+    let config = common.config;
+    let signer = signer(config)?;
+    let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
+    let Wires { asked, announcement, bridge, entries } = wires;
+    let ends = Ends {
+        commands: asked,
+        audit: Box::new(Log::open(&config.data_dir.join("audit.sqlite"))?),
+        actions: Box::new(Doer { rings, signer, vitals: vitals.clone(), clock: common.clock.clone() }),
+        outlet: Box::new(Outgoing { bridge, entries }),
+        publish_challenge: Box::new(move |challenge, number| {
+            announcement.update(|birth| {
+                birth.challenge = challenge;
+                birth.challenge_id = number;
+            });
+        }),
+        clock: common.clock.clone(),
+        pulse: common.pulse("control"),
+    };
+    let policy = Policy {
+        agency: config.agency.clone(),
+        unit: config.unit.clone(),
+        cameras: config.cameras.iter().map(|camera| camera.id.clone()).collect(),
+        purposes: config.control.purposes.iter().map(|purpose| Word::cut(purpose)).collect(),
+        longest_clip: LONGEST_CLIP,
+    };
+    let root = Root::from_pem(&read(&config.control.agency_root)?)
+        .map_err(|error| unfit(&config.control.agency_root, &error))?;
+    let mut control = Control::new(policy, root, ends).map_err(|_| RunError::Random)?;
+    let again = Restart::After(super::PAUSE);
+    let started = common.supervisor.start("control", Station::Control, again, move |stop| control.run(stop));
+    started.map_err(system("cannot start control"))
+}
+
+fn signer(config: &Config) -> Result<Signer, RunError> {
+    let (key, certificate) = (&config.uplink.key, &config.uplink.certificate);
+    Ok(Signer {
+        agency: config.agency.clone(),
+        unit: config.unit.clone(),
+        key: Arc::new(SigningKey::from_pem(&read(key)?).map_err(|error| unfit(key, &error))?),
+        chain: Chain::from_pem(&read(certificate)?).map_err(|error| unfit(certificate, &error))?,
+        software: software(),
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RunError> {
+    std::fs::read(path).map_err(|source| RunError::File { path: path.to_owned(), source })
+}
+
+fn unfit(path: &Path, error: &dyn std::error::Error) -> RunError {
+    RunError::Unfit { path: path.to_owned(), why: error.to_string() }
+}
+
+/// The audit log on the disk.
+struct Log {
+    audit: Audit,
+}
+
+impl Log {
+    fn open(path: &PathBuf) -> Result<Self, RunError> {
+        let opened = Audit::open(path)?;
+        if let Some(path) = opened.set_aside {
+            tracing::error!(path = %path.display(), "the audit log was damaged and is set aside; a new one begins");
+        }
+        Ok(Self { audit: opened.audit })
+    }
+
+    /// The record with what only the log knows: its number and the hash of the entry before.
+    fn complete(
+        &self,
+        draft: AuditRecord,
+        written: &Written,
+    ) -> Result<AuditRecord, edge_store::database::DatabaseError> {
+        let before = match written.number.checked_sub(2) {
+            Some(after) => self.audit.entries(after, 1)?.first().map(|entry| entry.hash),
+            None => None,
+        };
+        Ok(AuditRecord { entry: written.number, previous: before.unwrap_or(draft.previous), ..draft })
+    }
+}
+
+impl AuditLog for Log {
+    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault> {
+        let body = Record::Audit(Box::new(draft.clone())).to_payload();
+        let fault = |error: edge_store::database::DatabaseError| AuditFault(error.to_string());
+        let written = match (begins, draft.kind, draft.command) {
+            (Some(command), ..) => match self.audit.intend(command, &body).map_err(fault)? {
+                Intended::Recorded(written) => written,
+                Intended::Replayed => return Ok(Appended::Replayed),
+            },
+            (None, AuditKind::Outcome, Some(command)) => self.audit.conclude(command, &body).map_err(fault)?,
+            (None, _, command) => self.audit.note(command, &body).map_err(fault)?,
+        };
+        Ok(Appended::Written(self.complete(draft, &written).map_err(fault)?))
+    }
+}
+
+/// Carries commands out.
+struct Doer {
+    rings: Vec<RingPlace>,
+    signer: Signer,
+    vitals: Vitals,
+    clock: Clock,
+}
+
+impl Doer {
+    fn ring(&self, camera: &CameraId) -> Result<RingReader, ActionFault> {
+        let place = self.rings.iter().find(|place| place.camera == *camera);
+        let place = place.ok_or_else(|| ActionFault(format!("there is no camera {camera}")))?;
+        RingReader::open(Arc::new(RealDisk), place.clone()).map_err(|error| ActionFault(error.to_string()))
+    }
+}
+
+impl Actions for Doer {
+    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip<'_>, ActionFault> {
+        let reader = self.ring(&asked.camera)?;
+        let asked = Asked { request: asked.request, camera: asked.camera.clone(), from: asked.from, to: asked.to };
+        match clip::make(reader, &asked, &self.signer, self.clock.wall()) {
+            Ok(package) => {
+                let offer = package.offer().clone();
+                let pieces = package.into_pieces().map(|piece| piece.map_err(|error| ActionFault(error.to_string())));
+                Ok(Clip::Made(MadeClip { offer, chunks: Box::new(pieces) }))
+            }
+            Err(error @ ClipError::Nothing(_)) => Ok(Clip::Nothing(error.to_string())),
+            Err(error) => Err(ActionFault(error.to_string())),
+        }
+    }
+
+    fn health(&mut self) -> Result<(), ActionFault> {
+        self.vitals.tell_now();
+        Ok(())
+    }
+}
+
+/// Answers and pieces on their way to the outbox.
+struct Outgoing {
+    bridge: Bridge,
+    entries: Sender<Entry>,
+}
+
+impl Outlet for Outgoing {
+    fn append(&mut self, record: Record) -> bool {
+        self.entries.send(Entry::Record(record)).is_ok()
+    }
+
+    fn pieces_waiting(&mut self) -> u64 {
+        self.bridge.backlog(Lane::Clip).map_or(0, |backlog| backlog.records)
+    }
+}

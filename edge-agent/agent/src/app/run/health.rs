@@ -1,0 +1,307 @@
+//! How the unit is: gathered from every station, told every minute, and shown to the service watchdog.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use edge_analytics::sighting::Sighting;
+use edge_protocol::id::CameraId;
+use edge_protocol::record::{
+    CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, RingHealth, Sentence, Span, StorageHealth,
+    UplinkHealth, Word, WorkerHealth,
+};
+use edge_protocol::time::{Moment, MonoTime};
+use edge_store::disk::RealDisk;
+use edge_store::ring::{RingPlace, RingReader};
+use nix::sys::statvfs::statvfs;
+
+use super::{Common, RunError, software, system};
+use crate::capture::{CameraWatch, State, Trouble};
+use crate::publish::Entry;
+use crate::record::Recorded;
+use crate::supervise::queue::Sender;
+use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
+use crate::vision::client::VisionEvent;
+use crate::vision::{Progress, Ready};
+
+/// How often the watchdog is fed and the counters are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Gaps told with a ring; older ones are asked for.
+const NEWEST_GAPS: usize = 16;
+
+/// What health is gathered from; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Vitals {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    cameras: BTreeMap<CameraId, CameraVitals>,
+    uplink: Arc<Mutex<UplinkHealth>>,
+    ready: Option<Ready>,
+    progress: Progress,
+    order: Vec<CameraId>,
+    worker: WorkerHealth,
+    asked_for: bool,
+}
+
+#[derive(Debug, Default)]
+struct CameraVitals {
+    watch: Option<CameraWatch>,
+    recorded: Option<Recorded>,
+    ring: Option<RingPlace>,
+    coverage: Option<f32>,
+    analysed_before: u64,
+    analysed_mfps: u32,
+}
+
+impl Vitals {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watch_uplink(&self, uplink: Arc<Mutex<UplinkHealth>>) {
+        self.lock().uplink = uplink;
+    }
+
+    pub(super) fn watch_camera(&self, camera: CameraId, watch: CameraWatch) {
+        let mut shared = self.lock();
+        shared.order.push(camera.clone());
+        shared.cameras.entry(camera).or_default().watch = Some(watch);
+    }
+
+    pub(super) fn watch_recorder(&self, camera: CameraId, recorded: Recorded) {
+        self.lock().cameras.entry(camera).or_default().recorded = Some(recorded);
+    }
+
+    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace) {
+        self.lock().cameras.entry(camera).or_default().ring = Some(place);
+    }
+
+    /// Has the next look tell how the unit is, whatever the interval.
+    pub(super) fn tell_now(&self) {
+        self.lock().asked_for = true;
+    }
+
+    fn was_asked_for(&self) -> bool {
+        std::mem::take(&mut self.lock().asked_for)
+    }
+
+    /// What the worker says of itself.
+    pub(super) fn note(&self, event: &VisionEvent) {
+        let mut shared = self.lock();
+        match event {
+            VisionEvent::Ready(ready) => {
+                shared.worker.running = true;
+                shared.ready = Some(ready.clone());
+            }
+            VisionEvent::Progress(progress) => shared.progress = progress.clone(),
+            VisionEvent::Lost { why, .. } => {
+                shared.worker.running = false;
+                shared.worker.restarts += 1;
+                shared.worker.last_end = Some(Sentence::cut(why));
+            }
+            VisionEvent::Sighting(camera, Sighting::Counts(counts)) => {
+                let millis = counts.to.saturating_since(counts.from).as_millis().max(1);
+                #[allow(clippy::cast_precision_loss, reason = "a share of one minute")]
+                let looked = counts.looked_ms as f32 / millis as f32;
+                shared.cameras.entry(camera.clone()).or_default().coverage = Some(looked.min(1.0));
+            }
+            VisionEvent::Sighting(..) | VisionEvent::NotLooked { .. } => {}
+        }
+    }
+
+    /// A span of `span` has passed: what was analysed in it.
+    fn measure(&self, span: Duration) {
+        let mut shared = self.lock();
+        let analysed: Vec<u64> = shared.progress.cameras.iter().map(|camera| camera.analysed).collect();
+        let order = shared.order.clone();
+        for (camera, analysed) in order.iter().zip(analysed) {
+            let vitals = shared.cameras.entry(camera.clone()).or_default();
+            let frames = analysed.saturating_sub(vitals.analysed_before);
+            vitals.analysed_before = analysed;
+            let mfps = u128::from(frames) * 1_000_000 / span.as_millis().max(1);
+            vitals.analysed_mfps = u32::try_from(mfps).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
+        let shared = self.lock();
+        let now = clock.wall();
+        let cameras: Vec<CameraHealth> =
+            shared.order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
+        let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let storage = shared.storage(data_dir);
+        let problems = problems(&cameras, &shared.worker, &uplink, &storage);
+        Health {
+            at: Moment::from(now.time),
+            clock: now.quality,
+            uptime_s: clock.mono().as_duration().as_secs(),
+            software: software(),
+            cameras,
+            models: shared.models(),
+            worker: shared.worker.clone(),
+            storage,
+            uplink,
+            temperatures: Vec::new(),
+            memory_bytes: memory_bytes(),
+            problems,
+        }
+    }
+}
+
+impl Shared {
+    fn camera(&self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
+        let vitals = self.cameras.get(id)?;
+        let seen = vitals.watch.as_ref()?.health(now);
+        let progress = self.progress.cameras.get(place);
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "frames a second, never negative")]
+        let received_mfps = (seen.fps * 1000.0) as u32;
+        Some(CameraHealth {
+            camera: id.clone(),
+            condition: condition(&seen.state),
+            text: Sentence::cut(&seen.state.to_string()),
+            received_mfps,
+            analysed_mfps: vitals.analysed_mfps,
+            coverage: Confidence::from_ratio(vitals.coverage.unwrap_or(0.0)),
+            last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            codec: seen.codec,
+            size: seen.size,
+            decoder: progress.filter(|p| !p.decoder.is_empty()).map(|p| Word::cut(&p.decoder)),
+            reconnects: seen.reconnects,
+            ring: vitals.ring.as_ref().and_then(|place| ring(place, vitals.recorded.as_ref())),
+        })
+    }
+
+    fn storage(&self, data_dir: &std::path::Path) -> StorageHealth {
+        let (total_bytes, free_bytes) = statvfs(data_dir).map_or((0, 0), |disk| {
+            (disk.blocks() * disk.fragment_size(), disk.blocks_available() * disk.fragment_size())
+        });
+        StorageHealth {
+            total_bytes,
+            free_bytes,
+            outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
+            failed_writes: self
+                .cameras
+                .values()
+                .filter_map(|camera| camera.recorded.as_ref())
+                .map(Recorded::failed)
+                .sum(),
+            set_aside: 0,
+        }
+    }
+
+    fn models(&self) -> Vec<ModelHealth> {
+        let Some(ready) = &self.ready else { return Vec::new() };
+        let model = |model: &crate::vision::ModelStanding| {
+            let place = edge_analytics::infer::ModelRole::ALL.iter().position(|role| *role == model.role);
+            let (runs, micros) = place.and_then(|place| self.progress.runs.get(place)).copied().unwrap_or_default();
+            let mean_us = u32::try_from(micros / runs.max(1)).unwrap_or(u32::MAX);
+            ModelHealth {
+                role: Word::cut(model.role.as_str()),
+                name: Word::cut(&model.label),
+                provider: Word::cut(&model.provider),
+                fallback: (!model.fallbacks.is_empty()).then(|| Sentence::cut(&model.fallbacks.join("; "))),
+                median_us: mean_us,
+                slow_us: mean_us,
+                runs,
+            }
+        };
+        ready.models.iter().map(model).collect()
+    }
+}
+
+fn condition(state: &State) -> CameraCondition {
+    match state {
+        State::Connecting => CameraCondition::Connecting,
+        State::Receiving | State::WithoutKey(_) => CameraCondition::Streaming,
+        State::Waiting { trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing, .. } => {
+            CameraCondition::Unauthorised
+        }
+        State::Waiting { .. } => CameraCondition::Silent,
+        State::Ended | State::Stopped => CameraCondition::Off,
+    }
+}
+
+fn ring(place: &RingPlace, recorded: Option<&Recorded>) -> Option<RingHealth> {
+    let reader = RingReader::open(Arc::new(RealDisk), place.clone()).ok()?;
+    let span = reader.span().ok()?;
+    let gap = |gap: edge_store::ring::Gap| Span { from: gap.from.into(), to: gap.to.into() };
+    Some(RingHealth {
+        oldest: span.map(|(from, _)| from.into()),
+        newest: span.map(|(_, to)| to.into()),
+        used_bytes: recorded.map_or(0, Recorded::bytes),
+        quota_bytes: place.quota_bytes,
+        gaps: reader.gaps(NEWEST_GAPS).ok()?.into_iter().map(gap).collect(),
+    })
+}
+
+/// What is wrong, in words, worst first; empty when all is well.
+fn problems(
+    cameras: &[CameraHealth],
+    worker: &WorkerHealth,
+    uplink: &UplinkHealth,
+    storage: &StorageHealth,
+) -> Vec<Sentence> {
+    let mut words = Vec::new();
+    if !worker.running {
+        words.push("the vision worker is not running: nothing is looked at".to_owned());
+    }
+    for camera in cameras.iter().filter(|camera| camera.condition != CameraCondition::Streaming) {
+        words.push(format!("camera {}: {}", camera.camera, camera.text));
+    }
+    if !uplink.connected {
+        words.push("no connection to the broker: records are kept on the unit".to_owned());
+    }
+    if storage.failed_writes > 0 {
+        words.push(format!("{} groups of video could not be stored", storage.failed_writes));
+    }
+    if storage.total_bytes > 0 && storage.free_bytes < storage.total_bytes / 50 {
+        words.push("the disk is nearly full".to_owned());
+    }
+    words.iter().map(|text| Sentence::cut(text)).collect()
+}
+
+/// Resident memory of this process, from `/proc`; zero where there is none.
+fn memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+/// The stage that tells how the unit is and feeds the watchdog while every stage beats.
+pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vitals) -> Result<(), RunError> {
+    let (clock, every) = (common.clock.clone(), common.config.health.every);
+    let (heartbeats, data_dir) = (common.heartbeats.clone(), common.config.data_dir.clone());
+    let mut last = clock.mono();
+    let body = move |stop: &Stop| {
+        while !stop.wait_timeout(LOOK) {
+            let now = clock.mono();
+            feed_watchdog(&heartbeats, now);
+            let since = now.saturating_since(last);
+            if since < every && !vitals.was_asked_for() {
+                continue;
+            }
+            last = now;
+            vitals.measure(since);
+            let record = Record::Health(Box::new(vitals.record(&clock, &data_dir)));
+            entries.send(Entry::Record(record)).map_err(|_| Fault("the outbox has stopped".to_owned()))?;
+        }
+        Ok(())
+    };
+    let again = Restart::After(super::PAUSE);
+    common.supervisor.start("health", Station::Analytics, again, body).map_err(system("cannot start health"))
+}
+
+fn feed_watchdog(heartbeats: &Heartbeats, now: MonoTime) {
+    let stale = heartbeats.stale(now);
+    if stale.is_empty() {
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
+            tracing::debug!(%error, "the watchdog is not fed");
+        }
+    } else {
+        tracing::error!(?stale, "stages do not beat; the watchdog is not fed");
+    }
+}

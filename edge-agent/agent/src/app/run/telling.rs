@@ -1,0 +1,139 @@
+//! What the worker says, as records: one stage for all cameras.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_analytics::event::{EventMaker, EventPolicy, Publish};
+use edge_analytics::hotlist::{Hotlist, Listed, normalise};
+use edge_protocol::id::CameraId;
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence, Word};
+use edge_protocol::time::{MediaTime, Moment};
+
+use super::health::Vitals;
+use super::moments::Moments;
+use crate::config::{self, Config};
+use crate::publish::Entry;
+use crate::supervise::queue::{ReceiveError, Receiver, Sender};
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+use crate::vision::client::VisionEvent;
+
+/// The longest the stage goes without showing that it lives.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the stage is connected to.
+pub(super) struct Ends {
+    pub(super) seen: Receiver<VisionEvent>,
+    pub(super) entries: Sender<Entry>,
+    pub(super) moments: Moments,
+    pub(super) vitals: Vitals,
+    pub(super) clock: Clock,
+    pub(super) pulse: Pulse,
+}
+
+/// The list of test plates, which the configuration has accepted only for a developer's unit.
+fn test_list(plates: &[String]) -> Hotlist {
+    let listed = plates.iter().filter_map(|plate| normalise(plate).ok()).map(|plate| Listed { plate, reason: None });
+    Hotlist::new(Word::cut("test"), None, listed)
+}
+
+/// The stage that turns sightings into records.
+pub(super) struct Teller {
+    makers: BTreeMap<CameraId, EventMaker>,
+    ends: Ends,
+    was_ready: bool,
+}
+
+impl Teller {
+    pub(super) fn new(config: &Config, ends: Ends) -> Self {
+        let policy = EventPolicy {
+            publish: match config.publish {
+                config::Publish::Counts => Publish::Counts,
+                config::Publish::All => Publish::All,
+            },
+            hotlist: Arc::new(test_list(&config.hotlist.test_plates)),
+            ..EventPolicy::default()
+        };
+        let maker = |camera: &config::Camera| (camera.id.clone(), EventMaker::new(camera.id.clone(), policy.clone()));
+        Self { makers: config.cameras.iter().map(maker).collect(), ends, was_ready: false }
+    }
+
+    /// Runs until the worker's client is gone and everything it said is told.
+    pub(super) fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        loop {
+            self.ends.pulse.beat(self.ends.clock.mono());
+            match self.ends.seen.receive_timeout(TICK) {
+                Ok(event) => self.take(event)?,
+                Err(ReceiveError::Timeout) => {}
+                Err(ReceiveError::Closed) if stop.is_set() => return Ok(()),
+                Err(ReceiveError::Closed) => return Err(Fault("the vision worker's client is gone".to_owned())),
+            }
+        }
+    }
+
+    fn take(&mut self, event: VisionEvent) -> Result<(), Fault> {
+        self.ends.vitals.note(&event);
+        match event {
+            VisionEvent::Ready(ready) => self.ready(&ready),
+            VisionEvent::Sighting(camera, sighting) => {
+                let now = self.ends.clock.wall();
+                let moments = &self.ends.moments;
+                let wall = |media: MediaTime| moments.wall(&camera, media, now);
+                let records = self.makers.get_mut(&camera).map(|maker| maker.take(&sighting, &wall));
+                return records.unwrap_or_default().into_iter().try_for_each(|record| self.tell(record));
+            }
+            VisionEvent::Progress(_) => {}
+            VisionEvent::Lost { why, .. } => {
+                self.makers.values_mut().for_each(EventMaker::restart);
+                return self.tell(self.fault(&why));
+            }
+            VisionEvent::NotLooked { camera, from, to } => return self.tell(self.not_looked(camera, from, to)),
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, ready: &crate::vision::Ready) {
+        for missing in &ready.missing {
+            tracing::warn!(missing, "a layer of the worker's confinement does not hold");
+        }
+        for model in &ready.models {
+            tracing::info!(model = model.label, provider = model.provider, "model loaded and tested");
+        }
+        if !std::mem::replace(&mut self.was_ready, true) {
+            tracing::info!("ready");
+            if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+                tracing::debug!(%error, "nobody is told that the agent is ready");
+            }
+        }
+    }
+
+    fn tell(&self, record: Record) -> Result<(), Fault> {
+        self.ends.entries.send(Entry::Record(record)).map_err(|_| Fault("the outbox has stopped".to_owned()))
+    }
+
+    fn fault(&self, why: &str) -> Record {
+        let now = self.ends.clock.wall();
+        Record::Alert(Box::new(Alert {
+            at: Moment::from(now.time),
+            clock: now.quality,
+            camera: None,
+            kind: AlertKind::Fault(Word::cut("vision-worker")),
+            over: false,
+            text: Sentence::cut(&format!("nothing is looked at until the vision worker is back: {why}")),
+        }))
+    }
+
+    fn not_looked(&self, camera: CameraId, from: MediaTime, to: MediaTime) -> Record {
+        let now = self.ends.clock.wall();
+        let at = |media| Moment::from(self.ends.moments.wall(&camera, media, now).time);
+        let (from, to) = (at(from), at(to));
+        Record::Alert(Box::new(Alert {
+            at: Moment::from(now.time),
+            clock: now.quality,
+            camera: Some(camera),
+            kind: AlertKind::Gap(Gap { of: GapOf::Analysis, from, to: Some(to) }),
+            over: true,
+            text: Sentence::cut("the camera was not looked at while there was no vision worker"),
+        }))
+    }
+}
