@@ -123,13 +123,14 @@ impl Uplink {
             match connected {
                 Ok(allowed) => {
                     tracing::info!(host = self.settings.host, allowed, "connected to the broker");
-                    let began = self.ends.clock.mono();
+                    let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     if core.epoch() != self.outbox.epoch() {
                         core = self.core()?;
                     }
                     core = self.converse(core, Connection { allowed, client, events }, stop).await?;
                     // A broker that takes the connection only to end it is no success.
-                    if self.ends.clock.mono().saturating_since(began) >= STEADY {
+                    let lasted = self.ends.clock.mono().saturating_since(began);
+                    if core.deliveries() > deliveries || lasted >= STEADY {
                         backoff.succeeded();
                     }
                 }

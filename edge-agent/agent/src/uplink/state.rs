@@ -90,6 +90,7 @@ pub(super) struct Core {
     budget: Budget,
     bad_acks: u64,
     connections: u64,
+    deliveries: u64,
 }
 
 impl Core {
@@ -113,11 +114,17 @@ impl Core {
             budget: Budget::new(daily_bytes),
             bad_acks: 0,
             connections: 0,
+            deliveries: 0,
         }
     }
 
     pub(super) const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// How many messages brokers have taken.
+    pub(super) const fn deliveries(&self) -> u64 {
+        self.deliveries
     }
 
     /// Takes in what happened.
@@ -151,6 +158,7 @@ impl Core {
 
     fn delivered(&mut self, message: u64, now: MonoTime) -> Vec<Effect> {
         let Some(taken) = self.in_flight.remove(&message) else { return Vec::new() };
+        self.deliveries += 1;
         self.rate.delivered(taken.bytes, taken.sent, now);
         let up_to = self.lane_mut(taken.lane).delivered(message);
         match (self.ack, up_to) {

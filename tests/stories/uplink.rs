@@ -1,0 +1,132 @@
+//! The uplink against a real broker and a center that stores and acknowledges: nothing that the outbox committed is
+//! lost, whatever happens to the line between.
+#![cfg(test)]
+
+#[path = "uplink/center.rs"]
+mod center;
+#[path = "uplink/unit.rs"]
+mod unit;
+
+use std::time::Duration;
+
+use center::Center;
+use edge_protocol::command::Refusal;
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{Record, Verdict};
+use edge_protocol::state::State;
+use edge_tests::broker::{Broker, BrokerOptions};
+use edge_tests::pki::Pki;
+use edge_tests::proxy::{Cuts, Direction, Link, Proxy};
+use unit::Unit;
+
+#[test]
+fn records_arrive_once_they_are_committed_and_are_forgotten_once_they_are_stored() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let broker = Broker::start(&pki, &[&center_identity]);
+    let center = Center::start(&pki, &center_identity, broker.port());
+    let unit = Unit::start(&pki, broker.port());
+    unit.commit(Lane::Alert, 500);
+    center.wait("500 alerts are stored", |seen| seen.stored(Lane::Alert) == 500);
+    unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
+    center.wait(
+        "the unit says what it is",
+        |seen| matches!(&seen.state, Some(State::Birth(birth)) if birth.unit.as_str() == "pole-7"),
+    );
+    unit.stop();
+    center
+        .wait("the unit says that it stops", |seen| matches!(&seen.state, Some(State::Death(death)) if death.stopped));
+}
+
+#[test]
+fn a_broker_killed_and_wiped_with_messages_in_flight_costs_nothing() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let mut broker = Broker::start(&pki, &[&center_identity]);
+    let center = Center::start(&pki, &center_identity, broker.port());
+    let unit = Unit::start(&pki, broker.port());
+    for round in 1..=3 {
+        unit.commit(Lane::Alert, 2000);
+        center.wait("some have come", |seen| seen.stored(Lane::Alert) > (round - 1) * 2000);
+        broker.kill();
+        broker.wipe();
+        broker.restart();
+        center.wait("all have come", |seen| seen.stored(Lane::Alert) == round * 2000);
+    }
+    unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
+}
+
+#[test]
+fn a_line_that_is_cut_at_any_byte_costs_nothing() {
+    let seed = 20_260_601;
+    println!("seed {seed}");
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let broker = Broker::start(&pki, &[&center_identity]);
+    let center = Center::start(&pki, &center_identity, broker.port());
+    let proxy = Proxy::to(broker.address());
+    proxy.plan_cuts(Cuts { seed, direction: Direction::ToTarget, bytes: 3_000..=40_000, count: 8 });
+    let unit = Unit::start(&pki, proxy.port());
+    unit.commit(Lane::Alert, 4000);
+    center.wait("all have come", |seen| seen.stored(Lane::Alert) == 4000);
+    assert!(proxy.cuts_made() > 0, "the line was cut");
+    unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
+}
+
+#[test]
+fn a_line_that_holds_everything_is_left_within_half_a_minute() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let broker = Broker::start(&pki, &[&center_identity]);
+    let center = Center::start(&pki, &center_identity, broker.port());
+    let proxy = Proxy::to(broker.address());
+    let unit = Unit::start(&pki, proxy.port());
+    unit.commit(Lane::Alert, 1);
+    center.wait("the line is good", |seen| seen.stored(Lane::Alert) == 1);
+    proxy.set(Link::Held);
+    unit.commit(Lane::Alert, 1);
+    unit.wait_for("the line is given up", Duration::from_secs(40), |outbox| !outbox.is_connected());
+    proxy.cut_now();
+    proxy.set(Link::Open);
+    center.wait("the other comes too", |seen| seen.stored(Lane::Alert) == 2);
+}
+
+#[test]
+fn a_broker_that_speaks_only_tls_1_2_gets_nothing() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let options = BrokerOptions { tls12_only: true, ..BrokerOptions::default() };
+    let broker = Broker::start_with(&pki, &[&center_identity], &options);
+    let proxy = Proxy::to(broker.address());
+    let unit = Unit::start(&pki, proxy.port());
+    unit.commit(Lane::Alert, 1);
+    unit.wait("it has tried twice", |_| proxy.accepted() >= 2);
+    assert!(!unit.is_connected());
+    assert_eq!(unit.waiting(Lane::Alert), 1);
+}
+
+#[test]
+fn a_ninth_command_is_answered_busy_and_an_oversized_one_by_name() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let broker = Broker::start(&pki, &[&center_identity]);
+    let center = Center::start(&pki, &center_identity, broker.port());
+    let unit = Unit::start(&pki, broker.port());
+    unit.wait("it is connected", |outbox| outbox.is_connected());
+    for _ in 0..9 {
+        center.command("pole-7", vec![1; 100]);
+    }
+    center.command("pole-7", vec![1; 20_000]);
+    let reasons = |records: &[Record]| {
+        let reason = |record: &Record| match record {
+            Record::Answer(answer) => match &answer.verdict {
+                Verdict::Refused(refused) => Some(refused.reason),
+                _ => None,
+            },
+            _ => None,
+        };
+        records.iter().filter_map(reason).collect::<Vec<_>>()
+    };
+    center.wait("both are answered", |seen| reasons(&seen.records).len() == 2);
+    assert_eq!(reasons(&center.records()), [Refusal::Busy, Refusal::Oversized]);
+}
