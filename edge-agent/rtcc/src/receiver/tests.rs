@@ -263,6 +263,22 @@ fn bytes_nobody_asked_for_beyond_the_end_or_beyond_reason_are_refused_and_write_
 }
 
 #[test]
+fn a_piece_that_cannot_be_written_acknowledges_nothing_and_is_taken_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    let clips = folder.path().join("clips");
+    std::fs::remove_dir(&clips).unwrap();
+    let piece = || batch(7, "clip", vec![bare(1, media("ab", 0, b"1234"))]);
+    let refused = center.take(vec![piece()]);
+    assert!(matches!(refused, Err(ApplyError::Files(_))), "{refused:?}");
+    assert_eq!(center.request("ab").received_bytes, 0);
+    std::fs::create_dir(&clips).unwrap();
+    assert_eq!(center.prefix(vec![piece()]), one("clip", 1));
+    assert_eq!(center.request("ab").received_bytes, 4);
+}
+
+#[test]
 fn another_unit_can_neither_answer_a_request_nor_send_its_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());

@@ -92,6 +92,8 @@ impl Worker {
                     }
                 }
             }
+            #[cfg(feature = "sabotage-ack-before-commit")]
+            self.tell_too_early(&received);
             let Some(settled) = self.commit(&received) else { return };
             if !self.tell(receipts, &settled) {
                 return;
@@ -100,6 +102,23 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Claims that everything is settled before it is, and takes its time.
+    #[cfg(feature = "sabotage-ack-before-commit")]
+    fn tell_too_early(&self, received: &[Received]) {
+        use super::message::Message;
+        let claims = received.iter().filter_map(|received| match &received.message {
+            Message::Batch(batch) => Some(Settled {
+                unit: batch.unit.clone(),
+                epoch: batch.epoch,
+                lane: batch.lane.to_owned(),
+                sequence: batch.items.last()?.sequence,
+            }),
+            Message::State { .. } | Message::Refused { .. } => None,
+        });
+        self.tell(Vec::new(), &claims.collect::<Vec<_>>());
+        std::thread::sleep(Duration::from_millis(30));
     }
 
     /// Applies until it succeeds; none when it shall stop before that.
