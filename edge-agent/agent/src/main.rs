@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use edge_agent::app::inspect::{self, InspectArgs};
+use edge_agent::app::replay::{self, ReplayArgs};
 use edge_agent::app::run::{self, RunArgs};
 use edge_agent::app::vision::{WorkerArgs, run_worker};
 
@@ -29,6 +30,8 @@ enum Command {
     },
     /// Looks at pictures and videos with the box's own models
     Inspect(Box<InspectArgs>),
+    /// The events that a video makes, in virtual time
+    Replay(Box<ReplayArgs>),
     /// A life as vision worker: started by the agent alone
     #[command(hide = true)]
     VisionWorker(WorkerArgs),
@@ -47,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Replay(arguments) => Ok(replay::run(&arguments)?),
         Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
     }
 }

@@ -52,7 +52,7 @@ fn detectors_of_two_makers_find_the_person_through_their_manifests_alone() {
     for name in ["fastestdet", "yolox-nano"] {
         let Some(model) = foreign::model(name) else { return };
         let Some(picture) = frame(folder.path(), "one-by-one-person-detection.mp4") else { return };
-        let output = inspect(&["detect", "--json", "--objects", model.to_str().unwrap(), &picture]);
+        let output = inspect(&["detect", "--json", "--objects-model", model.to_str().unwrap(), &picture]);
         let lines = lines(&output);
         let objects = lines[0]["objects"].as_array().unwrap();
         println!("{name}: {objects:?}");
@@ -70,7 +70,7 @@ fn a_picture_that_cannot_be_read_is_named_and_does_not_end_the_others() {
     let bad = folder.path().join("bad.jpg");
     std::fs::File::create(&bad).unwrap();
     let arguments =
-        ["detect", "--json", "--objects", model.to_str().unwrap(), bad.to_str().unwrap(), good.to_str().unwrap()];
+        ["detect", "--json", "--objects-model", model.to_str().unwrap(), bad.to_str().unwrap(), good.to_str().unwrap()];
     let output = inspect(&arguments);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -90,7 +90,7 @@ fn refusal(change: impl FnOnce(&mut Value, &Path)) -> Option<String> {
     let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     change(&mut manifest, folder.path());
     serde_json::to_writer(std::fs::File::create(&path).unwrap(), &manifest).unwrap();
-    let output = inspect(&["detect", "--objects", folder.path().to_str().unwrap(), "none.png"]);
+    let output = inspect(&["detect", "--objects-model", folder.path().to_str().unwrap(), "none.png"]);
     assert!(!output.status.success());
     Some(String::from_utf8(output.stderr).unwrap())
 }
@@ -130,8 +130,14 @@ fn a_model_that_is_not_what_its_manifest_says_is_refused_by_file_and_field() {
 #[test]
 fn a_provider_that_is_absent_does_not_keep_the_model_from_running() {
     let Some(model) = foreign::model("fastestdet") else { return };
-    let output =
-        inspect(&["detect", "--providers", "cuda,openvino,cpu", "--objects", model.to_str().unwrap(), "none.png"]);
+    let output = inspect(&[
+        "detect",
+        "--providers",
+        "cuda,openvino,cpu",
+        "--objects-model",
+        model.to_str().unwrap(),
+        "none.png",
+    ]);
     // The picture is missing, the model opens.
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stdout).unwrap().contains("none.png"));
@@ -171,7 +177,7 @@ fn a_command_that_runs_models_leaves_no_telemetry_behind() {
     let status = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
         .args(["inspect", "detect", "--library"])
         .arg(library)
-        .arg("--objects")
+        .arg("--objects-model")
         .args([&model, &picture])
         .env_remove("ORT_DISABLE_TELEMETRY")
         .env_remove("XDG_CACHE_HOME")
@@ -206,7 +212,7 @@ fn every_frame_of_a_video_is_analysed_and_the_walkers_are_tracks() {
         short.to_str().unwrap(),
         "--mot",
         mot.to_str().unwrap(),
-        "--objects",
+        "--objects-model",
         model.to_str().unwrap(),
     ]);
     let said = String::from_utf8(output.stdout).unwrap();
@@ -224,7 +230,7 @@ fn a_video_that_is_none_is_named() {
     std::fs::File::create(&video).unwrap().set_len(5000).unwrap();
     let mot = folder.path().join("mot.txt");
     let arguments =
-        ["track", video.to_str().unwrap(), "--mot", mot.to_str().unwrap(), "--objects", model.to_str().unwrap()];
+        ["track", video.to_str().unwrap(), "--mot", mot.to_str().unwrap(), "--objects-model", model.to_str().unwrap()];
     let output = inspect(&arguments);
     assert!(!output.status.success());
     let said = String::from_utf8(output.stderr).unwrap();
@@ -251,4 +257,33 @@ fn plates_of_a_picture_come_with_text_alternates_and_box() {
         assert!(plate["confidence"].as_f64().is_some_and(|p| (0.0..=1.0).contains(&p)), "{plate}");
     }
     assert!(boxes.path().join("picture.png").is_file());
+}
+
+#[test]
+fn a_replay_gives_the_same_events_every_time() {
+    let Some(model) = foreign::model("yolox-nano") else { return };
+    let video =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/video/one-by-one-person-detection.mp4");
+    let folder = tempfile::tempdir().unwrap();
+    let short = folder.path().join("short.mp4");
+    let mut cut = Command::new("ffmpeg");
+    cut.args(["-v", "error", "-ss", "11", "-i"]).arg(&video);
+    let cut = cut.args(["-frames:v", "40", "-c:v", "libx264"]).arg(&short).status();
+    if !cut.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: ffmpeg or {} is not there", video.display());
+        return;
+    }
+    let replay = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_edge-agent"))
+            .args(["replay", "--json", "--plates", "off", "--start", "2030-01-02T03:04:05Z", "--objects-model"])
+            .args([&model, &short])
+            .output()
+            .unwrap();
+        lines(&output)
+    };
+    let events = replay();
+    let tracks: Vec<&Value> = events.iter().filter(|event| event["lane"] == "object").collect();
+    assert!(!tracks.is_empty(), "{events:?}");
+    assert!(serde_json::to_string(&tracks).unwrap().contains("person"), "{tracks:?}");
+    assert_eq!(events, replay());
 }

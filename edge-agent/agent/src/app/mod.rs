@@ -2,5 +2,6 @@
 
 pub mod inspect;
 pub mod models;
+pub mod replay;
 pub mod run;
 pub mod vision;

@@ -17,14 +17,14 @@ pub struct ModelArgs {
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
     /// The model for road users: a folder in --models, or a path
-    #[arg(long, value_name = "NAME", default_value = "road-objects")]
-    objects: PathBuf,
+    #[arg(long = "objects-model", value_name = "NAME", default_value = "road-objects")]
+    objects_model: PathBuf,
     /// The model for plates
-    #[arg(long, value_name = "NAME", default_value = "plates")]
-    plates: PathBuf,
+    #[arg(long = "plates-model", value_name = "NAME", default_value = "plates")]
+    plates_model: PathBuf,
     /// The model for plate texts
-    #[arg(long, value_name = "NAME", default_value = "plate-text")]
-    plate_text: PathBuf,
+    #[arg(long = "text-model", value_name = "NAME", default_value = "plate-text")]
+    text_model: PathBuf,
     /// The number format of the models, int8 say [default: each model's own]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
@@ -64,9 +64,9 @@ impl ModelArgs {
         let mut specs = Vec::new();
         for role in roles {
             let name = match role {
-                ModelRole::Objects => &self.objects,
-                ModelRole::Plates => &self.plates,
-                ModelRole::PlateText => &self.plate_text,
+                ModelRole::Objects => &self.objects_model,
+                ModelRole::Plates => &self.plates_model,
+                ModelRole::PlateText => &self.text_model,
             };
             let model = model_bytes(&folder.join(name), self.variant.as_deref()).map_err(ModelsError::Model)?;
             let (found, spec) = runner.open(&model, &self.providers).map_err(ModelsError::Model)?;

@@ -14,7 +14,7 @@ const QUALITIES: [u8; 5] = [85, 70, 55, 40, 25];
 
 /// Replaces a plate read's pixels by JPEG files. A crop that cannot be made small enough is left out: a read
 /// without its picture is worth more than a lane that is clogged.
-pub(super) fn compress(sighting: &mut Sighting) {
+pub fn compress(sighting: &mut Sighting) {
     if let Sighting::Plate(read) = sighting {
         read.plate_crop = read.plate_crop.take().and_then(|crop| jpeg(crop, PLATE_BYTES));
         read.vehicle_crop = read.vehicle_crop.take().and_then(|crop| jpeg(crop, VEHICLE_BYTES));

@@ -15,4 +15,5 @@ mod slots;
 mod wire;
 pub mod worker;
 
+pub use crop::compress;
 pub use wire::{CameraProgress, ModelStanding, Progress, Ready};

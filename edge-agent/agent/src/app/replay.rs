@@ -1,0 +1,212 @@
+//! `edge-agent replay`: the events that a camera's video makes, by the code that runs on the box, in virtual time.
+//!
+//! Every frame is looked at, in order, and dated by its place in the file: the same file gives the same events, byte
+//! for byte. What differs from a running box is only what depends on its load: frames that it would have to replace.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use edge_analytics::camera::CameraAnalytics;
+use edge_analytics::event::{EventMaker, EventPolicy, Publish};
+use edge_analytics::hotlist::{Hotlist, Listed, normalise};
+use edge_analytics::infer::ModelRole;
+use edge_analytics::settings::{CameraSettings, PlateSearch};
+use edge_analytics::sighting::Sighting;
+use edge_protocol::id::CameraId;
+use edge_protocol::lane::Lane;
+use edge_protocol::record::{Record, Word};
+use edge_protocol::time::{ClockQuality, MediaTime, WallStamp, WallTime};
+use serde_json::json;
+
+use super::models::{ModelArgs, ModelsError};
+use super::vision::Runner;
+use crate::vision::decode::VideoFile;
+use crate::vision::{compress, decode};
+
+/// Arguments of `replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// A video file
+    video: PathBuf,
+    /// One line of JSON for each event
+    #[arg(long)]
+    json: bool,
+    /// The camera that the events name
+    #[arg(long, default_value = "replay")]
+    camera: CameraId,
+    /// When the first frame was taken, RFC 3339
+    #[arg(long, value_name = "TIME", default_value = "1970-01-01T00:00:00Z")]
+    start: jiff::Timestamp,
+    /// Where plates are looked for
+    #[arg(long, value_enum, default_value_t = Plates::Vehicles)]
+    plates: Plates,
+    /// What of plate reads would leave the unit
+    #[arg(long, value_enum, default_value_t = Published::Counts)]
+    publish: Published,
+    /// A plate that makes a hit; may be repeated
+    #[arg(long = "test-plate", value_name = "TEXT")]
+    test_plates: Vec<String>,
+    /// Most frames analysed per second of video
+    #[arg(long)]
+    fps: Option<f32>,
+    #[command(flatten)]
+    models: ModelArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Plates {
+    Off,
+    Vehicles,
+    Frame,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Published {
+    Counts,
+    All,
+}
+
+/// Why a video could not be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The models could not be opened or do not fit together.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    /// The video cannot be read to its end.
+    #[error("{}", path.display())]
+    Video {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: decode::DecodeError,
+    },
+    /// A test plate is no plate.
+    #[error("--test-plate {0}: is no plate: letters and digits are needed")]
+    Plate(String),
+    /// The events cannot be written.
+    #[error("cannot write the events")]
+    Output(#[from] io::Error),
+}
+
+/// Runs the command; events go to standard output as they come.
+///
+/// # Errors
+/// When the video or the models cannot be used.
+pub fn run(arguments: &ReplayArgs) -> Result<ExitCode, ReplayError> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    replay(arguments, &mut out)?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn replay(arguments: &ReplayArgs, out: &mut impl Write) -> Result<(), ReplayError> {
+    let policy = policy(arguments)?;
+    let mut roles = vec![ModelRole::Objects];
+    if !matches!(arguments.plates, Plates::Off) {
+        roles.extend([ModelRole::Plates, ModelRole::PlateText]);
+    }
+    let (mut runner, specs) = arguments.models.open(&roles)?;
+    let analytics = CameraAnalytics::new(settings(arguments), &specs);
+    let mut analytics = analytics.map_err(|error| ModelsError::Model(error.to_string()))?;
+    let mut teller = Teller {
+        maker: EventMaker::new(arguments.camera.clone(), policy),
+        start: WallTime::from_micros(arguments.start.as_microsecond()),
+        json: arguments.json,
+        counted: BTreeMap::new(),
+    };
+    let frames = look(&arguments.video, &mut analytics, &mut runner, |sighting| teller.tell(sighting, out))?;
+    for sighting in analytics.finish() {
+        teller.tell(sighting, out)?;
+    }
+    if !arguments.json {
+        let counted = teller.counted.iter().map(|(lane, count)| format!("{count} {}", lane.as_str()));
+        writeln!(out, "{frames} frames: {}", counted.collect::<Vec<_>>().join(", "))?;
+    }
+    Ok(())
+}
+
+/// Every frame of the file through analytics; how many there were.
+fn look(
+    path: &Path,
+    analytics: &mut CameraAnalytics,
+    runner: &mut Runner,
+    mut tell: impl FnMut(Sighting) -> Result<(), ReplayError>,
+) -> Result<u64, ReplayError> {
+    let video = |source| ReplayError::Video { path: path.to_path_buf(), source };
+    let mut frames = 0;
+    for frame in VideoFile::open(path).map_err(video)? {
+        let frame = frame.map_err(video)?;
+        let picture = frame.picture();
+        let picture =
+            picture.map_err(|what| video(decode::DecodeError::Failed { decoder: "picture".to_owned(), what }))?;
+        analytics.frame(&picture, frame.media(), runner).into_iter().try_for_each(&mut tell)?;
+        frames += 1;
+    }
+    Ok(frames)
+}
+
+fn settings(arguments: &ReplayArgs) -> CameraSettings {
+    let plates = match arguments.plates {
+        Plates::Off => PlateSearch::Off,
+        Plates::Vehicles => PlateSearch::Vehicles,
+        Plates::Frame => PlateSearch::WholeFrame,
+    };
+    CameraSettings { plates, max_fps: arguments.fps, ..CameraSettings::default() }
+}
+
+fn policy(arguments: &ReplayArgs) -> Result<EventPolicy, ReplayError> {
+    let listed = |text: &String| match normalise(text) {
+        Ok(plate) => Ok(Listed { plate, reason: None }),
+        Err(_) => Err(ReplayError::Plate(text.clone())),
+    };
+    let listed = arguments.test_plates.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
+    let publish = match arguments.publish {
+        Published::Counts => Publish::Counts,
+        Published::All => Publish::All,
+    };
+    Ok(EventPolicy {
+        publish,
+        hotlist: Arc::new(Hotlist::new(Word::cut("test"), None, listed)),
+        ..EventPolicy::default()
+    })
+}
+
+/// Writes what the unit would send.
+struct Teller {
+    maker: EventMaker,
+    start: WallTime,
+    json: bool,
+    counted: BTreeMap<Lane, u64>,
+}
+
+impl Teller {
+    fn tell(&mut self, mut sighting: Sighting, out: &mut impl Write) -> Result<(), ReplayError> {
+        compress(&mut sighting);
+        let start = self.start;
+        let wall = |media: MediaTime| WallStamp {
+            time: start.saturating_add(Duration::from_nanos(u64::try_from(media.as_nanos()).unwrap_or(0))),
+            quality: ClockQuality::Free,
+        };
+        for record in self.maker.take(&sighting, &wall) {
+            self.write(&record, out)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, record: &Record, out: &mut impl Write) -> Result<(), ReplayError> {
+        let lane = record.lane();
+        *self.counted.entry(lane).or_default() += 1;
+        if self.json {
+            writeln!(out, "{}", json!({ "lane": lane.as_str(), "record": record }))?;
+        } else {
+            let text = serde_json::to_string(record).map_err(io::Error::from)?;
+            writeln!(out, "{:<7} {text}", lane.as_str())?;
+        }
+        Ok(())
+    }
+}
