@@ -1,4 +1,5 @@
 //! A camera under capture, watched.
+#![allow(dead_code, reason = "shared by stories that each use a part of it")]
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -9,8 +10,6 @@ use edge_agent::capture::{
 };
 use edge_agent::media::AccessUnit;
 use edge_agent::supervise::{Clock, Heartbeats, Stop};
-use edge_protocol::media::Codec;
-use edge_tests::rtsp::Coding;
 
 /// How long anything may take here; machines that run tests are slow and shared.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -28,15 +27,6 @@ pub(crate) fn quick(source: Source) -> Settings {
     Settings { watchdog, backoff, ..patient(source) }
 }
 
-/// The product's word for a coding of the kit.
-pub(crate) fn codec(coding: Coding) -> Codec {
-    match coding {
-        Coding::H264 => Codec::H264,
-        Coding::H265 => Codec::H265,
-        Coding::Mjpeg => Codec::Mjpeg,
-    }
-}
-
 /// A camera that is being captured; dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -49,21 +39,33 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Starts capturing.
-    #[allow(clippy::disallowed_methods, reason = "a story holds its own threads")]
+    /// Starts capturing and keeps every access unit.
     pub(crate) fn start(name: &'static str, settings: Settings) -> Watched {
-        let (clock, stop) = (Clock::system(), Stop::new());
         let units = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&units);
+        let mut watched = Watched::start_with(name, settings, move |unit| kept.lock().expect("units").push(unit));
+        watched.units = units;
+        watched
+    }
+
+    /// Starts capturing; access units go to `deliver`.
+    #[allow(clippy::disallowed_methods, reason = "a story holds its own threads")]
+    pub(crate) fn start_with(
+        name: &'static str,
+        settings: Settings,
+        mut deliver: impl FnMut(AccessUnit) + Send + 'static,
+    ) -> Watched {
+        let (clock, stop) = (Clock::system(), Stop::new());
         let mut camera = Camera::new(settings, clock.clone());
         let watch = camera.watch();
         let thread = {
-            let (stop, units, clock) = (stop.clone(), Arc::clone(&units), clock.clone());
+            let (stop, clock) = (stop.clone(), clock.clone());
             std::thread::spawn(move || {
                 let pulse = Heartbeats::default().register(name, DEADLINE, clock.mono());
-                camera.run(&stop, &pulse, &mut |unit| units.lock().expect("units").push(unit));
+                camera.run(&stop, &pulse, &mut deliver);
             })
         };
-        Watched { name, clock, stop, watch, units, thread: Some(thread) }
+        Watched { name, clock, stop, watch, units: Arc::default(), thread: Some(thread) }
     }
 
     /// How it is now.
