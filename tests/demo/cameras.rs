@@ -88,7 +88,10 @@ fn feed(media: &RTSPMedia, film: &Arc<Film>, began: &Began) {
         loop {
             for picture in &film.pictures {
                 let mut buffer = picture.bytes.copy();
-                buffer.make_mut().set_pts(picture.pts + offset);
+                let buffer_mut = buffer.make_mut();
+                buffer_mut.set_pts(picture.pts + offset);
+                // Without B-frames both are the same; the file's own would go back with every loop.
+                buffer_mut.set_dts(picture.pts + offset);
                 if source.push_buffer(buffer).is_err() {
                     return;
                 }

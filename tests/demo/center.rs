@@ -36,6 +36,11 @@ impl Center {
         Ok(answer.body_mut().read_json()?)
     }
 
+    /// Whether there is something at an address.
+    pub(crate) fn has(&self, question: &str) -> bool {
+        self.agent.get(format!("{}{question}", self.address)).call().is_ok()
+    }
+
     /// Every record of a lane, oldest first.
     pub(crate) fn records(&self, lane: &str) -> Result<Vec<Value>> {
         let mut records = Vec::new();

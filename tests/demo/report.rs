@@ -35,7 +35,8 @@ pub(crate) fn gather(center: &Center, scene: &Scene, seconds: f64, ended: System
     }
     let hits = center.records("hit")?;
     if let Some(first) = hits.first() {
-        let pictures = center.records("thumb")?.len();
+        let hashes = hits.iter().filter_map(|hit| hit["pictures"].as_array()).flatten().filter_map(Value::as_str);
+        let pictures = hashes.filter(|hash| center.has(&format!("/api/thumbs/{hash}"))).count();
         let listed = first["listed"].as_str().unwrap_or_default().to_owned();
         summary.hit = Some(Hit { listed, hits: hits.len(), pictures });
     }
