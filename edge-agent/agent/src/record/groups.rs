@@ -6,12 +6,22 @@
 
 use std::time::Duration;
 
-use crate::media::AccessUnit;
+use edge_protocol::hash::Hash256;
+use edge_protocol::media::{Codec, parameter_hash};
+
+use crate::media::{AccessUnit, nal};
 
 /// The longest stretch of video that is held in memory before it goes to the disk.
 pub(super) const LONGEST: Duration = Duration::from_secs(2);
+/// Key frames that follow each other faster than this share a group: a stream of nothing but key frames (MJPEG) would
+/// otherwise cost an fsync a picture.
+pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 /// The most bytes of it: one group of a camera at 8 Mbit/s with room for its key frame.
 pub(super) const LARGEST_BYTES: usize = 8 << 20;
+/// A camera that is silent for longer than this has begun something new.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// What a single picture is taken to last where nothing follows it.
+const ONE_PICTURE: Duration = Duration::from_millis(40);
 
 /// Consecutive access units of one stream, coded alike.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +32,10 @@ pub(super) struct Group {
     pub(super) starts_with_key: bool,
     /// Whether this is the beginning of something new: first of all, after a gap, or with other coding parameters.
     pub(super) discontinuity: bool,
+    /// How long it lasts: until the next group begins, or as long as its last picture is likely to.
+    pub(super) duration: Duration,
+    /// Hash of codec and parameter sets.
+    pub(super) parameters: Hash256,
 }
 
 /// Gathers one camera's units.
@@ -30,6 +44,7 @@ pub(super) struct Grouping {
     units: Vec<AccessUnit>,
     bytes: usize,
     discontinuity: Discontinuity,
+    parameters: Option<Hash256>,
 }
 
 /// Whether the next group continues the last.
@@ -45,15 +60,20 @@ enum Discontinuity {
 impl Grouping {
     /// Takes a unit; a group that is complete with it, or that must not grow further, comes back.
     pub(super) fn push(&mut self, unit: AccessUnit) -> Option<Group> {
-        let breaks = self.units.last().is_some_and(|last| is_break(last, &unit));
-        let full = self.units.first().is_some_and(|first| {
-            unit.decode.saturating_since(first.decode) >= LONGEST
-                || self.bytes.saturating_add(unit.bytes.len()) > LARGEST_BYTES
-        });
-        let done = if unit.key || breaks || full { self.take() } else { None };
+        let parameters = self.parameters_of(&unit);
+        let other_parameters = self.parameters.is_some_and(|before| before != parameters);
+        let breaks = other_parameters || self.units.last().is_some_and(|last| is_break(last, &unit));
+        let done = if breaks {
+            self.take()
+        } else if self.is_complete(&unit) {
+            self.take_before(&unit)
+        } else {
+            None
+        };
         if breaks {
             self.discontinuity = Discontinuity::Yes;
         }
+        self.parameters = Some(parameters);
         self.bytes = self.bytes.saturating_add(unit.bytes.len());
         self.units.push(unit);
         done
@@ -68,21 +88,66 @@ impl Grouping {
 
     /// What has been gathered, complete or not.
     pub(super) fn take(&mut self) -> Option<Group> {
+        let duration = likely_duration(&self.units);
+        self.finish(duration)
+    }
+
+    /// The oldest unit that waits.
+    pub(super) fn oldest(&self) -> Option<&AccessUnit> {
+        self.units.first()
+    }
+
+    fn take_before(&mut self, next: &AccessUnit) -> Option<Group> {
+        let duration = next.decode.saturating_since(self.units.first()?.decode);
+        self.finish(duration)
+    }
+
+    fn finish(&mut self, duration: Duration) -> Option<Group> {
         let units = std::mem::take(&mut self.units);
         self.bytes = 0;
-        let starts_with_key = units.first()?.key;
+        let (first, parameters) = (units.first()?, self.parameters?);
+        let starts_with_key = first.key;
         let discontinuity = std::mem::replace(&mut self.discontinuity, Discontinuity::No) == Discontinuity::Yes;
-        Some(Group { units, starts_with_key, discontinuity })
+        Some(Group { units, starts_with_key, discontinuity, duration, parameters })
+    }
+
+    /// Whether the units so far make a group that `next` does not belong to.
+    fn is_complete(&self, next: &AccessUnit) -> bool {
+        let Some(first) = self.units.first() else { return false };
+        let long = next.decode.saturating_since(first.decode);
+        let large = self.bytes.saturating_add(next.bytes.len()) > LARGEST_BYTES;
+        large || long >= if next.key { SHORTEST } else { LONGEST }
+    }
+
+    /// Those that the unit carries; where it carries none, those that still hold.
+    fn parameters_of(&self, unit: &AccessUnit) -> Hash256 {
+        let sets = if unit.key { nal::parameter_sets(unit.codec, &unit.bytes) } else { Vec::new() };
+        match self.parameters {
+            Some(before) if sets.is_empty() && unit.codec != Codec::Mjpeg => before,
+            Some(_) | None => parameter_hash(unit.codec, &sets),
+        }
     }
 }
 
-/// Whether `next` cannot follow `last` in one stream: time went back, or another codec or picture size begins.
+/// Whether `next` cannot follow `last` in one stream: time went back or stood still for long, or another codec or
+/// picture size begins.
 fn is_break(last: &AccessUnit, next: &AccessUnit) -> bool {
-    next.decode < last.decode || next.codec != last.codec || sizes_differ(last.size, next.size)
+    next.decode < last.decode
+        || next.decode.saturating_since(last.decode) > LONGEST_PAUSE
+        || next.codec != last.codec
+        || sizes_differ(last.size, next.size)
 }
 
 fn sizes_differ(last: Option<(u32, u32)>, next: Option<(u32, u32)>) -> bool {
     matches!((last, next), (Some(last), Some(next)) if last != next)
+}
+
+/// As long as the units lasted, and once more their mean distance for the last.
+fn likely_duration(units: &[AccessUnit]) -> Duration {
+    let (Some(first), Some(last)) = (units.first(), units.last()) else { return Duration::ZERO };
+    let so_far = last.decode.saturating_since(first.decode);
+    let steps = u32::try_from(units.len() - 1).unwrap_or(u32::MAX);
+    so_far.saturating_add(so_far.checked_div(steps).unwrap_or(ONE_PICTURE))
 }
 
 #[cfg(test)]
@@ -120,6 +185,39 @@ mod tests {
         assert_eq!(found.iter().map(|group| group.units.len()).collect::<Vec<_>>(), [10, 10, 10]);
         assert_eq!(found.iter().map(|group| group.discontinuity).collect::<Vec<_>>(), [true, false, false]);
         assert!(found.iter().all(|group| group.starts_with_key));
+    }
+
+    #[test]
+    fn a_stream_of_key_frames_makes_a_group_a_second() {
+        let found = groups((0..30).map(|i| unit(i * 100, true)));
+        assert_eq!(found.iter().map(|group| group.units.len()).collect::<Vec<_>>(), [10, 10, 10]);
+    }
+
+    #[test]
+    fn a_group_lasts_until_the_next_begins_and_the_last_as_long_as_is_likely() {
+        let found = groups((0..20).map(|i| unit(i * 100, i % 10 == 0)));
+        assert_eq!(found.iter().map(|group| group.duration.as_millis()).collect::<Vec<_>>(), [1000, 1000]);
+        assert_eq!(groups([unit(0, true)])[0].duration, ONE_PICTURE);
+    }
+
+    #[test]
+    fn other_parameter_sets_begin_something_new_at_once() {
+        let with_sps = |millis, sps: u8| {
+            let bytes = Bytes::from(vec![0, 0, 0, 2, 0x67, sps, 0, 0, 0, 1, 0x65]);
+            AccessUnit { bytes, ..unit(millis, true) }
+        };
+        let found = groups([with_sps(0, 1), unit(100, false), with_sps(200, 1), with_sps(300, 2), unit(1400, true)]);
+        assert_eq!(found.iter().map(|group| group.units.len()).collect::<Vec<_>>(), [3, 1, 1]);
+        assert_eq!(found.iter().map(|group| group.discontinuity).collect::<Vec<_>>(), [true, true, false]);
+        assert_ne!(found[0].parameters, found[1].parameters);
+        assert_eq!(found[1].parameters, found[2].parameters, "sets hold until others come");
+    }
+
+    #[test]
+    fn a_camera_that_was_silent_begins_something_new() {
+        let found = groups([unit(0, true), unit(100, false), unit(5_000, true)]);
+        assert_eq!(found.iter().map(|group| group.discontinuity).collect::<Vec<_>>(), [true, true]);
+        assert_eq!(found[0].duration.as_millis(), 200);
     }
 
     #[test]

@@ -4,24 +4,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use edge_protocol::hash::Hash256;
-use edge_protocol::media::{Codec, parameter_hash};
+use edge_protocol::id::CameraId;
 use edge_protocol::time::{MonoTime, WallTime};
 use edge_store::disk::Disk;
-use edge_store::ring::{Gap, GapReason, NewGroup, NewPicture, Repair, Ring, RingError, RingPlace};
+use edge_store::ring::{
+    Gap, GapReason, Group as Stored, NewGroup, NewPicture, Repair, Ring, RingError, RingPlace, TOLERANCE,
+};
 
 use super::feed::Fed;
 use super::groups::{Group, Grouping, LONGEST};
-use crate::media::nal::parameter_sets;
+use crate::media::AccessUnit;
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
-/// The longest the stage goes without looking at its stop and its clock.
+/// The longest the stage goes without looking at its clock.
 const TICK: Duration = Duration::from_millis(500);
-/// How long a picture lasts where there is no next one to tell.
-const USUAL_PICTURE: Duration = Duration::from_millis(40);
 
-/// What one recorder has done; clones see the same recorder.
+/// What a recorder has to tell the center.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// There is no video for a time.
+    Missing(CameraId, Gap),
+    /// The ring was damaged and has been mended.
+    Mended(CameraId, Repair),
+    /// Groups cannot be stored; in words.
+    Failing(CameraId, String),
+}
+
+/// What one recorder has done, for health; clones see the same recorder.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
     counts: Arc<Counts>,
@@ -30,6 +40,7 @@ pub struct Recorded {
 #[derive(Debug, Default)]
 struct Counts {
     bytes: AtomicU64,
+    stored: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -37,6 +48,11 @@ impl Recorded {
     /// Bytes of segment files now.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Groups stored.
+    pub fn stored(&self) -> u64 {
+        self.counts.stored.load(Ordering::Relaxed)
     }
 
     /// Groups that could not be stored.
@@ -56,18 +72,28 @@ pub struct Ends {
     pub pulse: Pulse,
 }
 
+/// Takes what the center should know.
+pub type Tell = Box<dyn FnMut(Told) + Send>;
+
 /// One camera's recorder.
-#[derive(Debug)]
 pub struct Recorder {
     disk: Arc<dyn Disk>,
     place: RingPlace,
     ring: Ring,
     grouping: Grouping,
-    began: Option<MonoTime>,
-    parameters: Option<(Codec, Hash256)>,
-    recorded: Recorded,
-    missing_since: Option<(WallTime, GapReason)>,
     ends: Ends,
+    tell: Tell,
+    recorded: Recorded,
+    /// Where the video that was stored ends.
+    stored_to: Option<WallTime>,
+    /// Why the next group does not follow the last.
+    missing_because: Option<GapReason>,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Recorder({})", self.place.camera)
+    }
 }
 
 impl Recorder {
@@ -76,14 +102,29 @@ impl Recorder {
     /// # Errors
     /// When the disk cannot be used at all.
     pub fn open(disk: Arc<dyn Disk>, place: RingPlace, ends: Ends) -> Result<Self, RingError> {
+        Self::open_telling(disk, place, ends, Box::new(|_| {}))
+    }
+
+    /// [`Recorder::open`], with somebody to tell of gaps and damage.
+    ///
+    /// # Errors
+    /// When the disk cannot be used at all.
+    pub fn open_telling(disk: Arc<dyn Disk>, place: RingPlace, ends: Ends, tell: Tell) -> Result<Self, RingError> {
         let (ring, repair) = Ring::open(Arc::clone(&disk), place.clone())?;
-        if repair != Repair::default() {
-            tracing::warn!(camera = %place.camera, ?repair, "ring repaired");
-        }
-        let recorded = Recorded::default();
-        recorded.counts.bytes.store(ring.usage().bytes, Ordering::Relaxed);
         let grouping = Grouping::default();
-        Ok(Self { disk, place, ring, grouping, began: None, parameters: None, recorded, missing_since: None, ends })
+        let mut recorder = Self {
+            disk,
+            place,
+            ring,
+            grouping,
+            ends,
+            tell,
+            recorded: Recorded::default(),
+            stored_to: None,
+            missing_because: None,
+        };
+        recorder.mended(repair);
+        Ok(recorder)
     }
 
     /// What it has done, for health.
@@ -94,134 +135,129 @@ impl Recorder {
     /// Records until told to stop and the feed is drained, or until nobody feeds it any more.
     ///
     /// # Errors
-    /// Never by itself: what the disk refuses is counted, stated as a gap, and recording goes on with the next group.
+    /// Never by itself: what the disk refuses is counted and stated, and recording goes on with the next group.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         loop {
-            let now = self.ends.clock.mono();
-            self.ends.pulse.beat(now);
-            match self.ends.feed.receive_timeout(if stop.is_set() { Duration::ZERO } else { TICK }) {
+            self.ends.pulse.beat(self.ends.clock.mono());
+            let stopping = stop.is_set();
+            match self.ends.feed.receive_timeout(if stopping { Duration::ZERO } else { TICK }) {
                 Ok(fed) => self.take(fed),
-                Err(ReceiveError::Timeout) if !stop.is_set() => self.store_if_old(),
+                Err(ReceiveError::Timeout) if !stopping => self.flush_if_late(self.ends.clock.mono()),
                 Err(ReceiveError::Timeout | ReceiveError::Closed) => {
-                    let last = self.grouping.take();
-                    self.store(last);
+                    self.flush();
                     return Ok(());
                 }
             }
         }
     }
 
+    fn mended(&mut self, repair: Repair) {
+        self.recorded.counts.bytes.store(self.ring.usage().bytes, Ordering::Relaxed);
+        if repair != Repair::default() {
+            tracing::warn!(camera = %self.place.camera, ?repair, "video ring mended");
+        }
+        if repair.set_aside.is_some() || repair.lost_segments > 0 {
+            (self.tell)(Told::Mended(self.place.camera.clone(), repair));
+        }
+    }
+
+    /// Takes what was captured.
     fn take(&mut self, fed: Fed) {
-        let unit = match fed {
-            Fed::Unit(unit) => unit,
-            Fed::AfterGap(unit) => {
-                let before = self.grouping.gap();
-                self.store(before);
-                self.miss(GapReason::Overload);
-                unit
-            }
+        let (unit, gap) = match fed {
+            Fed::Unit(unit) => (unit, None),
+            Fed::AfterGap(unit) => (unit, Some(self.grouping.gap())),
         };
-        let now = self.ends.clock.mono();
+        if let Some(before) = gap {
+            self.store_some(before);
+            self.missing_because = Some(GapReason::Overload);
+        }
         let done = self.grouping.push(unit);
-        if done.is_some() {
-            self.began = Some(now);
-        }
-        self.began = self.began.or(Some(now));
-        self.store(done);
+        self.store_some(done);
     }
 
-    /// A camera that falls silent must not keep its last pictures in memory.
-    fn store_if_old(&mut self) {
-        let now = self.ends.clock.mono();
-        if self.began.is_some_and(|began| now.saturating_since(began) > LONGEST) {
-            let silent = self.grouping.gap();
-            self.store(silent);
-            self.began = None;
+    /// Stores what waits if its camera has fallen silent.
+    fn flush_if_late(&mut self, now: MonoTime) {
+        let late = |since: MonoTime| now.saturating_since(since) > LONGEST + TICK;
+        if self.grouping.oldest().is_some_and(|oldest| late(oldest.arrival)) {
+            self.flush();
         }
     }
 
-    fn store(&mut self, group: Option<Group>) {
+    fn flush(&mut self) {
+        let rest = self.grouping.take();
+        self.store_some(rest);
+    }
+
+    fn store_some(&mut self, group: Option<Group>) {
         let Some(group) = group else { return };
-        let parameters = self.parameters_of(&group);
-        let Some(new) = describe(&group, parameters) else { return };
-        let pictures: Vec<NewPicture<'_>> = pictures(&group);
-        let stored = self.ring.append(&NewGroup { pictures: &pictures, ..new.clone() });
-        match stored {
-            Ok(_) => self.tell_gap(new.wall.time),
-            Err(error) => {
-                self.recorded.counts.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(camera = %self.place.camera, error = %Fault::from_error(&error), "a group could not be stored");
-                self.missing_since = self.missing_since.or(Some((new.wall.time, GapReason::Disk)));
-                if error.is_damage() {
-                    self.open_anew();
-                }
+        match append(&mut self.ring, &group) {
+            Ok(stored) => {
+                self.state_gap(stored.wall.time);
+                self.stored_to = Some(stored.end());
+                self.recorded.counts.stored.fetch_add(1, Ordering::Relaxed);
             }
+            Err(error) => self.failed(&error),
         }
         self.recorded.counts.bytes.store(self.ring.usage().bytes, Ordering::Relaxed);
     }
 
-    /// The parameter sets come with key pictures; what follows shares them.
-    fn parameters_of(&mut self, group: &Group) -> Hash256 {
-        let codec = group.units.first().map_or(Codec::Mjpeg, |unit| unit.codec);
-        let sets = group.units.iter().map(|unit| parameter_sets(codec, &unit.bytes)).find(|sets| !sets.is_empty());
-        let hash = match (sets, self.parameters) {
-            (Some(sets), _) => parameter_hash(codec, &sets),
-            (None, Some((known, hash))) if known == codec => hash,
-            (None, _) => parameter_hash(codec, &[]),
-        };
-        self.parameters = Some((codec, hash));
-        hash
-    }
-
-    fn miss(&mut self, reason: GapReason) {
-        let now = self.ends.clock.wall().time;
-        self.missing_since = self.missing_since.or(Some((now, reason)));
-    }
-
-    /// Says why there was nothing until `to`, once there is something again.
-    fn tell_gap(&mut self, to: WallTime) {
-        let Some((from, reason)) = self.missing_since.take() else { return };
-        if let Err(error) = self.ring.note_gap(&Gap { from: from.min(to), to, reason }) {
+    /// States what is missing between what was stored last and what begins at `to`.
+    fn state_gap(&mut self, to: WallTime) {
+        let because = self.missing_because.take();
+        let Some(from) = self.stored_to else { return };
+        if to <= from || (because.is_none() && to.saturating_since(from) <= TOLERANCE) {
+            return;
+        }
+        let gap = Gap { from, to, reason: because.unwrap_or(GapReason::Camera) };
+        if let Err(error) = self.ring.note_gap(&gap) {
             tracing::warn!(camera = %self.place.camera, %error, "the reason of a gap could not be noted");
+        }
+        (self.tell)(Told::Missing(self.place.camera.clone(), gap));
+    }
+
+    fn failed(&mut self, error: &RingError) {
+        self.recorded.counts.failed.fetch_add(1, Ordering::Relaxed);
+        // Once, not for each group.
+        if self.missing_because != Some(GapReason::Disk) {
+            let words = Fault::from_error(error).0;
+            tracing::error!(camera = %self.place.camera, error = words, "video cannot be stored");
+            (self.tell)(Told::Failing(self.place.camera.clone(), words));
+        }
+        self.missing_because = Some(GapReason::Disk);
+        if error.is_damage() {
+            self.open_anew();
         }
     }
 
     fn open_anew(&mut self) {
         match Ring::open_anew(Arc::clone(&self.disk), self.place.clone()) {
             Ok((ring, repair)) => {
-                tracing::warn!(camera = %self.place.camera, ?repair, "the ring's index was damaged and is built anew");
                 self.ring = ring;
+                self.mended(repair);
             }
             Err(error) => tracing::error!(camera = %self.place.camera, %error, "the ring cannot be opened anew"),
         }
     }
 }
 
-fn pictures(group: &Group) -> Vec<NewPicture<'_>> {
-    group
-        .units
-        .iter()
-        .map(|unit| NewPicture { bytes: &unit.bytes, key: unit.key, decode: unit.decode, media: unit.media })
-        .collect()
-}
-
-/// The group without its pictures.
-fn describe(group: &Group, parameters: Hash256) -> Option<NewGroup<'static>> {
-    let (first, last) = (group.units.first()?, group.units.last()?);
-    let span = last.decode.saturating_since(first.decode);
-    let steps = u32::try_from(group.units.len() - 1).unwrap_or(u32::MAX);
-    // The last picture lasts as long as those before it on average.
-    let picture = if steps == 0 { USUAL_PICTURE } else { span / steps };
-    let side = |length: u32| u16::try_from(length).ok();
-    Some(NewGroup {
+/// Stores a group.
+fn append(ring: &mut Ring, group: &Group) -> Result<Stored, RingError> {
+    let first = group.units.first().ok_or(RingError::NotAGroup)?;
+    let pictures: Vec<NewPicture<'_>> = group.units.iter().map(picture).collect();
+    let side = |side: u32| u16::try_from(side).ok();
+    ring.append(&NewGroup {
         codec: first.codec,
-        parameters,
-        size: first.size.and_then(|(width, height)| side(width).zip(side(height))),
+        parameters: group.parameters,
+        size: first.size.and_then(|(width, height)| Some((side(width)?, side(height)?))),
         discontinuity: group.discontinuity,
         wall: first.wall,
-        duration: span + picture,
-        pictures: &[],
+        duration: group.duration,
+        pictures: &pictures,
     })
+}
+
+fn picture(unit: &AccessUnit) -> NewPicture<'_> {
+    NewPicture { bytes: &unit.bytes, key: unit.key, decode: unit.decode, media: unit.media }
 }
 
 #[cfg(test)]

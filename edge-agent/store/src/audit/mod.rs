@@ -136,6 +136,14 @@ impl Audit {
         written.map_err(|error| DatabaseError::new(path, error))
     }
 
+    /// Number and hash of the newest entry; zeros where there is none. What the next entry's body may refer to.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head(&self) -> Result<(u64, Hash256), DatabaseError> {
+        head(&self.connection).map_err(|error| DatabaseError::new(&self.path, error))
+    }
+
     /// Entries after a number, oldest first.
     ///
     /// # Errors
@@ -184,16 +192,19 @@ impl Audit {
     }
 }
 
+fn head(connection: &Connection) -> Result<(u64, Hash256), rusqlite::Error> {
+    let newest = "SELECT number, hash FROM entry ORDER BY number DESC LIMIT 1";
+    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), Hash256::from_bytes(row.get(1)?)));
+    Ok(connection.prepare_cached(newest)?.query_row([], read).optional()?.unwrap_or((0, BEFORE_THE_FIRST)))
+}
+
 fn append(
     connection: &Connection,
     kind: Kind,
     command: Option<CommandId>,
     body: &[u8],
 ) -> Result<Entry, rusqlite::Error> {
-    let newest = "SELECT number, hash FROM entry ORDER BY number DESC LIMIT 1";
-    let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), Hash256::from_bytes(row.get(1)?)));
-    let (last, before) =
-        connection.prepare_cached(newest)?.query_row([], read).optional()?.unwrap_or((0, BEFORE_THE_FIRST));
+    let (last, before) = head(connection)?;
     let number = last + 1;
     let hash = chain(before, number, kind, command, body);
     let insert = "INSERT INTO entry(number, kind, command, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -272,7 +283,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         open(&folder).audit.intend(COMMAND, b"clip").unwrap();
         let mut audit = open(&folder).audit;
-        assert_eq!(audit.unfinished().unwrap().len(), 1);
+        let unfinished = audit.unfinished().unwrap();
+        assert_eq!(unfinished.len(), 1);
+        assert_eq!(audit.head().unwrap(), (1, unfinished[0].hash));
         audit.conclude(COMMAND, b"interrupted").unwrap();
         assert!(audit.unfinished().unwrap().is_empty());
         assert_eq!(audit.verify().unwrap(), None);

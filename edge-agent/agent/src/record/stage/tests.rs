@@ -1,116 +1,164 @@
+use std::sync::Mutex;
+
 use bytes::Bytes;
-use edge_protocol::time::{ClockQuality, MediaTime, WallStamp};
-use edge_store::disk::RealDisk;
+use edge_protocol::id::UnitId;
+use edge_protocol::media::Codec;
+use edge_protocol::time::{MediaTime, WallStamp};
+use edge_store::disk::faulty::{FaultyDisk, Plan};
 use edge_store::ring::RingReader;
 
 use super::*;
-use crate::media::AccessUnit;
 use crate::record::{Feed, feed};
 use crate::supervise::Heartbeats;
 
-const START_US: i64 = 1_800_000_000_000_000;
-
 struct Bench {
-    folder: tempfile::TempDir,
-    clock: Clock,
+    disk: FaultyDisk,
+    place: RingPlace,
+    told: Arc<Mutex<Vec<Told>>>,
+    feed: Feed,
+    recorder: Recorder,
+    _folder: tempfile::TempDir,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: Clock::system() }
-    }
-
-    fn place(&self) -> RingPlace {
-        RingPlace {
-            folder: self.folder.path().join("street"),
-            index: None,
-            unit: "pole-1".parse().unwrap(),
+        let folder = tempfile::tempdir().unwrap();
+        let place = RingPlace {
+            folder: "/ring".into(),
+            index: Some(folder.path().join("index.sqlite")),
+            unit: UnitId::new("pole-017").unwrap(),
             camera: "street".parse().unwrap(),
             quota_bytes: 1 << 30,
+        };
+        let disk = FaultyDisk::new(Plan::none());
+        let (feed, units) = feed();
+        let told: Arc<Mutex<Vec<Told>>> = Arc::default();
+        let (tell, clock) = (Arc::clone(&told), Clock::system());
+        let tell = Box::new(move |what| tell.lock().unwrap().push(what));
+        let pulse = Heartbeats::default().register("record", Duration::from_secs(5), clock.mono());
+        let ends = Ends { feed: units, clock, pulse };
+        let recorder = Recorder::open_telling(Arc::new(disk.clone()), place.clone(), ends, tell).unwrap();
+        Self { disk, place, told, feed, recorder, _folder: folder }
+    }
+
+    /// Offers pictures of a stream of ten a second with a key frame each second, and records them.
+    fn record(&mut self, tenths: std::ops::Range<i64>) {
+        for tenth in tenths {
+            self.feed.offer(unit(tenth));
+            self.drain();
         }
     }
 
-    fn record(&self, units: impl FnOnce(&mut Feed)) -> RingReader {
-        let (mut feed, receiver) = feed();
-        let pulse = Heartbeats::default().register("record", TICK, self.clock.mono());
-        let ends = Ends { feed: receiver, clock: self.clock.clone(), pulse };
-        let mut recorder = Recorder::open(Arc::new(RealDisk), self.place(), ends).unwrap();
-        units(&mut feed);
-        drop(feed);
-        recorder.run(&Stop::new()).unwrap();
-        drop(recorder);
-        RingReader::open(Arc::new(RealDisk), self.place()).unwrap()
+    fn drain(&mut self) {
+        while let Ok(fed) = self.recorder.ends.feed.try_receive() {
+            self.recorder.take(fed);
+        }
+    }
+
+    fn video(&self) -> Vec<u8> {
+        let reader = RingReader::open(Arc::new(self.disk.clone()), self.place.clone()).unwrap();
+        let found = reader.select(wall(0), wall(10_000), 1_000).unwrap();
+        found.groups.iter().flat_map(|group| reader.read(group).unwrap().unwrap().video).collect()
     }
 }
 
-/// A picture with a number in it, and parameter sets where it is a key.
-fn unit(number: i64) -> AccessUnit {
-    let key = number % 10 == 0;
-    let mut bytes = Vec::new();
-    if key {
-        crate::media::nal::push(&mut bytes, &[0x67, 1, 2, 3]);
-        crate::media::nal::push(&mut bytes, &[0x68, 4]);
-    }
-    crate::media::nal::push(&mut bytes, &[if key { 0x65 } else { 0x41 }, number.to_le_bytes()[0]]);
-    let media = MediaTime::from_nanos(number * 100_000_000);
+fn wall(tenth: i64) -> WallTime {
+    WallTime::from_micros(1_790_000_000_000_000 + tenth * 100_000)
+}
+
+fn unit(tenth: i64) -> AccessUnit {
+    let media = MediaTime::from_nanos(tenth * 100_000_000);
     AccessUnit {
         camera: "street".parse().unwrap(),
         codec: Codec::H264,
         media,
         decode: media,
-        arrival: MonoTime::ZERO,
-        wall: WallStamp {
-            time: WallTime::from_micros(START_US + number * 100_000),
-            quality: ClockQuality::Synchronised { bound_ms: 5 },
-        },
-        key,
-        size: Some((64, 48)),
-        bytes: Bytes::from(bytes),
+        arrival: MonoTime::ZERO.saturating_add(Duration::from_millis(100) * u32::try_from(tenth).unwrap()),
+        wall: WallStamp { time: wall(tenth), ..WallStamp::default() },
+        key: tenth % 10 == 0,
+        size: Some((640, 360)),
+        bytes: Bytes::from(vec![u8::try_from(tenth % 256).unwrap(); 50]),
     }
 }
 
-fn everything(reader: &RingReader) -> edge_store::ring::Selection {
-    let at = |seconds: i64| WallTime::from_micros(START_US + seconds * 1_000_000);
-    reader.select(at(-10), at(100), 1_000).unwrap()
+fn bytes(tenths: impl Iterator<Item = i64>) -> Vec<u8> {
+    tenths.flat_map(|tenth| unit(tenth).bytes).collect()
 }
 
 #[test]
-fn what_the_camera_sent_is_in_the_ring_byte_for_byte() {
-    let bench = Bench::new();
-    let reader = bench.record(|feed| (0..45).for_each(|number| feed.offer(unit(number))));
-    let selection = everything(&reader);
-    assert_eq!(selection.groups.iter().map(|group| group.frames).collect::<Vec<_>>(), [10, 10, 10, 10, 5]);
-    let stored: Vec<u8> =
-        selection.groups.iter().flat_map(|group| reader.read(group).unwrap().unwrap().video).collect();
-    let sent: Vec<u8> = (0..45).flat_map(|number| unit(number).bytes).collect();
-    assert_eq!(stored, sent);
+fn the_ring_holds_exactly_the_cameras_bytes() {
+    let mut bench = Bench::new();
+    bench.record(0..45);
+    assert_eq!(bench.video(), bytes(0..40), "the fifth second has not ended");
+    bench.recorder.flush();
+    assert_eq!(bench.video(), bytes(0..45));
+    assert!(bench.told.lock().unwrap().is_empty());
+    let recorded = bench.recorder.recorded();
+    assert_eq!((recorded.stored(), recorded.failed()), (5, 0));
+    assert!(recorded.bytes() > 45 * 50);
 }
 
 #[test]
-fn pictures_dropped_for_a_slow_disk_are_a_gap_with_its_reason() {
-    let bench = Bench::new();
-    // More than the queue holds while nobody takes from it: units are dropped up to a key picture.
-    let reader = bench.record(|feed| (0..300).for_each(|number| feed.offer(unit(number))));
-    let frames: u32 = everything(&reader).groups.iter().map(|group| group.frames).sum();
-    assert_eq!(frames, 256, "what found room is there");
+fn a_camera_that_falls_silent_is_stored_within_three_seconds_and_its_gap_stated() {
+    let mut bench = Bench::new();
+    bench.record(0..15);
+    let at = |seconds| MonoTime::ZERO.saturating_add(Duration::from_secs(seconds));
+    bench.recorder.flush_if_late(at(3));
+    assert_eq!(bench.video(), bytes(0..10));
+    bench.recorder.flush_if_late(at(4));
+    assert_eq!(bench.video(), bytes(0..15));
+    bench.record(100..111);
+    let gap = Gap { from: wall(15), to: wall(100), reason: GapReason::Camera };
+    let camera = bench.place.camera.clone();
+    assert_eq!(*bench.told.lock().unwrap(), [Told::Missing(camera, gap)]);
 }
 
 #[test]
-fn other_parameter_sets_begin_another_segment() {
-    let bench = Bench::new();
-    let reader = bench.record(|feed| {
-        (0..10).for_each(|number| feed.offer(unit(number)));
-        (10..20).for_each(|number| {
-            let mut other = unit(number);
-            let mut bytes = other.bytes.to_vec();
-            if other.key {
-                bytes[5] = 9;
-            }
-            other.bytes = Bytes::from(bytes);
-            feed.offer(other);
-        });
-    });
-    let segments: Vec<u64> = everything(&reader).groups.iter().map(|group| group.segment).collect();
-    assert_eq!(segments.len(), 2);
-    assert_ne!(segments[0], segments[1]);
+fn what_a_full_queue_dropped_is_stated_as_overload() {
+    let mut bench = Bench::new();
+    for tenth in 0..280 {
+        bench.feed.offer(unit(tenth));
+    }
+    bench.drain();
+    bench.record(280..291);
+    let told = bench.told.lock().unwrap().clone();
+    let [Told::Missing(_, gap)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(*gap, Gap { from: wall(256), to: wall(280), reason: GapReason::Overload });
+}
+
+#[test]
+fn a_full_disk_stops_neither_the_stage_nor_the_camera_and_is_stated() {
+    let mut bench = Bench::new();
+    bench.record(0..20);
+    bench.disk.plan(Plan { capacity: Some(0), ..Plan::none() });
+    bench.record(20..50);
+    assert!(matches!(bench.told.lock().unwrap()[..], [Told::Failing(..)]), "said once, not for each group");
+    bench.disk.plan(Plan::none());
+    bench.record(50..71);
+    let told = bench.told.lock().unwrap().clone();
+    let [_, Told::Missing(_, gap)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(gap.reason, GapReason::Disk);
+    assert!(bench.video().ends_with(&bytes(50..70)));
+}
+
+#[test]
+fn a_power_cut_costs_no_more_than_four_seconds() {
+    for seed in 0..20 {
+        let mut bench = Bench::new();
+        bench.record(0..59);
+        bench.disk = bench.disk.after_power_cut(seed);
+        let (ring, _) = Ring::open(Arc::new(bench.disk.clone()), bench.place.clone()).unwrap();
+        drop(ring);
+        assert!(bench.video().starts_with(&bytes(0..50)), "seed {seed}");
+    }
+}
+
+#[test]
+fn at_the_end_the_feed_is_drained() {
+    let mut bench = Bench::new();
+    (0..45).for_each(|tenth| bench.feed.offer(unit(tenth)));
+    let stop = Stop::new();
+    stop.set();
+    bench.recorder.run(&stop).unwrap();
+    assert_eq!(bench.video(), bytes(0..45));
 }
