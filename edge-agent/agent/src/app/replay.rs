@@ -24,7 +24,10 @@ use edge_protocol::time::{ClockQuality, MediaTime, WallStamp, WallTime};
 use serde_json::json;
 
 use super::models::{ModelArgs, ModelsError};
+use super::run::cameras::analytics_settings;
+use super::run::telling;
 use super::vision::Runner;
+use crate::config::{Config, ConfigError};
 use crate::vision::decode::VideoFile;
 use crate::vision::{compress, decode};
 
@@ -36,9 +39,12 @@ pub struct ReplayArgs {
     /// One line of JSON for each event
     #[arg(long)]
     json: bool,
-    /// The camera that the events name
+    /// The camera that the events name; with --config, the camera whose settings hold
     #[arg(long, default_value = "replay")]
     camera: CameraId,
+    /// A unit's configuration: its camera's zones, lines and rates, and what it publishes
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plates", "publish", "test_plates", "fps"])]
+    config: Option<PathBuf>,
     /// When the first frame was taken, RFC 3339
     #[arg(long, value_name = "TIME", default_value = "1970-01-01T00:00:00Z")]
     start: jiff::Timestamp,
@@ -88,6 +94,12 @@ pub enum ReplayError {
     /// A test plate is no plate.
     #[error("--test-plate {0}: is no plate: letters and digits are needed")]
     Plate(String),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration has no such camera.
+    #[error("the configuration has no camera {0}")]
+    Camera(CameraId),
     /// The events cannot be written.
     #[error("cannot write the events")]
     Output(#[from] io::Error),
@@ -105,13 +117,13 @@ pub fn run(arguments: &ReplayArgs) -> Result<ExitCode, ReplayError> {
 }
 
 fn replay(arguments: &ReplayArgs, out: &mut impl Write) -> Result<(), ReplayError> {
-    let policy = policy(arguments)?;
+    let (settings, policy) = told(arguments)?;
     let mut roles = vec![ModelRole::Objects];
-    if !matches!(arguments.plates, Plates::Off) {
+    if settings.plates != PlateSearch::Off {
         roles.extend([ModelRole::Plates, ModelRole::PlateText]);
     }
     let (mut runner, specs) = arguments.models.open(&roles)?;
-    let analytics = CameraAnalytics::new(settings(arguments), &specs);
+    let analytics = CameraAnalytics::new(settings, &specs);
     let mut analytics = analytics.map_err(|error| ModelsError::Model(error.to_string()))?;
     let mut teller = Teller {
         maker: EventMaker::new(arguments.camera.clone(), policy),
@@ -148,6 +160,15 @@ fn look(
         frames += 1;
     }
     Ok(frames)
+}
+
+/// Settings and policy: those of a unit, or those of the command line.
+fn told(arguments: &ReplayArgs) -> Result<(CameraSettings, EventPolicy), ReplayError> {
+    let Some(path) = &arguments.config else { return Ok((settings(arguments), policy(arguments)?)) };
+    let config = Config::read(path)?;
+    let camera = config.cameras.iter().find(|camera| camera.id == arguments.camera);
+    let camera = camera.ok_or_else(|| ReplayError::Camera(arguments.camera.clone()))?;
+    Ok((analytics_settings(camera), telling::policy(&config)))
 }
 
 fn settings(arguments: &ReplayArgs) -> CameraSettings {

@@ -34,7 +34,7 @@ pub(super) fn capture_settings(camera: &Camera) -> Result<capture::Settings, Cre
 }
 
 /// For the vision worker.
-pub(super) fn analytics_settings(camera: &Camera) -> CameraSettings {
+pub(in crate::app) fn analytics_settings(camera: &Camera) -> CameraSettings {
     let point = |&(x, y): &(f32, f32)| Point { x, y };
     let zone = |zone: &crate::config::Zone| analytics::Zone {
         id: zone.name.clone(),

@@ -3,13 +3,13 @@
 //! Read [`start`] first: it is the data's way. Cameras deliver access units to the recorder and to the vision worker;
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
-mod cameras;
+pub(super) mod cameras;
 mod commands;
 mod eyes;
 mod health;
 mod moments;
 mod outbox;
-mod telling;
+pub(super) mod telling;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -295,7 +295,8 @@ fn start_vision(
         cameras: config.cameras.iter().map(|camera| (camera.id.clone(), cameras::analytics_settings(camera))).collect(),
         providers: models.providers.clone(),
         decoders: Vec::new(),
-        silence: Duration::from_secs(5),
+        // With the start of another worker this stays below the five seconds within which it must be back.
+        silence: Duration::from_secs(3),
         start: Duration::from_mins(5),
     };
     let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None));

@@ -37,6 +37,18 @@ fn test_list(plates: &[String]) -> Hotlist {
     Hotlist::new(Word::cut("test"), None, listed)
 }
 
+/// What the configuration says of events.
+pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
+    EventPolicy {
+        publish: match config.publish {
+            config::Publish::Counts => Publish::Counts,
+            config::Publish::All => Publish::All,
+        },
+        hotlist: Arc::new(test_list(&config.hotlist.test_plates)),
+        ..EventPolicy::default()
+    }
+}
+
 /// The stage that turns sightings into records.
 pub(super) struct Teller {
     makers: BTreeMap<CameraId, EventMaker>,
@@ -46,14 +58,7 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(config: &Config, ends: Ends) -> Self {
-        let policy = EventPolicy {
-            publish: match config.publish {
-                config::Publish::Counts => Publish::Counts,
-                config::Publish::All => Publish::All,
-            },
-            hotlist: Arc::new(test_list(&config.hotlist.test_plates)),
-            ..EventPolicy::default()
-        };
+        let policy = policy(config);
         let maker = |camera: &config::Camera| (camera.id.clone(), EventMaker::new(camera.id.clone(), policy.clone()));
         Self { makers: config.cameras.iter().map(maker).collect(), ends, was_ready: false }
     }
