@@ -13,6 +13,9 @@ use edge_tests::pki::Pki;
 use edge_tests::proxy::{Link, Proxy};
 use edge_tests::rtsp::{Access, Coding, Reel, RtspCamera};
 
+/// What all stages together have for a stop.
+const GRACE: Duration = Duration::from_secs(5);
+
 fn reel() -> Reel {
     Reel::drawn(Coding::H264, (320, 240), 15, 45)
 }
@@ -106,6 +109,18 @@ fn a_half_open_connection_is_given_up_and_made_again() {
         let before = watched.health().units;
         watched.wait_for_units(before + 5);
     });
+}
+
+#[test]
+fn a_camera_that_hangs_is_let_go_within_the_grace_of_a_stop() {
+    let camera = RtspCamera::start(reel());
+    let link = Proxy::to(([127, 0, 0, 1], camera.port()).into());
+    let receiving = Watched::start("receiving", patient(rtsp(&camera.url_at(link.port()))));
+    receiving.wait_for_units(5);
+    link.set(Link::Held);
+    let connecting = Watched::start("connecting", patient(rtsp(&camera.url_at(link.port()))));
+    connecting.wait("the attempt", |health| health.state == State::Connecting);
+    assert!(receiving.stop() < GRACE && connecting.stop() < GRACE);
 }
 
 #[test]

@@ -111,6 +111,14 @@ impl Watched {
         }
     }
 
+    /// Stops it and says how long that took.
+    #[allow(clippy::disallowed_methods, reason = "a story's measure")]
+    pub(crate) fn stop(self) -> Duration {
+        let began = Instant::now();
+        drop(self);
+        began.elapsed()
+    }
+
     /// No picture is shown at or before the one before it, and each is decoded after it.
     pub(crate) fn assert_times_rise(&self) {
         for pair in self.units().windows(2) {

@@ -1,9 +1,8 @@
 //! Why a camera sends nothing, in the words that a technician reads.
 
-use std::io::ErrorKind;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use gio::prelude::*;
 use gstreamer as gst;
 use gstreamer::glib;
 
@@ -72,22 +71,26 @@ pub(super) fn of_error(error: &glib::Error) -> Trouble {
     }
 }
 
-/// Looks closer at an address that cannot be connected to, so that the words name the cause.
+/// Looks closer at an address that cannot be connected to, so that the words name the cause. Takes `at_most` altogether,
+/// also where no name server answers: the camera's thread must go on beating.
 pub(super) fn look_closer(url: &str, at_most: Duration) -> Trouble {
     let Some((scheme, rest)) = url.split_once("://") else { return Trouble::UnknownName };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let standard = if scheme == "rtsps" { 322 } else { 554 };
-    let explicit = authority.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
-    let found = match explicit {
-        Some(_) => authority.to_socket_addrs(),
-        None => (authority.trim_matches(['[', ']']), standard).to_socket_addrs(),
+    let client = gio::SocketClient::new();
+    client.set_enable_proxy(false);
+    let context = glib::MainContext::new();
+    let connecting = || {
+        let connection = client.connect_to_host_future(authority, standard);
+        context.block_on(glib::future_with_timeout(at_most, connection))
     };
-    let Some(address) = found.ok().and_then(|mut addresses| addresses.next()) else { return Trouble::UnknownName };
-    match TcpStream::connect_timeout(&address, at_most) {
-        Ok(_) if scheme == "rtsps" => Trouble::Certificate,
-        Ok(_) => Trouble::NotRtsp,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Trouble::Refused,
-        Err(_) => Trouble::Unreachable,
+    match context.with_thread_default(connecting) {
+        Ok(Ok(Ok(_))) if scheme == "rtsps" => Trouble::Certificate,
+        Ok(Ok(Ok(_))) => Trouble::NotRtsp,
+        Ok(Ok(Err(error))) if error.matches(gio::IOErrorEnum::ConnectionRefused) => Trouble::Refused,
+        Ok(Ok(Err(error))) if error.kind::<gio::ResolverError>().is_some() => Trouble::UnknownName,
+        Ok(Ok(Err(error))) if error.matches(gio::IOErrorEnum::InvalidArgument) => Trouble::UnknownName,
+        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Trouble::Unreachable,
     }
 }
 
