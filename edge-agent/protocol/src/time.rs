@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use minicbor::{Decode, Encode};
+use minicbor::{Decode, Decoder, Encode, decode};
 use serde::{Deserialize, Serialize};
 
 mod calendar;
@@ -78,10 +78,23 @@ impl MonoTime {
 }
 
 /// A label of the wall clock, microseconds since 1970-01-01 UTC. In JSON and on screens RFC 3339 in UTC.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Serialize, Deserialize)]
 #[cbor(transparent)]
 #[serde(try_from = "Cow<'_, str>", into = "String")]
 pub struct WallTime(#[n(0)] i64);
+
+impl<'b, C> Decode<'b, C> for WallTime {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let at = d.position();
+        let time = Self(d.i64()?);
+        // What RFC 3339 cannot say cannot be shown to anybody either.
+        if Moment::from(time).as_millis() == time.as_millis() {
+            Ok(time)
+        } else {
+            Err(decode::Error::message("a time beyond the year 9999").at(at))
+        }
+    }
+}
 
 impl WallTime {
     /// From microseconds since 1970.

@@ -17,9 +17,20 @@ use crate::wire::Context;
 pub struct Moment(i64);
 
 impl Moment {
-    /// From milliseconds since 1970.
+    /// 0001-01-01, the earliest that RFC 3339 can say.
+    const EARLIEST: i64 = -62_135_596_800_000;
+    /// The last millisecond of 9999.
+    const LATEST: i64 = 253_402_300_799_999;
+
+    /// From milliseconds since 1970; what is before the year 1 or after 9999 becomes the nearest that is not.
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        if millis < Self::EARLIEST {
+            Self(Self::EARLIEST)
+        } else if millis > Self::LATEST {
+            Self(Self::LATEST)
+        } else {
+            Self(millis)
+        }
     }
 
     /// Milliseconds since 1970.
@@ -35,7 +46,7 @@ impl Moment {
 
 impl From<WallTime> for Moment {
     fn from(time: WallTime) -> Self {
-        Self(time.as_millis())
+        Self::from_millis(time.as_millis())
     }
 }
 
@@ -82,7 +93,10 @@ impl<C: Context> Encode<C> for Moment {
 
 impl<'b, C: Context> Decode<'b, C> for Moment {
     fn decode(d: &mut Decoder<'b>, context: &mut C) -> Result<Self, decode::Error> {
+        let at = d.position();
         let number = d.i64()?;
-        Ok(context.tables().map_or(Self(number), |tables| tables.lengthen(number)))
+        let base = context.tables().map_or(0, |tables| tables.base_ms());
+        let millis = base.checked_add(number).filter(|millis| (Self::EARLIEST..=Self::LATEST).contains(millis));
+        millis.map(Self).ok_or_else(|| decode::Error::message("a time beyond the year 9999").at(at))
     }
 }

@@ -62,8 +62,9 @@ impl Tables {
         moment.as_millis().wrapping_sub(base)
     }
 
-    pub(crate) fn lengthen(&self, offset: i64) -> Moment {
-        Moment::from_millis(self.on_wire.base_ms.unwrap_or(0).wrapping_add(offset))
+    /// What moments count from.
+    pub(crate) fn base_ms(&self) -> i64 {
+        self.on_wire.base_ms.unwrap_or(0)
     }
 }
 
