@@ -1,6 +1,12 @@
 //! Whatever comes over the wire is read or refused, and what is written is read as it was written.
 #![cfg(test)]
-#![allow(clippy::wildcard_enum_match_arm, unreachable_pub, dead_code, missing_docs, reason = "each test uses its share of the samples")]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    unreachable_pub,
+    dead_code,
+    missing_docs,
+    reason = "each test uses its share of the samples"
+)]
 
 mod samples;
 
