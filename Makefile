@@ -11,7 +11,7 @@ DEMO_SECONDS ?= 0
 SOURCE ?=
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
-.PHONY: help build demo test test-long bench fmt clippy doc deny models-check model-tests setup-build setup-demo setup-test
+.PHONY: help build demo test bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +65,16 @@ deny:
 
 fmt: ## Format the code
 	@$(CARGO) fmt --all
+
+models-check: setup-test ## Hashes, shapes, cards and metrics of the shipped models
+	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m training check
+
+model-tests: models-check
+	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m pytest -q training/tests
+
+train: setup-test ## Train a model: MODEL=plate-text DATA=FOLDER [OUT=FOLDER]
+	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m training train \
+		--config training/configs/$(MODEL).toml --data "$(DATA)" --out "$(or $(OUT),../target/train/$(MODEL))"
 
 bench: build ## The table of numbers, each as a ratio against its reference in the same run
 	@$(CARGO) bench --locked -p edge-benches

@@ -57,19 +57,26 @@ pub(crate) fn gather(center: &Center, scene: &Scene, seconds: f64, ended: System
 
 fn objects(summary: &mut Summary, records: &[Value]) {
     let mut looked: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    let mut classes: BTreeMap<(String, u64), String> = BTreeMap::new();
     for record in records {
-        let Some(camera) = record["camera"].as_str().and_then(|id| summary.cameras.get_mut(id)) else { continue };
-        if record["ended"] == true {
-            let class = record["class"].as_str().unwrap_or("unknown").to_owned();
-            *camera.tracks.entry(class).or_default() += 1;
+        let Some(id) = record["camera"].as_str() else { continue };
+        let Some(camera) = summary.cameras.get_mut(id) else { continue };
+        // A track is told every ten seconds and at its end; its last class is the one that counts.
+        if let (Some(track), Some(class)) = (record["track"].as_u64(), record["class"].as_str()) {
+            classes.insert((id.to_owned(), track), class.to_owned());
         }
         if let Some(offered) = record["frames_offered"].as_u64() {
             camera.decoded += offered;
             camera.analysed += record["frames_analysed"].as_u64().unwrap_or(0);
             let span = millis(&record["to"]).zip(millis(&record["from"])).map_or(0.0, |(to, from)| to - from);
-            let entry = looked.entry(record["camera"].as_str().unwrap_or_default().to_owned()).or_default();
+            let entry = looked.entry(id.to_owned()).or_default();
             entry.0 += record["looked_ms"].as_f64().unwrap_or(0.0);
             entry.1 += span.max(0.0);
+        }
+    }
+    for ((id, _), class) in classes {
+        if let Some(camera) = summary.cameras.get_mut(&id) {
+            *camera.tracks.entry(class).or_default() += 1;
         }
     }
     for (camera, (looked_ms, span_ms)) in looked {

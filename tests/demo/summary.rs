@@ -36,7 +36,7 @@ pub(crate) struct Camera {
     pub(crate) analysed: u64,
     /// The share of time really looked at.
     pub(crate) coverage: f64,
-    /// Finished tracks per class.
+    /// Tracks that were told, per class.
     pub(crate) tracks: BTreeMap<String, u64>,
     /// Plate passes with a final read.
     pub(crate) reads: u64,
