@@ -7,6 +7,7 @@ use edge_protocol::batch::CONTRACT_VERSION;
 use edge_protocol::evidence::{ClipManifest, ManifestGroup, ManifestSpan};
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{AgencyId, CameraId, RequestId, UnitId};
+use edge_protocol::media::Codec;
 use edge_protocol::record::{ClipChunk, ClipOffer, ClipPart, MAX_CHUNK_BYTES, Span, Word};
 use edge_protocol::sign::{Chain, SignatureError, SigningKey};
 use edge_protocol::time::{Moment, WallStamp, WallTime};
@@ -18,6 +19,8 @@ use crate::media::nal::parameter_sets;
 
 /// The most groups of one clip: more than an hour at a key picture a second.
 const MOST_GROUPS: u32 = 5_000;
+/// The most gaps that the answer lists.
+const MOST_GAPS_TOLD: usize = 256;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,9 +100,13 @@ pub fn make(reader: RingReader, asked: &Asked, signer: &Signer, now: WallStamp) 
     let pin = asked.request.to_string();
     let selection = reader.pin(&pin, asked.from, asked.to, MOST_GROUPS)?;
     let made = read_groups(&reader, selection.groups).and_then(|clip| {
-        let gaps = selection.gaps.iter().map(|gap| ManifestSpan { from: gap.from, to: gap.to }).collect();
-        let Some(clip) = clip else { return Err(ClipError::Nothing(reader.span()?)) };
-        clip.sign(&reader, asked, Terms { gaps, now }, signer)
+        let (Some(clip), left_out) = clip else { return Err(ClipError::Nothing(reader.span()?)) };
+        let mut gaps: Vec<_> = selection.gaps.iter().map(|gap| ManifestSpan { from: gap.from, to: gap.to }).collect();
+        gaps.extend(left_out);
+        if selection.cut_short {
+            gaps.push(ManifestSpan { from: clip.end(), to: asked.to });
+        }
+        clip.sign(&reader, asked, Terms { gaps: within(asked, gaps), now }, signer)
     });
     match made {
         Ok(stated) => Ok(Package { request: asked.request, stated, reader }),
@@ -132,23 +139,55 @@ struct Stretch {
     pictures: usize,
 }
 
-/// Reads every group once. Those that are damaged, or coded in another way than the first, are left out: the manifest
-/// names one codec, and what is missing is stated as a gap.
-fn read_groups(reader: &RingReader, groups: Vec<Group>) -> Result<Option<Clip>, ClipError> {
-    let mut clip: Option<Clip> = None;
+/// Reads every group once. Left out, and stated, are those that are damaged or coded in another way than the first (the
+/// manifest names one codec), and those after a break that no decoder can begin with.
+fn read_groups(reader: &RingReader, groups: Vec<Group>) -> Result<(Option<Clip>, Vec<ManifestSpan>), ClipError> {
+    let (mut clip, mut left_out): (Option<Clip>, Vec<ManifestSpan>) = (None, Vec::new());
+    let mut connected = false;
     for group in groups {
-        let (Some(coding), Some(contents)) = (reader.coding(&group)?, reader.read(&group)?) else { continue };
+        let decodable = group.starts_with_key || (connected && !group.discontinuity);
+        let codec = clip.as_ref().map(|clip| clip.coding.codec);
+        let read = if decodable { read_group(reader, &group, codec)? } else { None };
+        connected = read.is_some();
+        let Some((coding, contents)) = read else {
+            left_out.push(ManifestSpan { from: group.wall.time, to: group.end() });
+            continue;
+        };
         let begun = clip.get_or_insert_with(|| Clip {
             coding,
             groups: Vec::new(),
             stretches: Vec::new(),
             timeline: Timeline::default(),
         });
-        if coding.codec == begun.coding.codec {
-            begun.push(group, coding, &contents);
+        begun.push(group, coding, &contents);
+    }
+    Ok((clip, left_out))
+}
+
+/// A group as it was recorded, where it still is and is coded as wanted.
+fn read_group(
+    reader: &RingReader,
+    group: &Group,
+    codec: Option<Codec>,
+) -> Result<Option<(Coding, Contents)>, ClipError> {
+    let coding = reader.coding(group)?.filter(|coding| codec.is_none_or(|codec| codec == coding.codec));
+    let Some(coding) = coding else { return Ok(None) };
+    Ok(reader.read(group)?.map(|contents| (coding, contents)))
+}
+
+/// Spans in order, without what was not asked for; those that touch are one.
+fn within(asked: &Asked, mut spans: Vec<ManifestSpan>) -> Vec<ManifestSpan> {
+    spans.sort_by_key(|span| span.from);
+    let mut ordered: Vec<ManifestSpan> = Vec::new();
+    for span in spans {
+        let span = ManifestSpan { from: span.from.max(asked.from), to: span.to.min(asked.to) };
+        match ordered.last_mut() {
+            _ if span.from >= span.to => {}
+            Some(last) if span.from <= last.to => last.to = last.to.max(span.to),
+            _ => ordered.push(span),
         }
     }
-    Ok(clip)
+    ordered
 }
 
 impl Clip {
@@ -170,7 +209,13 @@ impl Clip {
         self.groups.push(group);
     }
 
-    fn header(&mut self, now: WallStamp) -> Vec<u8> {
+    /// When the last picture ends.
+    fn end(&self) -> WallTime {
+        self.groups.iter().map(Group::end).max().unwrap_or_default()
+    }
+
+    /// The same for the same groups, so that a clip that is asked for again goes on where its pieces ended.
+    fn header(&mut self) -> Vec<u8> {
         let samples = std::mem::take(&mut self.timeline).finish();
         let sets: Vec<Vec<&[u8]>> =
             self.stretches.iter().map(|stretch| stretch.sets.iter().map(Vec::as_slice).collect()).collect();
@@ -181,7 +226,8 @@ impl Clip {
             let (width, height) = stretch.size;
             Run { codec: self.coding.codec, width, height, parameter_sets: sets, samples }
         });
-        let seconds = u64::try_from(now.time.as_micros() / 1_000_000).unwrap_or(0);
+        let began = self.groups.first().map_or(0, |group| group.wall.time.as_micros());
+        let seconds = u64::try_from(began / 1_000_000).unwrap_or(0);
         mp4::header(&runs.collect::<Vec<_>>(), seconds)
     }
 
@@ -192,13 +238,11 @@ impl Clip {
         Terms { gaps, now }: Terms,
         signer: &Signer,
     ) -> Result<Stated, ClipError> {
-        let header = self.header(now);
+        let header = self.header();
         let media_hash = hash_file(reader, &header, &self.groups)?;
         let media_bytes = header.len() as u64 + self.groups.iter().map(|group| group.bytes).sum::<u64>();
-        let actual = ManifestSpan {
-            from: self.groups.first().map_or(asked.from, |group| group.wall.time),
-            to: self.groups.iter().map(Group::end).max().unwrap_or(asked.to),
-        };
+        let actual =
+            ManifestSpan { from: self.groups.first().map_or(asked.from, |group| group.wall.time), to: self.end() };
         let manifest = ClipManifest {
             version: CONTRACT_VERSION,
             agency: signer.agency.clone(),
@@ -221,7 +265,8 @@ impl Clip {
             camera: asked.camera.clone(),
             asked: span(manifest.asked),
             actual: span(manifest.actual),
-            gaps: manifest.gaps.iter().copied().map(span).collect(),
+            // The manifest has them all; a record has bounds.
+            gaps: manifest.gaps.iter().copied().take(MOST_GAPS_TOLD).map(span).collect(),
             media_bytes,
             media_hash,
             manifest_bytes: sealed.len() as u64,

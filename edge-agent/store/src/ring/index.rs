@@ -255,6 +255,11 @@ impl Index {
         Ok(self.run(|connection| connection.prepare_cached(sql)?.execute([name]))? > 0)
     }
 
+    pub(super) fn release_all(&self) -> Result<(), DatabaseError> {
+        self.run(|connection| connection.prepare_cached("DELETE FROM hold")?.execute([]))?;
+        Ok(())
+    }
+
     pub(super) fn holds(&self) -> Result<Vec<String>, DatabaseError> {
         let sql = "SELECT DISTINCT name FROM hold ORDER BY name";
         self.run(|connection| connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect())

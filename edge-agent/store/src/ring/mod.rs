@@ -165,7 +165,8 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Opens or makes a ring and repairs what a power cut left; a damaged index is set aside and rebuilt.
+    /// Opens or makes a ring and repairs what a power cut left; a damaged index is set aside and rebuilt. What was pinned
+    /// is let go: whoever pinned it is gone with the process.
     ///
     /// # Errors
     /// When the disk cannot be used.
@@ -175,6 +176,7 @@ impl Ring {
         let path = place.index_path();
         let opened = database::open(&path, index::SCHEMA)?;
         let index = Index::new(&path, opened.connection);
+        index.release_all()?;
         let mut repair = Repair { set_aside: opened.set_aside, ..Repair::default() };
         let (usage, next_segment) = repair::reconcile(&*disk, &place, &index, &mut repair)?;
         let ring = Self { disk, place, index, open: None, next_segment, usage, open_for: Duration::ZERO };

@@ -102,9 +102,7 @@ impl Harness {
             Action::Reopen => self.reopen(),
             Action::LoseIndex => {
                 self.ring = None;
-                // Pins live in the index alone: a ring that has to rebuild it loses them, and says so by `set_aside`.
                 crate::database::set_aside(&self.place.index_path()).unwrap();
-                self.pinned.clear();
                 self.reopen();
             }
             Action::CutPower { after, seed } => {
@@ -152,6 +150,7 @@ impl Harness {
     fn reopen(&mut self) {
         self.ring = None;
         self.disk.plan(Plan::none());
+        self.pinned.clear();
         self.ring = Some(Ring::open(Arc::new(self.disk.clone()), self.place.clone()).unwrap().0);
     }
 

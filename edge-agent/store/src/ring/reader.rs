@@ -99,7 +99,8 @@ impl RingReader {
         Ok(Selection { gaps: gaps(&groups, from, to, &noted), groups, cut_short })
     }
 
-    /// Selects, and keeps what was selected from being evicted until [`RingReader::release`]; a restart does not end it.
+    /// Selects, and keeps what was selected from being evicted until [`RingReader::release`] or until the
+    /// ring is opened anew.
     ///
     /// # Errors
     /// When the index cannot be written.

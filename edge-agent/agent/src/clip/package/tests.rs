@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use edge_protocol::evidence::{ClipFault, verify_clip};
-use edge_protocol::media::{Codec, parameter_hash};
+use edge_protocol::media::parameter_hash;
 use edge_protocol::sign::Root;
 use edge_protocol::time::{ClockQuality, MediaTime};
 use edge_store::disk::RealDisk;
@@ -199,6 +199,52 @@ fn a_hole_in_the_recording_is_stated_and_the_rest_still_plays() {
     let (media, manifest) = assemble(package);
     assert_eq!(decoded_frames(&bench, &media), 75);
     verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
+}
+
+#[test]
+fn what_is_rotten_in_the_ring_is_left_out_and_stated_and_the_rest_still_plays() {
+    let bench = Bench::new();
+    bench.record(4, &[]);
+    let group = bench.reader().select(wall(1.0), wall(2.0), 10).unwrap().groups.remove(0);
+    let file = bench.place().folder.join("0000000000000001.seg");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let next = bench.reader().select(wall(2.0), wall(3.0), 10).unwrap().groups.remove(0);
+    assert!(next.offset > group.offset);
+    bytes[usize::try_from(next.offset).unwrap() - 5] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let package = bench.clip(0.0, 4.0).unwrap();
+    assert_eq!(package.offer().gaps, [Span { from: wall(1.0).into(), to: wall(2.0).into() }]);
+    let (media, manifest) = assemble(package);
+    assert_eq!(decoded_frames(&bench, &media), 75);
+    verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
+}
+
+#[test]
+fn a_clip_that_is_asked_for_again_is_the_same_file() {
+    let bench = Bench::new();
+    bench.record(3, &[]);
+    let first = bench.clip(0.0, 2.0).unwrap().offer().media_hash;
+    let asked = Asked {
+        request: RequestId::from_bytes([8; 16]),
+        camera: "street".parse().unwrap(),
+        from: wall(0.0),
+        to: wall(2.0),
+    };
+    let again = make(bench.reader(), &asked, &bench.signer, stamp(2_000.0)).unwrap();
+    assert_eq!(again.offer().media_hash, first);
+}
+
+#[test]
+fn what_is_missing_is_told_in_order_and_only_of_what_was_asked_for() {
+    let asked = Asked {
+        request: RequestId::from_bytes([7; 16]),
+        camera: "street".parse().unwrap(),
+        from: wall(10.0),
+        to: wall(20.0),
+    };
+    let span = |from, to| ManifestSpan { from: wall(from), to: wall(to) };
+    let spans = vec![span(18.0, 25.0), span(5.0, 11.0), span(13.0, 14.0), span(14.0, 15.0), span(1.0, 2.0)];
+    assert_eq!(within(&asked, spans), [span(10.0, 11.0), span(13.0, 15.0), span(18.0, 20.0)]);
 }
 
 #[test]
