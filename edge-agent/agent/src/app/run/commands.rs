@@ -1,6 +1,6 @@
 //! What commands need: the audit log, the clips, and the way back through the outbox.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ struct Log {
 }
 
 impl Log {
-    fn open(path: &PathBuf) -> Result<Self, RunError> {
+    fn open(path: &Path) -> Result<Self, RunError> {
         let opened = Audit::open(path)?;
         if let Some(path) = opened.set_aside {
             tracing::error!(path = %path.display(), "the audit log was damaged and is set aside; a new one begins");

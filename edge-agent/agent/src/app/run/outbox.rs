@@ -91,6 +91,7 @@ impl Outbox for Bridge {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "given to map_err")]
 fn fault(error: edge_store::outbox::OutboxError) -> OutboxFault {
     OutboxFault(error.to_string())
 }
