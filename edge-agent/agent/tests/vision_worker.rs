@@ -171,6 +171,28 @@ fn a_worker_killed_or_hung_is_back_and_says_what_was_not_looked_at() {
     assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
 }
 
+/// Every thread of the worker is behind the filter, without privileges, and not us.
+fn assert_confined(worker: Pid) {
+    let mut threads = 0;
+    for task in std::fs::read_dir(format!("/proc/{worker}/task")).unwrap() {
+        // A decoder's thread may just have ended.
+        let Ok(status) = std::fs::read_to_string(task.unwrap().path().join("status")) else { continue };
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(field("Seccomp:"), "2", "{status}");
+        assert_eq!(field("NoNewPrivs:"), "1", "{status}");
+        assert_eq!(field("CapEff:"), "0000000000000000", "{status}");
+        if nix::unistd::getuid().is_root() {
+            assert_ne!(field("Uid:"), "0", "{status}");
+            assert_eq!(field("CapBnd:"), "0000000000000000", "{status}");
+        }
+        threads += 1;
+    }
+    assert!(threads > KINDS.len(), "{threads} threads");
+}
+
 /// What one camera of the long test sends, over and over.
 const KINDS: [(Codec, &str, (u32, u32)); 5] = [
     (Codec::H264, "openh264enc gop-size=12", (640, 360)),
@@ -226,6 +248,7 @@ fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
         }
         round += 1;
     }
+    assert_confined(worker());
     let progress = last.unwrap();
     println!("{round} rounds: {progress:?}");
     for (camera, progress) in names.iter().zip(&progress.cameras) {

@@ -2,6 +2,7 @@
 //! the repository; a test that needs one says so and ends where it is absent.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use edge_agent::app::vision::Runner;
 use edge_agent::inference::library::{Surroundings, find};
@@ -38,7 +39,9 @@ pub(crate) fn model(name: &str) -> Option<PathBuf> {
         eprintln!("SKIPPED: {} is not there", source.display());
         return None;
     };
-    let folder = workplace().join(format!("{name}-{}", std::process::id()));
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let place = MADE.fetch_add(1, Ordering::Relaxed);
+    let folder = workplace().join(format!("{name}-{}-{place}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(&manifest, folder.join("manifest.json")).unwrap();
     std::fs::copy(source, folder.join(graph)).unwrap();

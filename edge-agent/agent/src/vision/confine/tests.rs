@@ -33,7 +33,7 @@ const PROBES: [Probe; 12] = [
     ("execute", || Command::new("/usr/bin/true").status().is_ok()),
     ("memfd", || nix::sys::memfd::memfd_create(c"x", nix::sys::memfd::MFdFlags::empty()).is_ok()),
     ("signal-parent", || kill(Pid::parent(), None::<Signal>).is_ok()),
-    ("unshare", || nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWUTS).is_ok()),
+    ("unshare", || nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS).is_ok()),
     ("raise-limit", || nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, 64, 64).is_ok()),
 ];
 
