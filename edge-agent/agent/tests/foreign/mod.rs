@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use edge_agent::app::vision::Runner;
 use edge_agent::inference::library::{Surroundings, find};
 
+/// Folders made so far: each test gets its own copy.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
 /// Folders with models, kept until the test process ends.
 fn workplace() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("foreign-models")
@@ -39,7 +42,6 @@ pub(crate) fn model(name: &str) -> Option<PathBuf> {
         eprintln!("SKIPPED: {} is not there", source.display());
         return None;
     };
-    static MADE: AtomicU32 = AtomicU32::new(0);
     let place = MADE.fetch_add(1, Ordering::Relaxed);
     let folder = workplace().join(format!("{name}-{}-{place}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

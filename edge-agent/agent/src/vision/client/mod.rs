@@ -12,7 +12,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::Duration;
 
 use edge_analytics::settings::CameraSettings;
@@ -38,6 +38,9 @@ const BEAT: Duration = Duration::from_millis(500);
 /// Pauses between starts grow from the first to the second of these, and begin anew once a worker has lived a while.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest pause where no worker ever became ready: a model that is missing does not come back within seconds,
+/// and each attempt is said.
+const LONGEST_PAUSE_UNREADY: Duration = Duration::from_mins(1);
 const LIVED: Duration = Duration::from_secs(30);
 /// How long a worker may take to finish when the agent stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -101,6 +104,7 @@ pub struct VisionClient {
     pulse: Pulse,
     indices: BTreeMap<CameraId, CameraIndex>,
     looked: BTreeMap<CameraIndex, MediaTime>,
+    was_ready: bool,
 }
 
 impl std::fmt::Debug for VisionClient {
@@ -132,7 +136,7 @@ impl VisionClient {
         let numbered = settings.cameras.iter().zip(0..).map(|((camera, _), index)| (camera.clone(), index));
         let indices = numbered.collect();
         let VisionQueues { units, events } = queues;
-        Self { settings, load, units, events, clock, pulse, indices, looked: BTreeMap::new() }
+        Self { settings, load, units, events, clock, pulse, indices, looked: BTreeMap::new(), was_ready: false }
     }
 
     /// Keeps a worker running until told to stop.
@@ -154,8 +158,10 @@ impl VisionClient {
                 return Ok(());
             }
             pause = if at.saturating_since(born) > LIVED { FIRST_PAUSE } else { pause };
+            let longest = if self.was_ready { LONGEST_PAUSE } else { LONGEST_PAUSE_UNREADY };
+            pause = pause.min(longest);
             self.wait(stop, pause);
-            pause = LONGEST_PAUSE.min(pause * 2);
+            pause *= 2;
         }
         Ok(())
     }
@@ -168,29 +174,19 @@ impl VisionClient {
         };
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = Child::start(&self.settings, theirs)?;
-        // A worker that takes nothing more is as hung as one that says nothing more.
-        ours.set_write_timeout(Some(self.settings.silence))?;
         let names = self.settings.cameras.iter().map(|(camera, _)| camera.clone()).collect();
         let listener = Arc::new(Listener::new(names, self.events.clone(), self.clock.clone(), self.looked.clone()));
         let end = thread::scope(|scope| {
-            let heard = Arc::clone(&listener);
-            let ear = ours.try_clone()?;
-            thread::Builder::new().name("vision-ear".to_owned()).spawn_scoped(scope, move || heard.listen(&ear))?;
-            child.forward_log(scope)?;
-            let end = introduce(&self.settings, models, &ours).and_then(|()| self.feed(stop, &ours, &listener));
-            if matches!(end, Ok(End::Asked)) {
-                // Nothing more comes: the worker finishes its tracks and reads, says them, and ends.
-                ours.shutdown(Shutdown::Write)?;
-                listener.wait_until_over(LAST_WORDS);
-            }
+            let end = self.accompany(scope, models, (&mut child, &ours), (&listener, stop));
             if listener.over() || end.is_err() {
                 child.let_end();
             }
-            // Ends the worker if it still lives, and with it the listening thread.
+            // Ends the worker if it still lives, and with it the two threads that this scope waits for.
             child.kill();
             end
         });
         self.looked = listener.looked();
+        self.was_ready = listener.ready_since().is_some();
         match end {
             Ok(End::Asked) => Ok(End::Asked),
             Ok(End::Lost(why)) => Ok(End::Lost(listener.complaint().unwrap_or_else(|| child.epitaph(&why)))),
@@ -199,6 +195,31 @@ impl VisionClient {
                 Ok(End::Lost(listener.complaint().unwrap_or_else(|| child.epitaph(&noticed))))
             }
         }
+    }
+
+    /// From the first word to the last. Whatever comes back, the worker may still live and the threads with it.
+    fn accompany<'scope>(
+        &mut self,
+        scope: &'scope Scope<'scope, '_>,
+        models: Vec<ModelBytes>,
+        (child, socket): (&mut Child, &UnixStream),
+        (listener, stop): (&Arc<Listener>, &Stop),
+    ) -> Result<End, WireError> {
+        let (heard, ear) = (Arc::clone(listener), socket.try_clone()?);
+        thread::Builder::new().name("vision-ear".to_owned()).spawn_scoped(scope, move || heard.listen(&ear))?;
+        child.forward_log(scope)?;
+        // It reads its models only once the runtime's libraries are loaded.
+        socket.set_write_timeout(Some(self.settings.start))?;
+        introduce(&self.settings, models, socket)?;
+        // From here on, one that takes nothing more is as hung as one that says nothing more.
+        socket.set_write_timeout(Some(self.settings.silence))?;
+        let end = self.feed(stop, socket, listener)?;
+        if matches!(end, End::Asked) {
+            // Nothing more comes: the worker finishes its tracks and reads, says them, and ends.
+            socket.shutdown(Shutdown::Write)?;
+            listener.wait_until_over(LAST_WORDS);
+        }
+        Ok(end)
     }
 
     /// Feeds access units and heartbeats until something ends it.
