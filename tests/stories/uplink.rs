@@ -1,6 +1,7 @@
 //! The uplink against a real broker and a center that stores and acknowledges: nothing that the outbox committed is
 //! lost, whatever happens to the line between.
 #![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "a story starts its own threads and reads the clock for deadlines")]
 
 #[path = "uplink/center.rs"]
 mod center;
@@ -112,21 +113,17 @@ fn a_ninth_command_is_answered_busy_and_an_oversized_one_by_name() {
     let broker = Broker::start(&pki, &[&center_identity]);
     let center = Center::start(&pki, &center_identity, broker.port());
     let unit = Unit::start(&pki, broker.port());
-    unit.wait("it is connected", |outbox| outbox.is_connected());
+    unit.wait("it is connected", unit::View::is_connected);
     for _ in 0..9 {
         center.command("pole-7", vec![1; 100]);
     }
     center.command("pole-7", vec![1; 20_000]);
-    let reasons = |records: &[Record]| {
-        let reason = |record: &Record| match record {
-            Record::Answer(answer) => match &answer.verdict {
-                Verdict::Refused(refused) => Some(refused.reason),
-                _ => None,
-            },
-            _ => None,
-        };
-        records.iter().filter_map(reason).collect::<Vec<_>>()
+    let reason = |record: &Record| {
+        let Record::Answer(answer) = record else { panic!("{record:?}") };
+        let Verdict::Refused(refused) = &answer.verdict else { panic!("{answer:?}") };
+        refused.reason
     };
+    let reasons = |records: &[Record]| records.iter().map(reason).collect::<Vec<_>>();
     center.wait("both are answered", |seen| reasons(&seen.records).len() == 2);
     assert_eq!(reasons(&center.records()), [Refusal::Busy, Refusal::Oversized]);
 }

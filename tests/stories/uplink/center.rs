@@ -42,8 +42,8 @@ impl Seen {
                 self.records.push(record.clone());
             }
         }
-        let prefix = (1..).take_while(|number| sequences.contains(number)).last();
-        Sequence::new(prefix.unwrap_or(0))
+        let in_place = sequences.iter().zip(1..).take_while(|(held, expected)| **held == *expected);
+        Sequence::new(in_place.count() as u64)
     }
 }
 
@@ -128,7 +128,7 @@ fn take(event: &Event, shared: &Shared, client: &AsyncClient, agency: &AgencyId)
                     let ack = Ack::new(batch.epoch(), lane, settled).encode(Encoding::Cbor);
                     // What does not fit is said again with the next batch.
                     let topic = Topic::Ack(whose, unit).to_string();
-                    client.try_publish(topic, QoS::AtLeastOnce, false, ack).ok();
+                    drop(client.try_publish(topic, QoS::AtLeastOnce, false, ack));
                 }
                 Some(Topic::State(..)) => {
                     shared.seen.lock().unwrap().state = Some(State::decode(&publish.payload).unwrap());
@@ -137,7 +137,7 @@ fn take(event: &Event, shared: &Shared, client: &AsyncClient, agency: &AgencyId)
             }
             shared.changed.notify_all();
         }
-        _ => {}
+        Event::Incoming(_) | Event::Outgoing(_) => {}
     }
 }
 
@@ -145,7 +145,7 @@ impl Drop for Center {
     fn drop(&mut self) {
         self.ended.notify_one();
         if let Some(thread) = self.thread.take() {
-            thread.join().ok();
+            drop(thread.join());
         }
     }
 }

@@ -181,7 +181,7 @@ impl Unit {
     fn end(&mut self) {
         self.stop.set();
         if let Some(thread) = self.thread.take() {
-            thread.join().ok();
+            drop(thread.join());
         }
     }
 }
