@@ -25,8 +25,8 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     /// Takes a line of the writer's; the test runner's own lines are none.
-    pub(crate) fn hear(&mut self, line: &str) {
-        let words: Vec<&str> = line.split(' ').collect();
+    pub(crate) fn hear(&mut self, said: &str) {
+        let words: Vec<&str> = said.split(' ').collect();
         match words[..] {
             ["epoch", epoch] => {
                 let epoch = epoch.parse().unwrap();
