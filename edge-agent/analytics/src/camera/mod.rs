@@ -216,7 +216,8 @@ impl CameraAnalytics {
     /// A vehicle that may carry a plate, with what is known of it.
     fn vehicle(&self, seen: &Seen, (width, height): (u32, u32)) -> Option<Vehicle> {
         let dossier = self.dossiers.get(&seen.track).filter(|_| seen.class.carries_plate())?;
-        let (track, class, rect) = (seen.track, seen.class, seen.rect.clamped(width, height));
+        // The detection as it came: the smoothed box lags behind a near vehicle, and its plate would lie outside.
+        let (track, class, rect) = (seen.track, seen.class, seen.measured.clamped(width, height));
         Some(Vehicle { track, class, rect, heading: dossier.heading(), colour: dossier.colour() })
     }
 

@@ -35,8 +35,12 @@ const REPEATED: Duration = Duration::from_secs(10);
 /// A text that one read alone supports must be at least this sure, and so long, to be told.
 const LONE_CONFIDENCE: f32 = 0.5;
 const LONE_LENGTH: usize = 4;
-/// A preview is told when so many reads agree.
-const PREVIEW_AGREEING: u32 = 2;
+/// Reads that must say the same for the text to count as agreed.
+const AGREED: u32 = 2;
+/// Least sureness per character: of what is told at all (grilles and signs read like plates, but never surely), and
+/// of what is told while the pass still goes on and the plate comes closer.
+const SURE_ENOUGH: f32 = 0.6;
+const SURE_EARLY: f32 = 0.82;
 
 /// A vehicle in the frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,6 +136,7 @@ impl Passes {
         };
         let due = self.follow(look, &found);
         self.read(look, due, infer)?;
+        self.join();
         let mut told = self.previews();
         told.extend(self.close(look));
         Ok(told)
@@ -232,7 +237,8 @@ impl Passes {
         let told = &self.told;
         let mut previews = Vec::new();
         for pass in self.open.iter_mut().filter(|pass| !pass.previewed) {
-            let ready = pass.verdict().is_some_and(|verdict| verdict.agreeing >= PREVIEW_AGREEING);
+            let is_sure = |verdict: &Verdict| verdict.agreeing >= AGREED && verdict.sureness() >= SURE_EARLY;
+            let ready = pass.verdict().is_some_and(is_sure);
             let repeats = pass.verdict().is_some_and(|verdict| is_told(told, &verdict.text, pass.first));
             if ready && !repeats {
                 pass.previewed = true;
@@ -251,20 +257,19 @@ impl Passes {
         };
         let (over, open): (Vec<Pass>, Vec<Pass>) = self.open.drain(..).partition(is_over);
         self.open = open;
-        let mut told = Vec::new();
-        for pass in over {
-            let mut rest = self.open.iter_mut();
-            match rest.find(|later| continues(&pass, later)) {
-                Some(later) => {
-                    for id in self.of_plate.values_mut().filter(|id| **id == later.id) {
-                        *id = pass.id;
-                    }
-                    later.absorb(pass);
-                }
-                None => told.extend(self.tell_final(&pass)),
-            }
+        over.iter().filter_map(|pass| self.tell_final(pass)).collect()
+    }
+
+    /// Joins passes that are one: a plate that was lost and found again began a second one.
+    fn join(&mut self) {
+        let is_torn = |earlier: &Pass| self.open.iter().any(|later| continues(earlier, later));
+        let Some(index) = self.open.iter().position(is_torn) else { return };
+        let earlier = self.open.remove(index);
+        let Some(later) = self.open.iter_mut().find(|later| continues(&earlier, later)) else { return };
+        for id in self.of_plate.values_mut().filter(|id| **id == later.id) {
+            *id = earlier.id;
         }
-        told
+        later.absorb(earlier);
     }
 
     fn tell_final(&mut self, pass: &Pass) -> Option<PlateRead> {
@@ -294,11 +299,14 @@ impl Found {
     }
 }
 
-/// Whether `later` goes on with what `earlier` began: nearly the same text soon after.
+/// Whether `later` goes on with what `earlier` began: the same text soon after. One edit apart will do as long as one of
+/// them is not sure yet; two that are sure are two vehicles of one fleet.
 fn continues(earlier: &Pass, later: &Pass) -> bool {
-    let texts = earlier.verdict().zip(later.verdict());
-    let alike = texts.is_some_and(|(a, b)| a.text.len() >= LONE_LENGTH && distance(&a.text, &b.text) <= 1);
-    alike && later.first >= earlier.last && later.first.saturating_since(earlier.last) < TORN
+    let Some((a, b)) = earlier.verdict().zip(later.verdict()) else { return false };
+    let both_sure = a.agreeing.min(b.agreeing) >= AGREED && a.sureness().min(b.sureness()) >= SURE_EARLY;
+    let alike = a.text.len() >= LONE_LENGTH && distance(&a.text, &b.text) <= usize::from(!both_sure);
+    let gap = later.first.saturating_since(earlier.last);
+    alike && earlier.id != later.id && later.first >= earlier.last && gap < TORN
 }
 
 fn is_told(told: &[(String, MediaTime)], text: &str, first: MediaTime) -> bool {
@@ -307,7 +315,8 @@ fn is_told(told: &[(String, MediaTime)], text: &str, first: MediaTime) -> bool {
 
 fn is_worth_telling(verdict: &Verdict) -> bool {
     let long = verdict.text.len() >= LONE_LENGTH;
-    verdict.agreeing >= PREVIEW_AGREEING || long && verdict.confidence >= LONE_CONFIDENCE
+    let agreed = verdict.agreeing >= AGREED && verdict.sureness() >= SURE_ENOUGH;
+    agreed || long && verdict.confidence >= LONE_CONFIDENCE
 }
 
 #[cfg(test)]

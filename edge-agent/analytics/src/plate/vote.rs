@@ -29,6 +29,15 @@ pub struct Verdict {
     pub alternates: Vec<TextAlternate>,
 }
 
+impl Verdict {
+    /// How sure the verdict is per character: the geometric mean of their probabilities, 0 to 1. Unlike the confidence
+    /// of the whole it does not depend on how long the text is.
+    #[expect(clippy::cast_precision_loss, reason = "a plate has a handful of characters")]
+    pub fn sureness(&self) -> f32 {
+        self.confidence.powf(1.0 / self.characters.len().max(1) as f32)
+    }
+}
+
 impl fmt::Debug for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { confidence, agreeing, reads, .. } = self;

@@ -45,13 +45,16 @@ impl Axis {
 }
 
 /// Shares of the box's height: how far a detector's edge is off, how fast a road user may be at first sight, and how
-/// quickly its speed may change, per second.
+/// quickly its size may change, per second.
 const PLACE_NOISE: f32 = 0.06;
 const SIZE_NOISE: f32 = 0.08;
 const FIRST_SPEED: f32 = 1.5;
 const FIRST_GROWTH: f32 = 0.2;
-const ACCELERATION: f32 = 0.2;
 const GROWTH_CHANGE: f32 = 0.03;
+/// Agility of somebody on foot, seen from a distance.
+pub(super) const WALKER: f32 = 0.04;
+/// Agility of whatever comes close at speed: in the picture it accelerates all the time.
+pub(super) const RIDER: f32 = 1.0;
 /// Seconds after which an unseen road user's speed has fallen to a third: it may have stopped behind what hides it.
 const COASTING_S: f32 = 2.0;
 
@@ -70,15 +73,15 @@ impl Motion {
         Self { centre: [place(centre.x), place(centre.y)], size: [side(rect.w), side(rect.h)] }
     }
 
-    /// Moves on by `dt` seconds; `unseen` road users lose speed.
-    pub(super) fn predict(&mut self, dt: f32, unseen: bool) {
+    /// Moves on by `dt` seconds; `unseen` road users lose speed. `agility` is how quickly their speed may change: its
+    /// variance per second, in squared shares of the height per second.
+    pub(super) fn predict(&mut self, dt: f32, agility: f32, unseen: bool) {
         let h = self.size[1].value.max(1.0);
-        let damped = |per_second: f32| (h * per_second) * (h * per_second);
         for axis in &mut self.centre {
-            axis.predict(dt, damped(ACCELERATION));
+            axis.predict(dt, h * h * agility);
         }
         for axis in &mut self.size {
-            axis.predict(dt, damped(GROWTH_CHANGE));
+            axis.predict(dt, (h * GROWTH_CHANGE) * (h * GROWTH_CHANGE) * (agility / WALKER).max(1.0));
         }
         if unseen {
             let keep = (-dt / COASTING_S).exp();
@@ -113,11 +116,11 @@ mod tests {
         let at = |frame: u8| Rect { x: 10.0 + 4.0 * f32::from(frame), y: 50.0, w: 40.0, h: 100.0 };
         let mut motion = Motion::new(at(0));
         for frame in 1..20 {
-            motion.predict(0.1, false);
+            motion.predict(0.1, WALKER, false);
             motion.correct(at(frame));
         }
         for _ in 0..3 {
-            motion.predict(0.1, true);
+            motion.predict(0.1, WALKER, true);
         }
         let rect = motion.rect();
         assert!((rect.x - at(22).x).abs() < 6.0, "{rect:?}");
@@ -130,7 +133,7 @@ mod tests {
         let speed = |dt: f32, steps: u8| {
             let mut motion = Motion::new(at(0.0));
             for step in 1..=steps {
-                motion.predict(dt, false);
+                motion.predict(dt, WALKER, false);
                 motion.correct(at(dt * f32::from(step)));
             }
             motion.centre[0].speed

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::TrackId;
 use super::assign::assign;
-use super::kalman::Motion;
+use super::kalman::{Motion, RIDER, WALKER};
 use crate::class::ObjectClass;
 use crate::detect::Detection;
 use crate::geometry::Rect;
@@ -102,7 +102,8 @@ impl Tracker {
         self.last = Some(media);
         let mut step = Step { ended: self.retire(media), ..Step::default() };
         for track in &mut self.tracks {
-            track.motion.predict(elapsed.as_secs_f32(), !track.visible);
+            let agility = if Kind::of(track.class()) == Kind::Walker { WALKER } else { RIDER };
+            track.motion.predict(elapsed.as_secs_f32(), agility, !track.visible);
         }
         let sure = without_doubles(sure);
         let doubtful = without_doubles(doubtful);
