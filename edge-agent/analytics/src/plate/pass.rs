@@ -118,7 +118,8 @@ impl Pass {
         picture: &Picture<'_>,
         media: MediaTime,
     ) {
-        let worth = read.sureness().powi(2) * (rect.h / GOOD_HEIGHT).clamp(0.2, 1.0);
+        // Steep: a dozen poor reads from afar must not drown the few good ones from near.
+        let worth = read.sureness().powi(4) * (rect.h / GOOD_HEIGHT).clamp(0.2, 1.0).powi(2);
         self.highest = self.highest.max(rect.h);
         if self.best.as_ref().is_none_or(|best| worth > best.worth * 1.05) {
             self.best = Best::cut(worth, (rect, vehicle), picture, media);

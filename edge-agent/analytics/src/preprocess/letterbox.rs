@@ -134,8 +134,13 @@ impl Letterbox {
             |plane: Plane<'_>, width: usize, channels: usize, span, columns: &Spans, outs: &mut [&mut [u8]]| {
                 let Plane { bytes, stride } = plane;
                 a.sum_rows(Samples { bytes, stride, width, channels }, span);
-                for (channel, out) in outs.iter_mut().enumerate() {
-                    a.average(channel, channels, span.1 - span.0, (columns, out));
+                match outs {
+                    [first, second] => a.average_pairs(columns, [first, second]),
+                    outs => {
+                        for (channel, out) in outs.iter_mut().enumerate() {
+                            a.average(channel, channels, columns, out);
+                        }
+                    }
                 }
             };
         let luma = match picture.planes() {

@@ -53,91 +53,128 @@ pub(super) struct Samples<'a> {
 }
 
 /// Largest count of pixels for which 32 bits of reciprocal divide every sum exactly.
-const EXACT_COUNT: u64 = 4096;
+const EXACT_COUNT: usize = 2048;
+
+/// `2^32 / count`, rounded up; zero where a true division is needed.
+static RECIPROCALS: [u32; EXACT_COUNT + 1] = reciprocals();
+
+#[expect(clippy::cast_possible_truncation, reason = "2^32 / 2 + 1 is the largest")]
+const fn reciprocals() -> [u32; EXACT_COUNT + 1] {
+    let mut table = [0; EXACT_COUNT + 1];
+    let mut count = 2;
+    while count <= EXACT_COUNT {
+        table[count] = ((1 << 32) / count as u64 + 1) as u32;
+        count += 1;
+    }
+    table
+}
+
+/// The rounded mean of `count` pixels.
+fn mean(sum: u32, count: usize) -> u8 {
+    let sum = u64::from(sum) + count as u64 / 2;
+    let mean = match RECIPROCALS.get(count) {
+        Some(0) | None => sum / count.max(1) as u64,
+        Some(reciprocal) => (sum * u64::from(*reciprocal)) >> 32,
+    };
+    u8::try_from(mean).unwrap_or(u8::MAX)
+}
+
+/// Rows of 255 that 16 bits hold the sum of.
+const NARROW_ROWS: usize = 257;
 
 /// Averages rows of rectangles; keeps its buffers from frame to frame.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Averager {
     narrow: Vec<u16>,
-    sums: Vec<u32>,
-    totals: Vec<u32>,
-    reciprocals: Vec<u32>,
+    wide: Vec<u32>,
+    rows: usize,
+    totals: Vec<u64>,
 }
 
 impl Averager {
     /// Adds rows `first..end` of the plane, column by column.
     pub(super) fn sum_rows(&mut self, samples: Samples<'_>, (first, end): (usize, usize)) {
-        let row = samples.width * samples.channels;
-        self.sums.clear();
-        self.sums.resize(row, 0);
-        let rows = (first..end).filter_map(|y| samples.bytes.get(y * samples.stride..y * samples.stride + row));
-        // 256 rows of 255 are the most that 16 bits hold.
-        let mut pending = 0;
-        for bytes in rows {
-            if pending == 0 {
-                self.narrow.clear();
-                self.narrow.extend(bytes.iter().map(|b| u16::from(*b)));
-            } else {
-                self.narrow.iter_mut().zip(bytes).for_each(|(sum, b)| *sum += u16::from(*b));
-            }
-            pending += 1;
-            if pending == 256 {
+        let length = samples.width * samples.channels;
+        let row = |y: usize| samples.bytes.get(y * samples.stride..).and_then(|bytes| bytes.get(..length));
+        self.rows = end - first;
+        self.wide.clear();
+        self.narrow.clear();
+        self.narrow.resize(length, 0);
+        for (pending, bytes) in (first..end).filter_map(row).enumerate() {
+            if pending > 0 && pending % NARROW_ROWS == 0 {
                 self.widen();
-                pending = 0;
+            }
+            for (sum, byte) in self.narrow.iter_mut().zip(bytes) {
+                *sum += u16::from(*byte);
             }
         }
-        if pending > 0 {
+        if self.rows > NARROW_ROWS {
             self.widen();
         }
     }
 
     fn widen(&mut self) {
-        self.sums.iter_mut().zip(&self.narrow).for_each(|(sum, narrow)| *sum += u32::from(*narrow));
-    }
-
-    /// Averages of one channel over the summed rows, one per column span, into `out`.
-    pub(super) fn average(
-        &mut self,
-        channel: usize,
-        channels: usize,
-        rows: usize,
-        (columns, out): (&Spans, &mut [u8]),
-    ) {
-        // A frame of 16384 x 16384 bytes at 255 sums to less than 2^36: totals wrap, differences of up to 2^32 are right.
-        self.totals.clear();
-        self.totals.push(0);
-        let mut total = 0_u32;
-        self.totals.extend(self.sums.iter().skip(channel).step_by(channels.max(1)).map(|sum| {
-            total = total.wrapping_add(*sum);
-            total
-        }));
-        self.prepare(columns, rows);
-        let spans = columns.first.iter().zip(&columns.end).zip(&self.reciprocals);
-        for (to, ((first, end), reciprocal)) in out.iter_mut().zip(spans) {
-            let (Some(high), Some(low)) = (self.totals.get(*end as usize), self.totals.get(*first as usize)) else {
-                continue;
-            };
-            let count = u64::from(end - first) * rows as u64;
-            let sum = u64::from(high.wrapping_sub(*low)) + count / 2;
-            let mean = if *reciprocal == 0 { sum / count.max(1) } else { (sum * u64::from(*reciprocal)) >> 32 };
-            *to = u8::try_from(mean).unwrap_or(u8::MAX);
+        self.wide.resize(self.narrow.len(), 0);
+        for (wide, narrow) in self.wide.iter_mut().zip(&mut self.narrow) {
+            *wide += u32::from(std::mem::take(narrow));
         }
     }
 
-    /// `2^32 / count`, rounded up, for the count of each column span; zero where a true division is needed.
-    fn prepare(&mut self, columns: &Spans, rows: usize) {
-        self.reciprocals.clear();
-        let (mut last, mut reciprocal) = (0, 0);
-        self.reciprocals.extend(columns.first.iter().zip(&columns.end).map(|(first, end)| {
-            let count = u64::from(end - first) * rows as u64;
-            if count != last {
-                last = count;
-                let usable = (2..=EXACT_COUNT).contains(&count);
-                reciprocal = if usable { u32::try_from((1_u64 << 32) / count + 1).unwrap_or(0) } else { 0 };
-            }
-            reciprocal
-        }));
+    /// Averages of one channel over the summed rows, one per column span, into `out`.
+    pub(super) fn average(&mut self, channel: usize, channels: usize, columns: &Spans, out: &mut [u8]) {
+        let step = channels.max(1);
+        if self.rows > NARROW_ROWS {
+            let sums = self.wide.iter().skip(channel).step_by(step);
+            run_totals(&mut self.totals, sums.map(|sum| u64::from(*sum)));
+        } else if step == 1 {
+            run_totals(&mut self.totals, self.narrow.iter().map(|sum| u64::from(*sum)));
+        } else {
+            let sums = self.narrow.iter().skip(channel).step_by(step);
+            run_totals(&mut self.totals, sums.map(|sum| u64::from(*sum)));
+        }
+        for ((to, first), end) in out.iter_mut().zip(&columns.first).zip(&columns.end) {
+            let (low, high) = self.between(*first, *end);
+            #[expect(clippy::cast_possible_truncation, reason = "a rectangle's sum is below 2^32 for sides below 4096")]
+            let sum = (high - low) as u32;
+            *to = mean(sum, (end - first) as usize * self.rows);
+        }
     }
+
+    /// Averages of two interleaved channels at once: one running total holds both sums, 32 bits each.
+    pub(super) fn average_pairs(&mut self, columns: &Spans, [first_out, second_out]: [&mut [u8]; 2]) {
+        if self.rows > NARROW_ROWS {
+            self.average(0, 2, columns, first_out);
+            self.average(1, 2, columns, second_out);
+            return;
+        }
+        let pairs = self.narrow.as_chunks::<2>().0.iter();
+        run_totals(&mut self.totals, pairs.map(|[a, b]| u64::from(*a) | u64::from(*b) << 32));
+        let outs = first_out.iter_mut().zip(second_out.iter_mut());
+        for (((a, b), first), end) in outs.zip(&columns.first).zip(&columns.end) {
+            let (low, high) = self.between(*first, *end);
+            let both = high.wrapping_sub(low);
+            let count = (end - first) as usize * self.rows;
+            #[expect(clippy::cast_possible_truncation, reason = "the two halves are wanted")]
+            let halves = (both as u32, (both >> 32) as u32);
+            (*a, *b) = (mean(halves.0, count), mean(halves.1, count));
+        }
+    }
+
+    fn between(&self, first: u32, end: u32) -> (u64, u64) {
+        let at = |index: u32| self.totals.get(index as usize).copied().unwrap_or(0);
+        (at(first), at(end))
+    }
+}
+
+/// Zero, then the sum of the first, of the first two, and so on.
+fn run_totals(totals: &mut Vec<u64>, sums: impl Iterator<Item = u64>) {
+    totals.clear();
+    totals.push(0);
+    let mut total = 0_u64;
+    totals.extend(sums.map(|sum| {
+        total = total.wrapping_add(sum);
+        total
+    }));
 }
 
 /// A plane as a coarse grid of average brightness, from every fourth row: enough to see that something moves.
@@ -168,7 +205,7 @@ impl GreyGrid {
         for (row, out) in self.cells.chunks_exact_mut(across.len().max(1)).enumerate() {
             let Some(span) = down.get(row) else { continue };
             self.averager.sum_rows(samples, span);
-            self.averager.average(0, channels, span.1 - span.0, (&across, out));
+            self.averager.average(0, channels, &across, out);
         }
         &self.cells
     }
@@ -180,10 +217,9 @@ mod tests {
 
     #[test]
     fn reciprocals_divide_every_possible_sum_as_division_does() {
-        for count in (2..=64_u64).chain([100, 255, 256, 1000, 4095, 4096]) {
-            let reciprocal = (1_u64 << 32) / count + 1;
-            for sum in (0..=255 * count + count / 2).step_by(if count > 64 { 7 } else { 1 }) {
-                assert_eq!((sum * reciprocal) >> 32, sum / count, "{sum} / {count}");
+        for count in (1..=64_u32).chain([100, 255, 256, 1000, 2047, 2048, 2049]) {
+            for sum in (0..=255 * count).step_by(if count > 64 { 7 } else { 1 }) {
+                assert_eq!(u32::from(mean(sum, count as usize)), (sum + count / 2) / count, "{sum} / {count}");
             }
         }
     }
@@ -204,9 +240,25 @@ mod tests {
         let samples = Samples { bytes: &bytes, stride: 1, width: 1, channels: 1 };
         let mut averager = Averager::default();
         averager.sum_rows(samples, (0, 1000));
-        assert_eq!(averager.sums, [255_000]);
+        assert_eq!(averager.wide, [255_000]);
         let mut out = [0];
-        averager.average(0, 1, 1000, (&Spans::new(1, 1), &mut out));
+        averager.average(0, 1, &Spans::new(1, 1), &mut out);
         assert_eq!(out, [255]);
+    }
+
+    #[test]
+    fn pairs_are_averaged_as_each_alone() {
+        for rows in [1, 3, 300] {
+            let bytes: Vec<u8> = (0..40 * rows).map(|i| u8::try_from(i * 37 % 256).unwrap()).collect();
+            let samples = Samples { bytes: &bytes, stride: 40, width: 20, channels: 2 };
+            let columns = Spans::new(20, 7);
+            let mut averager = Averager::default();
+            averager.sum_rows(samples, (0, rows));
+            let [mut a, mut b, mut c, mut d] = [[0; 7]; 4];
+            averager.average_pairs(&columns, [&mut a, &mut b]);
+            averager.average(0, 2, &columns, &mut c);
+            averager.average(1, 2, &columns, &mut d);
+            assert_eq!((a, b), (c, d), "{rows} rows");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn box_resize(bytes: &[u8], (w, h): (u32, u32), (new_w, new_h): (u32,
         let Some(span) = lines.get(line) else { continue };
         averager.sum_rows(samples, span);
         for channel in 0..channels {
-            averager.average(channel, channels, span.1 - span.0, (&columns, &mut row));
+            averager.average(channel, channels, &columns, &mut row);
             target.iter_mut().skip(channel).step_by(channels).zip(&row).for_each(|(to, from)| *to = *from);
         }
     }
