@@ -150,8 +150,9 @@ impl Errand<'_> {
         let mut shown = Shown::default();
         let mut progress = self.progress()?;
         loop {
-            let unit: Value = self.center.get(&format!("/api/units/{}", self.clip.unit), &[])?;
-            let seen = seen(&unit, progress.as_ref());
+            let unit: Option<Value> = self.center.find(&format!("/api/units/{}", self.clip.unit))?;
+            ensure!(unit.is_some() || !patience.is_zero(), "no unit called {} was ever heard", self.clip.unit);
+            let seen = seen(unit.as_ref(), progress.as_ref());
             match asking.step(&seen, begun.elapsed()) {
                 Step::HandIn => {
                     self.hand_in(seen.challenge.as_deref().unwrap_or_default())?;
@@ -224,10 +225,11 @@ impl Errand<'_> {
     }
 }
 
-fn seen(unit: &Value, progress: Option<&Progress>) -> Seen {
+fn seen(unit: Option<&Value>, progress: Option<&Progress>) -> Seen {
+    let challenge = unit.and_then(|unit| unit.pointer("/state/challenge"));
     Seen {
-        online: unit.get("online") == Some(&Value::Bool(true)),
-        challenge: unit.pointer("/state/challenge").and_then(Value::as_str).map(str::to_owned),
+        online: unit.and_then(|unit| unit.get("online")) == Some(&Value::Bool(true)),
+        challenge: challenge.and_then(Value::as_str).map(str::to_owned),
         status: progress.map(|progress| progress.status),
         words: progress.map(|progress| progress.words.clone()).unwrap_or_default(),
         received_bytes: progress.map(|progress| progress.received_bytes).unwrap_or_default(),

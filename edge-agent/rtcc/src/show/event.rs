@@ -196,9 +196,11 @@ fn health(record: &Value) -> Option<String> {
 fn answer(record: &Value) -> Option<String> {
     let verdict = record.get("verdict")?;
     let said = verdict.as_object().and_then(|verdict| verdict.values().next());
-    let words = said.and_then(|said| said.as_str().or_else(|| text(said, "text"))).unwrap_or_default();
+    let bytes = said.and_then(|said| said.get("media_bytes")?.as_u64()).map(|bytes| format!("of {bytes} bytes"));
+    let words = said.and_then(|said| said.as_str().or_else(|| text(said, "text")));
+    let words = words.map(str::to_owned).or(bytes).unwrap_or_default();
     let request = text(record, "request").unwrap_or("unknown");
-    Some(format!("request {}: {} {}", terminal(request), tag(verdict), terminal(words)))
+    Some(format!("request {}: {} {}", terminal(request), tag(verdict), terminal(&words)))
 }
 
 fn audit(record: &Value) -> Option<String> {
@@ -347,6 +349,11 @@ mod tests {
                 "answer",
                 json!({"request": "ab", "verdict": {"refused": {"reason": "case", "text": "a case is needed"}}}),
                 "request ab: refused a case is needed",
+            ),
+            (
+                "answer",
+                json!({"request": "ab", "verdict": {"clip": {"media_bytes": 7}}}),
+                "request ab: clip of 7 bytes",
             ),
             (
                 "audit",

@@ -290,3 +290,16 @@ fn a_unit_that_is_away_is_said_at_once_to_those_who_do_not_wait() {
     let words = failure(world.ask(&[]));
     assert!(words.contains("not connected") && words.contains("--wait"), "{words}");
 }
+
+#[test]
+fn a_unit_that_was_never_heard_is_waited_for_by_those_who_wait() {
+    let mut world = World::new();
+    let words = failure(world.ask(&[]));
+    assert!(words.contains("ever heard"), "{words}");
+    let asked = world.ask(&["--wait", "1h"]);
+    let mut unit = world.unit();
+    unit.is_born(1);
+    let command = unit.hear(&mut world.commands);
+    unit.give(&command, |_| {});
+    asked.join().unwrap().unwrap();
+}
