@@ -11,10 +11,11 @@ mod unit;
 use std::time::Duration;
 
 use center::Center;
+use edge_protocol::batch::Encoding;
 use edge_protocol::command::Refusal;
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{Record, Verdict};
-use edge_protocol::state::State;
+use edge_protocol::state::{AckMode, State};
 use edge_tests::broker::{Broker, BrokerOptions};
 use edge_tests::pki::Pki;
 use edge_tests::proxy::{Cuts, Direction, Link, Proxy};
@@ -126,4 +127,19 @@ fn a_ninth_command_is_answered_busy_and_an_oversized_one_by_name() {
     let reasons = |records: &[Record]| records.iter().map(reason).collect::<Vec<_>>();
     center.wait("both are answered", |seen| reasons(&seen.records).len() == 2);
     assert_eq!(reasons(&center.records()), [Refusal::Busy, Refusal::Oversized]);
+}
+
+#[test]
+fn where_the_brokers_word_counts_records_are_forgotten_on_it_but_not_while_nobody_listens() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let broker = Broker::start(&pki, &[&center_identity]);
+    let unit = Unit::start_with(&pki, broker.port(), Encoding::Json, AckMode::Broker);
+    unit.commit(Lane::Alert, 30);
+    unit.wait("it was connected", unit::View::is_connected);
+    unit.wait("it has left a broker without listeners", |view| !view.is_connected());
+    assert_eq!(unit.waiting(Lane::Alert), 30);
+    let center = Center::start_with(&pki, &center_identity, broker.port(), false);
+    center.wait("all have come", |seen| seen.stored(Lane::Alert) == 30);
+    unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
 }

@@ -64,6 +64,11 @@ pub(crate) struct Center {
 
 impl Center {
     pub(crate) fn start(pki: &Pki, identity: &Identity, port: u16) -> Self {
+        Self::start_with(pki, identity, port, true)
+    }
+
+    /// A center that acknowledges, or one that cannot.
+    pub(crate) fn start_with(pki: &Pki, identity: &Identity, port: u16, acknowledges: bool) -> Self {
         let agency = AgencyId::new(pki.agency()).unwrap();
         let mut options = MqttOptions::new(&identity.name, "localhost", port);
         options
@@ -80,7 +85,7 @@ impl Center {
                 let listen = async {
                     loop {
                         match events.poll().await {
-                            Ok(event) => take(&event, &held, &speaker, &whose),
+                            Ok(event) => take(&event, &held, &speaker, (&whose, acknowledges)),
                             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                         }
                     }
@@ -112,7 +117,7 @@ impl Center {
     }
 }
 
-fn take(event: &Event, shared: &Shared, client: &AsyncClient, agency: &AgencyId) {
+fn take(event: &Event, shared: &Shared, client: &AsyncClient, (agency, acknowledges): (&AgencyId, bool)) {
     match event {
         Event::Incoming(Packet::ConnAck(_)) => {
             for filter in [topic::records_filter(agency), topic::state_filter(agency)] {
@@ -128,7 +133,9 @@ fn take(event: &Event, shared: &Shared, client: &AsyncClient, agency: &AgencyId)
                     let ack = Ack::new(batch.epoch(), lane, settled).encode(Encoding::Cbor);
                     // What does not fit is said again with the next batch.
                     let topic = Topic::Ack(whose, unit).to_string();
-                    drop(client.try_publish(topic, QoS::AtLeastOnce, false, ack));
+                    if acknowledges {
+                        drop(client.try_publish(topic, QoS::AtLeastOnce, false, ack));
+                    }
                 }
                 Some(Topic::State(..)) => {
                     shared.seen.lock().unwrap().state = Some(State::decode(&publish.payload).unwrap());

@@ -112,6 +112,10 @@ pub(crate) struct Unit {
 
 impl Unit {
     pub(crate) fn start(pki: &Pki, port: u16) -> Self {
+        Self::start_with(pki, port, Encoding::Cbor, AckMode::Center)
+    }
+
+    pub(crate) fn start_with(pki: &Pki, port: u16, encoding: Encoding, ack: AckMode) -> Self {
         let identity = pki.unit("pole-7");
         let bell = Bell::new();
         let memory = Memory { held: Arc::default(), bell: bell.clone() };
@@ -132,8 +136,8 @@ impl Unit {
             tls: tls.unwrap(),
             agency: pki.agency().parse().unwrap(),
             unit: "pole-7".parse().unwrap(),
-            encoding: Encoding::Cbor,
-            ack: AckMode::Center,
+            encoding,
+            ack,
             daily_bytes: None,
         };
         let mut uplink = Uplink::new(settings, ends, Box::new(memory.clone()));
