@@ -38,6 +38,9 @@ const CLIENT_CAPACITY: usize = 128;
 pub(super) const BEAT: Duration = Duration::from_secs(1);
 /// A connection that lasted this long was a good one.
 const STEADY: Duration = Duration::from_secs(10);
+/// How long the line is kept after a stop: the other stations have just said what they still had to say. What does not
+/// get through stays in the outbox.
+const LAST_WORDS: Duration = Duration::from_millis(700);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(800);
 /// The quota of a broker that states none.
@@ -226,7 +229,7 @@ impl Uplink {
         let stopped = tokio::select! {
             ended = listen => { ended?; false }
             ended = speak => { ended?; false }
-            () = stop.wait() => true,
+            () = async { stop.wait().await; tokio::time::sleep(LAST_WORDS).await } => true,
         };
         if stopped {
             talk.borrow().say_goodbye();
