@@ -5,7 +5,7 @@
 //!
 //! The way of a command: rate and size before any cryptography; signature, chain and issuer
 //! ([`edge_protocol::command::Command::open`]); then unit, challenge, time, role, purpose, case and scope
-//! ([`authorise`](authorise::authorise)); then the audit log's "intent", on disk together with the command's id, which
+//! (`authorise`); then the audit log's "intent", on disk together with the command's id, which
 //! is what makes a replay fail; then the act; then "outcome" and answer. If the audit log cannot be written, the
 //! command is refused and everything else goes on.
 

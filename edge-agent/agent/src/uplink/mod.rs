@@ -4,7 +4,7 @@
 //! here: what records say, and how they are kept.
 //!
 //! The outbox owns delivery, and the MQTT client never holds the only copy: every connection begins from the outbox's
-//! own cursor with a fresh client. [`state::Core`] decides and is pure; [`link`] does, on one thread with a runtime of
+//! own cursor with a fresh client. `state::Core` decides and is pure; `link` does, on one thread with a runtime of
 //! its own.
 
 mod announcement;

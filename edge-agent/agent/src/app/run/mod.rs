@@ -1,6 +1,6 @@
 //! `edge-agent run`: every station on its thread, joined by queues, until somebody says stop.
 //!
-//! Read [`start`] first: it is the data's way. Cameras deliver access units to the recorder and to the vision worker;
+//! Read `start` first: it is the data's way. Cameras deliver access units to the recorder and to the vision worker;
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod cameras;
