@@ -145,7 +145,11 @@ impl Unit {
 
     /// Makes the clip and sends its files in pieces; `spoil` may change what is sent of the media.
     fn give(&mut self, command: &Command, spoil: impl FnOnce(&mut Vec<u8>)) {
-        let (mut media, manifest) = made(command);
+        self.give_groups(command, &GROUPS, spoil);
+    }
+
+    fn give_groups(&mut self, command: &Command, groups: &[&[u8]], spoil: impl FnOnce(&mut Vec<u8>)) {
+        let (mut media, manifest) = made(command, groups);
         let key = SigningKey::from_pem(&std::fs::read(self.pki.join("unit-gate-1.key")).unwrap()).unwrap();
         let chain = Chain::from_pem(&std::fs::read(self.pki.join("unit-gate-1.pem")).unwrap()).unwrap();
         let sealed = manifest.seal(&key, &chain).unwrap();
@@ -161,8 +165,9 @@ impl Unit {
         spoil(&mut media);
         self.answer(command, RequestStatus::Transferring, Some(offer));
         for (part, bytes) in [(Part::Manifest, sealed), (Part::Media, media)] {
-            for (number, piece) in bytes.chunks(16).enumerate() {
-                let offset = u64::try_from(number * 16).unwrap();
+            let length = (bytes.len() / 8).max(16);
+            for (number, piece) in bytes.chunks(length).enumerate() {
+                let offset = u64::try_from(number * length).unwrap();
                 let request = command.request.to_string();
                 self.send("clip", Effect::Chunk { request, part, offset, bytes: piece.to_vec() });
             }
@@ -170,10 +175,10 @@ impl Unit {
     }
 }
 
-fn made(command: &Command) -> (Vec<u8>, ClipManifest) {
+fn made(command: &Command, groups: &[&[u8]]) -> (Vec<u8>, ClipManifest) {
     let Operation::Clip(scope) = &command.operation else { panic!("{command:?}") };
     let stamp = WallStamp { time: scope.from, quality: ClockQuality::Free };
-    let media = GROUPS.concat();
+    let media = groups.concat();
     let span = ManifestSpan { from: scope.from, to: scope.to };
     let mut manifest = ClipManifest {
         version: CONTRACT_VERSION,
@@ -193,7 +198,7 @@ fn made(command: &Command) -> (Vec<u8>, ClipManifest) {
         software: Word::cut("1.0"),
     };
     let mut offset = 0;
-    for (number, bytes) in GROUPS.into_iter().enumerate() {
+    for (number, bytes) in groups.iter().enumerate() {
         let mut group = ManifestGroup {
             segment: 1,
             group: u32::try_from(number).unwrap(),
@@ -302,4 +307,17 @@ fn a_unit_that_was_never_heard_is_waited_for_by_those_who_wait() {
     let command = unit.hear(&mut world.commands);
     unit.give(&command, |_| {});
     asked.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_clip_larger_than_one_answer_is_fetched_in_parts() {
+    let mut world = World::new();
+    let mut unit = world.unit();
+    unit.is_born(1);
+    let asked = world.ask(&[]);
+    let command = unit.hear(&mut world.commands);
+    let group: Vec<u8> = (0..9_000_000_u32).flat_map(|n| (n % 251).to_le_bytes().into_iter().take(1)).collect();
+    unit.give_groups(&command, &[&group, b"end"], |_| {});
+    asked.join().unwrap().unwrap();
+    assert_eq!(std::fs::metadata(world.path("clip.mp4")).unwrap().len(), 9_000_003);
 }
