@@ -5,6 +5,7 @@
 
 pub mod mp4;
 mod package;
+mod playable;
 mod timeline;
 
 pub use package::{Asked, ClipError, Package, Pieces, Signer, make};

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use edge_protocol::evidence::{ClipFault, verify_clip};
-use edge_protocol::media::parameter_hash;
+use edge_protocol::media::{Codec, parameter_hash};
 use edge_protocol::sign::Root;
 use edge_protocol::time::{ClockQuality, MediaTime};
 use edge_store::disk::RealDisk;
@@ -118,9 +118,13 @@ fn access_units(folder: &Path, seconds: i64) -> Vec<Vec<u8>> {
         .status()
         .expect("the tests need ffmpeg: make setup-test installs it");
     assert!(drawn.success());
-    let stream = std::fs::read(path).unwrap();
+    split_units(&std::fs::read(path).unwrap())
+}
+
+/// The pictures between start codes, NAL units behind their lengths.
+fn split_units(stream: &[u8]) -> Vec<Vec<u8>> {
     let (mut units, mut pending) = (Vec::new(), Vec::new());
-    for unit in nal::split(&stream) {
+    for unit in nal::split(stream) {
         nal::push(&mut pending, unit);
         if matches!(unit[0] & 0x1f, 1 | 5) && unit[1] & 0x80 != 0 {
             units.push(std::mem::take(&mut pending));
@@ -177,6 +181,65 @@ fn a_clip_begins_at_the_key_picture_before_what_was_asked_plays_and_verifies() {
     let verified = verify_clip(&mut Cursor::new(&media), &manifest, &bench.root).unwrap();
     assert_eq!(verified.manifest.frames(), 75);
     assert_eq!(Hash256::of(&media), offer.media_hash);
+}
+
+/// What ffprobe says of a file's packets or frames: one line each, in order.
+fn probe(file: &Path, what: &str, entries: &str) -> Vec<Vec<f64>> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", what, "-show_entries", entries, "-of", "csv=p=0"])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let number = |text: &str| text.trim().parse().ok();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let numbers = lines.lines().map(|line| line.split(',').filter_map(number).collect());
+    // A frame's side data stand on lines of their own.
+    numbers.filter(|numbers: &Vec<f64>| !numbers.is_empty()).collect()
+}
+
+#[test]
+fn pictures_that_are_decoded_out_of_order_are_shown_in_order() {
+    let bench = Bench::new();
+    let (source, stream) = (bench.folder.path().join("source.mp4"), bench.folder.path().join("stream.h264"));
+    let ffmpeg = |arguments: &[&str], to: &Path| {
+        let done = Command::new("ffmpeg").args(["-v", "error", "-y"]).args(arguments).arg(to).status().unwrap();
+        assert!(done.success());
+    };
+    let draw =
+        ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=2", "-c:v", "libx264", "-bf", "2", "-g", "50"];
+    ffmpeg(&[&draw[..], &["-pix_fmt", "yuv420p"]].concat(), &source);
+    ffmpeg(&["-i", source.to_str().unwrap(), "-c", "copy", "-bsf:v", "h264_mp4toannexb"], &stream);
+    let units = split_units(&std::fs::read(&stream).unwrap());
+    let times = probe(&source, "-show_packets", "packet=pts_time,dts_time");
+    assert_eq!(times.len(), units.len());
+    assert!(times.iter().any(|time| (time[0] - time[1]).abs() > 0.05), "there are B-frames");
+    #[allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+    let at = |seconds: f64| MediaTime::from_nanos((seconds * 1e9).round() as i64);
+    let pictures: Vec<NewPicture<'_>> = units
+        .iter()
+        .zip(&times)
+        .enumerate()
+        .map(|(i, (bytes, time))| NewPicture { bytes, key: i == 0, decode: at(time[1]), media: at(time[0]) })
+        .collect();
+    let (mut ring, _) = Ring::open(Arc::new(RealDisk), bench.place()).unwrap();
+    let group = NewGroup {
+        codec: Codec::H264,
+        parameters: parameter_hash(Codec::H264, &nal::parameter_sets(Codec::H264, &units[0])),
+        size: Some((320, 240)),
+        discontinuity: true,
+        wall: stamp(0.0),
+        duration: Duration::from_secs(2),
+        pictures: &pictures,
+    };
+    ring.append(&group).unwrap();
+    let (media, _) = assemble(bench.clip(0.0, 2.0).unwrap());
+    assert_eq!(decoded_frames(&bench, &media), 50);
+    let shown = probe(&bench.folder.path().join("clip.mp4"), "-show_frames", "frame=pts_time");
+    assert_eq!(shown.len(), 50);
+    for (frame, time) in (0_u32..).zip(shown) {
+        assert!((time[0] - f64::from(frame) / 25.0).abs() < 0.001, "frame {frame} at {} s", time[0]);
+    }
 }
 
 #[test]
