@@ -132,6 +132,35 @@ fn read_as_everything(bytes: &[u8]) {
     drop(std::str::from_utf8(bytes).map(Topic::parse));
 }
 
+/// Where the fuzz target `messages` begins, and whatever it has found since.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/corpus/messages");
+
+#[test]
+fn the_fuzz_targets_corpus_is_read_or_refused() {
+    let mut files = 0;
+    for file in std::fs::read_dir(CORPUS).unwrap() {
+        read_as_everything(&std::fs::read(file.unwrap().path()).unwrap());
+        files += 1;
+    }
+    assert!(files >= 2 * samples::records().len(), "{files} files");
+}
+
+/// `UPDATE_CORPUS=1` writes one message of every kind; without it nothing is done.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "writes source files on request, not a unit's data")]
+fn the_corpus_has_a_message_of_every_kind() {
+    if std::env::var_os("UPDATE_CORPUS").is_none() {
+        return;
+    }
+    for (number, record) in samples::records().into_iter().enumerate() {
+        let lane = record.lane();
+        let batch = alone(record);
+        for (encoding, ending) in [(Encoding::Cbor, "cbor"), (Encoding::Json, "json")] {
+            std::fs::write(format!("{CORPUS}/{number:02}-{lane}.{ending}"), batch.encode(encoding)).unwrap();
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
