@@ -47,6 +47,9 @@ pub enum Source {
         transport: Transport,
         /// A file with mode 0600 that holds `user:password`.
         credentials: Option<PathBuf>,
+        /// The certificate that a camera under `rtsps://` shows, or the one that signed it (PEM); where there is none,
+        /// what the system trusts.
+        certificate: Option<PathBuf>,
     },
     /// A recording.
     File {
@@ -197,6 +200,8 @@ fn read_rtsp(fields: &Fields<'_>) -> Option<Source> {
     let url = fields.text("url", what)?;
     let transport = fields.choice("transport", &[("tcp", Transport::Tcp), ("udp", Transport::Udp)], Transport::Tcp);
     let credentials = fields.optional_text("credentials", "a 0600 file that holds user:password").map(PathBuf::from);
+    let certificate =
+        fields.optional_text("certificate", "a PEM file with the camera's certificate").map(PathBuf::from);
     let Some((scheme, rest)) = url.split_once("://") else {
         fields.mistake("url", format!("is no address; give {what}"));
         return None;
@@ -208,7 +213,10 @@ fn read_rtsp(fields: &Fields<'_>) -> Option<Source> {
     if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
         fields.mistake("url", "holds a user or password; move them to a 0600 file and name it in `credentials`");
     }
-    Some(Source::Rtsp { url, transport, credentials })
+    if certificate.is_some() && scheme != "rtsps" {
+        fields.mistake("certificate", "is for rtsps:// addresses; use one, or remove it");
+    }
+    Some(Source::Rtsp { url, transport, credentials, certificate })
 }
 
 fn read_place(fields: &Fields<'_>) -> Option<Place> {

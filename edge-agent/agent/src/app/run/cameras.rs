@@ -15,14 +15,14 @@ use crate::config::{Camera, PlateSearch, Source, Transport};
 /// When the credentials' file cannot be used; it is named, its content never.
 pub(super) fn capture_settings(camera: &Camera) -> Result<capture::Settings, CredentialError> {
     let source = match &camera.source {
-        Source::Rtsp { url, transport, credentials } => capture::Source::Rtsp {
+        Source::Rtsp { url, transport, credentials, certificate } => capture::Source::Rtsp {
             url: url.clone(),
             transport: match transport {
                 Transport::Tcp => capture::Transport::Tcp,
                 Transport::Udp => capture::Transport::Udp,
             },
             credentials: credentials.as_deref().map(Credentials::from_file).transpose()?,
-            trust: Trust::System,
+            trust: certificate.clone().map_or(Trust::System, Trust::Certificate),
         },
         Source::File { path, repeat } => {
             capture::Source::File { path: path.clone(), repeat: *repeat, pace: Pace::Recorded }
