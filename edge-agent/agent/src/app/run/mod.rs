@@ -277,7 +277,7 @@ fn start_events(
         pulse: common.pulse("events"),
     };
     let mut teller = Teller::new(common.config, ends);
-    let started = common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |stop| teller.run(stop));
+    let started = common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |_| teller.run());
     started.map_err(system("cannot start the events"))?;
     Ok(sightings)
 }

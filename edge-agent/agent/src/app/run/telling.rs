@@ -15,7 +15,7 @@ use super::moments::Moments;
 use crate::config::{self, Config};
 use crate::publish::Entry;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};
-use crate::supervise::{Clock, Fault, Pulse, Stop};
+use crate::supervise::{Clock, Fault, Pulse};
 use crate::vision::client::VisionEvent;
 
 /// The longest the stage goes without showing that it lives.
@@ -64,14 +64,14 @@ impl Teller {
     }
 
     /// Runs until the worker's client is gone and everything it said is told.
-    pub(super) fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+    pub(super) fn run(&mut self) -> Result<(), Fault> {
         loop {
             self.ends.pulse.beat(self.ends.clock.mono());
             match self.ends.seen.receive_timeout(TICK) {
                 Ok(event) => self.take(event)?,
                 Err(ReceiveError::Timeout) => {}
-                Err(ReceiveError::Closed) if stop.is_set() => return Ok(()),
-                Err(ReceiveError::Closed) => return Err(Fault("the vision worker's client is gone".to_owned())),
+                // Every camera has ended, as recordings do: there is nothing more to tell.
+                Err(ReceiveError::Closed) => return Ok(()),
             }
         }
     }
