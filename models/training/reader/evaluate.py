@@ -72,12 +72,13 @@ def evaluate(
     pictures = [read_picture(root / row.file) for row in rows]
     texts, regions = [row.text for row in rows], [row.region for row in rows]
     readings = {name: [read(p) for p in pictures] for name, (read, _) in models.items()}
-    first = next(iter(models))
+    names = list(models)
+    first, last = names[0], names[-1]
     report: dict = {"models": {}, "paired_exact": {}}
     for name, (read, path) in models.items():
         entry = {"sha256": file_sha256(path), **metrics.summary(texts, readings[name])}
         entry["regions"] = metrics.by_region(texts, readings[name], regions)
-        if hard:
+        if hard and name in (first, last):
             entry["hard_cases"] = hard_cases(texts, pictures, read)
             entry["by_height"] = by_height(texts, pictures, read)
         report["models"][name] = entry
@@ -95,7 +96,9 @@ def add_arguments(parser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="crops.csv")
     parser.add_argument("--root", type=Path, required=True, help="folder of its pictures")
     parser.add_argument("--baselines", type=Path, help="folder with baseline weights")
-    parser.add_argument("--hard", action="store_true", help="also degradations and plate heights")
+    parser.add_argument(
+        "--hard", action="store_true", help="also degradations and heights, first and last model"
+    )
     parser.add_argument("--worst", type=Path, help="write a picture of the worst 20 errors here")
     parser.add_argument("--confusions", type=Path, help="write the confusion counts here")
 
