@@ -3,6 +3,7 @@ use crate::class::ObjectClass;
 use crate::geometry::Point;
 use crate::infer::{Output, TensorView};
 use crate::settings::{Polygon, Zone};
+use crate::sighting::Revision;
 
 /// Finished rows for the objects model, one list per run; the last one is repeated.
 struct Script(Vec<Vec<[f32; 6]>>, usize);
@@ -118,4 +119,63 @@ fn frames_beyond_the_rate_and_still_frames_are_passed_over() {
 fn two_models_for_one_task_are_refused() {
     let refused = CameraAnalytics::new(still_off(), &[objects(), objects()]).unwrap_err();
     assert_eq!(refused, CameraError::TwoModels("o".into(), "o".into()));
+}
+
+/// A car that drives to the right with a plate on it, for all three models.
+struct Drive {
+    x: f32,
+}
+
+impl Infer for Drive {
+    fn run(&mut self, model: ModelRole, _: TensorView<'_>) -> Result<Vec<Output>, InferFault> {
+        let x = self.x;
+        let (shape, values) = match model {
+            ModelRole::Objects => (vec![1, 6], vec![x, 10.0, x + 30.0, 50.0, 0.9, 1.0]),
+            ModelRole::Plates => (vec![1, 6], vec![x + 5.0, 35.0, x + 25.0, 45.0, 0.9, 0.0]),
+            ModelRole::PlateText => {
+                let slots = "AB12".chars().map(|c| "AB12".find(c).unwrap());
+                let row = |index| (0..4).map(move |i| if i == index { 0.97 } else { 0.01 });
+                (vec![1, 4, 4], slots.flat_map(row).collect())
+            }
+        };
+        Ok(vec![Output { name: "o".into(), shape, values }])
+    }
+}
+
+fn other_model(task: &str, head: &serde_json::Value) -> ModelSpec {
+    let json = serde_json::json!({
+        "name": task, "version": "1", "file": "m.onnx", "sha256": "0".repeat(64), "task": task,
+        "input": {"width": 64, "height": 64, "channels": 3, "layout": "NCHW", "dtype": "float32",
+            "colour": "RGB", "resize": {"mode": "stretch"}, "mean": 0, "scale": 1},
+        "head": head, "classes": ["plate"], "alphabet": "AB12", "blank": 4,
+        "thresholds": {"score": {"plate": 0.5}, "nms_iou": 0.5, "max_detections": 10}
+    });
+    ModelSpec::parse(json.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn a_car_with_a_plate_gives_a_preview_a_final_read_and_its_track() {
+    let plates = other_model("plates", &serde_json::json!({"type": "end2end"}));
+    let mut text = other_model("plate_text", &serde_json::json!({"type": "slots"}));
+    let crate::manifest::Head::Slots(head) = &mut text.head else { panic!() };
+    head.symbols.truncate(4);
+    let settings = CameraSettings { plates: PlateSearch::WholeFrame, ..still_off() };
+    let mut camera = CameraAnalytics::new(settings, &[objects(), plates, text]).unwrap();
+    let bytes = vec![100; 64 * 64 * 3];
+    let picture = Picture::rgb(64, 64, &bytes).unwrap();
+    let mut sightings = Vec::new();
+    for frame in 0..8_u8 {
+        let media = MediaTime::from_nanos(i64::from(frame) * 100_000_000);
+        sightings.extend(camera.frame(&picture, media, &mut Drive { x: f32::from(frame) * 3.0 }));
+    }
+    sightings.extend(camera.finish());
+    let plates: Vec<_> =
+        sightings.iter().filter_map(|s| if let Sighting::Plate(p) = s { Some(p) } else { None }).collect();
+    let told: Vec<_> = plates.iter().map(|p| (p.revision, p.text.as_str(), p.class)).collect();
+    let car = Some(ObjectClass::Car);
+    assert_eq!(told, [(Revision::Preview, "AB12", car), (Revision::Final, "AB12", car)]);
+    let end = sightings.iter().find_map(|s| if let Sighting::TrackEnd(t) = s { Some(t) } else { None }).unwrap();
+    assert_eq!((plates[1].track, end.heading), (Some(end.track), Some(crate::sighting::Heading::Right)));
+    let counts = sightings.iter().find_map(|s| if let Sighting::Counts(c) = s { Some(c) } else { None }).unwrap();
+    assert_eq!((counts.plate_reads, counts.frames_analysed), (1, 8));
 }

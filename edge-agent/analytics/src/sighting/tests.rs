@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::geometry::{Point, Rect};
 use crate::picture::RgbCrop;
@@ -89,5 +91,20 @@ fn a_torn_message_is_an_error() {
     let bytes = minicbor::to_vec(Sighting::TrackEnd(summary())).unwrap();
     for cut in 0..bytes.len() {
         assert!(minicbor::decode::<Sighting>(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_broken_worker_sends_is_an_answer_or_an_error(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        place in 0_usize..4000,
+        flip in 1_u8..,
+    ) {
+        drop(minicbor::decode::<Sighting>(&bytes));
+        let mut sound = minicbor::to_vec(Sighting::Plate(read())).unwrap();
+        let index = place % sound.len();
+        sound[index] ^= flip;
+        drop(minicbor::decode::<Sighting>(&sound));
     }
 }
