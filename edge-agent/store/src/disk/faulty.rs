@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, DiskFile, Entry};
+use super::{Disk, DiskFile, Entry, Room};
 
 /// Writes reach the medium in pages of this size, in any order.
 const PAGE_BYTES: usize = 512;
@@ -23,12 +23,14 @@ pub struct Plan {
     pub broken_at: Option<u64>,
     /// Bytes that fit on the disk.
     pub capacity: Option<u64>,
+    /// Bytes that it says fit on it.
+    pub stated: Option<u64>,
 }
 
 impl Plan {
     /// Nothing goes wrong.
     pub const fn none() -> Self {
-        Self { crash_at: None, broken_at: None, capacity: None }
+        Self { crash_at: None, broken_at: None, capacity: None, stated: None }
     }
 }
 
@@ -272,6 +274,12 @@ impl Disk for FaultyDisk {
             names.iter().filter(|(path, _)| path.parent() == Some(folder)).map(|(path, &file)| (path.clone(), file)),
         );
         Ok(())
+    }
+
+    fn room(&self, _: &Path) -> io::Result<Room> {
+        let state = self.lock();
+        let total = state.plan.stated.unwrap_or(u64::MAX);
+        Ok(Room { free: total.saturating_sub(state.used()), total })
     }
 }
 

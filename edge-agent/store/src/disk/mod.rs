@@ -26,6 +26,15 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+/// How much a file system holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes that can still be written.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
 /// Folders and files.
 pub trait Disk: Debug + Send + Sync {
     /// Makes a folder and those above it; one that is there is left as it is.
@@ -69,6 +78,12 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// How much the folder's file system holds.
+    ///
+    /// # Errors
+    /// The system's.
+    fn room(&self, folder: &Path) -> io::Result<Room>;
 }
 
 /// One open file.

@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{Disk, DiskFile, Entry};
+use nix::sys::statvfs::statvfs;
+
+use super::{Disk, DiskFile, Entry, Room};
 
 /// The system's own disk.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +55,12 @@ impl Disk for RealDisk {
             return Ok(());
         }
         File::open(folder)?.sync_all()
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<Room> {
+        let facts = statvfs(folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(facts.fragment_size());
+        Ok(Room { free: bytes(facts.blocks_available()), total: bytes(facts.blocks()) })
     }
 }
 

@@ -14,6 +14,7 @@
 //! without rows and rows without files are reconciled. That takes no longer the more is stored. A damaged index is set
 //! aside and rebuilt from the files ([`format`](self) of the files: `format.rs`).
 
+mod evict;
 mod format;
 mod gap;
 mod index;
@@ -32,6 +33,7 @@ use edge_protocol::id::{CameraId, UnitId};
 use edge_protocol::media::Codec;
 use edge_protocol::time::{MediaTime, WallStamp};
 
+pub use evict::RESERVE_BYTES;
 pub use format::{Group, Picture};
 pub use gap::{Gap, GapReason, TOLERANCE};
 pub use index::Coding;
@@ -348,28 +350,6 @@ impl Ring {
             crc: crc32fast::hash(&video),
         };
         Ok((group, pictures, video))
-    }
-
-    fn make_room(&mut self, bytes: u64) -> Result<(), RingError> {
-        while self.usage.bytes.saturating_add(bytes) > self.place.quota_bytes {
-            if !self.evict_oldest()? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the oldest segment that nobody holds; whether there was one.
-    fn evict_oldest(&mut self) -> Result<bool, RingError> {
-        let spared = self.open.as_ref().map(|open| open.head.number);
-        let Some(doomed) = self.index.doom_oldest(spared)? else { return Ok(false) };
-        repair::remove(&*self.disk, &self.place, &self.index, doomed.number)?;
-        self.usage.bytes = self.usage.bytes.saturating_sub(doomed.bytes);
-        self.usage.segments = self.usage.segments.saturating_sub(1);
-        if let Some((oldest, _)) = self.index.span()? {
-            self.index.forget_gaps_before(oldest)?;
-        }
-        Ok(true)
     }
 }
 

@@ -177,6 +177,17 @@ fn a_full_disk_makes_the_oldest_go_and_recording_goes_on() {
 }
 
 #[test]
+fn video_leaves_a_tenth_of_a_small_disk_to_others() {
+    let bench = Bench::new(1 << 30);
+    let (mut ring, _) = bench.open();
+    bench.disk.plan(Plan { stated: Some(3_000_000), capacity: Some(3_000_000), ..Plan::none() });
+    fill(&mut ring, 0..600);
+    assert!(ring.usage().bytes <= 2_700_000, "{}", ring.usage().bytes);
+    assert!(ring.usage().bytes > 1_900_000, "{}", ring.usage().bytes);
+    assert_eq!(bench.reader().select(wall(599), wall(600), MOST).unwrap().groups.len(), 1);
+}
+
+#[test]
 fn after_a_failed_write_or_sync_the_group_goes_to_a_new_file() {
     for operation in 1..4 {
         let bench = Bench::new(1 << 30);

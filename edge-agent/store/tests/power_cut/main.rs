@@ -42,8 +42,9 @@ fn run(cuts: u64) -> Result<(), String> {
             oracle.hear(&line.unwrap());
         }
         volume.cut_power();
-        // What it says from now on was stored before the cut, or it could not know that it was.
-        said.for_each(|line| oracle.hear(&line.unwrap()));
+        // An fsync that is under way while ext4 is shut down may still report success, which no real power cut lets a
+        // process see. So only what was heard before the cut counts.
+        said.for_each(drop);
         writer.wait().unwrap();
         volume.unmount();
     }
