@@ -46,14 +46,15 @@ pub(crate) fn write_until_the_cut(folder: &Path) {
 }
 
 fn tell_records(outbox: &mut Outbox, round: u64) -> Option<()> {
-    let lanes = [Lane::Hit, Lane::Read, Lane::Object];
-    for lane in lanes.into_iter().cycle().take(usize::try_from(1 + round % 7).unwrap()) {
+    let mut told = Vec::new();
+    for lane in [Lane::Hit, Lane::Read, Lane::Object].into_iter().cycle().take(usize::try_from(1 + round % 7).unwrap())
+    {
         let next = outbox.backlog(lane).last.next();
-        outbox.append(lane, &payload(lane, next.get())).ok()?;
+        told.push((lane, outbox.append(lane, &payload(lane, next.get())).ok()?));
     }
     outbox.commit().ok()?;
-    for lane in lanes {
-        println!("record {lane} {}", outbox.last_committed(lane).get());
+    for (lane, sequence) in told {
+        println!("record {lane} {}", sequence.get());
     }
     Some(())
 }
