@@ -11,7 +11,7 @@ DEMO_SECONDS ?= 0
 SOURCE ?=
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
-.PHONY: help build demo test bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test
+.PHONY: help build demo test test-long bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +50,14 @@ test: setup-test ## Everything that must hold before a change lands
 	@$(MAKE) --no-print-directory deny
 	$(STEP) 'all passed'
 
+test-long: setup-test ## The high counts, the long runs, and that every harness fails on sabotage
+	@for what in fsync-off index-before-data ack-before-commit replay-cache-off; do \
+		$(CARGO) test --locked -p edge-store --features sabotage-$$what sees || exit 1; done
+	@$(CARGO) test --locked -p rtcc --features sabotage-ack-before-commit --test receivers
+	@POWER_CUTS=500 $(CARGO) test --locked -p edge-store --test power_cut
+	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
+	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
+
 clippy:
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
 		$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings; \
@@ -76,5 +84,5 @@ train: setup-test ## Train a model: MODEL=plate-text DATA=FOLDER [OUT=FOLDER]
 	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m training train \
 		--config training/configs/$(MODEL).toml --data "$(DATA)" --out "$(or $(OUT),../target/train/$(MODEL))"
 
-bench: build ## The table of numbers, each as a ratio against its reference in the same run
+bench: build ## Criterion measurements (the letterbox so far); see benches/RESULTS.md
 	@$(CARGO) bench --locked -p edge-benches
