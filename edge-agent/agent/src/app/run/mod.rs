@@ -9,6 +9,7 @@ mod eyes;
 mod health;
 mod moments;
 mod outbox;
+mod recording;
 pub(super) mod telling;
 
 use std::io;
@@ -168,7 +169,7 @@ fn start(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> Result<
     let moments = Moments::default();
     let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
     let eyes = start_vision(&mut common, sightings)?;
-    start_cameras(&mut common, &eyes, &moments, &vitals)?;
+    start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
     health::start(&mut common, entries, vitals)
 }
 
@@ -310,16 +311,23 @@ fn start_vision(
     Ok(eyes)
 }
 
+/// What every camera's threads share.
+struct Shared<'s> {
+    entries: &'s Sender<Entry>,
+    moments: &'s Moments,
+    vitals: &'s Vitals,
+}
+
 /// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
-fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, moments: &Moments, vitals: &Vitals) -> Result<(), RunError> {
+fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared<'_>) -> Result<(), RunError> {
     for described in &common.config.cameras {
         let id = &described.id;
         let named = |source| RunError::Credentials { camera: id.to_string(), source };
         let settings = cameras::capture_settings(described).map_err(named)?;
         let mut camera = Camera::new(settings, common.clock.clone());
-        let mut feed = start_recorder(common, described, vitals)?;
-        let (mut eye, moments) = (eyes.of_one_camera(), moments.clone());
-        vitals.watch_camera(id.clone(), camera.watch());
+        let mut feed = start_recorder(common, described, shared)?;
+        let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
+        shared.vitals.watch_camera(id.clone(), camera.watch());
         let pulse = common.pulse(format!("camera {id}"));
         let body = move |stop: &crate::supervise::Stop| {
             camera.run(stop, &pulse, &mut |unit| {
@@ -336,17 +344,22 @@ fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, moments: &Moments, vitals
     Ok(())
 }
 
-fn start_recorder(common: &mut Common<'_>, camera: &config::Camera, vitals: &Vitals) -> Result<record::Feed, RunError> {
+fn start_recorder(
+    common: &mut Common<'_>,
+    camera: &config::Camera,
+    shared: &Shared<'_>,
+) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
     let place = ring_place(common.config, camera);
-    vitals.watch_ring(camera.id.clone(), place.clone());
+    shared.vitals.watch_ring(camera.id.clone(), place.clone());
     let ends = record::Ends {
         feed: units,
         clock: common.clock.clone(),
         pulse: common.pulse(format!("recorder {}", camera.id)),
     };
-    let mut recorder = Recorder::open(Arc::new(RealDisk), place, ends)?;
-    vitals.watch_recorder(camera.id.clone(), recorder.recorded());
+    let tell = recording::tell(shared.entries.clone(), common.clock.clone());
+    let mut recorder = Recorder::open_telling(Arc::new(RealDisk), place, ends, tell)?;
+    shared.vitals.watch_recorder(camera.id.clone(), recorder.recorded());
     let again = Restart::After(PAUSE);
     let name = format!("rec {}", camera.id);
     let started = common.supervisor.start(name, Station::Record, again, move |stop| recorder.run(stop));
