@@ -58,7 +58,8 @@ fn the_exposure_stays_within_bounds_and_an_opening_would_be_noticed() {
     let arguments = ["security", "--offline=true", &threshold];
     let Some(output) = analyze(&arguments, &copy(folder.path(), str::to_owned)) else { return };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    let opened = copy(folder.path(), |text| text.replace("ProtectSystem=strict\n", "").replace("IPAddressDeny=any\n", ""));
+    let opened =
+        copy(folder.path(), |text| text.replace("ProtectSystem=strict\n", "").replace("IPAddressDeny=any\n", ""));
     let Some(output) = analyze(&arguments, &opened) else { return };
     assert!(!output.status.success(), "two openings less would go unnoticed");
 }
