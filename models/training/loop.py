@@ -190,8 +190,8 @@ class Trainer:
             f"step {history.step} " + " ".join(f"{k} {v:.4f}" for k, v in scores.items()),
             flush=True,
         )
-        state = {"model": self.average.model.state_dict(), "scores": scores}
-        _save(self._folder / "weights.pt", state)
+        # Tensors alone: Debian's PyTorch 1.13 reads nothing else without unpickling arbitrary objects.
+        _save(self._folder / "weights.pt", {"model": self.average.model.state_dict()})
         _save(
             self._folder / "checkpoint.pt",
             {
