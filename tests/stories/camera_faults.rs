@@ -4,10 +4,13 @@
 
 mod camera;
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use camera::{Watched, patient, quick};
-use edge_agent::capture::{Credentials, Source, State, Transport, Trouble, Trust};
+use edge_agent::capture::{Source, State, Transport, Trouble, Trust};
 use edge_protocol::media::Codec;
 use edge_tests::pki::Pki;
 use edge_tests::proxy::{Link, Proxy};
@@ -24,9 +27,16 @@ fn rtsp(url: &str) -> Source {
     Source::Rtsp { url: url.to_owned(), transport: Transport::Tcp, credentials: None, trust: Trust::System }
 }
 
-fn with_password(url: &str, password: &str) -> Source {
-    let credentials = Some(Credentials::new("viewer", password));
+fn with_password(url: &str, file: &Path) -> Source {
+    let credentials = Some(file.to_owned());
     Source::Rtsp { url: url.to_owned(), transport: Transport::Tcp, credentials, trust: Trust::System }
+}
+
+/// Writes user and password as the agent wants them: in a file that only its owner may read.
+fn write_password(file: &Path, password: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file).expect("a file");
+    writeln!(file, "viewer:{password}").expect("a written file");
 }
 
 /// Runs `fault` beside a healthy camera, which must stay well throughout.
@@ -65,11 +75,32 @@ fn a_refused_password_is_said_without_repeating_it() {
         let camera = RtspCamera::start_with(reel(), Access { digest, tls: None });
         let nobody = Watched::start("nobody", quick(rtsp(&camera.url())));
         nobody.wait_for_trouble(&Trouble::CredentialsMissing);
-        let wrong = Watched::start("wrong", quick(with_password(&camera.url(), "wrong-secret")));
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("credentials");
+        write_password(&file, "wrong-secret");
+        let wrong = Watched::start("wrong", quick(with_password(&camera.url(), &file)));
         wrong.wait_for_trouble(&Trouble::CredentialsRefused);
         assert!(!format!("{:?} {}", wrong.health(), wrong.health().state).contains("secret"));
-        let right = Watched::start("right", quick(with_password(&camera.url(), "right-secret")));
-        right.wait_for_units(5);
+        // A password that is put right needs no restart.
+        write_password(&file, "right-secret");
+        wrong.wait_for_units(5);
+    });
+}
+
+#[test]
+fn credentials_that_cannot_be_read_cost_that_camera_alone_and_are_tried_again() {
+    beside_a_healthy_camera(|| {
+        let digest = Some(("viewer".to_owned(), "secret".to_owned()));
+        let camera = RtspCamera::start_with(reel(), Access { digest, tls: None });
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("credentials");
+        let watched = Watched::start("late", quick(with_password(&camera.url(), &file)));
+        watched.wait("the credentials' file named", |health| {
+            let named = |words: &str| words.contains("credentials");
+            matches!(&health.state, State::Waiting { trouble: Trouble::Credentials(words), .. } if named(words))
+        });
+        write_password(&file, "secret");
+        watched.wait_for_units(5);
     });
 }
 

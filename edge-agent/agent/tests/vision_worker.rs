@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use edge_agent::app::vision::{load_models, worker_arguments};
+use edge_agent::app::vision::prepare;
 use edge_agent::media::AccessUnit;
 use edge_agent::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
 use edge_agent::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
@@ -50,7 +50,6 @@ impl Rig {
         let clock = Clock::system();
         let settings = VisionSettings {
             program: PathBuf::from(env!("CARGO_BIN_EXE_edge-agent")),
-            arguments: worker_arguments(None).unwrap(),
             cameras: cameras(count).into_iter().map(|camera| (camera, every_frame())).collect(),
             providers: vec!["cpu".to_owned()],
             decoders: vec![],
@@ -60,9 +59,9 @@ impl Rig {
         let (units, to_client) = bounded(Bounds::items("units", 64, Overflow::Wait));
         let (to_test, events) = bounded(Bounds::items("events", 64, Overflow::Wait));
         let pulse = Heartbeats::default().register("vision", PATIENCE, clock.mono());
-        let load = load_models(folders.into_iter().map(|folder| (folder, None)).collect());
+        let prepare = prepare(None, folders.into_iter().map(|folder| (folder, None)).collect());
         let queues = VisionQueues { units: to_client, events: to_test };
-        let mut client = VisionClient::new(settings, load, queues, clock.clone(), pulse);
+        let mut client = VisionClient::new(settings, prepare, queues, clock.clone(), pulse);
         let mut supervisor = Supervisor::new(clock.clone());
         let body = move |stop: &_| client.run(stop);
         supervisor.start("vision", Station::Analytics, Restart::StopAll, body).unwrap();

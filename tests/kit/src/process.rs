@@ -4,6 +4,7 @@
 //! [`Process`] kills and reaps it, so a failed test leaves nothing behind.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -182,6 +183,17 @@ fn read_lines(log: Arc<Log>, pipe: impl Read + Send + 'static) -> JoinHandle<()>
         log.lock().open -= 1;
         log.changed.notify_all();
     })
+}
+
+/// One of the product's programs as this test's own build left it.
+///
+/// # Panics
+/// When it was not built.
+pub fn program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().expect("the test's own path");
+    let path = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(name);
+    assert!(path.exists(), "{} is missing: run make test, which builds them first", path.display());
+    path
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Broker, center and agent of one agency, each a real program, and the questions that a story asks them.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use edge_tests::broker::Broker;
 use edge_tests::pki::{Identity, Pki};
-use edge_tests::process::Process;
+use edge_tests::process::{Process, program};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -197,14 +197,6 @@ fn ended(name: &str, command: &mut Command) -> Ended {
     let mut process = Process::spawn(name, command);
     let status = process.wait(DEADLINE);
     Ended { succeeded: status.success(), said: process.lines().join("\n") }
-}
-
-/// The real program, beside the folder of this test's own.
-fn program(name: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("the test's own path");
-    let path = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(name);
-    assert!(path.exists(), "{} is missing: run make test, which builds them first", path.display());
-    path
 }
 
 /// A camera with a drawn picture, a health record every second, one agency's certificates.

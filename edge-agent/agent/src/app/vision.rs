@@ -8,7 +8,7 @@ use edge_analytics::manifest::ModelSpec;
 
 use crate::inference::library::{self, Surroundings};
 use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
-use crate::vision::client::LoadModels;
+use crate::vision::client::{Prepare, Start};
 use crate::vision::confine::{Identity, resolve_identity};
 use crate::vision::engine::{Engine, ModelBytes};
 use crate::vision::{ModelStanding, worker};
@@ -37,21 +37,22 @@ pub fn run_worker(arguments: &WorkerArgs) -> ExitCode {
     worker::run(&arguments_, || Runner::load(&arguments.library).map_err(|error| error.to_string()))
 }
 
+/// Finds the runtime's library and reads the models for every start of a worker. Each folder comes with a variant.
+pub fn prepare(library: Option<PathBuf>, folders: Vec<(PathBuf, Option<String>)>) -> Prepare {
+    Box::new(move || {
+        let arguments = arguments(library.as_deref()).map_err(|error| error.to_string())?;
+        let read = |(folder, variant): &(PathBuf, Option<String>)| model_bytes(folder, variant.as_deref());
+        Ok(Start { arguments, models: folders.iter().map(read).collect::<Result<_, _>>()? })
+    })
+}
+
 /// The command line that starts a worker.
-///
-/// # Errors
-/// When ONNX Runtime's library is not found.
-pub fn worker_arguments(library: Option<&Path>) -> Result<Vec<String>, InferenceError> {
+fn arguments(library: Option<&Path>) -> Result<Vec<String>, InferenceError> {
     let library = library::find(library, &Surroundings::of_this_process())?;
     let Identity { uid, gid } = resolve_identity();
     let library = library.to_string_lossy().into_owned();
     let arguments = ["vision-worker", "--library", &library, "--uid", &uid.to_string(), "--gid", &gid.to_string()];
     Ok(arguments.map(str::to_owned).to_vec())
-}
-
-/// Reads the models of these folders for every start of a worker. Each entry is a folder and a variant.
-pub fn load_models(folders: Vec<(PathBuf, Option<String>)>) -> LoadModels {
-    Box::new(move || folders.iter().map(|(folder, variant)| model_bytes(folder, variant.as_deref())).collect())
 }
 
 /// A model's files, for a worker or for a command of this process.

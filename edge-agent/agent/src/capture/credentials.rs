@@ -10,14 +10,14 @@ const LARGEST_BYTES: u64 = 4096;
 
 /// A user name and a password. There is no `Display`, and `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub(super) struct Credentials {
     user: String,
     password: String,
 }
 
 /// Why no credentials came of a file. The file's content appears in none of these.
 #[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
+pub(super) enum CredentialError {
     /// It cannot be read.
     #[error("cannot read the credentials in {path}")]
     Read {
@@ -44,15 +44,15 @@ pub enum CredentialError {
 
 impl Credentials {
     /// A user and a password.
-    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { user: user.into(), password: password.into() }
+    fn new(user: &str, password: &str) -> Self {
+        Self { user: user.to_owned(), password: password.to_owned() }
     }
 
     /// Reads `user:password` from a file with mode 0600 or 0400 (a systemd credential has 0400).
     ///
     /// # Errors
     /// When it cannot be read, others may read it, or it has another form.
-    pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
+    pub(super) fn from_file(path: &Path) -> Result<Self, CredentialError> {
         let unread = |source| CredentialError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(unread)?;
         // Asked of the open file, so that nobody can exchange it in between.

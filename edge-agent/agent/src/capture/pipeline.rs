@@ -12,6 +12,7 @@ use gstreamer_app::AppSink;
 
 use super::settings::{Pace, Settings, Source, TestPicture, Transport};
 use super::{Credentials, Trouble};
+use crate::supervise::Fault;
 
 /// Packets may come this much out of order; in-order packets do not wait for it.
 const REORDER_MS: u32 = 200;
@@ -49,6 +50,8 @@ impl Pipeline {
         let built = Self { elements: pipeline, sink, bus, refused };
         match &settings.source {
             Source::Rtsp { url, transport, credentials, trust } => {
+                let credentials = credentials.as_deref().map(Credentials::from_file).transpose();
+                let credentials = credentials.map_err(|error| Trouble::Credentials(Fault::from_error(&error).0))?;
                 let source = rtsp_source(url, *transport, credentials.as_ref())?;
                 super::trust::apply(&source, trust)?;
                 built.add_rtsp(&source)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edge_protocol::id::CameraId;
 
-use super::{BackoffLimits, Credentials};
+use super::BackoffLimits;
 
 /// One camera.
 #[derive(Debug, Clone)]
@@ -36,8 +36,9 @@ pub enum Source {
         url: String,
         /// How packets travel.
         transport: Transport,
-        /// Who asks, where the camera wants to know. Digest is used where the camera offers it.
-        credentials: Option<Credentials>,
+        /// The file with user and password, where the camera wants to know who asks. It is read for each connection, so
+        /// that a new password needs no restart. Digest is used where the camera offers it.
+        credentials: Option<PathBuf>,
         /// Whose certificate a camera under `rtsps://` must show.
         trust: Trust,
     },

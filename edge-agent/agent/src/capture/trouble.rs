@@ -29,6 +29,9 @@ pub enum Trouble {
     /// 401 or 403 in spite of credentials.
     #[error("401: the camera refuses the configured user or password")]
     CredentialsRefused,
+    /// The file with user and password cannot be used; it is named, its content never.
+    #[error("{0}")]
+    Credentials(String),
     /// 404.
     #[error("404: the camera has no stream under this path")]
     NoSuchStream,

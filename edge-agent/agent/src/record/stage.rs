@@ -19,6 +19,8 @@ use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// The longest the stage goes without looking at its clock.
 const TICK: Duration = Duration::from_millis(500);
+/// Between two tries to open a ring that does not open.
+const REOPEN: Duration = Duration::from_secs(1);
 
 /// What a recorder has to tell the center.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +81,8 @@ pub type Tell = Box<dyn FnMut(Told) + Send>;
 pub struct Recorder {
     disk: Arc<dyn Disk>,
     place: RingPlace,
-    ring: Ring,
+    /// None until the first time that the disk lets it be opened.
+    ring: Option<Ring>,
     grouping: Grouping,
     ends: Ends,
     tell: Tell,
@@ -97,34 +100,19 @@ impl std::fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Opens the camera's ring and repairs what a power cut left.
-    ///
-    /// # Errors
-    /// When the disk cannot be used at all.
-    pub fn open(disk: Arc<dyn Disk>, place: RingPlace, ends: Ends) -> Result<Self, RingError> {
-        Self::open_telling(disk, place, ends, Box::new(|_| {}))
-    }
-
-    /// [`Recorder::open`], with somebody to tell of gaps and damage.
-    ///
-    /// # Errors
-    /// When the disk cannot be used at all.
-    pub fn open_telling(disk: Arc<dyn Disk>, place: RingPlace, ends: Ends, tell: Tell) -> Result<Self, RingError> {
-        let (ring, repair) = Ring::open(Arc::clone(&disk), place.clone())?;
-        let grouping = Grouping::default();
-        let mut recorder = Self {
+    /// A recorder that has not touched the disk yet. `tell` hears of gaps and damage.
+    pub fn new(disk: Arc<dyn Disk>, place: RingPlace, ends: Ends, tell: Tell) -> Self {
+        Self {
             disk,
             place,
-            ring,
-            grouping,
+            ring: None,
+            grouping: Grouping::default(),
             ends,
             tell,
             recorded: Recorded::default(),
             stored_to: None,
             missing_because: None,
-        };
-        recorder.mended(repair);
-        Ok(recorder)
+        }
     }
 
     /// What it has done, for health.
@@ -137,6 +125,13 @@ impl Recorder {
     /// # Errors
     /// Never by itself: what the disk refuses is counted and stated, and recording goes on with the next group.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        while let Err(error) = self.open() {
+            self.failing(&error);
+            self.ends.pulse.beat(self.ends.clock.mono());
+            if stop.wait_timeout(REOPEN) {
+                return Ok(());
+            }
+        }
         loop {
             self.ends.pulse.beat(self.ends.clock.mono());
             let stopping = stop.is_set();
@@ -151,8 +146,18 @@ impl Recorder {
         }
     }
 
-    fn mended(&mut self, repair: Repair) {
-        self.recorded.counts.bytes.store(self.ring.usage().bytes, Ordering::Relaxed);
+    /// Opens the camera's ring and repairs what a power cut left.
+    fn open(&mut self) -> Result<(), RingError> {
+        if self.ring.is_none() {
+            let (ring, repair) = Ring::open(Arc::clone(&self.disk), self.place.clone())?;
+            self.mended(ring, repair);
+        }
+        Ok(())
+    }
+
+    fn mended(&mut self, ring: Ring, repair: Repair) {
+        self.recorded.counts.bytes.store(ring.usage().bytes, Ordering::Relaxed);
+        self.ring = Some(ring);
         if repair != Repair::default() {
             tracing::warn!(camera = %self.place.camera, ?repair, "video ring mended");
         }
@@ -189,8 +194,10 @@ impl Recorder {
     }
 
     fn store_some(&mut self, group: Option<Group>) {
-        let Some(group) = group else { return };
-        match append(&mut self.ring, &group) {
+        let (Some(group), Some(ring)) = (group, &mut self.ring) else { return };
+        let appended = append(ring, &group);
+        self.recorded.counts.bytes.store(ring.usage().bytes, Ordering::Relaxed);
+        match appended {
             Ok(stored) => {
                 self.state_gap(stored.wall.time);
                 self.stored_to = Some(stored.end());
@@ -198,7 +205,6 @@ impl Recorder {
             }
             Err(error) => self.failed(&error),
         }
-        self.recorded.counts.bytes.store(self.ring.usage().bytes, Ordering::Relaxed);
     }
 
     /// States what is missing between what was stored last and what begins at `to`.
@@ -209,7 +215,7 @@ impl Recorder {
             return;
         }
         let gap = Gap { from, to, reason: because.unwrap_or(GapReason::Camera) };
-        if let Err(error) = self.ring.note_gap(&gap) {
+        if let Some(Err(error)) = self.ring.as_mut().map(|ring| ring.note_gap(&gap)) {
             tracing::warn!(camera = %self.place.camera, %error, "the reason of a gap could not be noted");
         }
         (self.tell)(Told::Missing(self.place.camera.clone(), gap));
@@ -217,24 +223,25 @@ impl Recorder {
 
     fn failed(&mut self, error: &RingError) {
         self.recorded.counts.failed.fetch_add(1, Ordering::Relaxed);
-        // Once, not for each group.
+        self.failing(error);
+        if error.is_damage() {
+            self.open_anew();
+        }
+    }
+
+    /// Says that nothing can be stored: once, not for each group or try.
+    fn failing(&mut self, error: &RingError) {
         if self.missing_because != Some(GapReason::Disk) {
             let words = Fault::from_error(error).0;
             tracing::error!(camera = %self.place.camera, error = words, "video cannot be stored");
             (self.tell)(Told::Failing(self.place.camera.clone(), words));
         }
         self.missing_because = Some(GapReason::Disk);
-        if error.is_damage() {
-            self.open_anew();
-        }
     }
 
     fn open_anew(&mut self) {
         match Ring::open_anew(Arc::clone(&self.disk), self.place.clone()) {
-            Ok((ring, repair)) => {
-                self.ring = ring;
-                self.mended(repair);
-            }
+            Ok((ring, repair)) => self.mended(ring, repair),
             Err(error) => tracing::error!(camera = %self.place.camera, %error, "the ring cannot be opened anew"),
         }
     }

@@ -6,14 +6,11 @@ use edge_protocol::id::AgencyId;
 use edge_protocol::record::Word;
 use edge_protocol::state::{CameraCard, Place, PlaceSource};
 
-use crate::capture::{self, CredentialError, Credentials, Pace, TestPicture, Trust};
+use crate::capture::{self, Pace, TestPicture, Trust};
 use crate::config::{Camera, PlateSearch, Source, Transport};
 
 /// For capture.
-///
-/// # Errors
-/// When the credentials' file cannot be used; it is named, its content never.
-pub(super) fn capture_settings(camera: &Camera) -> Result<capture::Settings, CredentialError> {
+pub(super) fn capture_settings(camera: &Camera) -> capture::Settings {
     let source = match &camera.source {
         Source::Rtsp { url, transport, credentials, certificate } => capture::Source::Rtsp {
             url: url.clone(),
@@ -21,7 +18,7 @@ pub(super) fn capture_settings(camera: &Camera) -> Result<capture::Settings, Cre
                 Transport::Tcp => capture::Transport::Tcp,
                 Transport::Udp => capture::Transport::Udp,
             },
-            credentials: credentials.as_deref().map(Credentials::from_file).transpose()?,
+            credentials: credentials.clone(),
             trust: certificate.clone().map_or(Trust::System, Trust::Certificate),
         },
         Source::File { path, repeat } => {
@@ -30,7 +27,7 @@ pub(super) fn capture_settings(camera: &Camera) -> Result<capture::Settings, Cre
         Source::V4l2 { device } => capture::Source::V4l2 { device: device.clone() },
         Source::Test => capture::Source::Test(TestPicture::default()),
     };
-    Ok(capture::Settings::new(camera.id.clone(), source))
+    capture::Settings::new(camera.id.clone(), source)
 }
 
 /// For the vision worker.

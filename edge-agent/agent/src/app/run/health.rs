@@ -216,9 +216,10 @@ fn condition(state: &State) -> CameraCondition {
     match state {
         State::Connecting => CameraCondition::Connecting,
         State::Receiving | State::WithoutKey(_) => CameraCondition::Streaming,
-        State::Waiting { trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing, .. } => {
-            CameraCondition::Unauthorised
-        }
+        State::Waiting {
+            trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
+            ..
+        } => CameraCondition::Unauthorised,
         State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
@@ -250,6 +251,9 @@ fn problems(
     }
     for camera in cameras.iter().filter(|camera| camera.condition != CameraCondition::Streaming) {
         words.push(format!("camera {}: {}", camera.camera, camera.text));
+    }
+    for camera in cameras.iter().filter(|camera| camera.ring.is_none()) {
+        words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
     }
     if !uplink.connected {
         words.push("no connection to the broker: records are kept on the unit".to_owned());

@@ -23,12 +23,11 @@ use edge_protocol::record::Word;
 use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::disk::RealDisk;
 use edge_store::outbox::{Budget, OutboxError};
-use edge_store::ring::{RingError, RingPlace, camera_folder};
+use edge_store::ring::{RingPlace, camera_folder};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::capture::{Camera, CredentialError};
+use crate::capture::Camera;
 use crate::config::{self, Config, ConfigError};
-use crate::inference::InferenceError;
 use crate::publish::{self, Entry, Publisher};
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
@@ -69,17 +68,6 @@ pub enum RunError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A camera's credentials cannot be used.
-    #[error("camera {camera}: {source}")]
-    Credentials {
-        /// The camera.
-        camera: String,
-        /// Why.
-        source: CredentialError,
-    },
-    /// The models or their runtime cannot be used.
-    #[error(transparent)]
-    Inference(#[from] InferenceError),
     /// The outbox cannot be opened.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -102,9 +90,6 @@ pub enum RunError {
         /// What is wrong with it.
         why: String,
     },
-    /// A ring cannot be opened.
-    #[error(transparent)]
-    Ring(#[from] RingError),
     /// The certificates for the broker cannot be used.
     #[error(transparent)]
     Tls(#[from] uplink::tls::TlsError),
@@ -292,7 +277,6 @@ fn start_vision(
     let models = &config.models;
     let settings = VisionSettings {
         program: std::env::current_exe().map_err(system("cannot find the agent's own program"))?,
-        arguments: super::vision::worker_arguments(models.library.as_deref())?,
         cameras: config.cameras.iter().map(|camera| (camera.id.clone(), cameras::analytics_settings(camera))).collect(),
         providers: models.providers.clone(),
         decoders: Vec::new(),
@@ -301,10 +285,10 @@ fn start_vision(
         start: Duration::from_mins(5),
     };
     let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None));
-    let load = super::vision::load_models(folders.to_vec());
+    let prepare = super::vision::prepare(models.library.clone(), folders.to_vec());
     let (eyes, units) = eyes::eyes(config.cameras.len());
     let queues = VisionQueues { units, events: sightings };
-    let mut client = VisionClient::new(settings, load, queues, common.clock.clone(), common.pulse("vision"));
+    let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
     let again = Restart::After(PAUSE);
     let started = common.supervisor.start("vision", Station::Analytics, again, move |stop| client.run(stop));
     started.map_err(system("cannot start the vision worker's client"))?;
@@ -322,9 +306,7 @@ struct Shared<'s> {
 fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared<'_>) -> Result<(), RunError> {
     for described in &common.config.cameras {
         let id = &described.id;
-        let named = |source| RunError::Credentials { camera: id.to_string(), source };
-        let settings = cameras::capture_settings(described).map_err(named)?;
-        let mut camera = Camera::new(settings, common.clock.clone());
+        let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
         let mut feed = start_recorder(common, described, shared)?;
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
@@ -358,7 +340,7 @@ fn start_recorder(
         pulse: common.pulse(format!("recorder {}", camera.id)),
     };
     let tell = recording::tell(shared.entries.clone(), common.clock.clone());
-    let mut recorder = Recorder::open_telling(Arc::new(RealDisk), place, ends, tell)?;
+    let mut recorder = Recorder::new(Arc::new(RealDisk), place, ends, tell);
     shared.vitals.watch_recorder(camera.id.clone(), recorder.recorded());
     let again = Restart::After(PAUSE);
     let name = format!("rec {}", camera.id);

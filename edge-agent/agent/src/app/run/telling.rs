@@ -53,14 +53,14 @@ pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
 pub(super) struct Teller {
     makers: BTreeMap<CameraId, EventMaker>,
     ends: Ends,
-    was_ready: bool,
+    has_started: bool,
 }
 
 impl Teller {
     pub(super) fn new(config: &Config, ends: Ends) -> Self {
         let policy = policy(config);
         let maker = |camera: &config::Camera| (camera.id.clone(), EventMaker::new(camera.id.clone(), policy.clone()));
-        Self { makers: config.cameras.iter().map(maker).collect(), ends, was_ready: false }
+        Self { makers: config.cameras.iter().map(maker).collect(), ends, has_started: false }
     }
 
     /// Runs until the worker's client is gone and everything it said is told.
@@ -90,6 +90,7 @@ impl Teller {
             VisionEvent::Progress(_) => {}
             VisionEvent::Lost { why, .. } => {
                 self.makers.values_mut().for_each(EventMaker::restart);
+                self.started("started without eyes: the vision worker does not start; recording and reporting go on");
                 return self.tell(self.fault(&why));
             }
             VisionEvent::NotLooked { camera, from, to } => return self.tell(self.not_looked(camera, from, to)),
@@ -104,11 +105,18 @@ impl Teller {
         for model in &ready.models {
             tracing::info!(model = model.label, provider = model.provider, "model loaded and tested");
         }
-        if !std::mem::replace(&mut self.was_ready, true) {
-            tracing::info!("ready");
-            if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-                tracing::debug!(%error, "nobody is told that the agent is ready");
-            }
+        self.started("ready");
+    }
+
+    /// Tells the service manager, once, that the agent has started. That is so, too, when there are no eyes: it records
+    /// and reports, and being killed and started again for want of a model would only cost video.
+    fn started(&mut self, how: &str) {
+        if std::mem::replace(&mut self.has_started, true) {
+            return;
+        }
+        tracing::info!("{how}");
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(how)]) {
+            tracing::debug!(%error, "nobody is told that the agent has started");
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use edge_protocol::id::UnitId;
 use edge_protocol::media::Codec;
 use edge_protocol::time::{MediaTime, WallStamp};
+use edge_store::disk::RealDisk;
 use edge_store::disk::faulty::{FaultyDisk, Plan};
 use edge_store::ring::RingReader;
 
@@ -37,7 +38,8 @@ impl Bench {
         let tell = Box::new(move |what| tell.lock().unwrap().push(what));
         let pulse = Heartbeats::default().register("record", Duration::from_secs(5), clock.mono());
         let ends = Ends { feed: units, clock, pulse };
-        let recorder = Recorder::open_telling(Arc::new(disk.clone()), place.clone(), ends, tell).unwrap();
+        let mut recorder = Recorder::new(Arc::new(disk.clone()), place.clone(), ends, tell);
+        recorder.open().unwrap();
         Self { disk, place, told, feed, recorder, _folder: folder }
     }
 
@@ -161,4 +163,31 @@ fn at_the_end_the_feed_is_drained() {
     stop.set();
     bench.recorder.run(&stop).unwrap();
     assert_eq!(bench.video(), bytes(0..45));
+}
+
+#[test]
+fn a_ring_that_does_not_open_is_said_once_and_recorded_to_as_soon_as_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = RingPlace { folder: folder.path().join("ring"), index: None, ..Bench::new().place };
+    // Where the ring's folder should be there is a file, until its presence was said.
+    std::fs::File::create(&place.folder).unwrap();
+    let (mut feed, units) = feed();
+    (0..10).for_each(|tenth| feed.offer(unit(tenth)));
+    drop(feed);
+    let failures: Arc<Mutex<u32>> = Arc::default();
+    let (counted, obstacle) = (Arc::clone(&failures), place.folder.clone());
+    let tell = Box::new(move |what| {
+        if matches!(what, Told::Failing(..)) {
+            *counted.lock().unwrap() += 1;
+            std::fs::remove_file(&obstacle).unwrap();
+        }
+    });
+    let clock = Clock::system();
+    let pulse = Heartbeats::default().register("record", Duration::from_secs(5), clock.mono());
+    let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), Ends { feed: units, clock, pulse }, tell);
+    recorder.run(&Stop::new()).unwrap();
+    assert_eq!(*failures.lock().unwrap(), 1);
+    let reader = RingReader::open(Arc::new(RealDisk), place).unwrap();
+    let stored = reader.select(wall(0), wall(10_000), 1_000).unwrap().groups;
+    assert_eq!(stored.len(), 1, "what waited in the feed is in the ring");
 }

@@ -4,11 +4,10 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{self, Command, ExitStatus, Stdio};
 use std::thread::{self, Scope};
 use std::time::Duration;
-
-use super::VisionSettings;
 
 /// What of the agent's environment a worker gets; secrets may be among the rest.
 const PASSED_ON: [&str; 9] = [
@@ -44,9 +43,9 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts the agent's own binary with the socket as its standard input.
-    pub(super) fn start(settings: &VisionSettings, socket: UnixStream) -> io::Result<Self> {
-        let mut command = Command::new(&settings.program);
-        command.args(&settings.arguments).env_clear().envs(GIVEN);
+    pub(super) fn start(program: &Path, arguments: &[String], socket: UnixStream) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().envs(GIVEN);
         command.envs(PASSED_ON.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))));
         command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped());
         // The command still holds our copy of the worker's end; dropping it here lets the end of the worker be seen.

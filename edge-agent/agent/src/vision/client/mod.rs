@@ -50,8 +50,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct VisionSettings {
     /// The program to start: the agent itself.
     pub program: PathBuf,
-    /// Its arguments, the hidden subcommand first.
-    pub arguments: Vec<String>,
     /// Each camera with what to look for.
     pub cameras: Vec<(CameraId, CameraSettings)>,
     /// Execution providers in the order to try.
@@ -64,8 +62,18 @@ pub struct VisionSettings {
     pub start: Duration,
 }
 
-/// Reads the models anew for every start, so that they need not stay in memory.
-pub type LoadModels = Box<dyn FnMut() -> Result<Vec<ModelBytes>, String> + Send>;
+/// What one worker is started with.
+#[derive(Debug)]
+pub struct Start {
+    /// The program's arguments, the hidden subcommand first.
+    pub arguments: Vec<String>,
+    /// The models.
+    pub models: Vec<ModelBytes>,
+}
+
+/// Gathers it anew for every start, so that models need not stay in memory and what was missing may have come; in
+/// words, what is missing.
+pub type Prepare = Box<dyn FnMut() -> Result<Start, String> + Send>;
 
 /// What the main process hears of the vision worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +105,7 @@ pub enum VisionEvent {
 /// The stage that keeps a worker running.
 pub struct VisionClient {
     settings: VisionSettings,
-    load: LoadModels,
+    prepare: Prepare,
     units: Receiver<AccessUnit>,
     events: Sender<VisionEvent>,
     clock: Clock,
@@ -132,11 +140,11 @@ enum End {
 
 impl VisionClient {
     /// A stage without a worker yet.
-    pub fn new(settings: VisionSettings, load: LoadModels, queues: VisionQueues, clock: Clock, pulse: Pulse) -> Self {
+    pub fn new(settings: VisionSettings, prepare: Prepare, queues: VisionQueues, clock: Clock, pulse: Pulse) -> Self {
         let numbered = settings.cameras.iter().zip(0..).map(|((camera, _), index)| (camera.clone(), index));
         let indices = numbered.collect();
         let VisionQueues { units, events } = queues;
-        Self { settings, load, units, events, clock, pulse, indices, looked: BTreeMap::new(), was_ready: false }
+        Self { settings, prepare, units, events, clock, pulse, indices, looked: BTreeMap::new(), was_ready: false }
     }
 
     /// Keeps a worker running until told to stop.
@@ -168,12 +176,12 @@ impl VisionClient {
 
     /// One worker, from its start to its end.
     fn live(&mut self, stop: &Stop) -> Result<End, WireError> {
-        let models = match (self.load)() {
-            Ok(models) => models,
-            Err(what) => return Ok(End::Lost(what)),
+        let Start { arguments, models } = match (self.prepare)() {
+            Ok(start) => start,
+            Err(missing) => return Ok(End::Lost(missing)),
         };
         let (ours, theirs) = UnixStream::pair()?;
-        let mut child = Child::start(&self.settings, theirs)?;
+        let mut child = Child::start(&self.settings.program, &arguments, theirs)?;
         let names = self.settings.cameras.iter().map(|(camera, _)| camera.clone()).collect();
         let listener = Arc::new(Listener::new(names, self.events.clone(), self.clock.clone(), self.looked.clone()));
         let end = thread::scope(|scope| {
