@@ -15,8 +15,10 @@ import torch
 from training.data.boxes import file_sha256, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.batches import Batches
+from training.detect.export import calibration_tensors
 from training.detect.loss import detection_loss
 from training.detect.pool import build_pool
+from training.detect.unfold import unfold
 from training.evaluate.ap import Judge
 from training.loop import Schedule, Trainer, draw_curves
 from training.nets.detector import from_config
@@ -47,6 +49,10 @@ def earlier_stages(start):
     if not start:
         return []
     folder = Path(start).parent
+    if Path(start).suffix == ".onnx":
+        made = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["provenance"]
+        stage = {key: made[key] for key in ("seed", "minutes", "steps")}
+        return [*made.get("earlier_stages", []), stage]
     try:
         data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
         history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
@@ -55,6 +61,15 @@ def earlier_stages(start):
     minutes = round(history["seconds"] / 60, 1)
     stage = {"seed": data["seed"], "minutes": minutes, "steps": history["step"]}
     return [*data.get("earlier_stages", []), stage]
+
+
+def first_weights(start, config, data):
+    """The weights a run begins with: another run's, or those of an exported model."""
+    if Path(start).suffix != ".onnx":
+        return torch.load(start, weights_only=True)["model"]
+    net = from_config(config)
+    unfold(net, start, calibration_tensors(config, data))
+    return net.state_dict()
 
 
 class Evaluation:
@@ -102,7 +117,7 @@ def run(args, config):
     schedule = make_schedule(config, args)
     trainer = Trainer(from_config(config), schedule, out, batch_loss, Evaluation(config, data))
     if not trainer.resume() and args.start:
-        trainer.start_from(torch.load(args.start, weights_only=True)["model"])
+        trainer.start_from(first_weights(args.start, config, data))
     pool = build_pool(config, data, args.teacher_labels, args.teacher_frames)
     print(pool.describe(), flush=True)
     origin = {"seed": args.seed, "earlier_stages": earlier_stages(args.start)}

@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from training.__main__ import find_command, main
 from training.check import check_drawn, check_folder
@@ -14,9 +15,13 @@ from training.detect.augment import Canvas
 from training.detect.paste import paste_plate, stamp
 from training.detect.pool import tighten
 from training.detect.teacher import complete
+from training.detect.unfold import UnfoldError, unfold
 from training.evaluate.drawn import write_drawn
+from training.export import largest_difference
 from training.golden import write_golden
 from training.manifest import ManifestError, check_shapes, load_manifest, model_file
+from training.nets.detector import from_config
+from training.train import read_config
 
 CONFIG = """
 name = "tiny"
@@ -112,8 +117,6 @@ def exported(folder):
 
 
 def test_a_run_resumes_where_it_stopped(folder):
-    import torch
-
     train(folder, "halves", "--steps", "2")
     before = torch.load(folder / "halves" / "weights.pt", weights_only=True)["model"]
     train(folder, "halves", "--steps", "4")
@@ -129,9 +132,26 @@ def test_fine_tuning_remembers_where_it_came_from(folder, exported):
     assert [stage["steps"] for stage in data["earlier_stages"]] == [4]
 
 
-def test_the_same_seed_gives_the_same_weights(folder):
-    import torch
+def test_training_can_begin_with_an_exported_model(folder, exported):
+    tensors = [np.random.default_rng(seed).random((1, 3, 64, 96), np.float32) for seed in range(3)]
+    net = from_config(read_config(folder / "tiny.toml"))
+    unfold(net, exported / "tiny.onnx", tensors)
+    assert largest_difference(net, exported / "tiny.onnx", tensors) < 1e-4
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert all((norm.weight != 1).any() for norm in norms), "statistics were taken"
+    train(folder, "further", "--steps", "2", "--start", str(exported / "tiny.onnx"))
+    data = json.loads((folder / "further" / "data.json").read_text())
+    assert [stage["steps"] for stage in data["earlier_stages"]] == [4]
 
+
+def test_a_graph_of_another_network_is_refused(folder, exported):
+    config = read_config(folder / "tiny.toml")
+    config["net"]["neck"] = 16
+    with pytest.raises(UnfoldError, match="tiny.onnx"):
+        unfold(from_config(config), exported / "tiny.onnx", [np.zeros((1, 3, 64, 96), np.float32)])
+
+
+def test_the_same_seed_gives_the_same_weights(folder):
     states = []
     for out in ("first", "second"):
         train(folder, out, "--steps", "3", "--seed", "9")
