@@ -200,7 +200,7 @@ fn answered(answer: &record::Answer) -> Effect {
 /// was carried out before has its true answer on the way or here.
 fn refusal_status(reason: Refusal) -> Option<RequestStatus> {
     match reason {
-        Refusal::Expired | Refusal::Busy | Refusal::RateLimited | Refusal::AuditUnavailable => {
+        Refusal::Expired | Refusal::Busy | Refusal::RateLimited | Refusal::AuditUnavailable | Refusal::Interrupted => {
             Some(RequestStatus::Again)
         }
         Refusal::Replayed => None,

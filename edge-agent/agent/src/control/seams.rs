@@ -29,6 +29,12 @@ pub trait AuditLog: Send {
     /// # Errors
     /// When the disk does not take it. The command must then be refused.
     fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault>;
+
+    /// Intents without an outcome, oldest first: what the end of the agent interrupted.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault>;
 }
 
 /// A clip that an authorised person asks for.

@@ -93,6 +93,7 @@ impl Control {
     /// # Errors
     /// When the system gives no random bytes for a challenge.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        self.conclude_interrupted(self.ends.clock.wall());
         while !stop.is_set() {
             let now = self.ends.clock.mono();
             self.ends.pulse.beat(now);
@@ -108,6 +109,27 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// Writes an outcome for what was begun and never ended, and tells who asked, so that they can ask again.
+    pub(super) fn conclude_interrupted(&mut self, wall: WallStamp) {
+        let intents = match self.ends.audit.unfinished() {
+            Ok(intents) => intents,
+            Err(error) => return tracing::error!(%error, "commands that were interrupted are not concluded"),
+        };
+        for intent in intents {
+            let (request, command) = (intent.request, intent.command);
+            let text = Sentence::cut("interrupted by a restart of the unit");
+            self.audit(AuditRecord {
+                at: wall.time.into(),
+                clock: wall.quality,
+                kind: AuditKind::Outcome,
+                text,
+                ..intent
+            });
+            let (at, clock, verdict) = (wall.time.into(), wall.quality, refused(Refusal::Interrupted));
+            self.send(Record::Answer(Box::new(Answer { at, clock, request, command, verdict })));
+        }
     }
 
     /// Takes one sealed command all the way.
@@ -142,7 +164,7 @@ impl Control {
             Err(ActionFault(text)) => {
                 tracing::error!(command = %command.id, text, "a command failed");
                 self.audit(draft(AuditKind::Outcome, Some(&command), &format!("failed: {text}"), wall));
-                Verdict::Failed(Sentence::cut(&text))
+                if stop.is_set() { refused(Refusal::Interrupted) } else { Verdict::Failed(Sentence::cut(&text)) }
             }
         };
         self.answer(Some(&command), verdict, wall);
@@ -204,8 +226,7 @@ impl Control {
     }
 
     fn answer_refusal(&mut self, asked: Option<&Command>, reason: Refusal, wall: WallStamp) {
-        let text = Sentence::cut(reason.sentence());
-        self.answer(asked, Verdict::Refused(RefusedAnswer { reason, text }), wall);
+        self.answer(asked, refused(reason), wall);
     }
 
     fn answer(&mut self, asked: Option<&Command>, verdict: Verdict, wall: WallStamp) {
@@ -260,6 +281,10 @@ fn hand_over(
     Ok(format!("a clip of {media_bytes} bytes was handed over"))
 }
 
+fn refused(reason: Refusal) -> Verdict {
+    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(reason.sentence()) })
+}
+
 fn answered(asked: Option<&Command>, verdict: Verdict, wall: WallStamp) -> Record {
     Record::Answer(Box::new(Answer {
         at: wall.time.into(),
@@ -270,7 +295,7 @@ fn answered(asked: Option<&Command>, verdict: Verdict, wall: WallStamp) -> Recor
     }))
 }
 
-fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallStamp) -> AuditRecord {
+pub(super) fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallStamp) -> AuditRecord {
     AuditRecord {
         at: wall.time.into(),
         clock: wall.quality,

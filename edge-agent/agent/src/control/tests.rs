@@ -16,6 +16,7 @@ use edge_protocol::sign::{Chain, Root, SigningKey};
 use edge_protocol::time::{ClockQuality, MonoTime, WallStamp, WallTime};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 
+use super::station::draft;
 use super::*;
 use crate::supervise::queue::{self, Bounds, Overflow};
 use crate::supervise::{Clock, Heartbeats, Stop};
@@ -55,6 +56,7 @@ impl Authority {
 
 /// What the fakes of one unit share with the test.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct Seen {
     log: Vec<AuditRecord>,
     begun: HashSet<CommandId>,
@@ -63,6 +65,8 @@ struct Seen {
     clips: usize,
     ring_is_empty: bool,
     disk_fails: bool,
+    /// The line takes no pieces.
+    pieces_wait: bool,
     sent: Vec<Record>,
     challenge: Option<Challenge>,
 }
@@ -83,6 +87,14 @@ impl AuditLog for Log {
         let written = AuditRecord { entry: seen.log.len() as u64 + 1, ..draft };
         seen.log.push(written.clone());
         Ok(Appended::Written(written))
+    }
+
+    fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {
+        let seen = self.0.lock().unwrap();
+        let ended = |intent: &AuditRecord| {
+            seen.log.iter().any(|entry| entry.kind == AuditKind::Outcome && entry.command == intent.command)
+        };
+        Ok(seen.log.iter().filter(|entry| entry.kind == AuditKind::Intent && !ended(entry)).cloned().collect())
     }
 }
 
@@ -133,7 +145,7 @@ impl Outlet for Out {
     }
 
     fn pieces_waiting(&mut self) -> u64 {
-        0
+        if self.0.lock().unwrap().pieces_wait { u64::MAX } else { 0 }
     }
 }
 
@@ -244,6 +256,42 @@ fn a_clip_is_written_down_accepted_offered_and_handed_over_in_this_order() {
     let entry = unit.seen.lock().unwrap().log[0].clone();
     assert_eq!(entry.person, Some("ada".parse().unwrap()));
     assert_eq!(entry.case, Some("2026-0042".parse().unwrap()));
+}
+
+#[test]
+fn what_a_restart_interrupted_is_concluded_once_and_may_be_asked_again() {
+    let mut unit = Unit::new();
+    let interrupted = unit.clip();
+    let mut intent = draft(AuditKind::Intent, Some(&interrupted), "video", synchronised(noon()));
+    intent.entry = 1;
+    unit.seen.lock().unwrap().log.push(intent);
+    for _ in 0..2 {
+        unit.control.conclude_interrupted(synchronised(noon()));
+    }
+    assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
+    let sent = std::mem::take(&mut unit.seen.lock().unwrap().sent);
+    let [Record::Audit(outcome), Record::Answer(answer)] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!((outcome.command, &outcome.person), (Some(interrupted.id), &Some("ada".parse().unwrap())));
+    assert_eq!(answer.request, Some(interrupted.request));
+    assert_eq!(refusal(std::slice::from_ref(&answer.verdict)), Some(Refusal::Interrupted));
+    let again = Command { id: CommandId::from_bytes([7; 16]), ..unit.clip() };
+    assert!(matches!(unit.ask(&again)[..], [Verdict::Accepted, Verdict::Clip(_)]));
+}
+
+#[test]
+fn a_clip_that_a_stop_cuts_short_may_be_asked_again() {
+    let mut unit = Unit::new();
+    unit.seen.lock().unwrap().pieces_wait = true;
+    let (command, stop) = (unit.clip(), Stop::new());
+    stop.set();
+    let person = unit.authority.person(command.role);
+    let sealed = command.seal(&person.key, &person.chain).unwrap();
+    unit.control.handle(&sealed, MonoTime::ZERO, synchronised(noon()), &stop);
+    let last = unit.seen.lock().unwrap().sent.pop();
+    assert!(
+        matches!(last, Some(Record::Answer(answer)) if refusal(std::slice::from_ref(&answer.verdict)) == Some(Refusal::Interrupted))
+    );
+    assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
 }
 
 #[test]

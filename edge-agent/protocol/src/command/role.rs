@@ -65,6 +65,8 @@ words!(
         AuditUnavailable = 14 "audit-unavailable",
         /// The unit cannot do that.
         Unsupported = 15 "unsupported",
+        /// It was begun, and the unit was restarted before its end.
+        Interrupted = 16 "interrupted",
     }
 );
 
@@ -88,6 +90,7 @@ impl Refusal {
             Self::Busy => "the unit is busy with earlier commands; try again",
             Self::AuditUnavailable => "the unit cannot write its audit log, so it does nothing that must be in it",
             Self::Unsupported => "this unit cannot do that",
+            Self::Interrupted => "the unit was restarted while it did this; ask again",
         }
     }
 }

@@ -193,6 +193,7 @@ fn verdicts_become_what_people_see() {
         (refuse(Refusal::Case), Some(RequestStatus::Refused)),
         (refuse(Refusal::Expired), Some(RequestStatus::Again)),
         (refuse(Refusal::Busy), Some(RequestStatus::Again)),
+        (refuse(Refusal::Interrupted), Some(RequestStatus::Again)),
         (refuse(Refusal::Replayed), None),
         (Verdict::Clip(made), Some(RequestStatus::Transferring)),
         (Verdict::Nothing(Sentence::cut("nothing")), Some(RequestStatus::Failed)),

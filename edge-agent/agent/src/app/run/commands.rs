@@ -132,6 +132,18 @@ impl AuditLog for Log {
         };
         Ok(Appended::Written(self.complete(draft, &written).map_err(fault)?))
     }
+
+    fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {
+        let entries = self.audit.unfinished().map_err(|error| AuditFault(error.to_string()))?;
+        let record = |entry: Written| {
+            if let Ok(Record::Audit(record)) = Record::from_payload(Lane::Audit, &entry.body) {
+                return Some(*record);
+            }
+            tracing::error!(number = entry.number, "an unfinished entry of the audit log cannot be read");
+            None
+        };
+        Ok(entries.into_iter().filter_map(record).collect())
+    }
 }
 
 /// Carries commands out.
