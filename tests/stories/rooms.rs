@@ -46,7 +46,7 @@ const ONE_PLACE: [(&str, &[&str], &str); 6] = [
     ),
     (
         "axum",
-        &["edge-agent/agent/src/page", "edge-agent/rtcc/src"],
+        &["edge-agent/agent/src/metrics", "edge-agent/agent/src/page", "edge-agent/rtcc/src"],
         "a listening port is a decision, not a convenience",
     ),
     ("seccompiler", &["edge-agent/agent/src/vision"], "the worker alone confines itself"),

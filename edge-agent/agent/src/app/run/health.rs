@@ -17,6 +17,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::{Common, RunError, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
+use crate::metrics::{self, Metrics};
 use crate::publish::Entry;
 use crate::record::Recorded;
 use crate::supervise::queue::Sender;
@@ -26,6 +27,8 @@ use crate::vision::{Progress, Ready};
 
 /// How often the watchdog is fed and the counters are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// A port that somebody else has is not free again at once.
+const METRICS_PAUSE: Duration = Duration::from_secs(10);
 /// Gaps told with a ring; older ones are asked for.
 const NEWEST_GAPS: usize = 16;
 
@@ -273,6 +276,17 @@ fn memory_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
+}
+
+/// Serves the same numbers to a scraper on this box, if the configuration wants it.
+pub(super) fn serve_metrics(common: &mut Common<'_>, vitals: &Vitals) -> Result<(), RunError> {
+    let Some(address) = common.config.health.metrics else { return Ok(()) };
+    let (vitals, clock, data_dir) = (vitals.clone(), common.clock.clone(), common.config.data_dir.clone());
+    let look: metrics::Look = Arc::new(move || vitals.record(&clock, &data_dir));
+    let mut server = Metrics::new(address, look, common.clock.clone(), common.pulse("metrics"));
+    let again = Restart::After(METRICS_PAUSE);
+    let started = common.supervisor.start("metrics", Station::Control, again, move |stop| server.run(stop));
+    started.map_err(system("cannot start the metrics"))
 }
 
 /// The stage that tells how the unit is and feeds the watchdog while every stage beats.

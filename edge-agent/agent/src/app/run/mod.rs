@@ -155,6 +155,7 @@ fn start(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> Result<
     let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
     let eyes = start_vision(&mut common, sightings)?;
     start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
+    health::serve_metrics(&mut common, &vitals)?;
     health::start(&mut common, entries, vitals)
 }
 
