@@ -9,6 +9,7 @@ pub mod clip;
 pub mod config;
 pub mod control;
 pub mod inference;
+pub mod keep;
 pub mod media;
 pub mod metrics;
 pub mod peripherals;

@@ -14,7 +14,7 @@ use edge_protocol::id::{AgencyId, UnitId};
 
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use fields::Mistake;
-pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Uplink};
+pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Reads, Uplink};
 
 use fields::Fields;
 
@@ -33,8 +33,8 @@ pub struct Config {
     pub uplink: Uplink,
     /// Who may ask.
     pub control: Control,
-    /// What of plate reads leaves the unit.
-    pub publish: Publish,
+    /// What becomes of plate reads.
+    pub reads: Reads,
     /// Lists of plates to look for.
     pub hotlist: Hotlist,
     /// What to see with.
@@ -109,7 +109,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     unit.finish();
     let uplink = Uplink::read(&root.table("uplink"));
     let control = Control::read(&root.table("control"));
-    let publish = sections::publish(&root.table("reads"));
+    let reads = Reads::read(&root.table("reads"));
     let hotlist = Hotlist::read(&root.table("hotlist"), profile);
     let models = Models::read(&root.table("models"));
     let health = Health::read(&root.table("health"));
@@ -122,7 +122,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
         unit: id?,
         uplink: uplink?,
         control: control?,
-        publish,
+        reads,
         hotlist,
         models: models?,
         health,

@@ -55,6 +55,15 @@ pub struct Control {
     pub purposes: Vec<String>,
 }
 
+/// `[reads]`: what becomes of plate reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reads {
+    /// What of them leaves the unit.
+    pub publish: Publish,
+    /// How long they, and the objects seen, are kept on the unit.
+    pub keep: Duration,
+}
+
 /// `[reads] publish`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publish {
@@ -137,10 +146,13 @@ impl Control {
     }
 }
 
-pub(super) fn publish(fields: &Fields<'_>) -> Publish {
-    let publish = fields.choice("publish", &[("counts", Publish::Counts), ("all", Publish::All)], Publish::Counts);
-    fields.finish();
-    publish
+impl Reads {
+    pub(super) fn read(fields: &Fields<'_>) -> Self {
+        let publish = fields.choice("publish", &[("counts", Publish::Counts), ("all", Publish::All)], Publish::Counts);
+        let keep = Duration::from_hours(fields.integer("keep_hours", 1..=720, 24));
+        fields.finish();
+        Self { publish, keep }
+    }
 }
 
 impl Hotlist {

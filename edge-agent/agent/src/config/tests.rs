@@ -14,7 +14,7 @@ fn the_commented_example_is_valid() {
     let config = Config::parse(EXAMPLE).unwrap();
     assert_eq!(config.profile, Profile::Field);
     assert_eq!(config.cameras.len(), 2);
-    assert_eq!(config.publish, Publish::Counts);
+    assert_eq!((config.reads.publish, config.reads.keep.as_secs()), (Publish::Counts, 24 * 3600));
     assert_eq!(config.cameras[0].zones[0].points.len(), 4);
 }
 

@@ -100,6 +100,22 @@ impl EventMaker {
         }
     }
 
+    /// What of a sighting stays on the unit, to be searched: the last word on a plate, and on a track. Whether the center
+    /// is told of it makes no difference.
+    pub fn kept(&self, sighting: &Sighting, wall: &dyn Fn(MediaTime) -> WallStamp) -> Option<Record> {
+        let dates = Dates(wall);
+        match sighting {
+            Sighting::Plate(plate) if plate.revision == Revision::Final => {
+                read::read(&self.camera, plate, &dates, self.versions()).map(|read| Record::Read(Box::new(read)))
+            }
+            Sighting::TrackEnd(track) => {
+                let event = object::event(&self.camera, track, (true, &dates), self.versions());
+                Some(Record::Object(Box::new(ObjectRecord::Track(event))))
+            }
+            Sighting::Plate(_) | Sighting::Frame(_) | Sighting::TrackUpdate(_) | Sighting::Counts(_) => None,
+        }
+    }
+
     fn plate(&mut self, plate: &PlateRead, dates: &Dates<'_>) -> Vec<Record> {
         let Some(read) = read::read(&self.camera, plate, dates, self.versions()) else { return Vec::new() };
         let mut records = Vec::new();

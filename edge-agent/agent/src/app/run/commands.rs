@@ -91,12 +91,12 @@ fn unfit(path: &Path, error: &dyn std::error::Error) -> RunError {
 }
 
 /// The audit log on the disk.
-struct Log {
+pub(super) struct Log {
     audit: Audit,
 }
 
 impl Log {
-    fn open(path: &Path) -> Result<Self, RunError> {
+    pub(super) fn open(path: &Path) -> Result<Self, RunError> {
         let opened = Audit::open(path)?;
         if let Some(path) = opened.set_aside {
             tracing::error!(path = %path.display(), "the audit log was damaged and is set aside; a new one begins");

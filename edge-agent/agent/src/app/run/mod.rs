@@ -7,6 +7,7 @@ pub(super) mod cameras;
 mod commands;
 mod eyes;
 mod health;
+mod keeping;
 mod moments;
 mod outbox;
 mod recording;
@@ -197,7 +198,7 @@ fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, 
         started: common.clock.wall(),
         software: software(),
         cameras: config.cameras.iter().map(|camera| cameras::card(camera, &config.agency)).collect(),
-        reads: match config.publish {
+        reads: match config.reads.publish {
             config::Publish::Counts => ReadsPublished::Counts,
             config::Publish::All => ReadsPublished::All,
         },
@@ -255,9 +256,11 @@ fn start_events(
     vitals: &Vitals,
 ) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
     let (sightings, seen) = bounded(SIGHTINGS);
+    let kept = keeping::start(common, entries)?;
     let ends = telling::Ends {
         seen,
         entries: entries.clone(),
+        kept,
         moments: moments.clone(),
         vitals: vitals.clone(),
         clock: common.clock.clone(),
@@ -388,7 +391,7 @@ pub fn check_config(path: &Path) -> Result<String, ConfigError> {
         config.agency,
         config.unit,
         config.cameras.len(),
-        match config.publish {
+        match config.reads.publish {
             config::Publish::Counts => "counts alone",
             config::Publish::All => "all",
         }

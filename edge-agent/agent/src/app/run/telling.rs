@@ -9,8 +9,10 @@ use edge_analytics::hotlist::{Hotlist, Listed, normalise};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence, Word};
 use edge_protocol::time::{MediaTime, Moment};
+use edge_store::index::Detection;
 
 use super::health::Vitals;
+use super::keeping;
 use super::moments::Moments;
 use crate::config::{self, Config};
 use crate::publish::Entry;
@@ -25,6 +27,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Ends {
     pub(super) seen: Receiver<VisionEvent>,
     pub(super) entries: Sender<Entry>,
+    pub(super) kept: Sender<Detection>,
     pub(super) moments: Moments,
     pub(super) vitals: Vitals,
     pub(super) clock: Clock,
@@ -40,7 +43,7 @@ fn test_list(plates: &[String]) -> Hotlist {
 /// What the configuration says of events.
 pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
     EventPolicy {
-        publish: match config.publish {
+        publish: match config.reads.publish {
             config::Publish::Counts => Publish::Counts,
             config::Publish::All => Publish::All,
         },
@@ -84,8 +87,12 @@ impl Teller {
                 let now = self.ends.clock.wall();
                 let moments = &self.ends.moments;
                 let wall = |media: MediaTime| moments.wall(&camera, media, now);
-                let records = self.makers.get_mut(&camera).map(|maker| maker.take(&sighting, &wall));
-                return records.unwrap_or_default().into_iter().try_for_each(|record| self.tell(record));
+                let Some(maker) = self.makers.get_mut(&camera) else { return Ok(()) };
+                if let Some(record) = maker.kept(&sighting, &wall) {
+                    keeping::keep(&self.ends.kept, &record);
+                }
+                let records = maker.take(&sighting, &wall);
+                return records.into_iter().try_for_each(|record| self.tell(record));
             }
             VisionEvent::Progress(_) => {}
             VisionEvent::Lost { why, .. } => {

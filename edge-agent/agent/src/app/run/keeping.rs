@@ -1,0 +1,97 @@
+//! What stays on the unit: records to detections, and what the index has to say to the audit log and the center.
+
+use edge_protocol::hash::Hash256;
+use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, ObjectRecord, Record, Sentence, Word};
+use edge_protocol::time::WallStamp;
+use edge_store::index::Detection;
+
+use super::commands::Log;
+use super::{Common, PAUSE, RunError, system};
+use crate::control::{Appended, AuditLog as _};
+use crate::keep::{Ends, Keeper, QUEUE, Told};
+use crate::publish::Entry;
+use crate::supervise::queue::{Sender, bounded};
+use crate::supervise::{Restart, Station};
+
+/// Starts the stage that owns the index; what comes back is where detections go.
+pub(super) fn start(common: &mut Common<'_>, entries: &Sender<Entry>) -> Result<Sender<Detection>, RunError> {
+    let (kept, seen) = bounded(QUEUE);
+    let data_dir = &common.config.data_dir;
+    let (entries, clock, audit) = (entries.clone(), common.clock.clone(), data_dir.join("audit.sqlite"));
+    let tell = Box::new(move |told| {
+        let now = clock.wall();
+        let record = match told {
+            Told::Purged(count) => match Log::open(&audit).map(|mut log| log.append(purge(count, now), None)) {
+                Ok(Ok(Appended::Written(entry))) => Record::Audit(Box::new(entry)),
+                Ok(Ok(Appended::Replayed)) => return,
+                Ok(Err(error)) => return tracing::error!(%error, count, "a purge is not in the audit log"),
+                Err(error) => return tracing::error!(%error, count, "a purge is not in the audit log"),
+            },
+            Told::SetAside(path) => {
+                tracing::error!(path = %path.display(), "the index was damaged and is set aside; a new one begins");
+                set_aside(now)
+            }
+        };
+        if entries.send(Entry::Record(record)).is_err() {
+            tracing::debug!("the outbox has stopped; the audit log itself holds the purge");
+        }
+    });
+    let ends = Ends { seen, tell, clock: common.clock.clone(), pulse: common.pulse("index") };
+    let mut keeper = Keeper::new(data_dir.join("index.sqlite"), common.config.reads.keep, ends);
+    let again = Restart::After(PAUSE);
+    let started = common.supervisor.start("index", Station::Publish, again, move |stop| keeper.run(stop));
+    started.map_err(system("cannot start the index"))?;
+    Ok(kept)
+}
+
+/// Hands a record over to be kept. Nobody waits for the index, so nothing is done where it has stopped.
+pub(super) fn keep(kept: &Sender<Detection>, record: &Record) {
+    let (camera, at, plate) = match record {
+        Record::Read(read) => (&read.camera, read.last, Some(read.text.as_str().to_owned())),
+        Record::Object(object) => match object.as_ref() {
+            ObjectRecord::Track(track) => (&track.camera, track.last, None),
+            ObjectRecord::Counts(_) => return,
+        },
+        Record::Hit(_)
+        | Record::Answer(_)
+        | Record::Alert(_)
+        | Record::Health(_)
+        | Record::Audit(_)
+        | Record::Thumb(_)
+        | Record::Clip(_) => return,
+    };
+    let body = record.to_payload();
+    let seen = Detection { camera: camera.clone(), at: at.wall(), lane: record.lane(), plate, body };
+    if kept.send(seen).is_err() {
+        tracing::debug!("the index has stopped");
+    }
+}
+
+fn purge(count: usize, now: WallStamp) -> AuditRecord {
+    AuditRecord {
+        at: now.time.into(),
+        clock: now.quality,
+        entry: 0,
+        previous: Hash256::from_bytes([0; 32]),
+        kind: AuditKind::Purge,
+        request: None,
+        command: None,
+        person: None,
+        role: None,
+        purpose: None,
+        case: None,
+        refusal: None,
+        text: Sentence::cut(&format!("{count} detections whose time was over were deleted from the unit's index")),
+    }
+}
+
+fn set_aside(now: WallStamp) -> Record {
+    Record::Alert(Box::new(Alert {
+        at: now.time.into(),
+        clock: now.quality,
+        camera: None,
+        kind: AlertKind::Fault(Word::cut("index")),
+        over: true,
+        text: Sentence::cut("the detection index was damaged and set aside; earlier reads are not found on the unit"),
+    }))
+}
