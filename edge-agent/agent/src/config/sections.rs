@@ -93,6 +93,8 @@ pub struct Models {
     pub plate_text: String,
     /// Execution providers, best first; one that is absent is named in health and the next one serves.
     pub providers: Vec<String>,
+    /// GStreamer's decoder elements to try before the others, best first; the rest go by the rank of what the board has.
+    pub decoders: Vec<String>,
     /// ONNX Runtime's shared library, where it is not found beside the program.
     pub library: Option<PathBuf>,
 }
@@ -183,9 +185,10 @@ impl Models {
         if providers.is_empty() {
             providers.push("cpu".to_owned());
         }
+        let decoders = fields.texts("decoders", "a list of GStreamer decoder elements, e.g. [\"avdec_h264\"]");
         let library = fields.optional_text("library", "ONNX Runtime's shared library").map(PathBuf::from);
         fields.finish();
-        Some(Self { dir: dir?, objects, plates, plate_text, providers, library })
+        Some(Self { dir: dir?, objects, plates, plate_text, providers, decoders, library })
     }
 }
 

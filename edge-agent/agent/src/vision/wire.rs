@@ -158,9 +158,23 @@ pub struct Progress {
     /// One entry per camera.
     #[n(0)]
     pub cameras: Vec<CameraProgress>,
-    /// Model runs and the microseconds they took, by role in the order of [`ModelRole::ALL`].
+    /// Model runs by role, in the order of [`ModelRole::ALL`].
     #[n(1)]
-    pub runs: Vec<(u64, u64)>,
+    pub runs: Vec<RunTimes>,
+}
+
+/// How often a model ran, and how long lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct RunTimes {
+    /// Runs since the worker's start.
+    #[n(0)]
+    pub runs: u64,
+    /// Half of the latest runs took no longer than this, microseconds.
+    #[n(1)]
+    pub median_us: u32,
+    /// 99 of 100 of them took no longer than this.
+    #[n(2)]
+    pub slow_us: u32,
 }
 
 /// Counters of one camera since the worker's start.

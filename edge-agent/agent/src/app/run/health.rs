@@ -199,16 +199,15 @@ impl Shared {
         let Some(ready) = &self.ready else { return Vec::new() };
         let model = |model: &crate::vision::ModelStanding| {
             let place = edge_analytics::infer::ModelRole::ALL.iter().position(|role| *role == model.role);
-            let (runs, micros) = place.and_then(|place| self.progress.runs.get(place)).copied().unwrap_or_default();
-            let mean_us = u32::try_from(micros / runs.max(1)).unwrap_or(u32::MAX);
+            let times = place.and_then(|place| self.progress.runs.get(place)).copied().unwrap_or_default();
             ModelHealth {
                 role: Word::cut(model.role.as_str()),
                 name: Word::cut(&model.label),
                 provider: Word::cut(&model.provider),
                 fallback: (!model.fallbacks.is_empty()).then(|| Sentence::cut(&model.fallbacks.join("; "))),
-                median_us: mean_us,
-                slow_us: mean_us,
-                runs,
+                median_us: times.median_us,
+                slow_us: times.slow_us,
+                runs: times.runs,
             }
         };
         ready.models.iter().map(model).collect()

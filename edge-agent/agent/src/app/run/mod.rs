@@ -283,7 +283,7 @@ fn start_vision(
         program: std::env::current_exe().map_err(system("cannot find the agent's own program"))?,
         cameras: config.cameras.iter().map(|camera| (camera.id.clone(), cameras::analytics_settings(camera))).collect(),
         providers: models.providers.clone(),
-        decoders: Vec::new(),
+        decoders: config.models.decoders.clone(),
         // With the start of another worker this stays below the five seconds within which it must be back.
         silence: Duration::from_secs(3),
         start: Duration::from_mins(5),

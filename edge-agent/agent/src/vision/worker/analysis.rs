@@ -13,6 +13,7 @@ use super::super::crop::compress;
 use super::super::decode::Frame;
 use super::super::slots::Next;
 use super::super::wire::{CameraIndex, FromWorker, WireError, write_frame};
+use super::durations::Durations;
 use super::{Shared, Specs};
 use crate::supervise::Clock;
 
@@ -30,7 +31,7 @@ impl<E: Infer> Analysis<E> {
         let camera = |settings: &CameraSettings| CameraAnalytics::new(settings.clone(), &models);
         let cameras = settings.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let clock = Clock::system();
-        let models = Timed { engine, clock, runs: vec![(0, 0); ModelRole::ALL.len()] };
+        let models = Timed { engine, clock, runs: vec![Durations::default(); ModelRole::ALL.len()] };
         Ok(Self { cameras, models, scratch: Vec::new() })
     }
 
@@ -48,7 +49,7 @@ impl<E: Infer> Analysis<E> {
                 }
                 Next::Beat(number) => {
                     let mut progress = shared.progress(|progress| progress.clone());
-                    progress.runs.clone_from(&self.models.runs);
+                    progress.runs = self.models.runs.iter().map(Durations::times).collect();
                     self.write(&mut &*socket, &FromWorker::Beat(number, progress))?;
                 }
                 Next::Closed => return self.finish(socket),
@@ -110,7 +111,7 @@ fn failed(media: MediaTime) -> Sighting {
 struct Timed<E> {
     engine: E,
     clock: Clock,
-    runs: Vec<(u64, u64)>,
+    runs: Vec<Durations>,
 }
 
 impl<E: Infer> Infer for Timed<E> {
@@ -119,9 +120,8 @@ impl<E: Infer> Infer for Timed<E> {
         let outputs = self.engine.run(model, input);
         let took = self.clock.mono().saturating_since(before);
         let place = ModelRole::ALL.iter().position(|role| *role == model);
-        if let Some((runs, micros)) = place.and_then(|place| self.runs.get_mut(place)) {
-            *runs += 1;
-            *micros += u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        if let Some(runs) = place.and_then(|place| self.runs.get_mut(place)) {
+            runs.add(took);
         }
         outputs
     }

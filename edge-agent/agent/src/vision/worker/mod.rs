@@ -5,6 +5,7 @@
 //! It reads no clock but to measure its model runs, opens no file and writes nothing but the socket.
 
 mod analysis;
+mod durations;
 mod feed;
 
 use std::io::{BufReader, stdin};
