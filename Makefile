@@ -8,6 +8,7 @@ CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edge-agent/tools
 DEMO_SECONDS ?= 0
+ROW ?=
 SOURCE ?=
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
@@ -84,5 +85,8 @@ train: setup-test ## Train a model: MODEL=plate-text DATA=FOLDER [OUT=FOLDER]
 	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m training train \
 		--config training/configs/$(MODEL).toml --data "$(DATA)" --out "$(or $(OUT),../target/train/$(MODEL))"
 
-bench: build ## Criterion measurements (the letterbox so far); see benches/RESULTS.md
-	@$(CARGO) bench --locked -p edge-benches
+bench: setup-demo ## The table of numbers beside their references; ROW=name measures one, see benches/RESULTS.md
+	@library=$$(edge-agent/setup/onnxruntime); \
+	$(CARGO) build --locked --release --bin edge-agent --bin rtcc --bin bench; \
+	cp -u "$$library" $(TARGET)/release/libonnxruntime.so
+	@ORT_DISABLE_TELEMETRY=1 $(TARGET)/release/bench $(ROW)
