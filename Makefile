@@ -10,6 +10,11 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edge-agent/tools
 DEMO_SECONDS ?= 0
 ROW ?=
 SOURCE ?=
+SAY := edge-agent/setup/say
+# Steps are told with the time since here, set-up and build included.
+export EDGE_BEGAN_US := $(shell echo $${EPOCHREALTIME//[.,]/})
+# Debian keeps daemons such as mosquitto where a plain user's path does not look.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
 .PHONY: help build demo test test-long bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test
@@ -27,8 +32,11 @@ setup-test: setup-demo
 
 build: setup-build ## target/release/edge-agent and target/release/rtcc, usable as they are
 	@library=$$(edge-agent/setup/onnxruntime); \
+	$(SAY) 'building (release; the first time compiles every dependency)'; \
+	edge-agent/setup/room $(TARGET) $(if $(wildcard $(TARGET)/release/demo),1,6); \
 	$(CARGO) build --locked --release --bin edge-agent --bin rtcc --bin demo; \
-	cp -u "$$library" $(TARGET)/release/libonnxruntime.so
+	cp -u "$$library" $(TARGET)/release/libonnxruntime.so; \
+	$(SAY) 'built: $(TARGET)/release/edge-agent and $(TARGET)/release/rtcc'
 
 demo: setup-demo build ## The main job, end to end: cameras, broker, center, cut network, verified clip
 	@exec $(TARGET)/release/demo --seconds "$(DEMO_SECONDS)" --source "$(SOURCE)"

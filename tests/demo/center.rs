@@ -41,18 +41,18 @@ impl Center {
         self.agent.get(format!("{}{question}", self.address)).call().is_ok()
     }
 
-    /// Every record of a lane, oldest first.
-    pub(crate) fn records(&self, lane: &str) -> Result<Vec<Value>> {
-        let mut records = Vec::new();
+    /// Everything that it has, oldest first: records with their names and times.
+    pub(crate) fn events(&self) -> Result<Vec<Value>> {
+        let mut events = Vec::new();
         let mut after = 0;
         loop {
-            let page: Value = self.ask(&format!("/api/events?lane={lane}&after={after}&limit={PAGE}"))?;
-            let events = page["events"].as_array().cloned().unwrap_or_default();
+            let page: Value = self.ask(&format!("/api/events?after={after}&limit={PAGE}"))?;
+            let found = page["events"].as_array().cloned().unwrap_or_default();
             after = page["next"].as_i64().unwrap_or(after);
-            let full = events.len() >= PAGE;
-            records.extend(events.into_iter().map(|event| event["record"].clone()));
+            let full = found.len() >= PAGE;
+            events.extend(found);
             if !full {
-                return Ok(records);
+                return Ok(events);
             }
         }
     }

@@ -12,7 +12,10 @@
 
 mod cameras;
 mod center;
+mod errand;
+mod ledger;
 mod report;
+mod scene;
 mod score;
 mod steps;
 mod story;

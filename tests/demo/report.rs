@@ -1,7 +1,7 @@
 //! Gathers what the center has, holds it against what was promised, and says it.
 #![allow(clippy::cast_precision_loss, reason = "counts and times of one demo are far below 2^52")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
@@ -10,30 +10,51 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::center::Center;
+use crate::ledger;
+use crate::scene::Scene;
 use crate::score::{Read, Score};
-use crate::story::Scene;
-use crate::summary::{Camera, Events, Hit, Latency, Summary};
+use crate::summary::{Camera, Delays, Events, Hit, Latency, Summary};
 
 /// Person tracks that a minute of the street must give.
 const PERSON_TRACKS: u64 = 50;
 /// The share of gate passes that must be read exactly.
 const EXACT_SHARE: f64 = 0.9;
+/// Passes that end in the last seconds are not scored: their final read is still to come.
+const END_MARGIN_S: f64 = 4.0;
 
-/// Asks the center for everything that happened.
-pub(crate) fn gather(center: &Center, scene: &Scene, seconds: f64, ended: SystemTime) -> Result<Summary> {
-    let mut summary = Summary { seconds, ..Summary::default() };
+/// What was watched, and when.
+pub(crate) struct Watched {
+    /// From the first camera to the end.
+    pub(crate) seconds: f64,
+    /// When the agent was asked to stop.
+    pub(crate) ended: SystemTime,
+    /// When the link was cut, and when everything that waited had arrived.
+    pub(crate) cut: Option<(SystemTime, SystemTime)>,
+}
+
+/// Asks the center for everything that happened, and the unit's outbox how much there was.
+pub(crate) fn gather(
+    summary: &mut Summary,
+    center: &Center,
+    scene: &Scene,
+    watched: &Watched,
+    outbox: &Path,
+) -> Result<()> {
+    summary.seconds = watched.seconds;
     for camera in &scene.cameras {
         summary.cameras.insert(camera.id.to_owned(), Camera::default());
     }
-    objects(&mut summary, &center.records("object")?);
-    let reads = center.records("read")?;
-    let finals: Vec<&Value> = reads.iter().filter(|read| read["revision"] == "final").collect();
+    let events = center.events()?;
+    let of_lane =
+        |lane: &'static str| events.iter().filter(move |event| event["lane"] == lane).map(|event| &event["record"]);
+    objects(summary, of_lane("object"));
+    let finals: Vec<&Value> = of_lane("read").filter(|read| read["revision"] == "final").collect();
     for read in &finals {
         if let Some(camera) = read["camera"].as_str().and_then(|id| summary.cameras.get_mut(id)) {
             camera.reads += 1;
         }
     }
-    let hits = center.records("hit")?;
+    let hits: Vec<&Value> = of_lane("hit").collect();
     if let Some(first) = hits.first() {
         let hashes = hits.iter().filter_map(|hit| hit["pictures"].as_array()).flatten().filter_map(Value::as_str);
         let pictures = hashes.filter(|hash| center.has(&format!("/api/thumbs/{hash}"))).count();
@@ -41,21 +62,62 @@ pub(crate) fn gather(center: &Center, scene: &Scene, seconds: f64, ended: System
         summary.hit = Some(Hit { listed, hits: hits.len(), pictures });
     }
     if let Some((gate, began)) = &scene.gate {
-        let began = began.get().copied().unwrap_or(ended);
-        let all = finals
-            .iter()
-            .copied()
-            .chain(hits.iter().map(|hit| &hit["read"]).filter(|read| read["revision"] == "final"));
-        let reads: Vec<Read> =
-            all.filter(|read| read["camera"] == "gate").filter_map(|read| place(read, began)).collect();
-        let to = ended.duration_since(began).unwrap_or_default().as_secs_f64();
-        summary.gate = Some(Score::of(gate, &reads, 0.0, to - 4.0));
+        let began = began.get().copied().unwrap_or(watched.ended);
+        let of_hits = hits.iter().map(|hit| &hit["read"]).filter(|read| read["revision"] == "final");
+        let all = finals.iter().copied().chain(of_hits).filter(|read| read["camera"] == "gate");
+        let reads: Vec<Read> = all.filter_map(|read| place(read, began)).collect();
+        let to = watched.ended.duration_since(began).unwrap_or_default().as_secs_f64();
+        summary.gate = Some(Score::of(gate, &reads, 0.0, to - END_MARGIN_S));
     }
-    statistics(&mut summary, &center.statistics()?);
-    Ok(summary)
+    summary.latency = latency(&events, watched.cut);
+    summary.events = kept(&events, center, &ledger::read(outbox)?)?;
+    Ok(())
 }
 
-fn objects(summary: &mut Summary, records: &[Value]) {
+/// Held against the unit's own count: what the center has, has twice, and does not have.
+fn kept(events: &[Value], center: &Center, outbox: &ledger::Lanes) -> Result<Events> {
+    let statistics = center.statistics()?;
+    let lost: Vec<Value> = center.ask("/api/gaps")?;
+    let span = |gap: &Value| Some(gap["last"].as_u64()?.saturating_sub(gap["first"].as_u64()?) + 1);
+    let stated: u64 = lost.iter().filter_map(span).sum();
+    let names: BTreeSet<String> =
+        events.iter().map(|event| format!("{} {} {}", event["epoch"], event["lane"], event["sequence"])).collect();
+    let (made, committed) = (outbox.made(), events.len() as u64);
+    let distinct = names.len() as u64;
+    Ok(Events {
+        made,
+        committed,
+        duplicates: committed - distinct,
+        // The tail that never came is no hole between sequences: only the unit's own count tells of it.
+        gaps: made.saturating_sub(distinct).max(stated),
+        sent_again: statistics["counters"]["duplicates"].as_u64().unwrap_or(0),
+    })
+}
+
+/// Delays of what happened while the link was up.
+fn latency(events: &[Value], cut: Option<(SystemTime, SystemTime)>) -> Delays {
+    let micros = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros());
+    let cut = cut.map(|(from, to)| micros(from)..=micros(to));
+    let mut delays_us: [Vec<i64>; 2] = Default::default();
+    for event in events {
+        let (Some(at), Some(received)) = (event["at_us"].as_i64(), event["received_us"].as_i64()) else { continue };
+        if cut.as_ref().is_some_and(|cut| cut.contains(&u128::from(at.unsigned_abs()))) {
+            continue;
+        }
+        delays_us[usize::from(event["lane"] != "hit")].push(received - at);
+    }
+    let [hits, others] = delays_us.map(|mut delays_us| {
+        delays_us.sort_unstable();
+        let quantile_ms = |percent: usize| {
+            let rank = (delays_us.len() * percent).div_ceil(100).max(1);
+            delays_us.get(rank - 1).map(|&us| us as f64 / 1000.0)
+        };
+        Some(Latency { events: delays_us.len(), p50_ms: quantile_ms(50)?, p99_ms: quantile_ms(99)? })
+    });
+    Delays { hits, others }
+}
+
+fn objects<'a>(summary: &mut Summary, records: impl Iterator<Item = &'a Value>) {
     let mut looked: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     let mut classes: BTreeMap<(String, u64), String> = BTreeMap::new();
     for record in records {
@@ -102,22 +164,6 @@ fn millis(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str().and_then(parsed))
 }
 
-fn statistics(summary: &mut Summary, statistics: &Value) {
-    let counter = |name: &str| statistics["counters"][name].as_u64().unwrap_or(0);
-    let committed: u64 =
-        statistics["records"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum();
-    let gaps = statistics["missing"].as_u64().unwrap_or(0);
-    let duplicates = counter("duplicates");
-    summary.events = Events { made: committed + gaps, committed, duplicates, gaps };
-    for delay in statistics["delays"].as_array().into_iter().flatten() {
-        if let (Some(lane), Some(p50_ms), Some(p99_ms)) =
-            (delay["lane"].as_str(), delay["p50_ms"].as_f64(), delay["p99_ms"].as_f64())
-        {
-            summary.latency.insert(lane.to_owned(), Latency { p50_ms, p99_ms });
-        }
-    }
-}
-
 /// Holds the summary against the promises.
 pub(crate) fn judge(summary: &mut Summary, seconds: u64) {
     let mut broken = Vec::new();
@@ -128,6 +174,10 @@ pub(crate) fn judge(summary: &mut Summary, seconds: u64) {
     };
     must(summary.events.committed > 0, "events arrive at the center".to_owned());
     must(summary.events.gaps == 0, format!("nothing is lost ({} records missing)", summary.events.gaps));
+    must(summary.events.duplicates == 0, format!("nothing counts twice ({} records do)", summary.events.duplicates));
+    for (id, camera) in &summary.cameras {
+        must(camera.analysed > 0, format!("camera {id} is looked at"));
+    }
     if let Some(street) = summary.cameras.get("street").filter(|_| seconds >= 60) {
         let persons = street.tracks.get("person").copied().unwrap_or(0);
         must(persons >= PERSON_TRACKS, format!("{PERSON_TRACKS} person tracks on the street in a minute ({persons})"));
@@ -176,17 +226,19 @@ pub(crate) fn show(summary: &Summary, folder: &Path) -> Result<()> {
     }
     let events = &summary.events;
     println!(
-        "events   {} made, {} committed, {} duplicates dropped, {} lost",
-        events.made, events.committed, events.duplicates, events.gaps
+        "events   {} made, {} committed, {} duplicates, {} lost; {} were sent again and recognised",
+        events.made, events.committed, events.duplicates, events.gaps, events.sent_again
     );
-    for (lane, latency) in &summary.latency {
-        println!("latency  {lane:<7} p50 {:.0} ms, p99 {:.0} ms", latency.p50_ms, latency.p99_ms);
+    for (kind, delays) in [("hits", &summary.latency.hits), ("others", &summary.latency.others)] {
+        if let Some(Latency { events, p50_ms, p99_ms }) = delays {
+            println!("latency  {kind}: p50 {p50_ms:.0} ms, p99 {p99_ms:.0} ms ({events}, the link being up)");
+        }
     }
     if let Some(hit) = &summary.hit {
-        println!("hit      {} ({} hits, {} pictures)", hit.listed, hit.hits, hit.pictures);
+        println!("hits     {} of listed plates, the first {}, with {} pictures", hit.hits, hit.listed, hit.pictures);
     }
     if let Some(clip) = &summary.clip {
-        println!("clip     {} ({} bytes, {} gaps)", clip.file, clip.bytes, clip.gaps);
+        println!("clip     {} ({} bytes, {} gaps, verified)", clip.file, clip.bytes, clip.gaps);
     }
     let path = folder.join("summary.json");
     fs::write(&path, serde_json::to_string_pretty(summary)?)?;

@@ -1,42 +1,40 @@
 //! What happens in the demo, in order.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context as _, Result};
-use edge_tests::process::Process;
+use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
+use nix::sys::statvfs::statvfs;
 
 use crate::Arguments;
-use crate::cameras::{Began, Cameras};
+use crate::cameras::Cameras;
 use crate::center::Center;
-use crate::report;
-use crate::score::Gate;
+use crate::errand;
+use crate::ledger;
+use crate::report::{self, Watched};
+use crate::scene::{self, Scene};
 use crate::steps::Steps;
-use crate::summary::{Clip, Summary};
-use crate::world::{CameraLine, Places, UNIT, World, output_of};
+use crate::summary::Summary;
+use crate::world::{Places, World, end};
 
 /// When the link is cut, and for how long.
 const CUT_AFTER: Duration = Duration::from_secs(20);
 const CUT_FOR: Duration = Duration::from_secs(10);
-/// The gate that is drawn: a seed, fonts and texts that no training has seen.
-const GATE_SEED: &str = "20261";
-const GATE_SECONDS: &str = "60";
-/// How far back the clip goes.
-const CLIP: Duration = Duration::from_secs(15);
-
-/// What is watched.
-pub(crate) struct Scene {
-    /// The cameras as the agent is told.
-    pub(crate) cameras: Vec<CameraLine>,
-    /// The gate's truth and when it began to play; absent with a visitor's own camera.
-    pub(crate) gate: Option<(Gate, Began)>,
-}
+/// How long what was kept may take to arrive.
+const ARRIVAL: Duration = Duration::from_secs(20);
+/// How long the agent may take to stop.
+const STOP: Duration = Duration::from_secs(30);
+/// What the demo needs on the disk: video of both cameras, and what agent and center reserve.
+const ROOM_BYTES: u64 = 2 << 30;
+/// Every how many passes of the gate a plate is on the unit's list.
+const LISTED_EVERY: usize = 5;
 
 /// Plays the whole demo.
 pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
@@ -44,36 +42,29 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
     let interrupted = until_interrupted()?;
     let places = places(&arguments.folder)?;
     let server = Cameras::start()?;
-    let scene = scene(arguments, &places, &server, &steps)?;
-    let test_plate = scene.gate.as_ref().and_then(|(gate, _)| gate.passes.first()).map(|pass| pass.plate.clone());
-    let mut world = World::start(&places, &scene.cameras, test_plate.as_deref(), &|words| steps.say(words))?;
+    let scene = scene::set(&arguments.source, &places, &server, &steps)?;
+    let mut world = World::start(&places, &scene.cameras, &listed(&scene), &|words| steps.say(words))?;
     let center = Center::at(world.center_port);
     steps.say("what the center receives (rtcc watch):");
     let mut watch = watch(&places, &center)?;
-    let began = Instant::now();
-    let wait = |world: &mut World, until: Duration| wait(world, &interrupted, began, until);
-    let end = if arguments.seconds == 0 { Duration::MAX } else { Duration::from_secs(arguments.seconds) };
-    wait(&mut world, CUT_AFTER.min(end));
-    if end > CUT_AFTER + CUT_FOR && !interrupted.load(Ordering::SeqCst) {
-        steps.say("*** the link to the broker is cut: the unit goes on alone ***");
-        world.set_link(false);
-        wait(&mut world, CUT_AFTER + CUT_FOR);
-        world.set_link(true);
-        steps.say("*** the link is healed: everything that was kept now arrives ***");
+    let stage = Stage { places: &places, center: &center, steps, interrupted: &interrupted, began: Instant::now() };
+    let mut summary = Summary::default();
+    let end_after = if arguments.seconds == 0 { Duration::MAX } else { Duration::from_secs(arguments.seconds) };
+    let cut = stage.cut_and_heal(&mut world, end_after, &mut summary);
+    stage.clip(&mut world, &scene, end_after, &mut summary);
+    if arguments.seconds == 0 && !stage.over(&mut world) {
+        steps.say("that was the story; it goes on until ^C");
     }
-    wait(&mut world, end);
-    let clip = clip(&places, &center, scene.cameras.first().map_or("street", |camera| camera.id), &steps);
+    stage.wait(&mut world, end_after);
+    if let Some((name, status)) = world.ended() {
+        summary.broken.push(format!("every program runs to the end ({name} ended with {status})"));
+    }
     // The unit says what it has still to say when it stops; the center takes it before it is asked.
     steps.say("the agent stops, in the order of the data");
-    let watched_s = began.elapsed().as_secs_f64();
-    let ended = SystemTime::now();
+    let watched = Watched { seconds: stage.began.elapsed().as_secs_f64(), ended: SystemTime::now(), cut };
     world.agent.signal(Signal::SIGTERM);
-    world.agent.wait(Duration::from_secs(30));
-    let mut summary = report::gather(&center, &scene, watched_s, ended)?;
-    match clip {
-        Ok(clip) => summary.clip = Some(clip),
-        Err(error) => summary.broken.push(format!("a verified clip: {error:#}")),
-    }
+    ensure!(end(&mut world.agent, STOP).is_some(), "the agent did not stop within {} s", STOP.as_secs());
+    report::gather(&mut summary, &center, &scene, &watched, &places.outbox())?;
     end_child(&mut watch);
     world.stop()?;
     report::judge(&mut summary, arguments.seconds);
@@ -81,90 +72,134 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
     Ok(summary)
 }
 
-/// Set by ^C or a polite kill.
+/// Plates of the gate that the unit's list holds.
+fn listed(scene: &Scene) -> Vec<String> {
+    let passes = scene.gate.iter().flat_map(|(gate, _)| &gate.passes);
+    passes.step_by(LISTED_EVERY).map(|pass| pass.plate.clone()).collect()
+}
+
+/// What the acts of the story share.
+struct Stage<'a> {
+    places: &'a Places,
+    center: &'a Center,
+    steps: Steps,
+    interrupted: &'a AtomicBool,
+    began: Instant,
+}
+
+impl Stage<'_> {
+    /// Whether somebody interrupts or a program has ended.
+    fn over(&self, world: &mut World) -> bool {
+        self.interrupted.load(Ordering::SeqCst) || world.ended().is_some()
+    }
+
+    /// Waits until `until` after the beginning, or until the story is over.
+    fn wait(&self, world: &mut World, until: Duration) {
+        while self.began.elapsed() < until && !self.over(world) {
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Cuts the link and heals it; when, and shows that everything arrives.
+    fn cut_and_heal(
+        &self,
+        world: &mut World,
+        end_after: Duration,
+        summary: &mut Summary,
+    ) -> Option<(SystemTime, SystemTime)> {
+        self.wait(world, CUT_AFTER.min(end_after));
+        if end_after < CUT_AFTER + CUT_FOR || self.over(world) {
+            summary.broken.push("the link is cut and healed (the demo ended before)".to_owned());
+            return None;
+        }
+        let cut = SystemTime::now();
+        self.steps.say("*** the link to the broker is cut: the unit goes on alone ***");
+        world.set_link(false);
+        self.wait(world, CUT_AFTER + CUT_FOR);
+        world.set_link(true);
+        let healed = Instant::now();
+        let kept = ledger::read(&self.places.outbox()).map_or(0, |lanes| lanes.waiting());
+        self.steps.say(&format!("*** the link is healed: {kept} records were kept and now go out ***"));
+        match self.arrival(world, healed) {
+            Ok(true) => self.steps.say(&format!(
+                "everything arrived {:.1} s after: the center has acknowledged all of them, 0 are missing",
+                healed.elapsed().as_secs_f64()
+            )),
+            Ok(false) => summary.broken.push(format!("all arrives within {} s of the healing", ARRIVAL.as_secs())),
+            Err(error) => summary.broken.push(format!("all arrives after the healing: {error:#}")),
+        }
+        Some((cut, SystemTime::now()))
+    }
+
+    /// Whether the center acknowledges, in time, everything that the unit had made when the link was healed.
+    fn arrival(&self, world: &mut World, healed: Instant) -> Result<bool> {
+        let kept = ledger::read(&self.places.outbox())?;
+        while healed.elapsed() < ARRIVAL && !self.over(world) {
+            if ledger::read(&self.places.outbox())?.have_settled(&kept) {
+                return Ok(self.center.statistics()?["missing"].as_u64() == Some(0));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(false)
+    }
+
+    /// Asks for the clip.
+    fn clip(&self, world: &mut World, scene: &Scene, end_after: Duration, summary: &mut Summary) {
+        let Some(camera) = scene.cameras.first() else { return };
+        // A short demo has less video than a clip is long.
+        self.wait(world, CUT_AFTER.min(end_after));
+        if self.over(world) {
+            summary.broken.push("a verified clip (the demo ended before)".to_owned());
+            return;
+        }
+        match errand::clip(self.places, self.center, camera.id, &self.steps) {
+            Ok(clip) => summary.clip = Some(clip),
+            Err(error) => summary.broken.push(format!("a verified clip: {error:#}")),
+        }
+    }
+}
+
+/// Set by ^C, a polite kill, or a terminal that closes.
 fn until_interrupted() -> Result<Arc<AtomicBool>> {
+    use tokio::signal::unix::{SignalKind, signal};
     let interrupted = Arc::new(AtomicBool::new(false));
     let noted = Arc::clone(&interrupted);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let inside = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    drop(inside);
     thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
         runtime.block_on(async {
-            let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                () = async { match terminate.as_mut() { Some(signal) => { signal.recv().await; } None => std::future::pending().await } } => {}
-            }
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} _ = hang_up.recv() => {} }
         });
         noted.store(true, Ordering::SeqCst);
     })?;
     Ok(interrupted)
 }
 
-/// Waits until `until` after `began`, or until somebody interrupts or a program ends.
-fn wait(world: &mut World, interrupted: &AtomicBool, began: Instant, until: Duration) {
-    while began.elapsed() < until && !interrupted.load(Ordering::SeqCst) {
-        if world.agent.try_wait().is_some() || world.center.try_wait().is_some() {
-            return;
-        }
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
 fn places(folder: &Path) -> Result<Places> {
-    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let room = statvfs(folder)?;
+    let free = room.blocks_available() * room.fragment_size();
+    ensure!(
+        free >= ROOM_BYTES,
+        "the disk is nearly full: {} MiB free at {}, the demo needs {}; free some, or name another --folder",
+        free >> 20,
+        folder.display(),
+        ROOM_BYTES >> 20
+    );
     let programs = std::env::current_exe()?.parent().map(Path::to_owned).context("where am I?")?;
     let models = Path::new("models").canonicalize().context("the demo runs in the repository's root")?;
     Ok(Places { programs, folder: folder.canonicalize()?, models })
-}
-
-fn scene(arguments: &Arguments, places: &Places, server: &Cameras, steps: &Steps) -> Result<Scene> {
-    if !arguments.source.is_empty() {
-        let source = own_source(&arguments.source);
-        let camera = CameraLine { id: "own", name: "your own camera", source, plates: "vehicles" };
-        return Ok(Scene { cameras: vec![camera], gate: None });
-    }
-    let street = output_of(Path::new("edge-agent/setup/street-video"), &[])?;
-    steps.say("street: a real surveillance clip, 768x576, 10 frames a second, played in a loop");
-    let gate = draw_gate(places, steps)?;
-    let truth: Gate = serde_json::from_slice(&std::fs::read(gate.join("gate.json"))?)?;
-    steps.say(&format!("gate: a drawn scene with {} passes of known plates a minute", truth.passes.len()));
-    let (street_url, _) = server.play("street", Path::new(street.trim()))?;
-    let (gate_url, began) = server.play("gate", &gate.join("gate.mp4"))?;
-    steps.say(&format!("cameras: {street_url} and {gate_url}"));
-    let rtsp = |url: &str| format!("kind = \"rtsp\"\nurl = \"{url}\"");
-    let cameras = vec![
-        CameraLine { id: "street", name: "Main St, looking north", source: rtsp(&street_url), plates: "vehicles" },
-        CameraLine { id: "gate", name: "Depot gate", source: rtsp(&gate_url), plates: "frame" },
-    ];
-    Ok(Scene { cameras, gate: Some((truth, began)) })
-}
-
-fn own_source(source: &str) -> String {
-    if source.starts_with("rtsp://") || source.starts_with("rtsps://") {
-        format!("kind = \"rtsp\"\nurl = \"{source}\"")
-    } else if source.starts_with("/dev/") {
-        format!("kind = \"v4l2\"\ndevice = \"{source}\"")
-    } else {
-        format!("kind = \"file\"\npath = \"{source}\"\nrepeat = true")
-    }
-}
-
-/// Draws the gate once; the folder with the video and its truth.
-fn draw_gate(places: &Places, steps: &Steps) -> Result<PathBuf> {
-    let folder = places.folder.join("gate");
-    if !folder.join("gate.json").exists() {
-        steps.say("drawing the gate (once, about a minute)");
-        let folder = folder.to_string_lossy();
-        let program = "cd models && exec /usr/bin/python3 -m training gate \"$@\"";
-        let arguments = ["-c", program, "gate", "--out", &folder, "--seed", GATE_SEED, "--seconds", GATE_SECONDS];
-        output_of(Path::new("/bin/bash"), &arguments)?;
-    }
-    Ok(folder)
 }
 
 /// Shows live what the center receives.
 fn watch(places: &Places, center: &Center) -> Result<Child> {
     let mut watch = Command::new(places.programs.join("rtcc"))
         .args(["watch", "--center", center.address()])
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -176,52 +211,6 @@ fn watch(places: &Places, center: &Center) -> Result<Child> {
         }
     })?;
     Ok(watch)
-}
-
-/// Asks for the last seconds of a camera with purpose and case, as an investigator would.
-fn clip(places: &Places, center: &Center, camera: &str, steps: &Steps) -> Result<Clip> {
-    let to = jiff::Timestamp::now() - Duration::from_secs(2);
-    let from = to - CLIP;
-    let file = places.folder.join("clip.mp4");
-    let pki = places.folder.join("pki");
-    steps.say(&format!(
-        "asking unit {UNIT} for {} s of camera {camera}, purpose investigation, case DEMO-2026-1",
-        CLIP.as_secs()
-    ));
-    let mut command = Command::new(places.programs.join("rtcc"));
-    command.args(["clip", "--center", center.address(), "--unit", UNIT, "--camera", camera]);
-    command.args(["--from", &from.to_string(), "--to", &to.to_string()]);
-    command.args(["--purpose", "investigation", "--case", "DEMO-2026-1"]);
-    command
-        .arg("--cert")
-        .arg(pki.join("person-investigator.pem"))
-        .arg("--key")
-        .arg(pki.join("person-investigator.key"));
-    command.arg("--root").arg(pki.join("root.pem")).arg("-o").arg(&file);
-    let mut asking = Process::spawn("rtcc clip", &mut command);
-    let status = asking.wait(Duration::from_mins(1));
-    let said = asking.lines();
-    for line in &said {
-        println!("    {line}");
-    }
-    anyhow::ensure!(status.success(), "rtcc clip ended with {status}");
-    let decoded =
-        Command::new("ffmpeg").args(["-v", "error", "-xerror", "-i"]).arg(&file).args(["-f", "null", "-"]).output()?;
-    anyhow::ensure!(
-        decoded.status.success() && decoded.stderr.is_empty(),
-        "ffmpeg finds fault with the clip: {}",
-        String::from_utf8_lossy(&decoded.stderr)
-    );
-    steps.say(&format!("clip verified, and ffmpeg decodes it without a word: {}", file.display()));
-    let line = |word: &str| said.iter().find(|line| line.contains(word)).cloned().unwrap_or_default();
-    Ok(Clip {
-        asked: format!("{from}..{to}"),
-        actual: line("actual"),
-        bytes: std::fs::metadata(&file)?.len(),
-        gaps: said.iter().filter(|line| line.contains("gap:")).count() as u64,
-        verified: true,
-        file: file.display().to_string(),
-    })
 }
 
 fn end_child(child: &mut Child) {

@@ -17,8 +17,8 @@ pub(crate) struct Summary {
     pub(crate) gate: Option<Score>,
     /// What became of the records.
     pub(crate) events: Events,
-    /// From the time of the event to its reception, in milliseconds, by lane.
-    pub(crate) latency: BTreeMap<String, Latency>,
+    /// From the time of an event to its reception, of hits and of all others.
+    pub(crate) latency: Delays,
     /// The hit and its pictures.
     pub(crate) hit: Option<Hit>,
     /// The clip.
@@ -45,19 +45,32 @@ pub(crate) struct Camera {
 /// What became of the records.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Events {
-    /// Sequences the unit gave out.
+    /// Sequences that the unit gave out, by its own outbox.
     pub(crate) made: u64,
-    /// Records the center committed.
+    /// Records that the center has.
     pub(crate) committed: u64,
-    /// Records that came a second time and were dropped.
+    /// Records that the center has twice.
     pub(crate) duplicates: u64,
-    /// Sequences that never came.
+    /// Sequences that the center does not have.
     pub(crate) gaps: u64,
+    /// Records that came again after the cut and were known by their name: nothing counts them twice.
+    pub(crate) sent_again: u64,
 }
 
-/// Delays of one lane.
+/// Delays of the events that happened while the link was up. The rest waited for the link, and that is no delay.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Delays {
+    /// Hits; absent where there was none.
+    pub(crate) hits: Option<Latency>,
+    /// All other records that have a time.
+    pub(crate) others: Option<Latency>,
+}
+
+/// Delays of one kind of event.
 #[derive(Debug, Serialize)]
 pub(crate) struct Latency {
+    /// How many events these are the delays of.
+    pub(crate) events: usize,
     /// Half of the events were faster.
     pub(crate) p50_ms: f64,
     /// One in a hundred was slower.
@@ -79,15 +92,24 @@ pub(crate) struct Hit {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Clip {
     /// What was asked for.
-    pub(crate) asked: String,
-    /// What came.
-    pub(crate) actual: String,
-    /// Its size.
+    pub(crate) asked: Span,
+    /// What came: from a key frame on.
+    pub(crate) actual: Span,
+    /// The size of the file.
     pub(crate) bytes: u64,
     /// Gaps within it.
-    pub(crate) gaps: u64,
+    pub(crate) gaps: usize,
     /// Whether every proof holds.
     pub(crate) verified: bool,
     /// Where it is.
     pub(crate) file: String,
+}
+
+/// A stretch of time, RFC 3339.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Span {
+    /// Its beginning.
+    pub(crate) from: String,
+    /// Its end.
+    pub(crate) to: String,
 }

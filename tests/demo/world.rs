@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use edge_tests::process::Process;
 use edge_tests::proxy::{Link, Proxy};
+use nix::sys::signal::Signal;
 
 /// The agency and the unit of the demo.
 const AGENCY: &str = "demo-city";
@@ -27,6 +29,13 @@ pub(crate) struct Places {
     pub(crate) folder: PathBuf,
     /// The project's models.
     pub(crate) models: PathBuf,
+}
+
+impl Places {
+    /// The unit's outbox.
+    pub(crate) fn outbox(&self) -> PathBuf {
+        self.folder.join("unit/outbox.sqlite")
+    }
 }
 
 /// One camera of the agent's configuration.
@@ -62,7 +71,7 @@ impl World {
     pub(crate) fn start(
         places: &Places,
         cameras: &[CameraLine],
-        test_plate: Option<&str>,
+        test_plates: &[String],
         say: &dyn Fn(&str),
     ) -> Result<Self> {
         for fresh in ["unit", "center"] {
@@ -75,25 +84,25 @@ impl World {
         let (broker_port, center_port) = (free_port()?, free_port()?);
         certificates(places, broker_port)?;
         say("certificates made: one agency, one unit, one center, one investigator");
-        let pki = places.folder.join("pki");
-        let broker = Process::spawn("mosquitto", Command::new("mosquitto").arg("-c").arg(pki.join("mosquitto.conf")));
-        wait_for_port(broker_port)?;
+        let mut mosquitto = Command::new("mosquitto");
+        mosquitto.arg("-c").arg(places.folder.join("pki/mosquitto.conf"));
+        let mut broker = start("mosquitto", &mut mosquitto)?;
+        wait_for_port(broker_port, &mut broker, "mosquitto")?;
         say(&format!("broker: Mosquitto on 127.0.0.1:{broker_port}, TLS 1.3, access by certificate"));
         let link = Proxy::to(SocketAddr::from(([127, 0, 0, 1], broker_port)));
-        let center = Process::spawn("rtcc serve", &mut serve(places, broker_port, center_port));
-        wait_for_port(center_port)?;
+        let mut center = start("rtcc serve", &mut serve(places, broker_port, center_port))?;
+        wait_for_port(center_port, &mut center, "rtcc serve")?;
         say(&format!("center: rtcc serve, http://127.0.0.1:{center_port}/api/events"));
         let config = places.folder.join("edge-agent.toml");
-        fs::write(&config, configuration(places, link.port(), cameras, test_plate)?)?;
+        fs::write(&config, configuration(places, link.port(), cameras, test_plates)?)?;
         let mut run = Command::new(places.programs.join("edge-agent"));
-        let agent = Process::spawn("edge-agent", run.arg("run").arg("--config").arg(&config).env("NO_COLOR", "1"));
+        let agent = start("edge-agent", run.arg("run").arg("--config").arg(&config).env("NO_COLOR", "1"))?;
         ensure!(
             agent.find_line(DEADLINE, |line| line.contains("ready")).is_some(),
-            "the agent is not ready after {} s:\n{}",
-            DEADLINE.as_secs(),
+            "the agent does not become ready; it said:\n{}",
             agent.lines().join("\n")
         );
-        say("agent: ready (models loaded, self-test passed)");
+        say("agent: edge-agent run is ready (models loaded, self-test passed)");
         Ok(Self { agent, center, link, broker, center_port, places: places.clone() })
     }
 
@@ -102,25 +111,49 @@ impl World {
         self.link.set(if open { Link::Open } else { Link::Refusing });
     }
 
+    /// The first program that has ended by itself, and how.
+    pub(crate) fn ended(&mut self) -> Option<(&'static str, ExitStatus)> {
+        let all = [("the agent", &mut self.agent), ("rtcc serve", &mut self.center), ("mosquitto", &mut self.broker)];
+        all.into_iter().find_map(|(name, process)| Some((name, process.try_wait()?)))
+    }
+
     /// Ends everything in the order of the data and keeps what each said.
     pub(crate) fn stop(mut self) -> Result<()> {
-        self.agent.terminate(DEADLINE);
-        self.center.terminate(DEADLINE);
-        self.broker.terminate(DEADLINE);
-        for (name, process) in [("agent", &self.agent), ("center", &self.center), ("broker", &self.broker)] {
+        let all = [("agent", &mut self.agent), ("center", &mut self.center), ("broker", &mut self.broker)];
+        for (name, process) in all {
+            process.signal(Signal::SIGTERM);
+            let ended = end(process, DEADLINE);
             fs::write(self.places.folder.join(format!("{name}.log")), process.lines().join("\n"))?;
+            ensure!(ended.is_some(), "the {name} did not stop within {} s and was killed", DEADLINE.as_secs());
         }
         Ok(())
     }
 }
 
+/// Starts a program of the demo. In a process group of its own: ^C reaches the demo alone, which then ends what it
+/// started in the order of the data.
+fn start(name: &str, command: &mut Command) -> Result<Process> {
+    let there = command.get_program().to_owned();
+    let probe = Command::new(&there).arg("--help").stdin(Stdio::null()).output();
+    probe.with_context(|| format!("{name} cannot be started: `make demo` installs what is missing"))?;
+    Ok(Process::spawn(name, command.process_group(0)))
+}
+
+/// Waits for a program to end; kills it at the deadline, which gives `None`.
+pub(crate) fn end(process: &mut Process, deadline: Duration) -> Option<ExitStatus> {
+    let until = Instant::now() + deadline;
+    while process.try_wait().is_none() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let in_time = process.try_wait().is_some();
+    let status = process.kill();
+    in_time.then_some(status)
+}
+
 fn certificates(places: &Places, broker_port: u16) -> Result<()> {
-    let output = Command::new(places.programs.join("rtcc"))
-        .args(["pki", "dev", "--agency", AGENCY, "--unit", UNIT, "--port", &broker_port.to_string(), "--dir"])
-        .arg(places.folder.join("pki"))
-        .output()?;
-    ensure!(output.status.success(), "rtcc pki dev: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    let mut pki = Command::new(places.programs.join("rtcc"));
+    pki.args(["pki", "dev", "--agency", AGENCY, "--unit", UNIT, "--port", &broker_port.to_string(), "--dir"]);
+    output_of(pki.arg(places.folder.join("pki"))).map(drop)
 }
 
 fn serve(places: &Places, broker_port: u16, center_port: u16) -> Command {
@@ -135,14 +168,9 @@ fn serve(places: &Places, broker_port: u16, center_port: u16) -> Command {
 }
 
 /// The agent's configuration, written so that a visitor can read it and start from it.
-fn configuration(
-    places: &Places,
-    broker_port: u16,
-    cameras: &[CameraLine],
-    test_plate: Option<&str>,
-) -> Result<String> {
+fn configuration(places: &Places, broker_port: u16, cameras: &[CameraLine], test_plates: &[String]) -> Result<String> {
     let (folder, models) = (places.folder.display(), places.models.display());
-    let hotlist = test_plate.map(|plate| format!("test_plates = [\"{plate}\"]")).unwrap_or_default();
+    let hotlist = format!("test_plates = {}", serde_json::Value::from(test_plates));
     let mut text = format!(
         "# Written by the demo. Every setting is explained in edge-agent/docs/edge-agent.example.toml.\n\
          profile = \"dev\"\n\
@@ -171,27 +199,27 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-fn wait_for_port(port: u16) -> Result<()> {
+/// Waits until the program listens; its own words if it ends instead.
+fn wait_for_port(port: u16, process: &mut Process, name: &str) -> Result<()> {
     let until = Instant::now() + DEADLINE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if let Some(status) = process.try_wait() {
+            bail!("{name} ended with {status} instead of listening on port {port}:\n{}", process.lines().join("\n"));
+        }
         if Instant::now() > until {
-            bail!("nothing listens on 127.0.0.1:{port} after {} s", DEADLINE.as_secs());
+            bail!("{name} does not listen on 127.0.0.1:{port} after {} s", DEADLINE.as_secs());
         }
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
 
-/// Runs a program of the demo to its end and gives what it said on standard output.
-pub(crate) fn output_of(program: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(arguments).output()?;
-    ensure!(
-        output.status.success(),
-        "{} {}: {}{}",
-        program.display(),
-        arguments.join(" "),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+/// Runs a program of the demo to its end and gives what it said on standard output; what it says of its progress goes
+/// to the terminal.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("cannot start {name}"))?;
+    ensure!(output.status.success(), "{name} ended with {}", output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
