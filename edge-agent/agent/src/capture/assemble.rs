@@ -10,7 +10,7 @@ use crate::media::nal;
 
 /// Follows one stream and remembers its parameter sets.
 #[derive(Debug)]
-pub(super) struct Assembler {
+pub struct Assembler {
     codec: Codec,
     /// The last parameter sets of each kind (a stream may use several of a kind at once, which then come together), in
     /// the order in which a decoder wants them.
@@ -27,9 +27,11 @@ struct ParameterSet {
 
 /// A coded picture without its times.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Picture {
-    pub(super) bytes: Bytes,
-    pub(super) key: bool,
+pub struct Picture {
+    /// The bytes as they are kept: NAL units behind their lengths, or a JPEG picture.
+    pub bytes: Bytes,
+    /// Whether decoding can start here.
+    pub key: bool,
 }
 
 /// What a NAL unit is for, as far as it matters here.
@@ -46,16 +48,18 @@ enum Role {
 }
 
 impl Assembler {
-    pub(super) fn new(codec: Codec) -> Self {
+    /// Nothing is known of the stream yet.
+    pub fn new(codec: Codec) -> Self {
         Self { codec, sets: Vec::new(), fresh: true }
     }
 
-    pub(super) fn codec(&self) -> Codec {
+    /// How the stream is coded.
+    pub fn codec(&self) -> Codec {
         self.codec
     }
 
     /// Takes one access unit as the parser cut it: Annex B, or a JPEG picture. `None` when there is no picture in it.
-    pub(super) fn picture(&mut self, sample: &[u8]) -> Option<Picture> {
+    pub fn picture(&mut self, sample: &[u8]) -> Option<Picture> {
         match self.codec {
             Codec::Mjpeg => {
                 sample.starts_with(&[0xff, 0xd8]).then(|| Picture { bytes: Bytes::copy_from_slice(sample), key: true })

@@ -7,7 +7,7 @@
 //! Belongs here: getting coded pictures and their times. Does not belong here: decoding them (the vision worker does),
 //! keeping them (the recorder does), and deciding which cameras there are.
 
-mod assemble;
+pub mod assemble;
 mod backoff;
 mod camera;
 mod credentials;

@@ -265,6 +265,15 @@ pub(super) fn read_for_agent(socket: &mut impl Read, scratch: &mut Vec<u8>) -> R
     decode(scratch)
 }
 
+/// Reads bytes as both ends of the socket would, to the end or the first fault: for the fuzz target, which has no other
+/// way to these private types. How many frames were messages to the worker, and from it.
+pub fn read_any(bytes: &[u8]) -> (usize, usize) {
+    let (mut to_worker, mut to_agent, mut scratch) = (bytes, bytes, Vec::new());
+    let to = std::iter::from_fn(|| read_for_worker(&mut to_worker).ok()).count();
+    let from = std::iter::from_fn(|| read_for_agent(&mut to_agent, &mut scratch).ok()).count();
+    (to, from)
+}
+
 fn decode<'b, T: Decode<'b, ()>>(header: &'b [u8]) -> Result<T, WireError> {
     minicbor::decode(header).map_err(|e| WireError::Malformed(e.to_string()))
 }

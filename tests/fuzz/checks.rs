@@ -1,0 +1,159 @@
+//! What must hold for any bytes, one function a format. The fuzz targets call these, and so does the replay of the
+//! corpora that runs with the ordinary tests.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+
+use edge_agent::capture::assemble::Assembler;
+use edge_agent::config::Config;
+use edge_agent::media::nal;
+use edge_agent::vision::read_any;
+use edge_analytics::hotlist::normalise;
+use edge_analytics::manifest::ModelSpec;
+use edge_protocol::command::Command;
+use edge_protocol::evidence::verify_clip;
+use edge_protocol::media::Codec;
+use edge_protocol::sign::{Chain, Kind, Root, Signed, SigningKey};
+use edge_protocol::time::WallTime;
+use edge_protocol::topic::Topic;
+use edge_store::disk::RealDisk;
+use edge_store::ring::{Ring, RingPlace, RingReader};
+use edge_tests::pki::{Identity, Pki};
+
+/// Everything there is a check for, by the name of its corpus.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("envelope", envelope),
+    ("request", request),
+    ("model", model),
+    ("config", config),
+    ("ring", ring),
+    ("nal", nal_units),
+    ("worker", worker),
+    ("verify", verify),
+    ("topic", topic),
+];
+
+/// An agency with a person and a unit, made anew in each process.
+pub struct Signers {
+    /// The agency's root.
+    pub root: Root,
+    /// An investigator.
+    pub person: (SigningKey, Chain),
+    /// A unit.
+    pub unit: (SigningKey, Chain),
+}
+
+/// Whoever signs what should get past the signature.
+pub static SIGNERS: LazyLock<Signers> = LazyLock::new(|| {
+    let pki = Pki::new("springfield");
+    let keys = |of: &Identity| {
+        let key = SigningKey::from_pem(of.key_pem.as_bytes()).expect("a key");
+        (key, Chain::from_pem(of.certificate_pem.as_bytes()).expect("a certificate"))
+    };
+    Signers {
+        root: Root::from_pem(pki.root_pem().as_bytes()).expect("a root"),
+        person: keys(&pki.person("ada", "investigator")),
+        unit: keys(&pki.unit("pole-7")),
+    }
+});
+
+/// A command in its envelope: the bytes as they come, and as the payload of an honest signature.
+pub fn envelope(bytes: &[u8]) {
+    let judge = |sealed: &[u8]| {
+        drop(Command::peek(sealed));
+        drop(Command::open(sealed, &SIGNERS.root, None));
+        drop(Command::open(sealed, &SIGNERS.root, Some(WallTime::from_micros(1_790_000_000_000_000))));
+    };
+    judge(bytes);
+    let (key, chain) = &SIGNERS.person;
+    judge(&Signed::seal(Kind::Command, bytes.to_vec(), key, chain).expect("a seal"));
+}
+
+/// The body of `POST /api/requests`: what the center looks at before it passes a command on.
+pub fn request(bytes: &[u8]) {
+    if let Ok(described) = rtcc::wire::describe_command(bytes) {
+        assert!(Topic::parse(&described.topic).is_some(), "a command goes to a topic of the contract");
+    }
+}
+
+/// A model's manifest.
+pub fn model(bytes: &[u8]) {
+    if let Ok(spec) = ModelSpec::parse(bytes) {
+        assert!(spec.input_shape().iter().all(|&side| side > 0), "a model that is taken has an input");
+    }
+}
+
+/// A configuration, and the same text as a plate of a list.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Err(error) = Config::parse(text) {
+        assert!(!error.to_string().is_empty(), "a refusal says why");
+    }
+    drop(normalise(text));
+}
+
+/// A segment file found when a ring is opened: repaired, selected from and read.
+pub fn ring(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("0000000000000001.seg"), bytes).expect("a segment");
+    let place = ring_place(folder.path());
+    let Ok((_ring, _)) = Ring::open(Arc::new(RealDisk), place.clone()) else { return };
+    let reader = RingReader::open(Arc::new(RealDisk), place).expect("a reader of an open ring");
+    let all = (WallTime::from_micros(i64::MIN), WallTime::from_micros(i64::MAX));
+    let Ok(selection) = reader.select(all.0, all.1, 100) else { return };
+    for group in &selection.groups {
+        if let Ok(Some(contents)) = reader.read(group) {
+            assert_eq!(contents.video.len() as u64, group.bytes, "a group is what its head says");
+        }
+    }
+}
+
+/// Where the check of a ring has its files.
+pub fn ring_place(folder: &Path) -> RingPlace {
+    let (unit, camera) = ("pole-7".parse().expect("an id"), "gate".parse().expect("an id"));
+    RingPlace { folder: folder.to_owned(), index: None, unit, camera, quota_bytes: 1 << 30 }
+}
+
+/// A stream's samples, cut into NAL units and made into pictures.
+pub fn nal_units(bytes: &[u8]) {
+    let kept = nal::to_length_prefixed(bytes);
+    let back = nal::to_annex_b(&kept).expect("what was made is whole");
+    assert_eq!(nal::to_length_prefixed(&back), kept, "every NAL unit survives both ways");
+    drop(nal::to_annex_b(bytes));
+    for codec in [Codec::H264, Codec::H265, Codec::Mjpeg] {
+        drop(nal::parameter_sets(codec, bytes));
+        let mut stream = Assembler::new(codec);
+        for sample in bytes.chunks(64).chain([bytes]) {
+            let Some(picture) = stream.picture(sample) else { continue };
+            let whole = codec == Codec::Mjpeg || nal::nal_units(&picture.bytes).all(|nal| nal.is_ok());
+            assert!(whole, "a picture that is kept is whole");
+        }
+    }
+}
+
+/// The socket between the agent and its vision worker, from both ends.
+pub fn worker(bytes: &[u8]) {
+    let (to, from) = read_any(bytes);
+    assert!(to <= bytes.len() / 8 && from <= bytes.len() / 8, "every frame has a head");
+}
+
+/// A clip for `rtcc verify`: length of the manifest (`u32` LE), manifest, file. The manifest as it is, and signed.
+pub fn verify(bytes: &[u8]) {
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return };
+    let length = (u32::from_le_bytes(*length) as usize).min(rest.len());
+    let (manifest, media) = rest.split_at(length);
+    drop(verify_clip(&mut Cursor::new(media), manifest, &SIGNERS.root));
+    let (key, chain) = &SIGNERS.unit;
+    let sealed = Signed::seal(Kind::ClipManifest, manifest.to_vec(), key, chain).expect("a seal");
+    if let Ok(verified) = verify_clip(&mut Cursor::new(media), &sealed, &SIGNERS.root) {
+        assert_eq!(verified.manifest.media_bytes, media.len() as u64, "what is verified has its length");
+    }
+}
+
+/// A topic of the broker.
+pub fn topic(bytes: &[u8]) {
+    if let Some(topic) = std::str::from_utf8(bytes).ok().and_then(Topic::parse) {
+        assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
+    }
+}
