@@ -21,8 +21,11 @@ use edge_store::disk::RealDisk;
 use edge_store::ring::{Ring, RingPlace, RingReader};
 use edge_tests::pki::{Identity, Pki};
 
+/// What must hold for any bytes.
+pub type Check = fn(&[u8]);
+
 /// Everything there is a check for, by the name of its corpus.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Check)] = &[
     ("envelope", envelope),
     ("request", request),
     ("model", model),

@@ -12,7 +12,13 @@ use edge_agent::app::vision::{WorkerArgs, run_worker};
 
 /// The edge video appliance's agent
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, max_term_width = 120)]
+#[command(after_help = "Examples:
+  edge-agent check-config FILE          what is wrong with a configuration, all at once
+  edge-agent run --config FILE          what the service unit starts
+  edge-agent inspect plates car.jpg     the box's models on a picture of your own
+
+`edge-agent COMMAND --help` has examples for each.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,6 +29,11 @@ enum Command {
     /// Runs the agent: cameras, vision, recording, uplink
     Run(RunArgs),
     /// Says everything that is wrong with a configuration, all at once
+    #[command(after_help = "Examples:
+  edge-agent check-config                             the one that the service reads
+  edge-agent check-config edge-agent.toml && sudo systemctl restart edge-agent
+
+Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
     CheckConfig {
         /// The configuration
         #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
@@ -37,8 +48,16 @@ enum Command {
     VisionWorker(WorkerArgs),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        // Without a standard error there is nobody to tell.
+        drop(writeln!(std::io::stderr(), "edge-agent: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         // Before anything that starts a thread: the worker's confinement needs to be alone.
         Command::VisionWorker(arguments) => Ok(run_worker(&arguments)),
         Command::Run(arguments) => {

@@ -17,6 +17,12 @@ use super::models::{ModelArgs, ModelsError};
 
 /// Arguments of `inspect`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  edge-agent inspect detect street.jpg                        road users, in words
+  edge-agent inspect plates *.jpg --json                      one line of JSON for each picture
+  edge-agent inspect plates car.jpg -o drawn                  the picture with its boxes, in folder drawn
+  edge-agent inspect track street.mp4 --mot tracks.txt        every frame's tracks as MOTChallenge rows
+  edge-agent inspect track --detections det.txt --mot t.txt   the tracker alone")]
 pub struct InspectArgs {
     #[command(subcommand)]
     command: Command,
@@ -34,6 +40,11 @@ enum Command {
 
 /// Arguments of the commands that look at pictures.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  edge-agent inspect detect street.jpg               in words
+  edge-agent inspect plates *.jpg --json             one line of JSON for each picture
+  edge-agent inspect plates car.jpg -o drawn         the picture with its boxes, in folder drawn
+  edge-agent inspect detect street.jpg --variant int8")]
 struct PictureArgs {
     /// Pictures: JPEG, PNG or BMP
     #[arg(required = true)]

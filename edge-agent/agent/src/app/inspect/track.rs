@@ -24,6 +24,9 @@ const DOUBTFUL_SHARE: f32 = 0.4;
 
 /// Arguments of `inspect track`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  edge-agent inspect track street.mp4 --mot tracks.txt
+  edge-agent inspect track --detections det.txt --fps 25 --mot tracks.txt")]
 pub(super) struct TrackArgs {
     /// A video file; every frame of it is analysed
     #[arg(required_unless_present = "detections")]
