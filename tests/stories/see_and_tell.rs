@@ -3,15 +3,10 @@
 //! Agent, center and broker run as they do in the field, each as a process of its own that can be killed.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story starts programs and reads the clock for deadlines")]
-#![allow(clippy::print_stderr, reason = "a seed that is not printed cannot be tried again")]
 
-#[path = "see_and_tell/world.rs"]
-mod world;
-
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use world::World;
+use edge_tests::world::World;
 
 /// Enough video for a clip of some seconds.
 const VIDEO: Duration = Duration::from_secs(5);
@@ -44,32 +39,6 @@ fn what_a_unit_sees_arrives_and_a_clip_of_it_verifies_until_a_byte_is_changed() 
 }
 
 #[test]
-fn an_agent_killed_at_any_moment_loses_nothing_that_it_told_and_its_ring_still_gives_a_clip() {
-    let kills: u32 = std::env::var("EDGE_KILLS").map_or(3, |text| text.parse().expect("EDGE_KILLS is a number"));
-    let mut seed = seed();
-    let mut world = World::start("metro");
-    for _ in 0..kills {
-        let started = jiff::Timestamp::now();
-        world.start_agent();
-        world.wait_for_health_after(started, 2);
-        // The moment itself is what is random; nothing waits for it.
-        std::thread::sleep(Duration::from_millis(next(&mut seed) % 2000));
-        world.kill_agent();
-    }
-    let started = jiff::Timestamp::now();
-    world.start_agent();
-    let health = world.wait_for_health_after(started, 3);
-    let made: BTreeSet<Option<i64>> = health.iter().map(|event| event["at_us"].as_i64()).collect();
-    assert_eq!(made.len(), health.len(), "a health record is there twice: {health:?}");
-    world.nothing_is_missing_or_counted_twice();
-    world.wait_for_video_after(started);
-    let clip = world.clip("clip.mp4", "audit", "26-0002");
-    assert!(clip.succeeded, "rtcc clip:\n{}", clip.said);
-    let verified = world.verify("clip.mp4");
-    assert!(verified.succeeded, "rtcc verify:\n{}", verified.said);
-}
-
-#[test]
 fn a_broker_that_dies_and_forgets_costs_nothing_that_was_made_meanwhile() {
     let mut world = World::start("metro");
     let started = jiff::Timestamp::now();
@@ -87,22 +56,4 @@ fn a_broker_that_dies_and_forgets_costs_nothing_that_was_made_meanwhile() {
         world.wait_for_health_within(died, back);
         world.nothing_is_missing_or_counted_twice();
     }
-}
-
-/// Where the random moments begin: `EDGE_SEED`, or the clock; printed, so that a failure can be tried again.
-fn seed() -> u64 {
-    let seed = std::env::var("EDGE_SEED").map_or_else(
-        |_| jiff::Timestamp::now().as_microsecond().unsigned_abs(),
-        |text| text.parse().expect("EDGE_SEED is a number"),
-    );
-    eprintln!("EDGE_SEED={seed}");
-    seed
-}
-
-/// The next number of a `SplitMix64` sequence.
-fn next(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mixed = (*seed ^ (*seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
 }

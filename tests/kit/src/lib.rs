@@ -5,6 +5,7 @@
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
 //! - [`rtsp`] an RTSP camera in this process, scripted to misbehave
 //! - [`process`] a program under test: its lines, its end, and that nothing of it stays behind
+//! - [`world`] broker, link, center and agent of one agency, each the real program
 //!
 //! What belongs here: counterparts and means that more than one story needs. What does not: checks of one story,
 //! which stay in that story. Nothing here uses a fixed port or the network beyond the loopback interface.
@@ -26,3 +27,4 @@ pub mod pki;
 pub mod process;
 pub mod proxy;
 pub mod rtsp;
+pub mod world;

@@ -85,6 +85,8 @@ pub struct Publisher {
     /// Entries of the open group, kept until the disk has them.
     group: Vec<Entry>,
     opened_at: Option<MonoTime>,
+    /// What the log was last told of each lane.
+    said: [Sequence; Lane::ALL.len()],
 }
 
 impl Publisher {
@@ -96,7 +98,8 @@ impl Publisher {
         let OpenedOutbox { outbox, set_aside, .. } = Outbox::open(&plan.path, plan.budget)?;
         let group: Vec<Entry> = set_aside.iter().map(|path| Entry::Record(gap(path, &ends.clock))).collect();
         let opened_at = (!group.is_empty()).then(|| ends.clock.mono());
-        let mut publisher = Self { plan, outbox, ends, group, opened_at };
+        let said = Lane::ALL.map(|lane| outbox.last_committed(lane));
+        let mut publisher = Self { plan, outbox, ends, group, opened_at, said };
         publisher.announce();
         Ok(publisher)
     }
@@ -177,8 +180,13 @@ impl Publisher {
     }
 
     fn announce(&mut self) {
-        for lane in Lane::ALL {
-            (self.ends.announce)(self.outbox.epoch(), lane, self.outbox.last_committed(lane));
+        for (lane, said) in Lane::ALL.into_iter().zip(&mut self.said) {
+            let (epoch, last) = (self.outbox.epoch(), self.outbox.last_committed(lane));
+            (self.ends.announce)(epoch, lane, last);
+            // Whoever reads this knows what must survive whatever comes next.
+            if std::mem::replace(said, last) != last {
+                tracing::debug!(%epoch, %lane, last = last.get(), "committed");
+            }
         }
     }
 
