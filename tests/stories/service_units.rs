@@ -1,4 +1,4 @@
-//! The service unit: systemd understands every line of it, and it opens no more than it must.
+//! The units: systemd understands every line of them, and each service opens no more than it must.
 #![cfg(test)]
 #![allow(
     clippy::disallowed_methods,
@@ -16,6 +16,15 @@ fn units() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd")
 }
 
+/// The names of all units with one of these endings.
+fn names(endings: &[&str]) -> Vec<String> {
+    let files = std::fs::read_dir(units()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| endings.iter().any(|ending| name.ends_with(ending))).collect();
+    names.sort();
+    names
+}
+
 /// Runs systemd-analyze, or says why it cannot.
 fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
     match Command::new("systemd-analyze").args(arguments).arg(unit).output() {
@@ -27,39 +36,113 @@ fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
     }
 }
 
-/// A copy of the unit whose program exists on this machine, with lines replaced.
-fn copy(folder: &Path, change: impl Fn(&str) -> String) -> PathBuf {
-    let text = std::fs::read_to_string(units().join("edge-agent.service")).unwrap();
-    let path = folder.join("edge-agent.service");
-    std::fs::write(&path, change(&text).replace("/usr/bin/edge-agent", "/bin/true")).unwrap();
-    path
+/// A folder with all units, their programs replaced by one that exists on this machine, and one unit changed.
+fn folder_with(changed: &str, change: impl Fn(&str) -> String) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names(&[".service", ".socket", ".mount"]) {
+        let mut text = std::fs::read_to_string(units().join(&name)).unwrap();
+        if name == changed {
+            text = change(&text);
+        }
+        let runnable = text.lines().map(|line| match line.split_once("=/usr/") {
+            Some((key, _)) if key.starts_with("ExecStart") => format!("{key}=/bin/true\n"),
+            _ => format!("{line}\n"),
+        });
+        std::fs::write(folder.path().join(&name), runnable.collect::<String>()).unwrap();
+    }
+    folder
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 #[test]
-fn systemd_has_nothing_to_say_about_the_unit() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(output) = analyze(&["verify"], &copy(folder.path(), str::to_owned)) else { return };
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.is_empty(), "{said}");
+fn systemd_has_nothing_to_say_about_any_unit() {
+    let folder = folder_with("", str::to_owned);
+    let all = names(&[".service", ".socket", ".mount"]);
+    assert!(all.len() >= 11, "units are missing: {all:?}");
+    for name in all {
+        let Some(output) = analyze(&["verify"], &folder.path().join(&name)) else { return };
+        assert!(output.status.success() && said(&output).is_empty(), "{name}: {}", said(&output));
+    }
 }
 
 #[test]
 fn a_wrong_line_would_be_noticed() {
-    let folder = tempfile::tempdir().unwrap();
-    let wrong = copy(folder.path(), |text| text.replace("Type=notify", "Type=notfy"));
-    let Some(output) = analyze(&["verify"], &wrong) else { return };
+    let folder = folder_with("edge-agent.service", |text| text.replace("Type=notify", "Type=notfy"));
+    let Some(output) = analyze(&["verify"], &folder.path().join("edge-agent.service")) else { return };
     assert!(!output.stderr.is_empty(), "systemd-analyze reports mistakes with exit 0, so its words are what counts");
 }
 
 #[test]
-fn the_exposure_stays_within_bounds_and_an_opening_would_be_noticed() {
-    let folder = tempfile::tempdir().unwrap();
+fn the_exposure_of_every_service_stays_within_bounds() {
+    let folder = folder_with("", str::to_owned);
+    let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
+    for name in names(&[".service"]) {
+        let arguments = ["security", "--offline=true", &threshold];
+        let Some(output) = analyze(&arguments, &folder.path().join(&name)) else { return };
+        assert!(output.status.success(), "{name}: {}", said(&output));
+    }
+}
+
+#[test]
+fn an_opening_would_be_noticed_in_every_service() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
     let arguments = ["security", "--offline=true", &threshold];
-    let Some(output) = analyze(&arguments, &copy(folder.path(), str::to_owned)) else { return };
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    let opened =
-        copy(folder.path(), |text| text.replace("ProtectSystem=strict\n", "").replace("IPAddressDeny=any\n", ""));
-    let Some(output) = analyze(&arguments, &opened) else { return };
-    assert!(!output.status.success(), "two openings less would go unnoticed");
+    let shut = |line: &str| line.starts_with("SystemCallFilter=") || line == "ProtectSystem=strict";
+    for name in names(&[".service"]) {
+        let folder = folder_with(&name, |text| {
+            text.lines().filter(|line| !shut(line)).map(|line| format!("{line}\n")).collect()
+        });
+        let Some(output) = analyze(&arguments, &folder.path().join(&name)) else { return };
+        assert!(!output.status.success(), "{name}: openings would go unnoticed");
+    }
+}
+
+/// Settings that let a service do something; whatever opens more than nothing has its reason on the line before.
+#[test]
+fn every_opening_says_why() {
+    let shut = |key: &str, value: &str| match key {
+        "CapabilityBoundingSet" | "AmbientCapabilities" => value.is_empty(),
+        "PrivateDevices" | "PrivateNetwork" => value == "yes",
+        "RestrictAddressFamilies" | "ReadWritePaths" | "SupplementaryGroups" | "IPAddressAllow" => false,
+        "DeviceAllow" => false,
+        _ => true,
+    };
+    let words = |line: &str| line.starts_with('#') && line.split_whitespace().count() >= 4;
+    for name in names(&[".service"]) {
+        let text = std::fs::read_to_string(units().join(&name)).unwrap();
+        let mut explained = false;
+        for line in text.lines() {
+            let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else {
+                explained = words(line) || (explained && line.starts_with('#'));
+                continue;
+            };
+            assert!(explained || shut(key, value), "{name}: {line}: nothing says why this is opened");
+            // A reason covers the openings that follow it without a gap.
+            explained = explained && !shut(key, value);
+        }
+    }
+}
+
+/// FIELD's chain: hardware watchdog, PID 1, the agent; and an end to restarting what does not start.
+#[test]
+fn restarts_end_in_a_reboot_and_a_reboot_may_fall_back() {
+    let text = std::fs::read_to_string(units().join("edge-agent.service")).unwrap();
+    for line in [
+        "Type=notify",
+        "WatchdogSec=20",
+        "Restart=always",
+        "RestartSec=2",
+        "StartLimitIntervalSec=600",
+        "StartLimitBurst=8",
+        "StartLimitAction=reboot",
+    ] {
+        assert!(text.lines().any(|found| found == line), "edge-agent.service has no {line}");
+    }
+    let good = std::fs::read_to_string(units().join("edge-mark-good.service")).unwrap();
+    for line in ["BindsTo=edge-agent.service", "ExecStartPre=/bin/sleep 300", "WantedBy=edge-agent.service"] {
+        assert!(good.lines().any(|found| found == line), "edge-mark-good.service has no {line}");
+    }
 }
