@@ -1,0 +1,48 @@
+SUMMARY = "The edge video appliance's agent"
+DESCRIPTION = "Receives cameras, finds road users and plates on the box, keeps the video and reports to the center."
+SECTION = "multimedia"
+
+require edge-source.inc
+require edge-agent-crates.inc
+
+DEPENDS += "glib-2.0 gstreamer1.0 gstreamer1.0-plugins-base"
+
+inherit cargo pkgconfig systemd useradd
+
+# The workspace also holds the center and the tests; the box gets the agent alone.
+CARGO_BUILD_FLAGS += "--bin edge-agent"
+
+do_install() {
+    install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/edge-agent ${D}${bindir}/edge-agent
+    for unit in edge-agent.service edge-first-boot.service edge-mark-good.service; do
+        install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
+    done
+    install -D -m 0755 ${S}/systemd/edge-first-boot ${D}${libexecdir}/edge-agent/edge-first-boot
+    install -D -m 0644 ${S}/systemd/edge-agent.sysusers.conf ${D}${nonarch_libdir}/sysusers.d/edge-agent.conf
+    install -D -m 0644 ${S}/systemd/edge-agent.tmpfiles.conf ${D}${nonarch_libdir}/tmpfiles.d/edge-agent.conf
+    install -D -m 0644 ${S}/edge-agent/docs/edge-agent.example.toml \
+        ${D}${datadir}/edge-agent/edge-agent.example.toml
+    # The root is read-only: what is mounted there needs its place beforehand.
+    install -d -m 0700 -o edge -g edge ${D}${localstatedir}/lib/edge-agent
+}
+
+SYSTEMD_PACKAGES = "${PN}"
+SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service"
+
+USERADD_PACKAGES = "${PN}"
+GROUPADD_PARAM:${PN} = "--system edge; --system gpio"
+USERADD_PARAM:${PN} = "--system --no-create-home --home-dir ${localstatedir}/lib/edge-agent \
+    --shell ${sbindir}/nologin --gid edge --comment 'Edge video appliance agent' edge"
+
+FILES:${PN} += "${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${localstatedir}/lib/edge-agent"
+
+# Decoders and parsers are plugins that the agent asks for by name.
+RDEPENDS:${PN} = " \
+    edge-models \
+    glib-networking \
+    gstreamer1.0-libav \
+    gstreamer1.0-plugins-bad \
+    gstreamer1.0-plugins-base \
+    gstreamer1.0-plugins-good \
+    onnxruntime \
+"

@@ -1,0 +1,36 @@
+SUMMARY = "What makes a plain system the appliance"
+DESCRIPTION = "Persist, encrypted data, identity and packet filter: what only the image needs."
+SECTION = "base"
+
+require recipes-core/edge-agent/edge-source.inc
+
+inherit systemd
+
+do_configure[noexec] = "1"
+do_compile[noexec] = "1"
+
+do_install() {
+    for unit in ${S}/systemd/edge-announce.service ${S}/systemd/edge-firewall.service \
+            ${S}/systemd/edge-data-key* ${S}/systemd/*.mount; do
+        install -D -m 0644 -t ${D}${systemd_system_unitdir} "$unit"
+    done
+    install -D -m 0644 ${S}/systemd/crypttab ${D}${sysconfdir}/crypttab
+    install -D -m 0644 ${S}/systemd/data.repart.conf ${D}${nonarch_libdir}/repart.d/50-data.conf
+    install -D -m 0644 ${S}/systemd/repart-with-key.conf \
+        ${D}${systemd_system_unitdir}/systemd-repart.service.d/50-key.conf
+    install -d ${D}/persist
+}
+
+SYSTEMD_PACKAGES = "${PN}"
+SYSTEMD_SERVICE:${PN} = "edge-announce.service edge-data-key.socket edge-firewall.service persist.mount etc-hostname.mount"
+
+# systemctl at image time does not unescape these two names, so their links are made here.
+do_install:append() {
+    wants=${D}${systemd_system_unitdir}
+    install -d $wants/sysinit.target.wants $wants/multi-user.target.wants
+    ln -s '../etc-machine\x2did.mount' $wants/sysinit.target.wants/
+    ln -s '../var-lib-edge\x2dagent.mount' $wants/multi-user.target.wants/
+}
+
+FILES:${PN} += "${systemd_system_unitdir} ${nonarch_libdir}/repart.d /persist"
+RDEPENDS:${PN} = "cryptsetup edge-agent nftables"

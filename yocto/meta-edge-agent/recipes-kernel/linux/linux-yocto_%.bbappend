@@ -1,0 +1,3 @@
+FILESEXTRAPATHS:prepend:edge := "${THISDIR}/files:"
+
+SRC_URI:append:edge = " file://edge.cfg"
