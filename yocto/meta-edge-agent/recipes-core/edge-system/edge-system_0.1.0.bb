@@ -18,16 +18,18 @@ do_install() {
     install -D -m 0644 ${S}/systemd/data.repart.conf ${D}${nonarch_libdir}/repart.d/50-data.conf
     install -D -m 0644 ${S}/systemd/repart-with-key.conf \
         ${D}${systemd_system_unitdir}/systemd-repart.service.d/50-key.conf
-    install -d ${D}/persist
+    # The root is read-only: what is mounted there needs its place beforehand.
+    install -d ${D}/persist ${D}${sysconfdir}/edge-agent
 }
 
 SYSTEMD_PACKAGES = "${PN}"
 SYSTEMD_SERVICE:${PN} = "edge-announce.service edge-data-key.socket edge-firewall.service persist.mount etc-hostname.mount"
 
-# systemctl at image time does not unescape these two names, so their links are made here.
+# systemctl at image time does not unescape these names, so their links are made here.
 do_install:append() {
     wants=${D}${systemd_system_unitdir}
-    install -d $wants/sysinit.target.wants $wants/multi-user.target.wants
+    install -d $wants/sysinit.target.wants $wants/local-fs.target.wants $wants/multi-user.target.wants
+    ln -s '../etc-edge\x2dagent.mount' $wants/local-fs.target.wants/
     ln -s '../etc-machine\x2did.mount' $wants/sysinit.target.wants/
     ln -s '../var-lib-edge\x2dagent.mount' $wants/multi-user.target.wants/
 }
