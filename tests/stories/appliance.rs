@@ -1,0 +1,131 @@
+//! What the image is made of and does before the agent runs: identity on the first boot, the recipe's crates, and the
+//! last look at an image's root.
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(repository().join(program)).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn first_boot(persist: &Path) {
+    let output = run("systemd/edge-first-boot", &["make", persist.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+fn line(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn a_unit_gets_its_identity_once_and_keeps_it() {
+    let persist = tempfile::tempdir().unwrap();
+    first_boot(persist.path());
+    let id = line(&persist.path().join("machine-id"));
+    assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)), "{id}");
+    let name = line(&persist.path().join("hostname"));
+    assert_eq!(name, format!("edge-{}", id.split_at(8).0));
+    first_boot(persist.path());
+    assert_eq!(line(&persist.path().join("machine-id")), id);
+    assert_eq!(line(&persist.path().join("hostname")), name);
+}
+
+#[test]
+fn two_units_are_not_the_same() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    first_boot(one.path());
+    first_boot(other.path());
+    assert_ne!(line(&one.path().join("machine-id")), line(&other.path().join("machine-id")));
+}
+
+#[test]
+fn a_torn_identity_is_made_anew_and_leaves_nothing_behind() {
+    let persist = tempfile::tempdir().unwrap();
+    std::fs::write(persist.path().join("machine-id"), "0123").unwrap();
+    std::fs::write(persist.path().join("machine-id.new"), "").unwrap();
+    first_boot(persist.path());
+    assert_eq!(line(&persist.path().join("machine-id")).len(), 32);
+    let mut left: Vec<_> = std::fs::read_dir(persist.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["config", "hostname", "machine-id"]);
+}
+
+#[test]
+fn the_factory_s_unit_id_names_the_unit_whatever_stands_in_it() {
+    let persist = tempfile::tempdir().unwrap();
+    first_boot(persist.path());
+    std::fs::write(persist.path().join("unit-id"), "Pole-017; reboot\nsecond line\n").unwrap();
+    first_boot(persist.path());
+    assert_eq!(line(&persist.path().join("hostname")), "edge-pole-017reboot");
+}
+
+#[test]
+fn the_recipe_fetches_the_crates_of_the_lock_file() {
+    let output = run("yocto/crates-inc", &["--check"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+/// A root as an image has it.
+fn root(passwords: &str) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["etc/systemd/system", "etc/ssh", "etc/edge-agent", "usr/sbin", "usr/bin", "usr/lib/systemd/system"] {
+        std::fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    std::fs::write(root.path().join("etc/shadow"), passwords).unwrap();
+    std::fs::write(root.path().join("usr/lib/systemd/system/getty@.service"), "").unwrap();
+    std::os::unix::fs::symlink("/dev/null", root.path().join("etc/systemd/system/getty@.service")).unwrap();
+    root
+}
+
+fn refuse(kind: &str, root: &Path) -> Output {
+    run("yocto/meta-edge-agent/files/refuse-in-image", &[kind, root.to_str().unwrap()])
+}
+
+const LOCKED: &str = "root:*:20000:0:99999:7:::\nedge:!:20000:0:99999:7:::\n";
+
+#[test]
+fn an_image_without_doors_passes() {
+    let root = root(LOCKED);
+    let output = refuse("release", root.path());
+    assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+}
+
+#[test]
+fn every_door_in_an_image_is_named() {
+    let cases: [(&str, fn(&Path)); 5] = [
+        ("/usr/sbin/sshd", |root| std::fs::write(root.join("usr/sbin/sshd"), "").unwrap()),
+        ("/usr/bin/gdb", |root| std::fs::write(root.join("usr/bin/gdb"), "").unwrap()),
+        ("getty@.service", |root| std::fs::remove_file(root.join("etc/systemd/system/getty@.service")).unwrap()),
+        ("ssh_host_rsa_key", |root| std::fs::write(root.join("etc/ssh/ssh_host_rsa_key"), "").unwrap()),
+        ("unit.key", |root| std::fs::write(root.join("etc/edge-agent/unit.key"), "").unwrap()),
+    ];
+    for (what, open) in cases {
+        let root = root(LOCKED);
+        open(root.path());
+        let output = refuse("release", root.path());
+        assert!(!output.status.success() && said(&output).contains(what), "{what}: {}", said(&output));
+    }
+}
+
+#[test]
+fn passwords_are_refused_in_a_development_image_too_and_its_ssh_is_not() {
+    for password in ["", "$6$salt$hash"] {
+        let root = root(&format!("root:{password}:20000:0:99999:7:::\n"));
+        let output = refuse("development", root.path());
+        assert!(!output.status.success() && said(&output).contains("the account root"), "{}", said(&output));
+    }
+    let root = root(LOCKED);
+    std::fs::write(root.path().join("usr/sbin/sshd"), "").unwrap();
+    assert!(refuse("development", root.path()).status.success());
+    assert!(!refuse("release", root.path()).status.success());
+}
