@@ -17,10 +17,10 @@ export EDGE_BEGAN_US := $(shell echo $${EPOCHREALTIME//[.,]/})
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
-.PHONY: help build demo test test-long bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test
+.PHONY: help build demo test test-long arm64 deb image image-check bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test setup-long
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo "  make demo SOURCE=rtsp://… | FILE | /dev/video0   your own camera;  DEMO_SECONDS=60 ends by itself"
 
 setup-build:
@@ -29,6 +29,8 @@ setup-demo: setup-build
 	@edge-agent/setup/packages demo
 setup-test: setup-demo
 	@edge-agent/setup/packages test
+setup-long: setup-test
+	@edge-agent/setup/packages long
 
 build: setup-build ## target/release/edge-agent and target/release/rtcc, usable as they are
 	@library=$$(edge-agent/setup/onnxruntime); \
@@ -59,7 +61,7 @@ test: setup-test ## Everything that must hold before a change lands
 	@$(MAKE) --no-print-directory deny
 	$(STEP) 'all passed'
 
-test-long: setup-test ## The high counts, the long runs, and that every harness fails on sabotage
+test-long: setup-long ## The high counts, the long runs, and that every harness fails on sabotage
 	@for what in fsync-off index-before-data ack-before-commit replay-cache-off; do \
 		$(CARGO) test --locked -p edge-store --features sabotage-$$what sees || exit 1; done
 	@$(CARGO) test --locked -p rtcc --features sabotage-ack-before-commit --test receivers
@@ -74,6 +76,35 @@ test-long: setup-test ## The high counts, the long runs, and that every harness 
 	@POWER_CUTS=500 $(CARGO) test --locked -p edge-store --test power_cut
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
+	@$(MAKE) --no-print-directory image-check
+	@status=0; edge-agent/setup/arm64 install || status=$$?; \
+	case $$status in \
+		0) $(MAKE) --no-print-directory arm64; \
+			$(CARGO) test --locked -p edge-tests --test arm64 -- --nocapture ;; \
+		77) echo 'SKIPPED arm64: what it needs cannot be had here, see above' ;; \
+		*) exit $$status ;; \
+	esac
+	@$(MAKE) --no-print-directory deb
+	@EDGE_DEBIAN_PACKAGE=1 $(CARGO) test --locked -p edge-tests --test debian_package -- --nocapture
+
+arm64: ## The agent and the center for aarch64 boards, in target/arm64; needs root once, for packages
+	@edge-agent/setup/arm64 install
+	@CARGO=$(CARGO) CARGO_TARGET_DIR=$(TARGET)/arm64 edge-agent/setup/arm64 cargo \
+		build --locked --release --bin edge-agent --bin rtcc
+	@cp -u "$$(edge-agent/setup/arm64 onnxruntime)" $(TARGET)/arm64/aarch64-unknown-linux-gnu/release/
+	@file -b $(TARGET)/arm64/aarch64-unknown-linux-gnu/release/edge-agent
+
+deb: build ## A Debian package of the agent for this machine's architecture, in target/debian
+	@if [[ ! -x $(TOOLS)/bin/cargo-deb ]]; then \
+		echo 'installing cargo-deb once (some minutes)'; \
+		$(CARGO) install --quiet --locked --no-default-features --root $(TOOLS) cargo-deb; fi
+	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/bin/cargo-deb --locked --no-build -p edge-agent
+
+image: ## The board's image and its signed bundle: MACHINE=qemuarm64, raspberrypi5 or jetson-orin-nano; needs a network
+	@yocto/image $(or $(MACHINE),qemuarm64)
+
+image-check: ## The layer: lints, and parse and task graph where the upstream layers are
+	@yocto/check
 
 clippy:
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
