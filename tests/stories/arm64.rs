@@ -59,11 +59,11 @@ fn text(output: Output, what: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Ten drawn gate pictures, each shown for eight frames.
+/// Twelve frames of drawn gate pictures: emulated floating point takes some five seconds for each.
 fn film(folder: &Path) -> PathBuf {
     use std::fmt::Write as _;
     let mut list = String::new();
-    for number in 0..10 {
+    for number in 0..5 {
         let picture = repository().join(format!("models/check/gate_{number:02}.jpg")).canonicalize().unwrap();
         writeln!(list, "file '{}'\nduration 0.8", picture.display()).unwrap();
     }
@@ -71,7 +71,24 @@ fn film(folder: &Path) -> PathBuf {
     std::fs::write(&names, list).unwrap();
     let mut command = Command::new("ffmpeg");
     command.args(["-v", "error", "-f", "concat", "-safe", "0", "-i"]).arg(names);
-    command.args(["-r", "10", "-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-g", "10", "-bf", "0"]);
+    command.args([
+        "-r",
+        "10",
+        "-ss",
+        "1.4",
+        "-frames:v",
+        "12",
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-crf",
+        "18",
+        "-g",
+        "10",
+        "-bf",
+        "0",
+    ]);
     command.args(["-threads", "1", "-pix_fmt", "yuv420p"]).arg(&film);
     text(command.output().unwrap(), "ffmpeg");
     film
@@ -127,7 +144,7 @@ fn the_box_tells_the_same_events_as_this_machine() {
     let box_s = replay(emulated, library.trim(), &film);
     let library = Command::new(repository().join("edge-agent/setup/onnxruntime")).output().unwrap();
     let ours = replay(Command::new(own), text(library, "ONNX Runtime").trim(), &film);
-    assert!(ours.len() >= 10, "too little happens in the film to compare: {} events", ours.len());
+    assert!(ours.len() >= 5, "too little happens in the film to compare: {} events", ours.len());
     assert_eq!(box_s.len(), ours.len(), "events of the box and of this machine");
     let mut found = Vec::new();
     for (number, (one, other)) in box_s.iter().zip(&ours).enumerate() {
