@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use edge_protocol::lane::Lane;
 use rusqlite::{Connection, OpenFlags};
 
 /// By lane: the newest sequence, and up to where the center has acknowledged.
@@ -22,9 +23,11 @@ pub(crate) fn read(outbox: &Path) -> Result<Lanes> {
 }
 
 impl Lanes {
-    /// Sequences given out in all lanes; the first is 1.
+    /// Sequences given out in the lanes whose records the center keeps as events; the first is 1. Pictures and pieces of
+    /// clips become files there.
     pub(crate) fn made(&self) -> u64 {
-        self.0.values().map(|(last, _)| last).sum()
+        let is_event = |lane: i64| usize::try_from(lane).ok().and_then(Lane::from_index).is_some_and(|l| !l.is_bulk());
+        self.0.iter().filter(|(lane, _)| is_event(**lane)).map(|(_, (last, _))| last).sum()
     }
 
     /// Records that the center has not acknowledged.
@@ -50,6 +53,8 @@ mod tests {
     fn what_was_made_before_is_settled_only_when_every_lane_is() {
         let before = lanes(&[(0, 3, 1), (1, 10, 10)]);
         assert_eq!((before.made(), before.waiting()), (13, 2));
+        let thumb = i64::try_from(Lane::Thumb.index()).unwrap();
+        assert_eq!(lanes(&[(0, 3, 3), (thumb, 9, 9)]).made(), 3, "pictures are no events");
         assert!(!lanes(&[(0, 5, 2), (1, 11, 11)]).have_settled(&before));
         assert!(lanes(&[(0, 5, 3), (1, 11, 10)]).have_settled(&before));
         assert!(!lanes(&[(1, 11, 11)]).have_settled(&before), "a lane that is gone has settled nothing");

@@ -27,8 +27,8 @@ use crate::world::{Places, World, end};
 /// When the link is cut, and for how long.
 const CUT_AFTER: Duration = Duration::from_secs(20);
 const CUT_FOR: Duration = Duration::from_secs(10);
-/// How long what was kept may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(20);
+/// How long what was kept may take to arrive: after 10 s of refusals the unit may pause for up to 32 s between tries.
+const ARRIVAL: Duration = Duration::from_secs(40);
 /// How long the agent may take to stop.
 const STOP: Duration = Duration::from_secs(30);
 /// What the demo needs on the disk: video of both cameras, and what agent and center reserve.
