@@ -215,6 +215,7 @@ fn what_units_say_of_themselves_is_as_the_contract_says() {
     contract.tuple("sequence-range", &samples::loss().ranges[0]);
     contract.map("withheld", &samples::withheld());
     contract.map("health", &samples::health());
+    contract.map("board-health", &samples::board_health());
     contract.map("camera-health", &samples::camera_health());
     contract.map("ring", &samples::ring());
     contract.tuple("span", &samples::span());

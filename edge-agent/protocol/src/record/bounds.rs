@@ -53,7 +53,8 @@ impl Record {
                 let rings = health.cameras.iter().filter_map(|camera| camera.ring.as_ref());
                 let longest = [health.cameras.len(), health.models.len(), health.temperatures.len()];
                 let longest = longest.into_iter().chain(rings.map(|ring| ring.gaps.len())).max().unwrap_or(0);
-                at_most(longest.max(health.problems.len()), MAX_LIST, "lists in health")
+                let failing = health.board.as_ref().map_or(0, |board| board.failing.len());
+                at_most(longest.max(health.problems.len()).max(failing), MAX_LIST, "lists in health")
             }
             Self::Answer(answer) => match &answer.verdict {
                 Verdict::Clip(offer) => at_most(offer.gaps.len(), MAX_LIST, "gaps of a clip"),

@@ -53,6 +53,58 @@ pub struct Health {
     #[n(11)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Sentence>,
+    /// The box around it; none where nothing is known of its board.
+    #[n(12)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board: Option<BoardHealth>,
+}
+
+/// How the box itself is: what its board's parts measure and drive. What is not fitted or does not answer is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct BoardHealth {
+    /// What the box is fed, thousandths of a volt.
+    #[n(0)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supply_mv: Option<u32>,
+    /// What it draws, thousandths of an ampere; negative where current flows back.
+    #[n(1)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supply_ma: Option<i32>,
+    /// How far it turned from where it was mounted, thousandths of a degree.
+    #[n(2)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tilt_mdeg: Option<u32>,
+    /// How bright it is around it, thousandths of a lux.
+    #[n(3)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub light_mlx: Option<u32>,
+    /// Whether the enclosure is open.
+    #[n(4)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<bool>,
+    /// Whether the heater runs.
+    #[n(5)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heater: Option<bool>,
+    /// Whether the fan runs.
+    #[n(6)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fan: Option<bool>,
+    /// Brightness of the illuminator.
+    #[n(7)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub illuminator: Option<Confidence>,
+    /// Share of the configured rate of analysis that heat and power leave; recording goes on whatever it is.
+    #[n(8)]
+    pub analysis: Confidence,
+    /// Why the unit started last, in words.
+    #[n(9)]
+    pub last_reset: Sentence,
+    /// Parts that are absent or give no reading, in words.
+    #[n(10)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<Sentence>,
 }
 
 words!(

@@ -21,8 +21,8 @@ pub use bounds::OutOfBounds;
 pub use bulk::{ClipChunk, ClipPart, MAX_CHUNK_BYTES, MAX_THUMB_BYTES, Thumb, ThumbOf};
 pub use confidence::{Confidence, NotAShare};
 pub use health::{
-    CameraCondition, CameraHealth, Health, LaneCount, ModelHealth, RingHealth, Span, StorageHealth, Temperature,
-    UplinkHealth, WorkerHealth,
+    BoardHealth, CameraCondition, CameraHealth, Health, LaneCount, ModelHealth, RingHealth, Span, StorageHealth,
+    Temperature, UplinkHealth, WorkerHealth,
 };
 pub(crate) use object::words;
 pub use object::{

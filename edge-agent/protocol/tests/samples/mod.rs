@@ -204,6 +204,23 @@ pub fn health() -> Health {
         temperatures: vec![temperature()],
         memory_bytes: 200_000_000,
         problems: vec!["the disk is slow".parse().unwrap()],
+        board: Some(board_health()),
+    }
+}
+
+pub fn board_health() -> BoardHealth {
+    BoardHealth {
+        supply_mv: Some(12_010),
+        supply_ma: Some(-830),
+        tilt_mdeg: Some(1_200),
+        light_mlx: Some(4_500),
+        opened: Some(false),
+        heater: Some(false),
+        fan: Some(true),
+        illuminator: Some(Confidence::ONE),
+        analysis: Confidence::ONE,
+        last_reset: "the watchdog".parse().unwrap(),
+        failing: vec!["TMP117 does not answer".parse().unwrap()],
     }
 }
 

@@ -150,6 +150,7 @@ impl Vitals {
             temperatures: Vec::new(),
             memory_bytes: memory_bytes(),
             problems,
+            board: None,
         }
     }
 }
