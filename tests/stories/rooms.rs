@@ -23,7 +23,7 @@ const GROUND: [&str; 2] = ["media", "supervise"];
 const JOINER: &str = "app";
 
 /// A name, the folders in which it may be used, and why nowhere else.
-const ONE_PLACE: [(&str, &[&str], &str); 6] = [
+const ONE_PLACE: [(&str, &[&str], &str); 7] = [
     (
         "ort",
         &["edge-agent/agent/src/inference"],
@@ -48,6 +48,11 @@ const ONE_PLACE: [(&str, &[&str], &str); 6] = [
         "axum",
         &["edge-agent/agent/src/metrics", "edge-agent/agent/src/page", "edge-agent/rtcc/src"],
         "a listening port is a decision, not a convenience",
+    ),
+    (
+        "linux_embedded_hal",
+        &["edge-agent/agent/src/peripherals/fit.rs"],
+        "drivers stand on the traits, so that a mock bus can test them",
     ),
     ("seccompiler", &["edge-agent/agent/src/vision"], "the worker alone confines itself"),
 ];

@@ -14,7 +14,7 @@ use edge_agent::app::vision::prepare;
 use edge_agent::media::AccessUnit;
 use edge_agent::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
 use edge_agent::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
-use edge_agent::vision::client::{VisionClient, VisionEvent, VisionQueues, VisionSettings};
+use edge_agent::vision::client::{Throttle, VisionClient, VisionEvent, VisionQueues, VisionSettings};
 use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
@@ -55,6 +55,7 @@ impl Rig {
             decoders: vec![],
             silence,
             start: PATIENCE,
+            throttle: Throttle::default(),
         };
         let (units, to_client) = bounded(Bounds::items("units", 64, Overflow::Wait));
         let (to_test, events) = bounded(Bounds::items("events", 64, Overflow::Wait));

@@ -49,6 +49,16 @@ impl<'t> Fields<'t> {
         self.table.is_some()
     }
 
+    /// Whether the table has the key, whatever its value.
+    pub(crate) fn has(&self, key: &'static str) -> bool {
+        self.value(key).is_some()
+    }
+
+    /// Whether the key's value is a text: for keys that take a word or a table.
+    pub(crate) fn is_text(&self, key: &'static str) -> bool {
+        self.value(key).is_some_and(Value::is_str)
+    }
+
     /// Notes a mistake that only the caller can see, e.g. between two keys.
     pub(crate) fn mistake(&self, key: &str, words: impl Into<String>) {
         self.mistakes.borrow_mut().push(Mistake { key: self.full(key), words: words.into() });

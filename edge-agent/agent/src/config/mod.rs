@@ -3,6 +3,7 @@
 //! One TOML file says everything. [`Config::parse`] either gives a [`Config`] that cannot be wrong in itself, or all
 //! mistakes at once with key, allowed range and a hint. Whether files and devices exist is found out by who opens them.
 
+mod board;
 mod camera;
 mod fields;
 mod sections;
@@ -12,6 +13,10 @@ use std::path::{Path, PathBuf};
 
 use edge_protocol::id::{AgencyId, UnitId};
 
+pub use board::{
+    Accelerometer, Board, BoardChoice, Climate, Heat, I2cPlace, Illuminator, Lighting, Line as BoardLine, PowerMonitor,
+    TemperaturePart, TemperatureSensor, Trigger,
+};
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use fields::Mistake;
 pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Reads, Uplink};
@@ -41,6 +46,8 @@ pub struct Config {
     pub models: Models,
     /// Health records and metrics.
     pub health: Health,
+    /// What is fitted to the box.
+    pub board: BoardChoice,
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
 }
@@ -113,6 +120,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     let hotlist = Hotlist::read(&root.table("hotlist"), profile);
     let models = Models::read(&root.table("models"));
     let health = Health::read(&root.table("health"));
+    let board = board::choice(root, profile);
     let cameras = camera::read_all(root);
     root.finish();
     Some(Config {
@@ -126,6 +134,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
         hotlist,
         models: models?,
         health,
+        board,
         cameras: cameras?,
     })
 }

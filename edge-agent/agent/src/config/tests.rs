@@ -53,3 +53,15 @@ fn metrics_stay_on_the_box() {
     let text = EXAMPLE.replace("127.0.0.1:9464", "0.0.0.0:9464");
     assert!(mistakes(&text)[0].starts_with("health.metrics: is not a loopback address"));
 }
+
+#[test]
+fn a_board_is_a_file_and_simulated_only_on_a_desk() {
+    assert_eq!(Config::parse(EXAMPLE).unwrap().board, BoardChoice::None);
+    let file = format!("{EXAMPLE}\n[board]\nfile = \"/etc/edge-agent/board.toml\"\n");
+    assert_eq!(Config::parse(&file).unwrap().board, BoardChoice::File("/etc/edge-agent/board.toml".into()));
+    let simulated = format!("board = \"sim\"\n{EXAMPLE}");
+    assert!(mistakes(&simulated)[0].starts_with("board: is simulated"));
+    let dev = simulated.replace("profile = \"field\"", "profile = \"dev\"");
+    assert_eq!(Config::parse(&dev).unwrap().board, BoardChoice::Simulated);
+    assert!(mistakes(&format!("board = \"simm\"\n{EXAMPLE}"))[0].contains("give \"sim\""));
+}

@@ -57,6 +57,7 @@ fn health() -> Health {
         },
         temperatures: vec![Temperature { of: Word::cut("soc"), millicelsius: -5_250 }],
         memory_bytes: 1 << 27,
+        board: None,
         problems: Vec::new(),
     }
 }

@@ -13,6 +13,20 @@ const ODR_100_HZ: u8 = 0x57;
 const CTRL_REG4: u8 = 0x23;
 /// Block data update, high resolution, ±2 g: one count of the upper 12 bits is 1 mg.
 const HIGH_RESOLUTION: u8 = 0x88;
+/// The high-pass filter serves the stroke detector alone, so that gravity does not count as a stroke.
+const CTRL_REG2: u8 = 0x21;
+const FILTER_FOR_STROKES: u8 = 0x01;
+/// A stroke stays noted until `INT1_SRC` is read, however short it was.
+const CTRL_REG5: u8 = 0x24;
+const LATCH_STROKES: u8 = 0x08;
+const INT1_CFG: u8 = 0x30;
+/// Any of the three axes above the threshold.
+const ANY_AXIS_HIGH: u8 = 0x2a;
+const INT1_SRC: u8 = 0x31;
+const STROKE_NOTED: u8 = 0x40;
+const INT1_THS: u8 = 0x32;
+/// One count of the threshold at ±2 g.
+const MG_PER_COUNT: u16 = 16;
 /// First of six output registers; the top bit asks for auto-increment.
 const OUT_X_L: u8 = 0x28 | 0x80;
 
@@ -73,14 +87,42 @@ impl<B: I2c> Lis2dh12<B> {
         Ok(Self { bus, address })
     }
 
-    /// Measures.
+    /// Has the part note strokes beyond `threshold_mg`, up to 2 g.
     ///
     /// # Errors
     /// When the bus fails.
+    pub fn watch_for_strokes(&mut self, threshold_mg: u16) -> Result<(), PartError> {
+        let counts = u8::try_from((threshold_mg / MG_PER_COUNT).clamp(1, 127)).unwrap_or(127);
+        for pair in
+            [[CTRL_REG2, FILTER_FOR_STROKES], [INT1_THS, counts], [CTRL_REG5, LATCH_STROKES], [INT1_CFG, ANY_AXIS_HIGH]]
+        {
+            self.bus.write(self.address, &pair).map_err(|error| PartError::bus(PART)(kind(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// Whether there was a stroke since the last look.
+    ///
+    /// # Errors
+    /// When the bus fails.
+    pub fn was_struck(&mut self) -> Result<bool, PartError> {
+        let mut source = [0];
+        let read = self.bus.write_read(self.address, &[INT1_SRC], &mut source);
+        read.map_err(|error| PartError::bus(PART)(kind(&error)))?;
+        Ok(source[0] & STROKE_NOTED != 0)
+    }
+
+    /// Measures.
+    ///
+    /// # Errors
+    /// When the bus fails or is stuck: nothing at rest is without weight on all three axes.
     pub fn read(&mut self) -> Result<Tilt, PartError> {
         let mut bytes = [0; 6];
         let read = self.bus.write_read(self.address, &[OUT_X_L], &mut bytes);
         read.map_err(|error| PartError::bus(PART)(kind(&error)))?;
+        if bytes == [0; 6] || bytes == [0xff; 6] {
+            return Err(PartError::Implausible { part: PART, reading: "no pull on any axis".to_owned() });
+        }
         let [x0, x1, y0, y1, z0, z1] = bytes;
         let axis = |low, high| i16::from_le_bytes([low, high]) >> 4;
         Ok(Tilt { x_mg: axis(x0, x1), y_mg: axis(y0, y1), z_mg: axis(z0, z1) })
@@ -105,6 +147,41 @@ mod tests {
         let tilt = Lis2dh12::open(bus.clone(), 0x19).unwrap().read().unwrap();
         bus.done();
         assert_eq!(tilt, Tilt { x_mg: -1000, y_mg: 0, z_mg: 350 });
+    }
+
+    #[test]
+    fn strokes_are_noted_by_the_part_itself_and_told_once() {
+        let mut bus = Mock::new(&[
+            Transaction::write_read(0x19, vec![WHO_AM_I], vec![0x33]),
+            Transaction::write(0x19, vec![CTRL_REG1, ODR_100_HZ]),
+            Transaction::write(0x19, vec![CTRL_REG4, HIGH_RESOLUTION]),
+            Transaction::write(0x19, vec![CTRL_REG2, 0x01]),
+            // 800 mg are 50 counts of 16 mg.
+            Transaction::write(0x19, vec![INT1_THS, 50]),
+            Transaction::write(0x19, vec![CTRL_REG5, 0x08]),
+            Transaction::write(0x19, vec![INT1_CFG, 0x2a]),
+            Transaction::write_read(0x19, vec![INT1_SRC], vec![0x6a]),
+            Transaction::write_read(0x19, vec![INT1_SRC], vec![0x15]),
+        ]);
+        let mut part = Lis2dh12::open(bus.clone(), 0x19).unwrap();
+        part.watch_for_strokes(800).unwrap();
+        assert_eq!([part.was_struck(), part.was_struck()], [Ok(true), Ok(false)]);
+        bus.done();
+    }
+
+    #[test]
+    fn a_stuck_bus_is_no_posture() {
+        for stuck in [0x00, 0xff] {
+            let mut bus = Mock::new(&[
+                Transaction::write_read(0x19, vec![WHO_AM_I], vec![0x33]),
+                Transaction::write(0x19, vec![CTRL_REG1, ODR_100_HZ]),
+                Transaction::write(0x19, vec![CTRL_REG4, HIGH_RESOLUTION]),
+                Transaction::write_read(0x19, vec![OUT_X_L], vec![stuck; 6]),
+            ]);
+            let read = Lis2dh12::open(bus.clone(), 0x19).unwrap().read();
+            bus.done();
+            assert!(matches!(read, Err(PartError::Implausible { .. })));
+        }
     }
 
     #[test]

@@ -3,7 +3,37 @@
 use std::time::Duration;
 
 use edge_protocol::time::MonoTime;
-use embedded_hal::digital::InputPin;
+use embedded_hal::digital::{Error as _, InputPin};
+
+use super::PartError;
+
+/// A line that flutters for this long without ever settling is stuck in between: a torn wire, a wet plug.
+const RESTLESS: Duration = Duration::from_secs(10);
+
+/// A contact on a pin.
+#[derive(Debug)]
+pub struct Contact<P> {
+    pin: P,
+    /// Whether a low level means closed.
+    active_low: bool,
+}
+
+impl<P: InputPin> Contact<P> {
+    /// A contact on `pin`.
+    pub fn new(pin: P, active_low: bool) -> Self {
+        Self { pin, active_low }
+    }
+
+    /// Whether it is closed now.
+    ///
+    /// # Errors
+    /// What the pin says.
+    pub fn read(&mut self) -> Result<bool, PartError> {
+        let low = self.pin.is_low();
+        let low = low.map_err(|error| PartError::Bus { part: "contact", reason: format!("{:?}", error.kind()) })?;
+        Ok(low == self.active_low)
+    }
+}
 
 /// A change of a contact that lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,54 +44,68 @@ pub enum Edge {
     Opened,
 }
 
-/// A contact that counts as changed only once it kept its new state for a while.
+/// A contact counts as changed only once it kept its new state for a while.
 #[derive(Debug)]
-pub struct Debounced<P> {
-    pin: P,
-    /// Whether a low level means closed.
-    active_low: bool,
+pub struct Debounce {
     settle: Duration,
     closed: Option<bool>,
     candidate: Option<(bool, MonoTime)>,
+    restless_since: Option<MonoTime>,
+    looked: MonoTime,
 }
 
-impl<P: InputPin> Debounced<P> {
-    /// A contact on `pin` whose changes count after `settle`.
-    pub fn new(pin: P, active_low: bool, settle: Duration) -> Self {
-        Self { pin, active_low, settle, closed: None, candidate: None }
+impl Debounce {
+    /// Changes count after `settle`.
+    pub fn new(settle: Duration) -> Self {
+        Self { settle, closed: None, candidate: None, restless_since: None, looked: MonoTime::ZERO }
     }
 
-    /// Looks at the contact at `now`; an edge comes back once, with the time at which the new state began.
-    ///
-    /// # Errors
-    /// What the pin says.
-    pub fn poll(&mut self, now: MonoTime) -> Result<Option<(Edge, MonoTime)>, P::Error> {
-        let closed = self.pin.is_low()? == self.active_low;
+    /// The settled state; none before the first look.
+    pub fn closed(&self) -> Option<bool> {
+        self.closed
+    }
+
+    /// Whether the line flutters and never settles.
+    pub fn is_restless(&self) -> bool {
+        self.restless_since.is_some_and(|since| self.looked.saturating_since(since) >= RESTLESS)
+    }
+
+    /// The contact at `now`; an edge comes back once, with the time at which the new state began.
+    pub fn take(&mut self, closed: bool, now: MonoTime) -> Option<(Edge, MonoTime)> {
+        self.looked = now;
         let Some(settled) = self.closed else {
             // The first look is no change: nobody knows what was before.
             self.closed = Some(closed);
-            return Ok(None);
+            return None;
         };
-        if closed == settled {
-            self.candidate = None;
-            return Ok(None);
-        }
-        let since = match self.candidate {
-            Some((state, since)) if state == closed => since,
-            _ => now,
+        let Some((state, since)) = self.candidate.filter(|(state, _)| *state == closed) else {
+            self.bounce(closed, settled, now);
+            return None;
         };
         if now.saturating_since(since) < self.settle {
-            self.candidate = Some((closed, since));
-            return Ok(None);
+            return None;
+        }
+        (self.candidate, self.restless_since) = (None, None);
+        if state == settled {
+            return None;
         }
         self.closed = Some(closed);
-        self.candidate = None;
-        Ok(Some((if closed { Edge::Closed } else { Edge::Opened }, since)))
+        Some((if closed { Edge::Closed } else { Edge::Opened }, since))
+    }
+
+    /// The line is at another level than a moment ago.
+    fn bounce(&mut self, closed: bool, settled: bool, now: MonoTime) {
+        if closed == settled && self.candidate.is_none() {
+            return;
+        }
+        self.restless_since.get_or_insert(now);
+        self.candidate = Some((closed, now));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use embedded_hal_mock::eh1::MockError;
     use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
 
     use super::*;
@@ -72,8 +116,9 @@ mod tests {
 
     fn edges(levels: &[State], step_ms: u64) -> Vec<(Edge, MonoTime)> {
         let mut pin = Mock::new(&levels.iter().map(|level| Transaction::get(*level)).collect::<Vec<_>>());
-        let mut contact = Debounced::new(pin.clone(), true, Duration::from_millis(20));
-        let found = (0..levels.len() as u64).filter_map(|i| contact.poll(at(i * step_ms)).unwrap()).collect();
+        let (mut contact, mut debounce) = (Contact::new(pin.clone(), true), Debounce::new(Duration::from_millis(20)));
+        let found =
+            (0..levels.len() as u64).filter_map(|i| debounce.take(contact.read().unwrap(), at(i * step_ms))).collect();
         pin.done();
         found
     }
@@ -89,5 +134,26 @@ mod tests {
     fn a_spike_is_no_edge_and_the_first_look_is_none_either() {
         use State::{High, Low};
         assert!(edges(&[Low, Low, High, Low, Low, Low], 10).is_empty());
+    }
+
+    #[test]
+    fn a_line_that_never_settles_is_told_as_such_until_it_does() {
+        let mut debounce = Debounce::new(Duration::from_millis(50));
+        for i in 0..600 {
+            assert_eq!(debounce.take(i % 2 == 0, at(i * 20)), None, "{i}");
+        }
+        assert!(debounce.is_restless());
+        for i in 600..604 {
+            debounce.take(false, at(i * 20));
+        }
+        assert!(!debounce.is_restless());
+    }
+
+    #[test]
+    fn a_line_whose_chip_is_gone_is_an_error_and_no_edge() {
+        let broken = std::io::Error::other("gone");
+        let mut pin = Mock::new(&[Transaction::get(State::Low).with_error(MockError::Io(broken.kind()))]);
+        assert!(matches!(Contact::new(pin.clone(), true).read(), Err(PartError::Bus { .. })));
+        pin.done();
     }
 }

@@ -10,9 +10,6 @@
 
 use std::time::Duration;
 
-use edge_protocol::time::MonoTime;
-use embedded_hal::digital::{OutputPin, PinState};
-
 /// What the LED says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Indication {
@@ -48,34 +45,8 @@ fn flashes(millis: u128, count: u128) -> bool {
     into < count * 300 && into % 300 < 150
 }
 
-/// The LED on a pin.
-#[derive(Debug)]
-pub struct StatusLed<P> {
-    pin: P,
-    /// Whether a low level lights it.
-    active_low: bool,
-}
-
-impl<P: OutputPin> StatusLed<P> {
-    /// The LED on `pin`.
-    pub fn new(pin: P, active_low: bool) -> Self {
-        Self { pin, active_low }
-    }
-
-    /// Shows `indication` as it looks at `now`.
-    ///
-    /// # Errors
-    /// What the pin says.
-    pub fn show(&mut self, indication: Indication, now: MonoTime) -> Result<(), P::Error> {
-        let lit = indication.is_lit(now.as_duration());
-        self.pin.set_state(PinState::from(lit != self.active_low))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
-
     use super::*;
 
     #[test]
@@ -87,14 +58,5 @@ mod tests {
         for (i, look) in looks.iter().enumerate() {
             assert!(looks.iter().skip(i + 1).all(|other| other != look), "{:?}", all[i]);
         }
-    }
-
-    #[test]
-    fn an_active_low_led_is_lit_by_a_low_level() {
-        let mut pin = Mock::new(&[Transaction::set(State::Low), Transaction::set(State::High)]);
-        let mut led = StatusLed::new(pin.clone(), true);
-        led.show(Indication::Seeing, MonoTime::ZERO).unwrap();
-        led.show(Indication::Booting, MonoTime::from_duration(Duration::from_millis(1500))).unwrap();
-        pin.done();
     }
 }

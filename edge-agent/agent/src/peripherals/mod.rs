@@ -1,28 +1,39 @@
 //! The box itself, over embedded-hal: what is warm, what is fed, what hangs straight, what was touched.
 //!
 //! Belongs here: drivers of the chips on our boards, each a small type over the embedded-hal traits with a pure
-//! conversion from register to unit; rules that need no chip (hysteresis, debouncing, blinking); the board file that
-//! says what is there. Does not belong here: what the agent makes of it (health, events), which `app` decides.
+//! conversion from register to unit; rules that need no chip (hysteresis, debouncing, blinking) and [`Station`], which
+//! puts them in order. Does not belong here: the board file that says what is fitted (`config`), and what the agent
+//! makes of it (health, alerts, held video), which `app` decides.
 //!
-//! An absent or failing part is a fact to report, never a reason to stop: every driver returns [`PartError`].
+//! An absent or failing part is a fact to report, never a reason to stop: every driver returns [`PartError`], and
+//! [`Fitted`] keeps the reason in words and tries again.
 
 mod accelerometer;
+pub mod fit;
 mod illuminator;
 mod inputs;
 mod led;
+mod light;
+mod parts;
 mod power;
+pub mod reset;
+pub mod simulated;
+mod station;
 mod temperature;
-mod thermostat;
+mod two_point;
 mod units;
 
 pub use accelerometer::{Lis2dh12, Tilt};
 pub use illuminator::Pca9685;
-pub use inputs::{Debounced, Edge};
-pub use led::{Indication, StatusLed};
+pub use inputs::{Contact, Debounce, Edge};
+pub use led::Indication;
+pub use light::Opt3001;
+pub use parts::{Dimmer, Drivable, Fitted, Open, Posture, Sensor, Switch};
 pub use power::{Ina226, Power};
+pub use station::{Climate, Effort, Illuminator, Input, Level, Lighting, Noticed, Parts, Readings, Station, Supply};
 pub use temperature::{Lm75, Tmp117};
-pub use thermostat::{Drive, Thermostat};
-pub use units::{Amperes, Celsius, Degrees, Share, Volts, Watts};
+pub use two_point::{Drive, TwoPoint};
+pub use units::{Amperes, Celsius, Degrees, Lux, Share, Volts, Watts};
 
 /// Why a part gave no reading.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ const DIE_ID: u8 = 0xff;
 const DIE: u16 = 0x226;
 const SHUNT_VOLTS_PER_BIT: f32 = 2.5e-6;
 const BUS_VOLTS_PER_BIT: f32 = 1.25e-3;
+const MOST_VOLTS: f32 = 36.0;
 
 /// What the box is fed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,10 +55,17 @@ impl<B: I2c> Ina226<B> {
     /// Measures.
     ///
     /// # Errors
-    /// When the bus fails.
+    /// When the bus fails, or reads more volts than the part stands: a bus stuck high.
     pub fn read(&mut self) -> Result<Power, PartError> {
         let shunt = read_u16(&mut self.bus, self.address, SHUNT_VOLTAGE, PART)?;
         let voltage = read_u16(&mut self.bus, self.address, BUS_VOLTAGE, PART)?;
+        if bus_volts(voltage).0 > MOST_VOLTS {
+            return Err(PartError::Implausible { part: PART, reading: bus_volts(voltage).to_string() });
+        }
+        // All zero although the box runs: the bus, and not the supply.
+        if voltage == 0 && shunt == 0 {
+            return Err(PartError::Implausible { part: PART, reading: "0 V and 0 A".to_owned() });
+        }
         Ok(Power { voltage: bus_volts(voltage), current: shunt_amperes(shunt, self.shunt_ohms) })
     }
 }
@@ -91,6 +99,20 @@ mod tests {
         assert!((power.voltage.0 - 11.98).abs() < 1e-3, "{}", power.voltage);
         assert!((power.current.0 - 10.0).abs() < 1e-3, "{}", power.current);
         assert!((power.watts().0 - 119.8).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_stuck_bus_is_no_voltage() {
+        for stuck in [[0xff, 0xff], [0x00, 0x00]] {
+            let mut bus = Mock::new(&[
+                Transaction::write_read(0x40, vec![DIE_ID], vec![0x22, 0x60]),
+                Transaction::write_read(0x40, vec![SHUNT_VOLTAGE], stuck.to_vec()),
+                Transaction::write_read(0x40, vec![BUS_VOLTAGE], stuck.to_vec()),
+            ]);
+            let read = Ina226::open(bus.clone(), 0x40, 0.002).unwrap().read();
+            bus.done();
+            assert!(matches!(read, Err(PartError::Implausible { .. })), "{read:?}");
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Lm75<B> {
 
 const LM75: &str = "LM75B";
 const LM75_TEMPERATURE: u8 = 0x00;
+/// The lowest bits read as zero with every member of the family, up to those of 12 bits; a bus stuck high sets them.
+const LM75_UNUSED: u16 = 0x000f;
 
 impl<B: I2c> Lm75<B> {
     /// The sensor at a 7-bit address (0x48..=0x4f).
@@ -26,6 +28,9 @@ impl<B: I2c> Lm75<B> {
     /// When the bus fails or the value lies outside the part's range of -55..=125 °C.
     pub fn read(&mut self) -> Result<Celsius, PartError> {
         let raw = read_u16(&mut self.bus, self.address, LM75_TEMPERATURE, LM75)?;
+        if raw & LM75_UNUSED != 0 {
+            return Err(PartError::Implausible { part: LM75, reading: format!("{raw:#06x}") });
+        }
         plausible(LM75, lm75_celsius(raw), -55.0..=125.0)
     }
 }
@@ -56,12 +61,8 @@ impl<B: I2c> Tmp117<B> {
     /// # Errors
     /// When the bus fails or another part answers.
     pub fn open(mut bus: B, address: u8) -> Result<Self, PartError> {
-        let found = read_u16(&mut bus, address, TMP117_DEVICE_ID, TMP117)?;
-        if found & 0x0fff == TMP117_ID {
-            Ok(Self { bus, address })
-        } else {
-            Err(PartError::Identity { part: TMP117, found })
-        }
+        identify(&mut bus, address)?;
+        Ok(Self { bus, address })
     }
 
     /// Measures.
@@ -73,8 +74,17 @@ impl<B: I2c> Tmp117<B> {
         if raw == TMP117_NOT_READY {
             return Err(PartError::Implausible { part: TMP117, reading: "no conversion yet".to_owned() });
         }
+        // What a dead bus reads is a temperature too: 0 °C and just below. Only the identity tells them apart.
+        if matches!(raw, 0x0000 | 0xffff) {
+            identify(&mut self.bus, self.address)?;
+        }
         plausible(TMP117, tmp117_celsius(raw), -55.0..=150.0)
     }
+}
+
+fn identify(bus: &mut impl I2c, address: u8) -> Result<(), PartError> {
+    let found = read_u16(bus, address, TMP117_DEVICE_ID, TMP117)?;
+    if found & 0x0fff == TMP117_ID { Ok(()) } else { Err(PartError::Identity { part: TMP117, found }) }
 }
 
 /// Section 8.6.3 of the TMP117 data sheet: two's complement, 7.8125 thousandths of a degree a bit.
@@ -125,6 +135,32 @@ mod tests {
         let mut bus = Mock::new(&[transaction]);
         let error = Lm75::new(bus.clone(), 0x48).read().unwrap_err();
         assert_eq!(error.to_string(), "LM75B does not answer: ArbitrationLoss");
+        bus.done();
+    }
+
+    #[test]
+    fn a_bus_stuck_high_or_low_is_no_temperature() {
+        assert!(matches!(lm75_reads([0xff, 0xff]), Err(PartError::Implausible { .. })));
+        for stuck in [[0x00, 0x00], [0xff, 0xff]] {
+            let mut bus = Mock::new(&[
+                Transaction::write_read(0x48, vec![TMP117_DEVICE_ID], vec![0x01, 0x17]),
+                Transaction::write_read(0x48, vec![TMP117_TEMPERATURE], stuck.to_vec()),
+                Transaction::write_read(0x48, vec![TMP117_DEVICE_ID], stuck.to_vec()),
+            ]);
+            let mut sensor = Tmp117::open(bus.clone(), 0x48).unwrap();
+            assert!(matches!(sensor.read(), Err(PartError::Identity { .. })));
+            bus.done();
+        }
+    }
+
+    #[test]
+    fn zero_degrees_of_a_part_that_answers_is_zero_degrees() {
+        let mut bus = Mock::new(&[
+            Transaction::write_read(0x48, vec![TMP117_DEVICE_ID], vec![0x01, 0x17]),
+            Transaction::write_read(0x48, vec![TMP117_TEMPERATURE], vec![0, 0]),
+            Transaction::write_read(0x48, vec![TMP117_DEVICE_ID], vec![0x01, 0x17]),
+        ]);
+        assert_eq!(Tmp117::open(bus.clone(), 0x48).unwrap().read(), Ok(Celsius(0.0)));
         bus.done();
     }
 

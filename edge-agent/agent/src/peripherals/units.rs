@@ -33,6 +33,10 @@ unit! {
     Watts, "W"
 }
 unit! {
+    /// Brightness of the surroundings.
+    Lux, "lx"
+}
+unit! {
     /// An angle.
     Degrees, "°"
 }

@@ -45,6 +45,9 @@ pub(super) enum ToWorker {
     /// Answer with [`FromWorker::Beat`] and the same number.
     #[n(5)]
     Beat(#[n(0)] u64),
+    /// From now on, look at this many hundredths of each camera's configured rate.
+    #[n(6)]
+    Thin(#[n(0)] u8),
 }
 
 /// What to look for on which camera.

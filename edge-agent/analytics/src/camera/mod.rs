@@ -24,6 +24,9 @@ use dossier::Dossier;
 /// Detections down to this share of the shipped threshold may continue a track.
 const DOUBTFUL: f32 = 0.4;
 
+/// What a camera without a limit counts as when its rate is thinned.
+const UNLIMITED_FPS: f32 = 15.0;
+
 /// Why a camera's analytics cannot be set up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CameraError {
@@ -38,6 +41,8 @@ pub struct CameraAnalytics {
     settings: CameraSettings,
     objects: Option<Detector>,
     rate: RateGate,
+    /// Share of the configured rate that the box can afford.
+    share: f32,
     motion: MotionGate,
     tracker: Tracker,
     dossiers: BTreeMap<TrackId, Dossier>,
@@ -64,6 +69,7 @@ impl CameraAnalytics {
             objects,
             passes,
             rate: RateGate::new(settings.max_fps),
+            share: 1.0,
             motion: MotionGate::default(),
             tracker: Tracker::new(TrackerSettings::default(), TrackId(1)),
             dossiers: BTreeMap::new(),
@@ -120,9 +126,22 @@ impl CameraAnalytics {
         if let (Some(from), Some(to)) = (self.period_start.take(), self.latest.take()) {
             sightings.push(self.counts(from, to));
         }
-        self.rate = RateGate::new(self.settings.max_fps);
+        self.rate = self.rate_gate();
         self.motion = MotionGate::default();
         sightings
+    }
+
+    /// Looks at a share of the configured rate from now on: heat and a weak supply take from analysis first. What is
+    /// passed over shows in the coverage.
+    pub fn thin_to(&mut self, share: f32) {
+        self.share = share.clamp(0.01, 1.0);
+        self.rate = self.rate_gate();
+    }
+
+    fn rate_gate(&self) -> RateGate {
+        let whole = self.share >= 1.0;
+        let configured = self.settings.max_fps.or((!whole).then_some(UNLIMITED_FPS));
+        RateGate::new(configured.map(|fps| fps * self.share))
     }
 
     /// What went wrong with the models in the last frame that was tried; none after one that went well.

@@ -179,3 +179,33 @@ fn a_car_with_a_plate_gives_a_preview_a_final_read_and_its_track() {
     let counts = sightings.iter().find_map(|s| if let Sighting::Counts(c) = s { Some(c) } else { None }).unwrap();
     assert_eq!((counts.plate_reads, counts.frames_analysed), (1, 8));
 }
+
+#[test]
+fn thinning_takes_a_share_of_the_rate_and_the_coverage_says_so() {
+    let bytes = vec![100; 64 * 64 * 3];
+    let picture = Picture::rgb(64, 64, &bytes).unwrap();
+    let settings = CameraSettings { max_fps: Some(4.0), ..still_off() };
+    let mut camera = CameraAnalytics::new(settings, &[objects()]).unwrap();
+    let mut script = Script(vec![vec![]], 0);
+    let mut second = 0_i64;
+    let mut analysed = |camera: &mut CameraAnalytics| {
+        let media = |frame| MediaTime::from_nanos((second * 20 + frame) * 50_000_000);
+        let looks =
+            (0..200_i64).flat_map(|frame| camera.frame(&picture, media(frame), &mut script)).collect::<Vec<_>>();
+        second += 10;
+        (
+            outcomes(&looks).iter().filter(|outcome| **outcome == Outcome::Analysed).count(),
+            camera.coverage.take().looked,
+        )
+    };
+    assert_eq!(analysed(&mut camera).0, 40);
+    // A new rate begins with a look.
+    camera.thin_to(0.5);
+    assert!((20..=21).contains(&analysed(&mut camera).0));
+    camera.thin_to(0.1);
+    let (frames, looked) = analysed(&mut camera);
+    assert!((4..=5).contains(&frames));
+    assert!(looked < Duration::from_secs(1), "looks 2.5 s apart are no coverage: {looked:?}");
+    camera.thin_to(1.0);
+    assert!((40..=41).contains(&analysed(&mut camera).0));
+}

@@ -255,8 +255,10 @@ impl Index {
         Ok(self.run(|connection| connection.prepare_cached(sql)?.execute([name]))? > 0)
     }
 
-    pub(super) fn release_all(&self) -> Result<(), DatabaseError> {
-        self.run(|connection| connection.prepare_cached("DELETE FROM hold")?.execute([]))?;
+    /// Lets go of every hold whose name does not begin with `spared`.
+    pub(super) fn release_all_but(&self, spared: &str) -> Result<(), DatabaseError> {
+        let sql = "DELETE FROM hold WHERE substr(name, 1, length(?1)) != ?1";
+        self.run(|connection| connection.prepare_cached(sql)?.execute([spared]))?;
         Ok(())
     }
 

@@ -48,6 +48,9 @@ use segment::OpenSegment;
 
 /// The longest segment.
 pub const LONGEST_SEGMENT: Duration = Duration::from_mins(1);
+/// Holds under names that begin so outlive the process: video marked by a trigger, for somebody who asks days later. A
+/// damaged index loses them, as it loses every hold.
+pub const LASTING: &str = "lasting/";
 const INDEX_FILE: &str = "index.sqlite";
 
 /// Why the ring could not do what it was asked.
@@ -168,7 +171,7 @@ pub struct Ring {
 
 impl Ring {
     /// Opens or makes a ring and repairs what a power cut left; a damaged index is set aside and rebuilt. What was pinned
-    /// is let go: whoever pinned it is gone with the process.
+    /// is let go, because whoever pinned it is gone with the process, except under names that begin with [`LASTING`].
     ///
     /// # Errors
     /// When the disk cannot be used.
@@ -178,7 +181,7 @@ impl Ring {
         let path = place.index_path();
         let opened = database::open(&path, index::SCHEMA)?;
         let index = Index::new(&path, opened.connection);
-        index.release_all()?;
+        index.release_all_but(LASTING)?;
         let mut repair = Repair { set_aside: opened.set_aside, ..Repair::default() };
         let (usage, next_segment) = repair::reconcile(&*disk, &place, &index, &mut repair)?;
         let ring = Self { disk, place, index, open: None, next_segment, usage, open_for: Duration::ZERO };

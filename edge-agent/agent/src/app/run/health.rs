@@ -7,17 +7,18 @@ use std::time::Duration;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{
-    CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, RingHealth, Sentence, Span, StorageHealth,
-    UplinkHealth, Word, WorkerHealth,
+    BoardHealth, CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, RingHealth, Sentence, Span,
+    StorageHealth, Temperature, UplinkHealth, Word, WorkerHealth,
 };
 use edge_protocol::time::{Moment, MonoTime};
 use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 use nix::sys::statvfs::statvfs;
 
-use super::{Common, RunError, software, system};
+use super::{Common, RunError, housing, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::metrics::{self, Metrics};
+use crate::peripherals::Indication;
 use crate::publish::Entry;
 use crate::record::Recorded;
 use crate::supervise::queue::Sender;
@@ -46,6 +47,8 @@ struct Shared {
     progress: Progress,
     order: Vec<CameraId>,
     worker: WorkerHealth,
+    board: Option<BoardHealth>,
+    board_temperatures: Vec<Temperature>,
     asked_for: bool,
 }
 
@@ -85,6 +88,26 @@ impl Vitals {
     /// Has the next look tell how the unit is, whatever the interval.
     pub(super) fn tell_now(&self) {
         self.lock().asked_for = true;
+    }
+
+    /// What the box's own board says.
+    pub(super) fn note_board(&self, board: BoardHealth, temperatures: Vec<Temperature>) {
+        let mut shared = self.lock();
+        shared.board = Some(board);
+        shared.board_temperatures = temperatures;
+    }
+
+    /// What the status LED should say.
+    pub(super) fn indication(&self, now: MonoTime) -> Indication {
+        let shared = self.lock();
+        let states = shared.cameras.values().filter_map(|camera| Some(camera.watch.as_ref()?.health(now).state));
+        let missing = states.into_iter().any(|state| condition(&state) != CameraCondition::Streaming);
+        match (&shared.ready, missing, shared.worker.running) {
+            (None, ..) => Indication::Booting,
+            (Some(_), true, _) => Indication::NoCamera,
+            (Some(_), false, false) => Indication::Fault,
+            (Some(_), false, true) => Indication::Seeing,
+        }
     }
 
     fn was_asked_for(&self) -> bool {
@@ -136,7 +159,8 @@ impl Vitals {
             shared.order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
-        let problems = problems(&cameras, &shared.worker, &uplink, &storage);
+        let mut problems = problems(&cameras, &shared.worker, &uplink, &storage);
+        problems.extend(shared.board.iter().flat_map(housing::problems));
         Health {
             at: Moment::from(now.time),
             clock: now.quality,
@@ -147,15 +171,20 @@ impl Vitals {
             worker: shared.worker.clone(),
             storage,
             uplink,
-            temperatures: Vec::new(),
+            temperatures: shared.board_temperatures.clone(),
             memory_bytes: memory_bytes(),
             problems,
-            board: None,
+            board: shared.board.clone(),
         }
     }
 }
 
 impl Shared {
+    /// Whether heat or supply leave nothing for analysis: the last account of it is then of another time.
+    fn records_alone(&self) -> bool {
+        self.board.as_ref().is_some_and(|board| board.analysis == Confidence::ZERO)
+    }
+
     fn camera(&self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
         let vitals = self.cameras.get(id)?;
         let seen = vitals.watch.as_ref()?.health(now);
@@ -168,7 +197,7 @@ impl Shared {
             text: Sentence::cut(&seen.state.to_string()),
             received_mfps,
             analysed_mfps: vitals.analysed_mfps,
-            coverage: Confidence::from_ratio(vitals.coverage.unwrap_or(0.0)),
+            coverage: Confidence::from_ratio(vitals.coverage.filter(|_| !self.records_alone()).unwrap_or(0.0)),
             last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             codec: seen.codec,
             size: seen.size,

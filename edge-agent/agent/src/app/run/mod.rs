@@ -6,7 +6,10 @@
 pub(super) mod cameras;
 mod commands;
 mod eyes;
+mod fitting;
 mod health;
+mod holding;
+mod housing;
 mod keeping;
 mod moments;
 mod outbox;
@@ -34,7 +37,7 @@ use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
 use crate::uplink::{self, Announcement, Bell, Uplink};
-use crate::vision::client::{VisionClient, VisionQueues, VisionSettings};
+use crate::vision::client::{Throttle, VisionClient, VisionQueues, VisionSettings};
 
 use eyes::Eyes;
 use health::Vitals;
@@ -154,9 +157,11 @@ fn start(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> Result<
     let entries = start_telling_the_center(&mut common, &vitals)?;
     let moments = Moments::default();
     let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
-    let eyes = start_vision(&mut common, sightings)?;
+    let throttle = Throttle::default();
+    let eyes = start_vision(&mut common, sightings, &throttle)?;
     start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
     health::serve_metrics(&mut common, &vitals)?;
+    housing::start(&mut common, &entries, &vitals, throttle)?;
     health::start(&mut common, entries, vitals)
 }
 
@@ -276,6 +281,7 @@ fn start_events(
 fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
+    throttle: &Throttle,
 ) -> Result<Eyes, RunError> {
     let config = common.config;
     let models = &config.models;
@@ -287,10 +293,11 @@ fn start_vision(
         // With the start of another worker this stays below the five seconds within which it must be back.
         silence: Duration::from_secs(3),
         start: Duration::from_mins(5),
+        throttle: throttle.clone(),
     };
     let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None));
     let prepare = super::vision::prepare(models.library.clone(), folders.to_vec());
-    let (eyes, units) = eyes::eyes(config.cameras.len());
+    let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
     let again = Restart::After(PAUSE);
@@ -385,8 +392,13 @@ fn wait_for_the_end(supervisor: &Supervisor) -> Result<(), RunError> {
 /// All mistakes at once.
 pub fn check_config(path: &Path) -> Result<String, ConfigError> {
     let config = Config::read(path)?;
+    let board = match &config.board {
+        config::BoardChoice::None => "no board".to_owned(),
+        config::BoardChoice::Simulated => "a simulated board".to_owned(),
+        config::BoardChoice::File(file) => format!("board {}", config::Board::read(file)?.name),
+    };
     Ok(format!(
-        "{}: good. Unit {}/{}, {} camera(s), reads published: {}",
+        "{}: good. {board}, unit {}/{}, {} camera(s), reads published: {}",
         path.display(),
         config.agency,
         config.unit,

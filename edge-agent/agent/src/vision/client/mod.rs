@@ -12,6 +12,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
@@ -60,6 +61,30 @@ pub struct VisionSettings {
     pub silence: Duration,
     /// A worker that is not ready within this is given up: some accelerators compile models for minutes.
     pub start: Duration,
+    /// How much of the configured rate is looked at.
+    pub throttle: Throttle,
+}
+
+/// Hundredths of each camera's configured rate that are looked at; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Throttle(Arc<AtomicU8>);
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU8::new(100)))
+    }
+}
+
+impl Throttle {
+    /// From now on this many.
+    pub fn set(&self, percent: u8) {
+        self.0.store(percent.min(100), Ordering::Relaxed);
+    }
+
+    /// How many.
+    pub fn percent(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// What one worker is started with.
@@ -234,6 +259,7 @@ impl VisionClient {
     fn feed(&mut self, stop: &Stop, socket: &UnixStream, listener: &Listener) -> Result<End, WireError> {
         let born = self.clock.mono();
         let (mut beat, mut last_beat, mut scratch) = (0, None::<MonoTime>, Vec::new());
+        let mut thinned = 100;
         let mut socket = socket;
         loop {
             let now = self.clock.mono();
@@ -262,6 +288,10 @@ impl VisionClient {
             if last_beat.is_none_or(|last| now.saturating_since(last) >= BEAT) {
                 (beat, last_beat) = (beat + 1, Some(now));
                 write_frame(&mut socket, &mut scratch, &ToWorker::Beat(beat), &[])?;
+                let percent = self.settings.throttle.percent();
+                if std::mem::replace(&mut thinned, percent) != percent {
+                    write_frame(&mut socket, &mut scratch, &ToWorker::Thin(percent), &[])?;
+                }
             }
             match self.units.receive_timeout(TICK) {
                 Ok(unit) => self.unit(&mut socket, &mut scratch, &unit)?,

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::Ordering;
 
 use edge_analytics::camera::CameraAnalytics;
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
@@ -21,6 +22,7 @@ use crate::supervise::Clock;
 pub(super) struct Analysis<E> {
     cameras: Vec<CameraAnalytics>,
     models: Timed<E>,
+    percent: u8,
     scratch: Vec<u8>,
 }
 
@@ -32,7 +34,7 @@ impl<E: Infer> Analysis<E> {
         let cameras = settings.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let clock = Clock::system();
         let models = Timed { engine, clock, runs: vec![Durations::default(); ModelRole::ALL.len()] };
-        Ok(Self { cameras, models, scratch: Vec::new() })
+        Ok(Self { cameras, models, percent: 100, scratch: Vec::new() })
     }
 
     /// Works until the slots are closed.
@@ -69,6 +71,7 @@ impl<E: Infer> Analysis<E> {
     }
 
     fn look(&mut self, shared: &Shared, camera: usize, frame: &Frame, replaced: &[MediaTime]) -> Vec<Sighting> {
+        self.thin(shared);
         let Some(analytics) = self.cameras.get_mut(camera) else { return Vec::new() };
         let mut sightings = Vec::new();
         for media in replaced {
@@ -90,6 +93,14 @@ impl<E: Infer> Analysis<E> {
             }
         });
         sightings
+    }
+
+    /// Takes over the rate that the agent last asked for.
+    fn thin(&mut self, shared: &Shared) {
+        let percent = shared.percent.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.percent, percent) != percent {
+            self.cameras.iter_mut().for_each(|camera| camera.thin_to(f32::from(percent) / 100.0));
+        }
     }
 
     fn tell(&mut self, socket: &UnixStream, camera: usize, mut sighting: Sighting) -> Result<(), WireError> {

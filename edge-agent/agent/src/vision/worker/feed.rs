@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::super::decode::{DecodeError, Decoder, Frame, Taken, Unit, WhenFull};
 use super::super::wire::{Configure, ToWorker, UnitHead, WireError, read_for_worker};
@@ -38,6 +39,7 @@ impl Feed {
                 Ok((ToWorker::Unit(head), bytes)) => self.unit(&head, bytes),
                 // Through the analysis thread, so that an answer means that it lives.
                 Ok((ToWorker::Beat(number), _)) => self.shared.slots.beat(number),
+                Ok((ToWorker::Thin(percent), _)) => self.shared.percent.store(percent, Ordering::Relaxed),
                 Ok(_) => return Err(WorkerError::Unable("settings after the start".to_owned())),
                 Err(WireError::Closed) => return Ok(()),
                 Err(error) => return Err(error.into()),

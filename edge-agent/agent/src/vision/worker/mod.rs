@@ -13,6 +13,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -94,7 +95,11 @@ fn work<E: Engine>(
         .missing
         .extend(warm_up(&configure.decoders).map_err(unable)?.into_iter().map(|what| format!("decoding {what}")));
     let ready = Ready { held: layers.held.clone(), missing: layers.missing.clone(), models: engine.standings() };
-    let shared = Arc::new(Shared { slots: Slots::new(configure.cameras.len()), progress: Mutex::default() });
+    let shared = Arc::new(Shared {
+        slots: Slots::new(configure.cameras.len()),
+        progress: Mutex::default(),
+        percent: AtomicU8::new(100),
+    });
     shared.progress(|progress| progress.cameras.resize_with(configure.cameras.len(), Default::default));
     let mut analysis = analysis::Analysis::new(&configure.cameras, &specs, engine).map_err(WorkerError::Unable)?;
     thread::scope(|scope| {
@@ -149,7 +154,7 @@ fn prepare<E: Engine>(reader: &mut BufReader<&UnixStream>, engine: &mut E) -> Re
                 golden(model, &head, &payload)?;
             }
             ToWorker::Start => break,
-            ToWorker::Unit(_) | ToWorker::Beat(_) => {
+            ToWorker::Unit(_) | ToWorker::Beat(_) | ToWorker::Thin(_) => {
                 return Err(WorkerError::Unable("access units before the start".to_owned()));
             }
         }
@@ -178,6 +183,8 @@ fn golden(model: &mut ModelBytes, head: &GoldenHead, payload: &[u8]) -> Result<(
 pub(super) struct Shared {
     slots: Slots<super::decode::Frame>,
     progress: Mutex<Progress>,
+    /// Hundredths of the configured rate to look at.
+    percent: AtomicU8,
 }
 
 impl Shared {

@@ -1,0 +1,100 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::peripherals::simulated::parts;
+use crate::peripherals::{Degrees, Share};
+use crate::supervise::Heartbeats;
+use crate::supervise::queue::{Bounds, Overflow, Receiver, bounded};
+
+fn housing() -> (Housing, Receiver<Entry>) {
+    let (entries, queued) = bounded(Bounds::items("entries", 64, Overflow::Wait));
+    let clock = Clock::system();
+    let housing = Housing {
+        station: Station::new(parts(&Arc::new(Mutex::new(Bench::default())))),
+        triggers: Vec::new(),
+        holding: Holding::new(Vec::new()),
+        cameras: ["gate", "street"].map(|id| id.parse().unwrap()).to_vec(),
+        entries,
+        vitals: Vitals::default(),
+        throttle: Throttle::default(),
+        pulse: Heartbeats::default().register("peripherals", LOOK, clock.mono()),
+        clock,
+        last_reset: Sentence::cut("tests"),
+        blind_since: None,
+    };
+    (housing, queued)
+}
+
+fn alerts(records: Vec<Record>) -> Vec<Alert> {
+    let alert = |record| {
+        let Record::Alert(alert) = record else { panic!("{record:?}") };
+        *alert
+    };
+    records.into_iter().map(alert).collect()
+}
+
+#[test]
+fn heat_takes_analysis_away_says_so_for_every_camera_and_gives_it_back() {
+    let (mut housing, _queued) = housing();
+    let told = alerts(housing.make_of(Noticed::Effort(Effort::Half, "76.0 °C".to_owned()), MonoTime::ZERO));
+    assert_eq!((told.len(), housing.throttle.percent()), (1, 50));
+    let told = alerts(housing.make_of(Noticed::Effort(Effort::RecordingAlone, "91.0 °C".to_owned()), MonoTime::ZERO));
+    assert_eq!(housing.throttle.percent(), 0);
+    assert_eq!(told[0].text.as_str(), "nothing is analysed, recording goes on: 91.0 °C");
+    let open =
+        |alert: &Alert| matches!(&alert.kind, AlertKind::Gap(gap) if gap.of == GapOf::Analysis && gap.to.is_none());
+    assert_eq!(told.iter().filter(|alert| open(alert) && alert.camera.is_some() && !alert.over).count(), 2);
+    let told = alerts(housing.make_of(Noticed::Effort(Effort::Full, "70.0 °C".to_owned()), MonoTime::ZERO));
+    assert_eq!(housing.throttle.percent(), 100);
+    let closed = |alert: &Alert| matches!(&alert.kind, AlertKind::Gap(gap) if gap.to.is_some());
+    assert_eq!(told.iter().filter(|alert| closed(alert) && alert.over).count(), 2);
+    assert!(told[0].over, "{told:?}");
+}
+
+#[test]
+fn a_trigger_is_an_alert_dated_when_the_contact_closed() {
+    let (mut housing, _queued) = housing();
+    let before = housing.clock.wall().time;
+    let now = MonoTime::from_duration(Duration::from_secs(9));
+    let at = MonoTime::from_duration(Duration::from_secs(4));
+    let told = alerts(housing.make_of(Noticed::Trigger(0, at), now));
+    assert_eq!(told[0].kind, AlertKind::Trigger(Word::cut("trigger")));
+    let age = before.saturating_since(WallTime::from_millis(told[0].at.as_millis()));
+    assert!((4900..=5000).contains(&age.as_millis()), "{age:?}");
+}
+
+#[test]
+fn the_board_is_told_in_the_contracts_units_and_what_fails_in_words() {
+    let readings = Readings {
+        temperatures: vec![("enclosure".to_owned(), Celsius(-12.125))],
+        tilt: Some(Degrees(1.5)),
+        illuminator: Some(Share::FULL),
+        effort: Effort::Quarter,
+        failing: vec!["power: INA226 does not answer: Bus".to_owned()],
+        opened: Some(true),
+        ..Readings::default()
+    };
+    assert_eq!(temperatures(&readings)[0].millicelsius, -12_125);
+    let board = board_health(&readings, &Sentence::cut("the hardware watchdog reset the unit"));
+    assert_eq!((board.tilt_mdeg, board.illuminator, board.supply_mv), (Some(1500), Some(Confidence::ONE), None));
+    let problems: Vec<String> = problems(&board).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        problems,
+        [
+            "heat or a weak supply: 25 % of the configured analysis",
+            "the enclosure is open",
+            "power: INA226 does not answer: Bus",
+        ]
+    );
+}
+
+#[test]
+fn a_life_that_was_not_ended_in_order_is_found_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join(MARK);
+    assert_eq!(last_reset(&mark), "the agent had been stopped in order");
+    let again = last_reset(&mark);
+    assert!(again.starts_with("the agent ended without being told to"), "{again}");
+    std::fs::remove_file(&mark).unwrap();
+    assert_eq!(last_reset(&mark), "the agent had been stopped in order");
+}
