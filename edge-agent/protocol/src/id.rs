@@ -13,6 +13,8 @@ pub const LONGEST_ID: usize = 32;
 
 /// Words that topics use in the place of a unit's name.
 const RESERVED_UNITS: [&str; 2] = ["all", "enroll"];
+/// The word that topics and claim certificates use in the place of an agency's name.
+const RESERVED_AGENCIES: [&str; 1] = ["enroll"];
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,8 +28,8 @@ pub enum IdError {
     /// The byte at this position is not allowed there.
     #[error("only a-z, 0-9 and (not first) '-' may be in a name, see position {0}")]
     Character(usize),
-    /// `all` and `enroll` mean something else where a unit's name would stand.
-    #[error("'all' and 'enroll' are no unit names")]
+    /// `all` and `enroll` mean something else where a unit's name would stand, `enroll` also where an agency's would.
+    #[error("'all' and 'enroll' are no unit names, and 'enroll' no agency's")]
     Reserved,
 }
 
@@ -147,7 +149,7 @@ const NONE_RESERVED: [&str; 0] = [];
 name!(
     /// An agency: who owns units and cameras.
     AgencyId,
-    NONE_RESERVED
+    RESERVED_AGENCIES
 );
 name!(
     /// A unit: one box on a pole.
@@ -401,6 +403,7 @@ mod tests {
         assert_eq!(UnitId::new("all"), Err(IdError::Reserved));
         assert_eq!(UnitId::new("enroll"), Err(IdError::Reserved));
         assert!(CameraId::new("all").is_ok());
+        assert_eq!(AgencyId::new("enroll"), Err(IdError::Reserved));
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! was seen becomes a [`record`] on a [`lane`], at a moment that is stated with the quality of its clock ([`time`]).
 //! Records of a lane travel in a [`batch`] under a [`topic`], sharing what they have in common ([`wire`]), until the
 //! center says that it has stored them ([`ack`]). A person asks by a signed [`command`] ([`sign`]) and gets a clip of
-//! the camera's own [`media`] that anybody can verify ([`evidence`], [`hash`]).
+//! the camera's own [`media`] that anybody can verify ([`evidence`], [`hash`]). Before any of this a unit gets its name
+//! and certificate by [`enrolment`].
 
 pub mod ack;
 pub mod batch;
 pub mod command;
+pub mod enrolment;
 pub mod evidence;
 pub mod hash;
 pub mod id;

@@ -3,6 +3,7 @@
 //! ```text
 //! rtcc/v1/{agency}/{unit}/up/{lane}                unit -> center
 //! rtcc/v1/{agency}/{unit}/down/{ack|cmd}           center -> unit
+//! rtcc/v1/{agency}/{unit}/{up|down}/renew          the unit's next certificate: asked for, answered
 //! rtcc/v1/{agency}/{unit}/state                    retained birth, last will as death
 //! rtcc/v1/{agency}/all/{hotlist|hold}              signed broadcasts
 //! rtcc/v1/enroll/{serial}/{request|response}       claim certificates alone
@@ -10,13 +11,12 @@
 
 use std::fmt;
 
+use crate::enrolment::Serial;
 use crate::id::{AgencyId, UnitId};
 use crate::lane::Lane;
 
 /// What every topic begins with; the number is the version of the contract.
 const ROOT: &str = "rtcc/v1";
-/// The longest serial number in an enrolment topic, in bytes.
-const MAX_SERIAL_BYTES: usize = 64;
 
 /// A topic of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,14 +29,18 @@ pub enum Topic {
     Command(AgencyId, UnitId),
     /// What the unit is and whether it is there.
     State(AgencyId, UnitId),
+    /// A unit asks for its next certificate.
+    RenewRequest(AgencyId, UnitId),
+    /// The answer to it.
+    RenewResponse(AgencyId, UnitId),
     /// The agency's signed hotlist.
     Hotlist(AgencyId),
     /// The agency's signed legal holds.
     Hold(AgencyId),
     /// A unit that has only its claim certificate asks for a name.
-    EnrollRequest(String),
+    EnrollRequest(Serial),
     /// The answer to it.
-    EnrollResponse(String),
+    EnrollResponse(Serial),
 }
 
 impl Topic {
@@ -62,6 +66,8 @@ impl Topic {
             [Some(agency), Some(unit), Some(way), Some(end), None] => {
                 let (agency, unit) = (AgencyId::new(agency).ok()?, UnitId::new(unit).ok()?);
                 match (way, end) {
+                    ("up", "renew") => Some(Self::RenewRequest(agency, unit)),
+                    ("down", "renew") => Some(Self::RenewResponse(agency, unit)),
                     ("up", lane) => Some(Self::Up(agency, unit, lane.parse().ok()?)),
                     ("down", "ack") => Some(Self::Ack(agency, unit)),
                     ("down", "cmd") => Some(Self::Command(agency, unit)),
@@ -73,13 +79,10 @@ impl Topic {
     }
 
     fn parse_enroll(serial: &str, end: &str) -> Option<Self> {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_' || b == b'.';
-        if serial.is_empty() || serial.len() > MAX_SERIAL_BYTES || !serial.bytes().all(plain) {
-            return None;
-        }
+        let serial = serial.parse().ok()?;
         match end {
-            "request" => Some(Self::EnrollRequest(serial.to_owned())),
-            "response" => Some(Self::EnrollResponse(serial.to_owned())),
+            "request" => Some(Self::EnrollRequest(serial)),
+            "response" => Some(Self::EnrollResponse(serial)),
             _ => None,
         }
     }
@@ -92,6 +95,8 @@ impl fmt::Display for Topic {
             Self::Ack(agency, unit) => write!(f, "{ROOT}/{agency}/{unit}/down/ack"),
             Self::Command(agency, unit) => write!(f, "{ROOT}/{agency}/{unit}/down/cmd"),
             Self::State(agency, unit) => write!(f, "{ROOT}/{agency}/{unit}/state"),
+            Self::RenewRequest(agency, unit) => write!(f, "{ROOT}/{agency}/{unit}/up/renew"),
+            Self::RenewResponse(agency, unit) => write!(f, "{ROOT}/{agency}/{unit}/down/renew"),
             Self::Hotlist(agency) => write!(f, "{ROOT}/{agency}/all/hotlist"),
             Self::Hold(agency) => write!(f, "{ROOT}/{agency}/all/hold"),
             Self::EnrollRequest(serial) => write!(f, "{ROOT}/enroll/{serial}/request"),
@@ -120,6 +125,11 @@ pub fn state_filter(agency: &AgencyId) -> String {
     format!("{ROOT}/{agency}/+/state")
 }
 
+/// What a center's receivers share besides: requests of units that enrol.
+pub fn enrolment_filter() -> String {
+    format!("{ROOT}/enroll/+/request")
+}
+
 /// The name in a unit's or a center's certificate, which the broker takes as user name and client id.
 pub fn client_name(agency: &AgencyId, unit: &str) -> String {
     format!("{agency}/{unit}")
@@ -140,11 +150,13 @@ mod tests {
         topics.extend([
             Topic::Ack(agency(), unit.clone()),
             Topic::Command(agency(), unit.clone()),
-            Topic::State(agency(), unit),
+            Topic::State(agency(), unit.clone()),
+            Topic::RenewRequest(agency(), unit.clone()),
+            Topic::RenewResponse(agency(), unit),
             Topic::Hotlist(agency()),
             Topic::Hold(agency()),
-            Topic::EnrollRequest("SN.0042_a".to_owned()),
-            Topic::EnrollResponse("SN.0042_a".to_owned()),
+            Topic::EnrollRequest("SN.0042_a".parse().unwrap()),
+            Topic::EnrollResponse("SN.0042_a".parse().unwrap()),
         ]);
         for topic in topics {
             assert_eq!(Topic::parse(&topic.to_string()), Some(topic));

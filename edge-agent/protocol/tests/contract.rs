@@ -308,9 +308,15 @@ fn asyncapi_has_every_topic_and_points_into_the_schema() {
     for lane in Lane::ALL {
         assert!(ASYNCAPI.contains(&format!("rtcc/v1/{{agency}}/{{unit}}/up/{lane}")), "{lane}");
     }
-    for topic in
-        ["{unit}/down/ack", "{unit}/down/cmd", "{unit}/state", "all/hotlist", "all/hold", "enroll/{serial}/request"]
-    {
+    for topic in [
+        "{unit}/down/ack",
+        "{unit}/down/cmd",
+        "{unit}/state",
+        "all/hotlist",
+        "all/hold",
+        "enroll/{serial}/request",
+        "{unit}/up/renew",
+    ] {
         assert!(ASYNCAPI.contains(topic), "{topic}");
     }
     let schema = schema::schema(&contract().0);

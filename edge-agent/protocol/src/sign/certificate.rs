@@ -1,6 +1,7 @@
 //! Certificates: whose key it is, and that the agency's root says so.
 //!
-//! A unit's certificate has the common name `{agency}/{unit}`. A person's has the URI
+//! A unit's certificate has the common name `{agency}/{unit}`, the claim certificate with which a unit enrols
+//! `enroll/{serial}`. A person's has the URI
 //! `edge://{agency}/person/{name}?role={role}` among its alternative names.
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use x509_parser::prelude::FromDer;
 
 use super::{Algorithm, SignatureError};
 use crate::command::Role;
+use crate::enrolment::Serial;
 use crate::id::{AgencyId, PersonId, UnitId};
 use crate::time::WallTime;
 
@@ -36,6 +38,8 @@ const ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
 pub enum Subject {
     /// A unit of an agency.
     Unit(AgencyId, UnitId),
+    /// A unit that is nobody's yet.
+    Claim(Serial),
     /// A person of an agency, in a role.
     Person(AgencyId, PersonId, Role),
 }
@@ -52,6 +56,11 @@ impl Chain {
     pub fn from_pem(pem: &[u8]) -> Result<Self, SignatureError> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         Self::new(certificates.map_err(|error| SignatureError::Certificate(error.to_string()))?)
+    }
+
+    /// From one certificate in DER.
+    pub fn from_der(der: Vec<u8>) -> Self {
+        Self(vec![CertificateDer::from(der)])
     }
 
     pub(super) fn new(certificates: Vec<CertificateDer<'static>>) -> Result<Self, SignatureError> {
@@ -77,6 +86,37 @@ impl Chain {
     /// If it says neither unit nor person.
     pub fn subject(&self) -> Result<Subject, SignatureError> {
         subject(&parsed(self.split()?.0)?)
+    }
+
+    /// Whether the time of the signer's certificate is over.
+    pub fn is_expired(&self, now: WallTime) -> bool {
+        self.validity().is_ok_and(|(_, until)| until < now)
+    }
+
+    /// From when until when the signer's certificate is good.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn validity(&self) -> Result<(WallTime, WallTime), SignatureError> {
+        let certificate = parsed(self.split()?.0)?;
+        let at = |time: x509_parser::time::ASN1Time| WallTime::from_millis(time.timestamp().saturating_mul(1000));
+        Ok((at(certificate.validity().not_before), at(certificate.validity().not_after)))
+    }
+
+    /// The serial number of the signer's certificate, lower-case hexadecimal digits.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn serial(&self) -> Result<String, SignatureError> {
+        Ok(hex::encode(parsed(self.split()?.0)?.raw_serial()))
+    }
+
+    /// The public key of the signer's certificate: 32 bytes, or an uncompressed point.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn public_key(&self) -> Result<Vec<u8>, SignatureError> {
+        Ok(parsed(self.split()?.0)?.public_key().subject_public_key.data.to_vec())
     }
 
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
@@ -180,6 +220,9 @@ fn unit(certificate: &X509Certificate<'_>) -> Option<Subject> {
         return None;
     }
     let (agency, unit) = name.split_once('/')?;
+    if agency == "enroll" {
+        return Some(Subject::Claim(unit.parse().ok()?));
+    }
     Some(Subject::Unit(agency.parse().ok()?, unit.parse().ok()?))
 }
 

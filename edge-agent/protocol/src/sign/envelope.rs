@@ -17,6 +17,10 @@ pub enum Kind {
     Command,
     /// A clip's manifest.
     ClipManifest,
+    /// A request of a unit that has only its claim certificate.
+    Enrolment,
+    /// A request of a unit for its next certificate.
+    Renewal,
 }
 
 impl Kind {
@@ -24,6 +28,8 @@ impl Kind {
         match self {
             Self::Command => b"edge command v1",
             Self::ClipManifest => b"edge clip manifest v1",
+            Self::Enrolment => b"edge enrolment v1",
+            Self::Renewal => b"edge renewal v1",
         }
     }
 }

@@ -52,6 +52,13 @@ impl Authority {
         self.issue(parameters, &KeyPair::generate().unwrap())
     }
 
+    pub(crate) fn claim(&self, serial: &str) -> Identity {
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, format!("enroll/{serial}"));
+        self.issue(parameters, &KeyPair::generate().unwrap())
+    }
+
     pub(crate) fn person(&self, name: &str, role: &str) -> Identity {
         self.issue(self.person_parameters(name, role), &KeyPair::generate().unwrap())
     }
