@@ -2,6 +2,7 @@
 
 mod center;
 mod clip;
+mod factory;
 mod lists;
 mod pki;
 mod serve;
@@ -29,6 +30,7 @@ enum Command {
     Clip(Box<clip::Clip>),
     Verify(verify::Verify),
     Pki(pki::Pki),
+    Factory(factory::Factory),
 }
 
 impl Arguments {
@@ -43,6 +45,7 @@ impl Arguments {
             Command::Clip(command) => command.run(),
             Command::Verify(command) => command.run(),
             Command::Pki(command) => command.run(),
+            Command::Factory(command) => command.run(),
         }
     }
 }

@@ -65,6 +65,10 @@ impl BrokerPlan<'_> {
             "pattern write rtcc/v1/%u/state".to_owned(),
             "pattern read rtcc/v1/%u/down/#".to_owned(),
             format!("pattern read rtcc/v1/{agency}/all/#"),
+            "# A claim certificate is named enroll/{serial}: it asks under its own serial number and hears the answer."
+                .to_owned(),
+            "pattern write rtcc/v1/%u/request".to_owned(),
+            "pattern read rtcc/v1/%u/response".to_owned(),
         ];
         for center in self.centers {
             lines.extend([

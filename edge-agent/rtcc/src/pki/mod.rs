@@ -51,8 +51,8 @@ pub enum PkiError {
         /// What is wrong with it.
         source: BadName,
     },
-    /// A unit may not be called that, since the name has a meaning in topics.
-    #[error("a unit cannot be called {name}: the name has a meaning in topics")]
+    /// An agency or unit may not be called that, since the name has a meaning in topics.
+    #[error("neither agency nor unit can be called {name}: the name has a meaning in topics")]
     Reserved {
         /// The refused name.
         name: Name,
@@ -74,6 +74,20 @@ pub struct Issued {
     pub key: PathBuf,
 }
 
+/// A certificate and its key as PEM, not yet written anywhere.
+pub struct Made {
+    /// The certificate.
+    pub certificate: String,
+    /// The private key, PKCS#8.
+    pub key: String,
+}
+
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Made").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
 /// The agency's root, able to issue.
 #[derive(Debug)]
 pub struct Authority {
@@ -90,6 +104,10 @@ impl Authority {
     /// Refuses a folder that has a root, and returns what the file system says.
     pub fn create(folder: &Path, agency: &Name, now_us: i64) -> Result<Self, PkiError> {
         std::fs::create_dir_all(folder).map_err(|source| at(folder, source))?;
+        // Claim certificates begin with this word, and the broker would take one for the other.
+        if agency.as_str() == "enroll" {
+            return Err(PkiError::Reserved { name: agency.clone() });
+        }
         let path = folder.join("root.pem");
         if path.exists() {
             return Err(PkiError::Exists { path });
@@ -141,17 +159,31 @@ impl Authority {
         {
             return Err(PkiError::Reserved { name: name.clone() });
         }
+        let made = self.make(subject, now_us)?;
+        let stem = subject.file_stem();
+        Ok(Issued {
+            key: self.write(&format!("{stem}.key"), &made.key, Access::Owner)?,
+            certificate: self.write(&format!("{stem}.pem"), &made.certificate, Access::Everybody)?,
+        })
+    }
+
+    /// The agency's root certificate, PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// Makes a fresh key and a certificate for `subject`, and writes nothing.
+    ///
+    /// # Errors
+    /// Returns what the library says.
+    pub fn make(&self, subject: &Subject, now_us: i64) -> Result<Made, PkiError> {
         let root_key = KeyPair::from_pem(&self.key_pem).map_err(certificate)?;
         let issuer = Issuer::from_ca_cert_pem(&self.certificate_pem, root_key).map_err(certificate)?;
         let key = new_key()?;
         let mut parameters = subject.parameters(&self.agency).map_err(certificate)?;
         set_validity(&mut parameters, now_us, LEAF_DAYS);
         let leaf = parameters.signed_by(&key, &issuer).map_err(certificate)?;
-        let stem = subject.file_stem();
-        Ok(Issued {
-            key: self.write(&format!("{stem}.key"), &key.serialize_pem(), Access::Owner)?,
-            certificate: self.write(&format!("{stem}.pem"), &leaf.pem(), Access::Everybody)?,
-        })
+        Ok(Made { certificate: leaf.pem(), key: key.serialize_pem() })
     }
 
     /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in.

@@ -1,6 +1,7 @@
 //! Whom a certificate is for, and what the contract writes into it.
 
 use edge_protocol::command::Role;
+use edge_protocol::enrolment::Serial;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 
 use super::Name;
@@ -12,6 +13,10 @@ pub enum Subject {
     Broker(Vec<String>),
     /// The center's interface, by the names and addresses under which other machines reach it.
     Interface(Vec<String>),
+    /// The local page of a unit that is nobody's yet, by the name under which a phone finds it.
+    Page(String),
+    /// A unit that is nobody's yet: opens its own enrolment topics at the broker and nothing else.
+    Claim(Serial),
     /// A unit of the agency.
     Unit(Name),
     /// A receiver of the agency's center; each has its own certificate, since the broker ends the older of two
@@ -27,6 +32,8 @@ impl Subject {
         match self {
             Self::Broker(_) => "broker".to_owned(),
             Self::Interface(_) => "interface".to_owned(),
+            Self::Page(_) => "page".to_owned(),
+            Self::Claim(_) => "claim".to_owned(),
             Self::Unit(name) => format!("unit-{name}"),
             Self::Center(name) => name.to_string(),
             Self::Person(name, _) => format!("person-{name}"),
@@ -40,6 +47,12 @@ impl Subject {
                 CertificateParams::new(names.clone())?.subject_alt_names,
                 Some(ExtendedKeyUsagePurpose::ServerAuth),
             ),
+            Self::Page(name) => (
+                name.clone(),
+                CertificateParams::new(vec![name.clone()])?.subject_alt_names,
+                Some(ExtendedKeyUsagePurpose::ServerAuth),
+            ),
+            Self::Claim(serial) => (serial.client_name(), Vec::new(), Some(ExtendedKeyUsagePurpose::ClientAuth)),
             Self::Unit(name) | Self::Center(name) => {
                 (format!("{agency}/{name}"), Vec::new(), Some(ExtendedKeyUsagePurpose::ClientAuth))
             }

@@ -1,0 +1,66 @@
+use std::os::unix::fs::PermissionsExt;
+
+use edge_protocol::sign::{Chain, Root, Subject as Holder};
+use edge_protocol::time::WallTime;
+
+use super::*;
+
+/// 2026-11-21T00:00:00Z.
+const NOW_US: i64 = 1_795_219_200_000_000;
+
+fn authority(folder: &Path) -> Authority {
+    Authority::create(folder, &"metro".parse().unwrap(), NOW_US).unwrap()
+}
+
+/// The words of the label, as its one content stream has them.
+fn words(label: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(label).unwrap();
+    text.lines().filter_map(|line| Some(line.split_once('(')?.1.split_once(") Tj")?.0.to_owned())).collect()
+}
+
+#[test]
+fn a_unit_gets_a_claim_for_its_own_serial_and_the_label_the_code_that_the_unit_can_check() {
+    let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let authority = authority(pki.path());
+    let serial: Serial = "SN.0042".parse().unwrap();
+    let made = make(&authority, &serial, out.path(), NOW_US).unwrap();
+    let chain = Chain::from_pem(&std::fs::read(made.unit.join("claim.pem")).unwrap()).unwrap();
+    let root = Root::from_pem(&std::fs::read(made.unit.join("root.pem")).unwrap()).unwrap();
+    let holder = root.check(&chain, Some(WallTime::from_micros(NOW_US))).unwrap();
+    assert_eq!(holder, Holder::Claim(serial));
+    let words = words(&made.label);
+    assert_eq!(words[..2], ["Unit SN.0042", "https://edge-sn-0042.local/"]);
+    let code: SetupCode = words[words.iter().position(|word| word == "Setup code").unwrap() + 1].parse().unwrap();
+    assert_eq!(words[words.len() - 4..].concat(), made.page.to_string());
+    let file: toml::Table = std::fs::read_to_string(made.unit.join("unit.toml")).unwrap().parse().unwrap();
+    let stored: StoredCode = file["setup_code"].clone().try_into().unwrap();
+    assert!(stored.is(&code));
+}
+
+#[test]
+fn the_code_is_nowhere_on_the_unit_and_keys_are_their_owners_alone() {
+    let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let made = make(&authority(pki.path()), &"SN42".parse().unwrap(), out.path(), NOW_US).unwrap();
+    let words = words(&made.label);
+    let code = &words[words.iter().position(|word| word == "Setup code").unwrap() + 1];
+    for entry in std::fs::read_dir(&made.unit).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(code.as_str()) && !text.contains(&code.replace('-', "")), "{}", path.display());
+        let secret = path.extension().is_some_and(|extension| extension == "key" || extension == "toml");
+        let bits = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(bits, if secret { 0o600 } else { 0o644 }, "{}", path.display());
+    }
+    assert_eq!(std::fs::metadata(&made.label).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_unit_is_not_made_twice_in_one_folder() {
+    let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let authority = authority(pki.path());
+    let serial = "SN42".parse().unwrap();
+    let first = make(&authority, &serial, out.path(), NOW_US).unwrap();
+    let label = std::fs::read(&first.label).unwrap();
+    assert!(matches!(make(&authority, &serial, out.path(), NOW_US), Err(FactoryError::Exists { .. })));
+    assert_eq!(std::fs::read(&first.label).unwrap(), label);
+}
