@@ -174,6 +174,22 @@ async fn a_client_id_is_what_the_certificate_says() {
 }
 
 #[tokio::test]
+async fn a_claim_asks_under_its_own_serial_alone() {
+    let city = City::start();
+    let mut claim = city.connect(&Subject::Claim("SN42".parse().unwrap()), "enroll/SN42").await;
+    assert!(claim.may_publish("rtcc/v1/enroll/SN42/request").await);
+    for other in [
+        "rtcc/v1/enroll/SN43/request",
+        "rtcc/v1/enroll/SN42/response",
+        "rtcc/v1/metro/pole-7/up/hit",
+        "rtcc/v1/metro/pole-7/state",
+        "rtcc/v1/metro/all/hold",
+    ] {
+        assert!(!claim.may_publish(other).await, "{other}");
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_s_certificate_opens_no_connection() {
     let city = City::start();
     let strangers = tempfile::tempdir().unwrap();
