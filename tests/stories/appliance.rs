@@ -100,9 +100,12 @@ fn an_image_without_doors_passes() {
     assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
 }
 
+/// Spoils an image's root.
+type Spoil = fn(&Path);
+
 #[test]
 fn every_door_in_an_image_is_named() {
-    let cases: [(&str, fn(&Path)); 5] = [
+    let cases: [(&str, Spoil); 5] = [
         ("/usr/sbin/sshd", |root| std::fs::write(root.join("usr/sbin/sshd"), "").unwrap()),
         ("/usr/bin/gdb", |root| std::fs::write(root.join("usr/bin/gdb"), "").unwrap()),
         ("getty@.service", |root| std::fs::remove_file(root.join("etc/systemd/system/getty@.service")).unwrap()),

@@ -92,9 +92,8 @@ fn an_opening_would_be_noticed_in_every_service() {
     let arguments = ["security", "--offline=true", &threshold];
     let shut = |line: &str| line.starts_with("SystemCallFilter=") || line == "ProtectSystem=strict";
     for name in names(&[".service"]) {
-        let folder = folder_with(&name, |text| {
-            text.lines().filter(|line| !shut(line)).map(|line| format!("{line}\n")).collect()
-        });
+        let folder =
+            folder_with(&name, |text| text.lines().filter(|line| !shut(line)).flat_map(|line| [line, "\n"]).collect());
         let Some(output) = analyze(&arguments, &folder.path().join(&name)) else { return };
         assert!(!output.status.success(), "{name}: openings would go unnoticed");
     }
@@ -106,8 +105,9 @@ fn every_opening_says_why() {
     let shut = |key: &str, value: &str| match key {
         "CapabilityBoundingSet" | "AmbientCapabilities" => value.is_empty(),
         "PrivateDevices" | "PrivateNetwork" => value == "yes",
-        "RestrictAddressFamilies" | "ReadWritePaths" | "SupplementaryGroups" | "IPAddressAllow" => false,
-        "DeviceAllow" => false,
+        "RestrictAddressFamilies" | "ReadWritePaths" | "SupplementaryGroups" | "IPAddressAllow" | "DeviceAllow" => {
+            false
+        }
         _ => true,
     };
     let words = |line: &str| line.starts_with('#') && line.split_whitespace().count() >= 4;
