@@ -204,7 +204,7 @@ fn thinning_takes_a_share_of_the_rate_and_the_coverage_says_so() {
     assert!((20..=21).contains(&analysed(&mut camera).0));
     camera.thin_to(0.1);
     let (frames, looked) = analysed(&mut camera);
-    assert!((4..=5).contains(&frames));
+    assert!((3..=5).contains(&frames), "{frames}");
     assert!(looked < Duration::from_secs(1), "looks 2.5 s apart are no coverage: {looked:?}");
     camera.thin_to(1.0);
     assert!((40..=41).contains(&analysed(&mut camera).0));

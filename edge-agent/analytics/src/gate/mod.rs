@@ -37,7 +37,9 @@ impl RateGate {
         };
         let ahead = due.saturating_since(media);
         // Frames tremble around their time, and a jump backward must not blind the camera until the old time returns.
-        if ahead > self.interval / 8 && ahead <= self.interval {
+        // A frame that was taken early leaves the next one due by that much more than an interval.
+        let tremble = self.interval / 8;
+        if ahead > tremble && ahead <= self.interval + tremble {
             return false;
         }
         let next = due.saturating_add(self.interval);
@@ -61,6 +63,7 @@ mod tests {
         assert_eq!(admitted(10.0, 30, 10), 100);
         assert!((198..=201).contains(&admitted(20.0, 30, 10)));
         assert_eq!(admitted(60.0, 25, 4), 100);
+        assert!((20..=21).contains(&admitted(2.0, 30, 10)), "frames close to each other are not taken twice");
     }
 
     #[test]
