@@ -4,10 +4,11 @@
 //! network's input of it; [`infer`] is the seam to whatever runs the models, and [`manifest`] says what each expects
 //! and means; [`detect`] turns outputs into boxes; [`track`] follows road users; [`zone`] says where they are and
 //! counts them; [`paint`] names a vehicle's colour; [`plate`] finds, reads and votes; [`gate`] decides which frames are worth the models and how much was really looked at. [`camera`] puts
-//! all this in order for one camera, and a [`sighting`] is what comes out. [`event`] makes the contract's
+//! all this in order for one camera, [`care`] says whether its picture can be trusted, and a [`sighting`] is what comes out. [`event`] makes the contract's
 //! records of sightings, with the [`hotlist`] in force. [`settings`] is what one camera is told.
 
 pub mod camera;
+pub mod care;
 pub mod class;
 pub mod detect;
 pub mod event;

@@ -3,6 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::care::CareSettings;
 use crate::geometry::Point;
 
 /// Settings of one camera.
@@ -32,6 +33,9 @@ pub struct CameraSettings {
     /// Seconds per period of counts.
     #[n(7)]
     pub counts_every_s: u32,
+    /// When the picture says that the camera was tampered with; none for not asking it.
+    #[n(8)]
+    pub care: Option<CareSettings>,
 }
 
 impl Default for CameraSettings {
@@ -45,6 +49,7 @@ impl Default for CameraSettings {
             motion_gate: true,
             report_every_s: 10,
             counts_every_s: 60,
+            care: Some(CareSettings::default()),
         }
     }
 }

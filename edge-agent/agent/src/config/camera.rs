@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use edge_protocol::id::{AgencyId, CameraId};
 
+use edge_analytics::care::CareSettings;
+
 use super::fields::Fields;
 
 /// Most cameras on one box.
@@ -28,6 +30,8 @@ pub struct Camera {
     pub plates: PlateSearch,
     /// Most frames a second that are looked at.
     pub analysed_fps: f64,
+    /// When the picture itself says that the camera was tampered with; none for not asking it.
+    pub care: Option<CareSettings>,
     /// Bytes of video kept on the disk.
     pub quota_bytes: u64,
     /// Areas whose visitors are counted and timed.
@@ -146,6 +150,7 @@ fn read(fields: &Fields<'_>) -> Option<Camera> {
     let words = [("off", PlateSearch::Off), ("vehicles", PlateSearch::Vehicles), ("frame", PlateSearch::Frame)];
     let plates = fields.choice("plates", &words, PlateSearch::Vehicles);
     let analysed_fps = fields.number("analysed_fps", 0.1..=60.0).unwrap_or(15.0);
+    let care = read_care(&fields.table("care"));
     let quota_bytes = fields.integer("quota_bytes", (64 << 20)..=(1 << 50), 20 * GIB);
     let zones = fields.tables("zone").iter().map(read_zone).collect::<Vec<_>>();
     let lines = fields.tables("line").iter().map(read_line).collect::<Vec<_>>();
@@ -159,6 +164,7 @@ fn read(fields: &Fields<'_>) -> Option<Camera> {
         place,
         plates,
         analysed_fps,
+        care,
         quota_bytes,
         zones: zones.into_iter().collect::<Option<_>>()?,
         lines: lines.into_iter().collect::<Option<_>>()?,
@@ -233,6 +239,24 @@ fn read_place(fields: &Fields<'_>) -> Option<Place> {
             None
         }
     }
+}
+
+fn read_care(fields: &Fields<'_>) -> Option<CareSettings> {
+    let shipped = CareSettings::default();
+    #[allow(clippy::cast_possible_truncation, reason = "a limit of a few digits")]
+    let limit = |key, most: f64, default: f32| fields.number(key, 0.0..=most).map_or(default, |number| number as f32);
+    let enabled = fields.boolean("enabled", true);
+    let lasts_s = fields.integer("lasts_s", 2..=600, u64::from(shipped.lasts_s));
+    let settings = CareSettings {
+        dark_below: limit("dark_below", 100.0, shipped.dark_below),
+        burnt_above: limit("burnt_above", 1.0, shipped.burnt_above),
+        covered_below: limit("covered_below", 1.0, shipped.covered_below),
+        focus_below: limit("focus_below", 1.0, shipped.focus_below),
+        likeness_below: limit("likeness_below", 1.0, shipped.likeness_below),
+        lasts_s: u32::try_from(lasts_s).unwrap_or(shipped.lasts_s),
+    };
+    fields.finish();
+    enabled.then_some(settings)
 }
 
 fn read_zone(fields: &Fields<'_>) -> Option<Zone> {

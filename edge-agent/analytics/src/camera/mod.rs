@@ -8,6 +8,7 @@ mod dossier;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::care::Care;
 use crate::detect::{Detection, Detector};
 use crate::gate::{Coverage, MotionGate, RateGate};
 use crate::infer::{Infer, InferFault, ModelRole};
@@ -44,6 +45,7 @@ pub struct CameraAnalytics {
     /// Share of the configured rate that the box can afford.
     share: f32,
     motion: MotionGate,
+    care: Option<Care>,
     tracker: Tracker,
     dossiers: BTreeMap<TrackId, Dossier>,
     watch: Watch,
@@ -71,6 +73,7 @@ impl CameraAnalytics {
             rate: RateGate::new(settings.max_fps),
             share: 1.0,
             motion: MotionGate::default(),
+            care: settings.care.map(Care::new),
             tracker: Tracker::new(TrackerSettings::default(), TrackId(1)),
             dossiers: BTreeMap::new(),
             watch: Watch::new(settings.zones.clone(), settings.lines.clone()),
@@ -85,6 +88,9 @@ impl CameraAnalytics {
     /// Looks at a frame, or passes it over for a reason.
     pub fn frame(&mut self, picture: &Picture<'_>, media: MediaTime, infer: &mut dyn Infer) -> Vec<Sighting> {
         let mut sightings = self.begin(media);
+        if let Some(care) = self.care.as_mut() {
+            sightings.extend(care.see(picture, media).into_iter().map(Sighting::Care));
+        }
         if !self.rate.admits(media) {
             sightings.push(self.passed_over(media, Outcome::Rate));
             return sightings;

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Match, ObjectRecord, Record, Versions};
+use edge_protocol::record::{Alert, AlertKind, Match, ObjectRecord, Record, Sentence, Tamper, Versions};
 use edge_protocol::time::{ClockQuality, Moment, WallStamp};
 
+use crate::care::{CareSighting, Finding};
 use crate::class::ObjectClass;
 use crate::hotlist::Hotlist;
 use crate::sighting::{Crop, PassId, PlateRead, Revision, Sighting};
@@ -97,6 +98,7 @@ impl EventMaker {
                 vec![Record::Object(Box::new(ObjectRecord::Counts(counts)))]
             }
             Sighting::Plate(plate) => self.plate(plate, &dates),
+            Sighting::Care(care) => vec![Record::Alert(Box::new(tamper(&self.camera, care, &dates)))],
         }
     }
 
@@ -112,7 +114,11 @@ impl EventMaker {
                 let event = object::event(&self.camera, track, (true, &dates), self.versions());
                 Some(Record::Object(Box::new(ObjectRecord::Track(event))))
             }
-            Sighting::Plate(_) | Sighting::Frame(_) | Sighting::TrackUpdate(_) | Sighting::Counts(_) => None,
+            Sighting::Plate(_)
+            | Sighting::Frame(_)
+            | Sighting::TrackUpdate(_)
+            | Sighting::Counts(_)
+            | Sighting::Care(_) => None,
         }
     }
 
@@ -149,6 +155,27 @@ impl EventMaker {
 
     fn versions(&self) -> Versions {
         Versions { hotlist: self.policy.hotlist.version(), ..self.policy.versions }
+    }
+}
+
+/// What the picture says of the camera, with what was measured and the limit for it.
+fn tamper(camera: &CameraId, care: &CareSighting, dates: &Dates<'_>) -> Alert {
+    let kind = match care.finding {
+        Finding::Covered => Tamper::Covered,
+        Finding::Defocused => Tamper::Defocused,
+        Finding::Moved => Tamper::Moved,
+        Finding::TooDark | Finding::OverExposed => Tamper::Blinded,
+    };
+    let (finding, measure) = (care.finding.as_str(), care.finding.measure());
+    let state = if care.over { "no longer " } else { "" };
+    let words = format!("{state}{finding}: {measure} {:.2}, limit {:.2}", care.measured, care.limit);
+    Alert {
+        at: dates.moment(care.media),
+        clock: dates.clock(care.media),
+        camera: Some(camera.clone()),
+        kind: AlertKind::Tamper(kind),
+        over: care.over,
+        text: Sentence::cut(&words),
     }
 }
 

@@ -12,6 +12,7 @@ pub use track::{Colour, Heading, LineCrossing, PathPoint, TrackBox, TrackSummary
 
 use minicbor::{Decode, Encode};
 
+use crate::care::CareSighting;
 use crate::class::ObjectClass;
 use crate::time::MediaTime;
 
@@ -33,6 +34,9 @@ pub enum Sighting {
     /// Counts of one period, per zone and line.
     #[n(4)]
     Counts(#[n(0)] Counts),
+    /// The picture says that the camera was tampered with, or no longer is.
+    #[n(5)]
+    Care(#[n(0)] CareSighting),
 }
 
 /// What became of one decoded frame.

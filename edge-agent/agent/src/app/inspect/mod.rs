@@ -1,5 +1,6 @@
 //! `edge-agent inspect`: the same models and analytics as on the box, on pictures and videos from a disk.
 
+mod care;
 mod draw;
 mod font;
 mod images;
@@ -36,6 +37,8 @@ enum Command {
     Plates(PictureArgs),
     /// Tracks through a video, or the tracker alone on given detections
     Track(track::TrackArgs),
+    /// Whether a camera's picture says that it was covered, turned, blinded or put out of focus
+    Care(care::CareArgs),
 }
 
 /// Arguments of the commands that look at pictures.
@@ -97,6 +100,7 @@ pub fn run(arguments: &InspectArgs) -> Result<ExitCode, InspectError> {
         Command::Detect(arguments) => images::detect(arguments, &mut out)?,
         Command::Plates(arguments) => images::plates(arguments, &mut out)?,
         Command::Track(arguments) => track::run(arguments, &mut out)?,
+        Command::Care(arguments) => care::run(arguments, &mut out)?,
     };
     out.flush()?;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })

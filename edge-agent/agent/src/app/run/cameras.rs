@@ -52,6 +52,7 @@ pub(in crate::app) fn analytics_settings(camera: &Camera) -> CameraSettings {
             PlateSearch::Frame => analytics::PlateSearch::WholeFrame,
         },
         max_fps,
+        care: camera.care,
         ..CameraSettings::default()
     }
 }
