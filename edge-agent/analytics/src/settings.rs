@@ -49,7 +49,7 @@ impl Default for CameraSettings {
             motion_gate: true,
             report_every_s: 10,
             counts_every_s: 60,
-            care: Some(CareSettings::default()),
+            care: None,
         }
     }
 }

@@ -245,7 +245,7 @@ fn read_care(fields: &Fields<'_>) -> Option<CareSettings> {
     let shipped = CareSettings::default();
     #[allow(clippy::cast_possible_truncation, reason = "a limit of a few digits")]
     let limit = |key, most: f64, default: f32| fields.number(key, 0.0..=most).map_or(default, |number| number as f32);
-    let enabled = fields.boolean("enabled", true);
+    let enabled = fields.boolean("enabled", false);
     let lasts_s = fields.integer("lasts_s", 2..=600, u64::from(shipped.lasts_s));
     let settings = CareSettings {
         dark_below: limit("dark_below", 100.0, shipped.dark_below),

@@ -1,7 +1,7 @@
 //! Camera care: whether the picture itself says that the lens is covered, out of focus, turned, blind.
 //!
 //! One look a second at the decoded picture is compared with what the camera used to see: a slow reference of where
-//! edges and areas are ([`view`]). A finding must last to be told and must be gone as long to be over. Belongs here:
+//! edges and areas are (`view`). A finding must last to be told and must be gone as long to be over. Belongs here:
 //! the rules. Does not belong here: a picture that stands still, and what is told of findings (`event`).
 
 mod view;
