@@ -145,7 +145,6 @@ fn storage(page: &mut Page, health: &Health) {
     page.gauge("disk_free_bytes", "What is free of it.", storage.free_bytes);
     page.gauge("outbox_bytes", "Size of the outbox's file.", storage.outbox_bytes);
     page.counter("failed_writes_total", "Groups of video that could not be stored.", storage.failed_writes);
-    page.counter("files_set_aside_total", "Damaged files that were set aside.", storage.set_aside);
 }
 
 fn uplink(page: &mut Page, health: &Health) {
