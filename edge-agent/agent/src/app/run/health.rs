@@ -15,7 +15,7 @@ use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 use nix::sys::statvfs::statvfs;
 
-use super::{Common, RunError, housing, software, system};
+use super::{Common, RunError, heat, housing, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::metrics::{self, Metrics};
 use crate::peripherals::Indication;
@@ -159,8 +159,10 @@ impl Vitals {
             shared.order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
+        let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = problems(&cameras, &shared.worker, &uplink, &storage);
         problems.extend(shared.board.iter().flat_map(housing::problems));
+        problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
         Health {
             at: Moment::from(now.time),
             clock: now.quality,
@@ -171,7 +173,7 @@ impl Vitals {
             worker: shared.worker.clone(),
             storage,
             uplink,
-            temperatures: shared.board_temperatures.clone(),
+            temperatures: shared.board_temperatures.iter().cloned().chain(zones).collect(),
             memory_bytes: memory_bytes(),
             problems,
             board: shared.board.clone(),

@@ -8,6 +8,7 @@ mod commands;
 mod eyes;
 mod fitting;
 mod health;
+mod heat;
 mod holding;
 mod housing;
 mod keeping;
