@@ -4,6 +4,7 @@ mod center;
 mod clip;
 mod factory;
 mod lists;
+mod models;
 mod pki;
 mod serve;
 mod signer;
@@ -31,6 +32,7 @@ enum Command {
     Verify(verify::Verify),
     Pki(pki::Pki),
     Factory(factory::Factory),
+    Models(models::Models),
 }
 
 impl Arguments {
@@ -46,6 +48,7 @@ impl Arguments {
             Command::Verify(command) => command.run(),
             Command::Pki(command) => command.run(),
             Command::Factory(command) => command.run(),
+            Command::Models(command) => command.run(),
         }
     }
 }

@@ -31,7 +31,7 @@ use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::disk::RealDisk;
 use edge_store::outbox::{Budget, OutboxError};
 use edge_store::ring::{RingPlace, camera_folder};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::capture::Camera;
 use crate::config::{self, Config, ConfigError};
@@ -39,6 +39,7 @@ use crate::publish::{self, Entry, Publisher};
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Supervisor};
+use crate::update::models::ModelSets;
 use crate::uplink::{self, Announcement, Bell, Uplink};
 use crate::vision::client::{Throttle, VisionClient, VisionQueues, VisionSettings};
 
@@ -128,9 +129,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
+    let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
     let started = start(&survivor, &clock, &mut supervisor);
-    let ended = started.and_then(|()| wait_for_the_end(&supervisor, || survivor.proved()));
+    let ended = started.and_then(|()| ending.wait(&supervisor, || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -307,7 +309,10 @@ fn start_vision(
         start: Duration::from_mins(5),
         throttle: throttle.clone(),
     };
-    let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None));
+    // A set that came by itself stands before the image's own models.
+    let sets = ModelSets::new(&RealDisk, &config.data_dir);
+    let dir = sets.current().unwrap_or_else(|| models.dir.clone());
+    let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (dir.join(name), None));
     let prepare = super::vision::prepare(models.library.clone(), folders.to_vec());
     let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
     let queues = VisionQueues { units, events: sightings };
@@ -388,29 +393,44 @@ fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace {
     }
 }
 
-/// Waits for a polite signal, or for a stage to fail without which nothing works. What has run for a while has proved
-/// itself.
-fn wait_for_the_end(supervisor: &Supervisor, mut proved: impl FnMut()) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(system("cannot wait for signals"))?;
-    let failed = supervisor.failed();
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
-        let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
-        let mut is_proved = false;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                () = failed.wait() => return Err(RunError::Stage),
-                () = &mut runs_well, if !is_proved => {
-                    is_proved = true;
-                    proved();
+/// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in order.
+struct Ending {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    fn new() -> Result<Self, RunError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(system("cannot wait for signals"))?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
+        drop(inside);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Waits for a polite signal, or for a stage to fail without which nothing works. What has run for a while has
+    /// proved itself.
+    fn wait(mut self, supervisor: &Supervisor, mut proved: impl FnMut()) -> Result<(), RunError> {
+        let failed = supervisor.failed();
+        self.runtime.block_on(async {
+            let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
+            let mut is_proved = false;
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return Ok(()),
+                    _ = self.interrupt.recv() => return Ok(()),
+                    () = failed.wait() => return Err(RunError::Stage),
+                    () = &mut runs_well, if !is_proved => {
+                        is_proved = true;
+                        proved();
+                    }
                 }
             }
-        }
-    })
+        })
+    }
 }
 
 /// Checks a configuration and says everything that is wrong with it.
