@@ -2,6 +2,7 @@
 
 pub mod inspect;
 pub mod models;
+pub mod onvif;
 pub mod replay;
 pub mod run;
 pub mod vision;

@@ -73,11 +73,13 @@ impl Credentials {
         }
     }
 
-    pub(super) fn user(&self) -> &str {
+    /// The user.
+    pub fn user(&self) -> &str {
         &self.user
     }
 
-    pub(super) fn password(&self) -> &str {
+    /// The password: for the camera alone.
+    pub fn password(&self) -> &str {
         &self.password
     }
 }
