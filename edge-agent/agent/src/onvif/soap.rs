@@ -11,7 +11,7 @@ use super::Login;
 /// No camera needs elements nested deeper.
 const DEEPEST: usize = 64;
 
-/// Proof of a password without the password (WS-Security UsernameToken Profile 1.0, section 3.1).
+/// Proof of a password without the password (WS-Security `UsernameToken` Profile 1.0, section 3.1).
 #[derive(Debug)]
 pub(super) struct Token {
     user: String,
