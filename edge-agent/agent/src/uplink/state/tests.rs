@@ -48,7 +48,7 @@ fn a_hit_goes_at_once_and_a_read_waits_for_company() {
     let mut core = connected();
     commit(&mut core, Lane::Read, 1, 0);
     assert_eq!(core.wanted(at(0)), None);
-    assert_eq!(core.wake_at(at(0)), Some(at(200)));
+    assert_eq!(core.wake_at(at(0)), Some(at(50)));
     commit(&mut core, Lane::Hit, 1, 10);
     let wanted = core.wanted(at(10)).unwrap();
     assert_eq!((wanted.lane, wanted.records), (Lane::Hit, 1));
