@@ -53,8 +53,8 @@ fn a_hit_goes_at_once_and_a_read_waits_for_company() {
     let wanted = core.wanted(at(10)).unwrap();
     assert_eq!((wanted.lane, wanted.records), (Lane::Hit, 1));
     send_all(&mut core, 100, at(10));
-    assert_eq!(core.wanted(at(199)), None);
-    assert_eq!(core.wanted(at(200)).unwrap().lane, Lane::Read);
+    assert_eq!(core.wanted(at(49)), None);
+    assert_eq!(core.wanted(at(50)).unwrap().lane, Lane::Read);
 }
 
 #[test]
