@@ -1,9 +1,11 @@
 //! Whether the picture stands still: a camera whose encoder hangs goes on sending its last picture, in good order.
 //!
-//! Noise alone changes some pixel of a lens's picture from one key frame to the next, so that a picture which is the
-//! same to the last bit for a minute comes from no lens. One that shows nothing, as at night without light, is left
-//! out: what is black is black to the last bit too.
+//! Noise alone changes some pixel of a lens's picture from one key frame to the next, so that a minute in which every
+//! picture is one of a few that were there before, to the last bit, comes from no lens. A few and not one: a still
+//! picture is coded a little differently in a key frame and after it. One that shows nothing, as at night without
+//! light, is left out: what is black is black to the last bit too.
 
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::time::Duration;
 
@@ -13,8 +15,10 @@ use crate::time::MediaTime;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// A picture that is the same for so long stands still; longer than cameras go without a key frame.
+/// Without a new picture for so long it stands still; longer than cameras go without a key frame.
 const LASTS: Duration = Duration::from_mins(1);
+/// Pictures that are remembered: the ways in which one picture is coded, and far fewer than a loop of video has.
+const REMEMBERED: usize = 16;
 /// Of every so many rows one is compared; what moves in a street is taller.
 const ROW_STEP: usize = 4;
 /// Brightest less darkest sample, of 255, below which a picture shows nothing.
@@ -24,14 +28,10 @@ const FLAT: u8 = 24;
 #[derive(Clone, Debug, Default)]
 pub struct Stillness {
     looked: Option<MediaTime>,
-    same: Option<Same>,
-}
-
-/// The picture that is there, and since when.
-#[derive(Clone, Copy, Debug)]
-struct Same {
-    print: u64,
-    since: MediaTime,
+    /// Fingerprints of the last pictures that were new.
+    known: VecDeque<u64>,
+    /// When the last of them was.
+    since: Option<MediaTime>,
     told: bool,
 }
 
@@ -43,27 +43,35 @@ impl Stillness {
             return None;
         }
         self.looked = Some(media);
-        match (fingerprint(picture), &mut self.same) {
-            (Some(print), Some(same)) if same.print == print && !back => {
-                let lasted = media.saturating_since(same.since);
-                if same.told || lasted < LASTS {
-                    return None;
-                }
-                same.told = true;
-                Some(sighting(media, lasted, false))
+        let print = fingerprint(picture);
+        let since = self.since.filter(|_| !back && print.is_some_and(|print| self.known.contains(&print)));
+        let Some(since) = since else {
+            let over = self.over(media);
+            self.since = Some(media);
+            self.known.extend(print);
+            if self.known.len() > REMEMBERED {
+                self.known.pop_front();
             }
-            (print, _) => {
-                let over = self.end(media);
-                self.same = print.map(|print| Same { print, since: media, told: false });
-                over
-            }
+            return over;
+        };
+        let lasted = media.saturating_since(since);
+        if self.told || lasted < LASTS {
+            return None;
         }
+        self.told = true;
+        Some(sighting(media, lasted, false))
     }
 
     /// Nothing is known of the picture any more: its stream has ended. Tells that it no longer stands still, if it did.
     pub fn end(&mut self, media: MediaTime) -> Option<CareSighting> {
-        let same = self.same.take().filter(|same| same.told)?;
-        Some(sighting(media, media.saturating_since(same.since), true))
+        self.known.clear();
+        self.over(media)
+    }
+
+    fn over(&mut self, media: MediaTime) -> Option<CareSighting> {
+        let since = self.since.take();
+        let told = std::mem::take(&mut self.told);
+        since.filter(|_| told).map(|since| sighting(media, media.saturating_since(since), true))
     }
 }
 
@@ -120,8 +128,14 @@ mod tests {
 
     #[test]
     fn one_sample_of_noise_a_key_frame_is_enough_to_be_alive() {
-        let told = shown(300, |quarter, place| street(place) + u8::from(place == 40 && quarter / 40 % 2 == 0));
-        assert_eq!(told, []);
+        let noise = |quarter: i64| u8::try_from(quarter / 40 * 7 % 50).unwrap();
+        assert_eq!(shown(300, |quarter, place| street(place) + if place == 40 { noise(quarter) } else { 0 }), []);
+    }
+
+    #[test]
+    fn a_key_frame_and_what_follows_it_are_one_still_picture() {
+        let told = shown(70, |quarter, place| street(place) + u8::from(quarter % 8 == 0 && place == 40));
+        assert_eq!(told, [(61, false)]);
     }
 
     #[test]
