@@ -64,7 +64,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         // Before anything that starts a thread: the worker's confinement needs to be alone.
         Command::VisionWorker(arguments) => Ok(run_worker(&arguments)),
         Command::Run(arguments) => {
-            start_log();
+            start_log("info");
             run::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -76,16 +76,23 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             onvif::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Replay(arguments) => Ok(replay::run(&arguments)?),
-        Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
+        Command::Replay(arguments) => {
+            start_log("warn");
+            Ok(replay::run(&arguments)?)
+        }
+        Command::Inspect(arguments) => {
+            start_log("warn");
+            Ok(inspect::run(&arguments)?)
+        }
     }
 }
 
-/// Log lines go to the journal where there is one to take them, else to the terminal. `RUST_LOG` says how much.
-fn start_log() {
+/// Log lines go to the journal where there is one to take them, else to the terminal. `RUST_LOG` says how much, and
+/// `level` does where it is silent.
+fn start_log(level: &str) {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     let registry = tracing_subscriber::registry().with(filter);
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     if let Some(journal) = journal {
