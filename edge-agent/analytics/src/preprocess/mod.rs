@@ -8,6 +8,7 @@ mod colour;
 mod crop;
 mod letterbox;
 mod resample;
+mod short;
 mod stretch;
 #[cfg(test)]
 mod vectors;

@@ -4,6 +4,7 @@
 //! row is a few sums for each rectangle. Divisions are multiplications by reciprocals that are exact for every sum that
 //! can occur.
 
+use super::short;
 use crate::picture::Plane;
 
 /// For each output, which inputs it averages: `first` to one before `end`, never empty.
@@ -11,6 +12,8 @@ use crate::picture::Plane;
 pub(super) struct Spans {
     first: Vec<u32>,
     end: Vec<u32>,
+    /// Length of the shortest, and all bits set for each that is longer by one; none where some differ by more.
+    nearly_even: Option<(usize, Vec<u16>)>,
 }
 
 impl Spans {
@@ -20,7 +23,7 @@ impl Spans {
         let edge = |i: u64| u32::try_from(i * s / t).unwrap_or(u32::MAX);
         let first: Vec<u32> = (0..t).map(edge).collect();
         let end = (0..t).zip(&first).map(|(i, first)| edge(i + 1).max(first + 1)).collect();
-        Self { first, end }
+        Self::between(first, end)
     }
 
     /// The spans of a plane of half the size that lie under these, halved outwards.
@@ -28,7 +31,30 @@ impl Spans {
         let first: Vec<u32> = self.first.iter().map(|first| (first / 2).min(plane.saturating_sub(1))).collect();
         let end = self.end.iter().zip(&first);
         let end = end.map(|(end, first)| end.div_ceil(2).max(first + 1).min(plane)).collect();
-        Self { first, end }
+        Self::between(first, end)
+    }
+
+    fn between(first: Vec<u32>, end: Vec<u32>) -> Self {
+        let lengths = || first.iter().zip(&end).map(|(first, end)| end.saturating_sub(*first));
+        let least = lengths().min().unwrap_or(0);
+        let longer = lengths().map(|length| match length - least {
+            0 => Some(0),
+            1 => Some(u16::MAX),
+            _ => None,
+        });
+        let nearly_even = longer.collect::<Option<_>>().map(|longer| (least as usize, longer));
+        Self { first, end, nearly_even }
+    }
+
+    /// Length of the shortest span, and all bits set for each that is longer by one; none where some differ by more.
+    pub(super) fn nearly_even(&self) -> Option<(usize, &[u16])> {
+        self.nearly_even.as_ref().map(|(least, longer)| (*least, longer.as_slice()))
+    }
+
+    /// Of spans that are nearly even, where each begins and whether it is longer by one.
+    pub(super) fn starts(&self) -> impl Iterator<Item = (usize, u16)> {
+        let longer = self.nearly_even.iter().flat_map(|(_, longer)| longer);
+        self.first.iter().zip(longer).map(|(first, longer)| (*first as usize, *longer))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,6 +112,7 @@ pub(super) struct Averager {
     narrow: Vec<u16>,
     wide: Vec<u32>,
     rows: usize,
+    sums: Vec<u16>,
 }
 
 impl Averager {
@@ -96,13 +123,17 @@ impl Averager {
         samples: Samples<'_>,
         lines: (usize, usize),
         columns: &Spans,
-        out: [&mut [u8]; N],
+        mut out: [&mut [u8]; N],
     ) {
         self.sum_rows(samples, N, lines);
         if self.rows > NARROW_ROWS {
             average(self.wide.as_chunks().0, self.rows, columns, out);
-        } else {
-            average(self.narrow.as_chunks().0, self.rows, columns, out);
+            return;
+        }
+        self.narrow.extend([0; N]);
+        let pixels = self.narrow.as_chunks().0;
+        if !short::average(pixels, self.rows, columns, &mut self.sums, &mut out) {
+            average(pixels, self.rows, columns, out);
         }
     }
 
