@@ -194,6 +194,18 @@ fn births_and_deaths_are_kept_and_a_late_death_of_an_earlier_life_says_nothing()
     assert_eq!(unit(&center).state, Some(serde_json::json!({"cameras": [1]})));
 }
 
+#[test]
+fn a_unit_that_is_born_again_hears_what_is_here_of_its_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let born = |epoch| Message::State { unit: "gate-1".into(), epoch: Some(epoch), birth: Some("{}".into()) };
+    assert_eq!(center.prefix(vec![born(7)]), [], "nothing of it is here");
+    center.take(vec![reads(6, 1..=9), reads(7, 1..=3)]).unwrap();
+    assert_eq!(center.prefix(vec![born(7)]), one("read", 3));
+    // What came with it counts, also when it comes behind it.
+    assert_eq!(center.prefix(vec![born(7), reads(7, 4..=6)]), one("read", 6));
+}
+
 fn media(request: &str, offset: u64, bytes: &[u8]) -> Effect {
     Effect::Chunk { request: request.into(), part: Part::Media, offset, bytes: bytes.into() }
 }

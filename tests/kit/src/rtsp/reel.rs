@@ -58,6 +58,14 @@ impl Reel {
         collect(&source, coding, Duration::from_secs(1) / fps)
     }
 
+    /// H.264 of noise at a bit rate, with a key picture every second: many bytes in little time.
+    pub fn noise((width, height): (u32, u32), fps: u32, pictures: u32, kilobits: u32) -> Reel {
+        let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
+        let encoder = format!("x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps} bitrate={kilobits}");
+        let source = format!("videotestsrc pattern=snow num-buffers={pictures} ! {raw} ! {encoder}");
+        collect(&source, Coding::H264, Duration::from_secs(1) / fps)
+    }
+
     /// The video of a file in any container; it must be coded as `coding`, without B-frames.
     pub fn file(path: &Path, coding: Coding, fps: u32) -> Reel {
         let name = path.to_str().expect("path is UTF-8");
