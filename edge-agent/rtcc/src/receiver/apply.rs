@@ -244,7 +244,9 @@ impl Step<'_> {
         if let Some(span) = Span::new(offset, end - 1) {
             self.ingest.clip_bytes(&known, part, span)?;
         }
-        if known.status != RequestStatus::Transferring {
+        // A request that waits for its answer, or must be asked again, goes on doing so whatever an earlier life of the
+        // unit had left on its way.
+        if known.status == RequestStatus::Accepted {
             self.ingest.answer(request, unit, RequestStatus::Transferring, "the clip is arriving")?;
         }
         self.finish(unit, request)
@@ -256,6 +258,11 @@ impl Step<'_> {
             return Ok(());
         };
         if self.ingest.is_whole(&known)? {
+            for part in [Part::Manifest, Part::Media] {
+                if let Some(length) = part.length(&known) {
+                    self.files.end_clip(request, part, length)?;
+                }
+            }
             self.ingest.answer(request, unit, RequestStatus::Complete, "the clip is here")?;
         }
         Ok(())

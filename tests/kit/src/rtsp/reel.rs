@@ -53,16 +53,15 @@ impl Reel {
             }
             Coding::Mjpeg => "jpegenc".to_owned(),
         };
-        let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
-        let source = format!("videotestsrc pattern=ball num-buffers={pictures} ! {raw} ! {encoder}");
+        let source = format!("{} ! {encoder}", raw("ball", (width, height), fps, pictures));
         collect(&source, coding, Duration::from_secs(1) / fps)
     }
 
-    /// H.264 of noise at a bit rate, with a key picture every second: many bytes in little time.
-    pub fn noise((width, height): (u32, u32), fps: u32, pictures: u32, kilobits: u32) -> Reel {
-        let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
-        let encoder = format!("x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps} bitrate={kilobits}");
-        let source = format!("videotestsrc pattern=snow num-buffers={pictures} ! {raw} ! {encoder}");
+    /// Noise in H.264, which fills so many kilobits a second, with a key picture every second.
+    pub fn noise(size: (u32, u32), fps: u32, pictures: u32, kbit_per_s: u32) -> Reel {
+        let speed = "tune=zerolatency speed-preset=ultrafast";
+        let encoder = format!("x264enc {speed} key-int-max={fps} bitrate={kbit_per_s}");
+        let source = format!("{} ! {encoder}", raw("snow", size, fps, pictures));
         collect(&source, Coding::H264, Duration::from_secs(1) / fps)
     }
 
@@ -71,6 +70,12 @@ impl Reel {
         let name = path.to_str().expect("path is UTF-8");
         collect(&format!("filesrc location=\"{name}\" ! parsebin"), coding, Duration::from_secs(1) / fps)
     }
+}
+
+/// A source of uncoded pictures.
+fn raw(pattern: &str, (width, height): (u32, u32), fps: u32, pictures: u32) -> String {
+    let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
+    format!("videotestsrc pattern={pattern} num-buffers={pictures} ! {caps}")
 }
 
 fn collect(source: &str, coding: Coding, interval: Duration) -> Reel {

@@ -27,10 +27,14 @@ pub struct Plan {
     pub settings: String,
     /// Where it keeps its data, where that is not in the story's own folder.
     pub data_dir: Option<PathBuf>,
-    /// What its log says, as `RUST_LOG` has it.
+    /// Where it serves its metrics; nowhere unless this is set.
+    pub metrics: Option<u16>,
+    /// What its log and the center's say, as `RUST_LOG` has it.
     pub log: &'static str,
     /// The program that starts the agent and what that is given first, for example `strace -f`.
     pub started_by: Vec<String>,
+    /// The same for the center.
+    pub center_started_by: Vec<String>,
 }
 
 impl Default for Plan {
@@ -39,8 +43,10 @@ impl Default for Plan {
             cameras: vec![CameraPlan::test(CAMERA)],
             settings: String::new(),
             data_dir: None,
+            metrics: None,
             log: "info",
             started_by: Vec::new(),
+            center_started_by: Vec::new(),
         }
     }
 }
@@ -62,14 +68,7 @@ impl Plan {
     /// The command that runs the agent.
     pub(super) fn command(&self, configuration: &Path) -> Command {
         let agent = std::env::var_os("EDGE_AGENT").map_or_else(|| program("edge-agent"), PathBuf::from);
-        let mut command = match self.started_by.split_first() {
-            None => Command::new(&agent),
-            Some((first, others)) => {
-                let mut command = Command::new(first);
-                command.args(others).arg(&agent);
-                command
-            }
-        };
+        let mut command = started(&self.started_by, &agent);
         command.arg("run").arg("--config").arg(configuration).env("NO_COLOR", "1").env("RUST_LOG", self.log);
         command
     }
@@ -85,13 +84,16 @@ impl Plan {
              key = \"{key}\"\n\
              [control]\nagency_root = \"{root}\"\n\
              [models]\ndir = \"{models}\"\n{library}\
-             [health]\nevery_s = 1\nmetrics_enabled = false\n{settings}",
+             [health]\nevery_s = 1\n{metrics}\n{settings}",
             data = data.display(),
             root = root.display(),
             certificate = unit.certificate_path.display(),
             key = unit.key_path.display(),
             models = models.display(),
             library = library(),
+            metrics = self
+                .metrics
+                .map_or_else(|| "metrics_enabled = false".to_owned(), |port| format!("metrics = \"127.0.0.1:{port}\"")),
             settings = self.settings,
         );
         for CameraPlan { id, settings, source } in &self.cameras {
@@ -99,6 +101,14 @@ impl Plan {
         }
         text
     }
+}
+
+/// The command that runs a program, or has another program run it.
+pub(super) fn started(by: &[String], program: &Path) -> Command {
+    let Some((first, others)) = by.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(others).arg(program);
+    command
 }
 
 /// The line that names ONNX Runtime's library where it does not lie beside the agent.
