@@ -26,6 +26,7 @@ class ReaderModel:
         self.file = model_file(folder, manifest, variant)
         self.name = manifest["name"] + (f" {variant}" if variant else "")
         self.temperature = float(manifest["head"].get("temperature", 1.0))
+        self.longest = manifest["max_length"]
         self._input = manifest["input"]
         self._session = open_session(self.file, threads)
         self._name = self._session.get_inputs()[0].name
@@ -43,7 +44,7 @@ class ReaderModel:
 
     def read(self, crop: np.ndarray) -> Reading:
         """Text and probabilities, with the manifest's temperature."""
-        return greedy(self.logits(crop), self.temperature)
+        return greedy(self.logits(crop), self.temperature, self.longest)
 
 
 def open_reader(folder: str | Path, variant: str | None = None) -> Callable[[np.ndarray], str]:
