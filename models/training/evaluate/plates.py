@@ -11,12 +11,12 @@ from training.data.boxes import Sample, file_sha256, read_box
 from training.evaluate import intervals
 from training.evaluate.decode import iou_matrix
 from training.preprocess import letterbox_size
+from training.reader.looks import read_plate
 
 FOUND_IOU = 0.5
 HARD = ("night", "infrared", "low-contrast")  # conditions of whole frames
 HARD_LONGEST = 640
 HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
-WIDEN = 0.05
 
 
 def load_plates(table, root):
@@ -83,27 +83,8 @@ def rates(results, threshold):
     }
 
 
-def widen(box, share, size):
-    """A box grown by a share of its width and height at every side, within the picture."""
-    margin = (box[2:] - box[:2]) * share
-    grown = np.concatenate([box[:2] - margin, box[2:] + margin])
-    return np.clip(grown, 0, np.array(tuple(size) * 2, np.float32))
-
-
-def crop(picture, box):
-    """Pixels of a box, at least one."""
-    x1, y1 = (int(v) for v in np.floor(box[:2]))
-    x2, y2 = (int(v) for v in np.ceil(box[2:]))
-    return picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
-
-
-def read_plate(read, picture, box):
-    """What `read(crop)` makes of the plate in a box, widened as the agent widens it."""
-    return read(crop(picture, widen(box, WIDEN, picture.shape[1::-1])))
-
-
 def read_end_to_end(detect, read, plates, threshold):
-    """Per region, for every plate: whether it was found and read exactly. `read(crop)` gives a text."""
+    """Per region, for every plate: whether it was found and read exactly. `read(crop)` gives a `Reading`."""
     exact = {}
     for sample, texts in plates:
         picture = sample.load()
@@ -113,7 +94,7 @@ def read_end_to_end(detect, read, plates, threshold):
             good = False
             if result.best[plate] >= threshold:
                 box = detection[0][result.owner[plate]]
-                good = normalise(read_plate(read, picture, box)) == text
+                good = read_plate(read, picture, box).text == text
             exact.setdefault(sample.source, []).append(good)
     return exact
 
@@ -229,6 +210,7 @@ def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--detector", required=True, help="model folder with manifest")
     parser.add_argument("--reader", help="model folder of the reader, for end to end")
+    parser.add_argument("--reader-variant", help="a variant of it, e.g. int8")
     parser.add_argument("--data", required=True, help="plates.csv")
     parser.add_argument("--root", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
@@ -259,13 +241,13 @@ def open_detectors(args, manifest, report):
 def run(args):
     """The command."""
     from training.manifest import load_manifest
-    from training.reader.evaluate import open_reader
+    from training.reader.model import ReaderModel
 
     plates = load_plates(args.data, args.root)
     manifest = load_manifest(Path(args.detector) / "manifest.json")
     report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
     report["threshold"] = manifest["thresholds"]["score"]["plate"]
-    read = open_reader(args.reader) if args.reader else None
+    read = ReaderModel(Path(args.reader), args.reader_variant).read if args.reader else None
     found, exact = {}, {}
     for name, (detect, threshold) in open_detectors(args, manifest, report).items():
         results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]

@@ -14,11 +14,9 @@ from training.evaluate.intervals import wilson
 from training.manifest import load_manifest
 from training.reader import metrics
 from training.reader.decode import Reading
-from training.reader.model import ReaderModel, open_reader
+from training.reader.model import ReaderModel
 from training.reader.sheet import write_sheet
 from training.reader.teacher import TEACHERS, SlotReader
-
-__all__ = ["add_arguments", "open_reader", "run"]
 
 Read = Callable[[np.ndarray], Reading]
 

@@ -6,7 +6,6 @@ import os
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +44,3 @@ class ReaderModel:
     def read(self, crop: np.ndarray) -> Reading:
         """Text and probabilities, with the manifest's temperature."""
         return greedy(self.logits(crop), self.temperature, self.longest)
-
-
-def open_reader(folder: str | Path, variant: str | None = None) -> Callable[[np.ndarray], str]:
-    """The reader of a model folder as a function from an RGB crop to a text."""
-    model = ReaderModel(Path(folder), variant)
-    return lambda crop: model.read(crop).text

@@ -18,6 +18,7 @@ import numpy as np
 from training.data.crops import fold, read_crops, read_picture
 from training.evaluate.intervals import wilson
 from training.reader.decode import Reading
+from training.reader.looks import LOOKS, read_plate
 from training.reader.model import ReaderModel
 from training.reader.vote import Pass, vote
 from training.synth import signs, vehicles, view
@@ -27,8 +28,8 @@ from training.synth.scene import Lens
 
 FPS = 15.0
 _STREAM = 5002
-_MARGIN = 0.08  # share of the plate around it: the detector's error
-View = tuple[np.ndarray, float]  # crop (RGB) and height of the plate in it, pixels
+_MARGIN = 0.08  # share of the plate that a widened box shows around it: the detector's error
+View = tuple[np.ndarray, np.ndarray, float]  # frame (RGB), the detector's box, height of the plate
 
 
 def _window(lens: Lens, box: view.Box) -> tuple[Lens, tuple[int, int]]:
@@ -38,10 +39,17 @@ def _window(lens: Lens, box: view.Box) -> tuple[Lens, tuple[int, int]]:
     return replace(lens, centre_x=lens.centre_x - x0, horizon=lens.horizon - y0), size
 
 
+def _before_widening(x1: float, y1: float, x2: float, y2: float) -> np.ndarray:
+    """The detector's box whose widest look is this one."""
+    share_x, share_y = (share / (1 + 2 * share) for share in LOOKS[0])
+    dx, dy = (x2 - x1) * share_x, (y2 - y1) * share_y
+    return np.array([x1 + dx, y1 + dy, x2 - dx, y2 - dy], np.float32)
+
+
 def draw_pass(
     seed: int, faces: list, best_height: float, speed_kmh: float
 ) -> tuple[str, list[View]]:
-    """Text and plate crops of one pass; the plate is `best_height` pixels at its best."""
+    """Text and views of one pass; the plate is `best_height` pixels at its best."""
     rng = np.random.default_rng([seed, _STREAM])
     region = ("us", "eu", "us", "br")[seed % 4]
     text = draw_grammar_text(rng, region, ambiguous=seed % 3 == 0)
@@ -52,7 +60,7 @@ def draw_pass(
     speed, exposure = speed_kmh / 3.6, 1 / float(rng.uniform(250, 500))
     nearest = lens.focal * sign.height_m / best_height
     lane = float(rng.uniform(1.5, 1.9)) * (1 if rear else -1)
-    crops = []
+    views = []
     for step in range(12):
         z = nearest + (step + float(rng.uniform(0, 0.2))) * speed / FPS
         pose = view.Pose(lane, z)
@@ -69,10 +77,9 @@ def draw_pass(
         )
         x, y, w, h = view.plate_box(near, vehicle, pose)
         error = rng.uniform(-0.03, _MARGIN, 4)
-        x0, y0 = max(0, int(x - error[0] * w)), max(0, int(y - error[1] * h))
-        y1, x1 = int(np.ceil(y + h * (1 + error[2]))), int(np.ceil(x + w * (1 + error[3])))
-        crops.append((coded[y0:y1, x0:x1], h))
-    return text.text, crops
+        low = (x - error[0] * w, y - error[1] * h)
+        views.append((coded, _before_widening(*low, x + w * (1 + error[2]), y + h * (1 + error[3])), h))
+    return text.text, views
 
 
 def moving_still(
@@ -167,17 +174,16 @@ def through_h264(frames: list[np.ndarray], quantiser: int = 28) -> list[np.ndarr
 def still_pass(
     crop: np.ndarray, seed: int, best_height: float, speed_kmh: float
 ) -> list[View]:
-    """Plate crops of a real still in motion, after the codec."""
+    """Views of a real still in motion, after the codec."""
     rng = np.random.default_rng([seed, _STREAM, 7])
     aspect = crop.shape[1] / crop.shape[0]
-    crops = []
+    views = []
     for step, frame in enumerate(through_h264(moving_still(crop, rng, best_height, speed_kmh))):
         height = best_height * 6.0 / (6.0 + step * speed_kmh / 3.6 / FPS)
         half = np.array([height * aspect, height]) / 2 * (1 + rng.uniform(0, 2 * _MARGIN, 2)) + 1
         centre = np.array([frame.shape[1], frame.shape[0]]) / 2
-        (x0, y0), (x1, y1) = (centre - half).astype(int).clip(0), np.ceil(centre + half).astype(int)
-        crops.append((frame[y0:y1, x0:x1], height))
-    return crops
+        views.append((frame, _before_widening(*(centre - half), *(centre + half)), height))
+    return views
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ class Result:
 
 def read_pass(model: ReaderModel, text: str, views: list[View]) -> Result:
     """Every view is read; the pass takes in what it wants."""
-    reads = [(model.read(crop), height) for crop, height in views]
+    reads = [(read_plate(model.read, frame, box), height) for frame, box, height in views]
     return Result(text, [reading for reading, _ in reads], vote(reads))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.reader.decode import Reading, align
+from training.reader.decode import GUESSES, Reading, align
 
 F = np.float32
 OTHERS, ALTERNATES = 3, 5  # other characters told per place, other whole texts told
@@ -47,34 +47,28 @@ class _Place:
     others: list[tuple[str, np.float32]]
 
 
-def weight(reading: Reading, height: float) -> np.float32:
-    """What a read of a plate `height` pixels high counts.
-
-    Steep: a dozen poor reads from afar must not drown the few good ones from near.
-    """
+def trust(reading: Reading) -> np.float32:
+    """What a read counts by itself: next to nothing unless it is sure."""
     total = F(0)
     for probability in reading.probabilities:
         total += F(probability)
     sure = total / F(max(1, len(reading.text)))
+    fourth = (sure * sure) * (sure * sure)
+    return fourth * fourth * fourth
+
+
+def weight(reading: Reading, height: float) -> np.float32:
+    """What a read of a plate `height` pixels high counts in its pass."""
     near = min(max(F(height) / GOOD_HEIGHT, F(0.2)), F(1))
-    return (sure * sure) * (sure * sure) * (near * near)
+    return trust(reading) * (near * near * near)
 
 
 def tally(reads: list[tuple[Reading, float]]) -> Verdict | None:
     """The vote over reads with their weights; None without any text."""
-    ballots = [(reading, F(w)) for reading, w in reads if reading.text and w > 0]
+    ballots = _ballots(reads)
     if not ballots:
         return None
-    total = F(0)
-    for _, w in ballots:
-        total += w
-    pivot = _pivot(ballots)
-    votes: list[dict[str, np.float32]] = [defaultdict(lambda: F(0)) for _ in pivot]
-    for reading, w in ballots:
-        for place, index in zip(votes, _places(pivot, reading.text), strict=True):
-            for character, probability in reading.guesses[index] if index is not None else ():
-                place[character] += F(probability) * w / total
-    places = [_ranked(place) for place in votes]
+    places = [_ranked(place) for place in _votes(ballots)]
     text = "".join(place.best for place in places)
     confidence = F(1)
     for place in places:
@@ -87,6 +81,33 @@ def tally(reads: list[tuple[Reading, float]]) -> Verdict | None:
         len(ballots),
         _alternates(places, text, confidence, ballots),
     )
+
+
+def blend(looks: list[Reading]) -> Reading:
+    """One read of what several looks at the same pixels say."""
+    ballots = _ballots([(look, trust(look)) for look in looks])
+    ranked = [sorted(p.items(), key=lambda e: (-e[1], e[0])) for p in _votes(ballots)]
+    return Reading.of([tuple((c, float(p)) for c, p in place[:GUESSES]) for place in ranked])
+
+
+def _ballots(reads) -> list[tuple[Reading, np.float32]]:
+    return [(reading, F(w)) for reading, w in reads if reading.text and w > 0]
+
+
+def _votes(ballots: list[tuple[Reading, np.float32]]) -> list[dict[str, np.float32]]:
+    """What is said for each character of each place."""
+    if not ballots:
+        return []
+    total = F(0)
+    for _, w in ballots:
+        total += w
+    pivot = _pivot(ballots)
+    votes: list[dict[str, np.float32]] = [defaultdict(lambda: F(0)) for _ in pivot]
+    for reading, w in ballots:
+        for place, index in zip(votes, _places(pivot, reading.text), strict=True):
+            for character, probability in reading.guesses[index] if index is not None else ():
+                place[character] += F(probability) * w / total
+    return votes
 
 
 def _pivot(ballots: list[tuple[Reading, np.float32]]) -> str:

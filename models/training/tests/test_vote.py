@@ -36,8 +36,8 @@ def test_nothing_read_is_no_verdict_and_is_not_told():
 
 def test_near_and_sure_reads_weigh_most():
     assert weight(read("AB", 1.0), 32) == 1.0
-    assert weight(read("AB", 1.0), 16) == pytest.approx(0.25)
-    assert weight(read("AB", 0.5), 32) == pytest.approx(0.0625)
+    assert weight(read("AB", 1.0), 16) == pytest.approx(0.125)
+    assert weight(read("AB", 0.5), 32) == pytest.approx(0.5**12)
 
 
 def test_a_pass_stops_reading_when_enough_agree_unless_the_plate_comes_closer():
