@@ -8,7 +8,7 @@ import pytest
 from training.data.crops import read_picture
 from training.manifest import load_manifest, model_file
 from training.reader import evaluate, export, train
-from training.reader.model import open_reader
+from training.reader.model import ReaderModel
 
 CONFIG = {
     "name": "plate-text",
@@ -67,5 +67,5 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
 
 
 def test_a_reader_opens_as_a_function_from_picture_to_text(model):
-    text = open_reader(model)(read_picture(model / "drawn" / "000.png"))
+    text = ReaderModel(model).read(read_picture(model / "drawn" / "000.png")).text
     assert isinstance(text, str)
