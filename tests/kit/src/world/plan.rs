@@ -23,6 +23,10 @@ pub struct CameraPlan {
 pub struct Plan {
     /// Its cameras.
     pub cameras: Vec<CameraPlan>,
+    /// Lines at the head of the configuration, for example `board = "sim"`.
+    pub head: String,
+    /// The port at which it tells its numbers.
+    pub metrics: Option<u16>,
     /// Further tables of the configuration, for example `[reads]`.
     pub settings: String,
     /// Where it keeps its data, where that is not in the story's own folder.
@@ -37,6 +41,8 @@ impl Default for Plan {
     fn default() -> Self {
         Plan {
             cameras: vec![CameraPlan::test(CAMERA)],
+            head: String::new(),
+            metrics: None,
             settings: String::new(),
             data_dir: None,
             log: "info",
@@ -79,13 +85,13 @@ impl Plan {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         let (root, agency) = (pki.root_path(), pki.agency());
         let mut text = format!(
-            "profile = \"dev\"\ndata_dir = \"{data}\"\n\
+            "profile = \"dev\"\n{head}data_dir = \"{data}\"\n\
              [unit]\nagency = \"{agency}\"\nid = \"{UNIT}\"\n\
              [uplink]\nhost = \"localhost\"\nport = {port}\nca = \"{root}\"\ncertificate = \"{certificate}\"\n\
              key = \"{key}\"\n\
              [control]\nagency_root = \"{root}\"\n\
              [models]\ndir = \"{models}\"\n{library}\
-             [health]\nevery_s = 1\nmetrics_enabled = false\n{settings}",
+             [health]\nevery_s = 1\n{metrics}{settings}",
             data = data.display(),
             root = root.display(),
             certificate = unit.certificate_path.display(),
@@ -93,6 +99,11 @@ impl Plan {
             models = models.display(),
             library = library(),
             settings = self.settings,
+            head = self.head,
+            metrics = self.metrics.map_or_else(
+                || "metrics_enabled = false\n".to_owned(),
+                |port| format!("metrics = \"127.0.0.1:{port}\"\n")
+            ),
         );
         for CameraPlan { id, settings, source } in &self.cameras {
             write!(text, "[[camera]]\nid = \"{id}\"\n{settings}[camera.source]\n{source}").expect("write to a string");
