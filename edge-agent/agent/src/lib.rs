@@ -12,6 +12,7 @@ pub mod inference;
 pub mod keep;
 pub mod media;
 pub mod metrics;
+pub mod onvif;
 pub mod peripherals;
 pub mod publish;
 pub mod record;

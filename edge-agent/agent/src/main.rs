@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use edge_agent::app::doctor::{self, DoctorArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
+use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
 use edge_agent::app::run::{self, RunArgs};
 use edge_agent::app::vision::{WorkerArgs, run_worker};
@@ -47,6 +48,8 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
     Inspect(Box<InspectArgs>),
     /// The events that a video makes, in virtual time
     Replay(Box<ReplayArgs>),
+    /// Finds cameras and their streams by ONVIF
+    Onvif(OnvifArgs),
     /// A life as vision worker: started by the agent alone
     #[command(hide = true)]
     VisionWorker(WorkerArgs),
@@ -74,6 +77,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),
+        Command::Onvif(arguments) => {
+            onvif::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Replay(arguments) => Ok(replay::run(&arguments)?),
         Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
     }

@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod inspect;
 pub mod models;
+pub mod onvif;
 pub mod replay;
 pub mod run;
 pub mod vision;

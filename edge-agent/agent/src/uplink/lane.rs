@@ -9,8 +9,9 @@ use edge_protocol::time::MonoTime;
 
 use super::plan::Backlog;
 
-/// A batch waits this long for company.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// A batch waits this long for company. What was made at the same time is committed at the same time, so that longer
+/// would bring delay and hardly more company.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Records in a batch while there is a backlog.
 pub(super) const BATCH_RECORDS: u32 = 20;
 /// Bytes of payload in a batch; JSON doubles pictures and pieces, and the message must stay within its bound.

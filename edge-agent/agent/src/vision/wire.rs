@@ -239,6 +239,12 @@ pub struct CameraProgress {
     /// The last complaint of decoder or models, in words; empty if none.
     #[n(7)]
     pub complaint: String,
+    /// Of the period whose counts come next, how much was looked at so far, milliseconds.
+    #[n(8)]
+    pub looked_ms: u32,
+    /// How long that period has lasted, milliseconds.
+    #[n(9)]
+    pub period_ms: u32,
 }
 
 /// Why a frame did not come through.

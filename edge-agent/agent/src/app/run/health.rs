@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use edge_analytics::care::Finding;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{
@@ -15,7 +16,7 @@ use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 use nix::sys::statvfs::statvfs;
 
-use super::{Common, RunError, housing, software, system};
+use super::{Common, RunError, heat, housing, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::metrics::{self, Metrics};
 use crate::peripherals::Indication;
@@ -30,6 +31,8 @@ use crate::vision::{Progress, Ready};
 const LOOK: Duration = Duration::from_secs(1);
 /// A port that somebody else has is not free again at once.
 const METRICS_PAUSE: Duration = Duration::from_secs(10);
+/// What a person is told of a camera whose encoder hangs.
+const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
 /// Gaps told with a ring; older ones are asked for.
 const NEWEST_GAPS: usize = 16;
 
@@ -58,6 +61,7 @@ struct CameraVitals {
     recorded: Option<Recorded>,
     ring: Option<RingPlace>,
     coverage: Option<f32>,
+    frozen: bool,
     analysed_before: u64,
     analysed_mfps: u32,
 }
@@ -126,13 +130,17 @@ impl Vitals {
             VisionEvent::Lost { why, .. } => {
                 shared.worker.running = false;
                 shared.worker.restarts += 1;
+                // Who knew of a picture that stands still is gone; the next worker finds out anew.
+                shared.cameras.values_mut().for_each(|camera| camera.frozen = false);
                 shared.worker.last_end = Some(Sentence::cut(why));
             }
             VisionEvent::Sighting(camera, Sighting::Counts(counts)) => {
-                let millis = counts.to.saturating_since(counts.from).as_millis().max(1);
-                #[allow(clippy::cast_precision_loss, reason = "a share of one minute")]
-                let looked = counts.looked_ms as f32 / millis as f32;
-                shared.cameras.entry(camera.clone()).or_default().coverage = Some(looked.min(1.0));
+                let millis = counts.to.saturating_since(counts.from).as_millis();
+                let looked = share(counts.looked_ms, u32::try_from(millis).unwrap_or(u32::MAX));
+                shared.cameras.entry(camera.clone()).or_default().coverage = Some(looked);
+            }
+            VisionEvent::Sighting(camera, Sighting::Care(care)) if care.finding == Finding::Frozen => {
+                shared.cameras.entry(camera.clone()).or_default().frozen = !care.over;
             }
             VisionEvent::Sighting(..) | VisionEvent::NotLooked { .. } => {}
         }
@@ -159,8 +167,11 @@ impl Vitals {
             shared.order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
+        let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = problems(&cameras, &shared.worker, &uplink, &storage);
         problems.extend(shared.board.iter().flat_map(housing::problems));
+        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| worker_lacks(what)));
+        problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
         Health {
             at: Moment::from(now.time),
             clock: now.quality,
@@ -171,7 +182,7 @@ impl Vitals {
             worker: shared.worker.clone(),
             storage,
             uplink,
-            temperatures: shared.board_temperatures.clone(),
+            temperatures: shared.board_temperatures.iter().cloned().chain(zones).collect(),
             memory_bytes: memory_bytes(),
             problems,
             board: shared.board.clone(),
@@ -191,13 +202,22 @@ impl Shared {
         let progress = self.progress.cameras.get(place);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "frames a second, never negative")]
         let received_mfps = (seen.fps * 1000.0) as u32;
+        let streaming = condition(&seen.state);
+        let (condition, text) = if streaming == CameraCondition::Streaming && vitals.frozen {
+            (CameraCondition::Frozen, STANDS_STILL.to_owned())
+        } else {
+            (streaming, seen.state.to_string())
+        };
+        // The first period is not over for a minute; until then what of it was looked at.
+        let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
+        let coverage = vitals.coverage.or(so_far).filter(|_| !self.records_alone());
         Some(CameraHealth {
             camera: id.clone(),
-            condition: condition(&seen.state),
-            text: Sentence::cut(&seen.state.to_string()),
+            condition,
+            text: Sentence::cut(&text),
             received_mfps,
             analysed_mfps: vitals.analysed_mfps,
-            coverage: Confidence::from_ratio(vitals.coverage.filter(|_| !self.records_alone()).unwrap_or(0.0)),
+            coverage: Confidence::from_ratio(coverage.unwrap_or(0.0)),
             last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             codec: seen.codec,
             size: seen.size,
@@ -242,6 +262,11 @@ impl Shared {
         };
         ready.models.iter().map(model).collect()
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a share of a minute")]
+fn share(part_ms: u32, whole_ms: u32) -> f32 {
+    (part_ms as f32 / whole_ms.max(1) as f32).min(1.0)
 }
 
 fn condition(state: &State) -> CameraCondition {
@@ -297,6 +322,10 @@ fn problems(
         words.push("the disk is nearly full".to_owned());
     }
     words.iter().map(|text| Sentence::cut(text)).collect()
+}
+
+fn worker_lacks(what: &str) -> Sentence {
+    Sentence::cut(&format!("the vision worker does without {what}"))
 }
 
 /// Resident memory of this process, from `/proc`; zero where there is none.

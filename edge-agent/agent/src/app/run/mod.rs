@@ -8,6 +8,7 @@ mod commands;
 pub(super) mod eyes;
 pub(super) mod fitting;
 mod health;
+mod heat;
 mod holding;
 mod housing;
 mod keeping;

@@ -48,13 +48,13 @@ fn a_hit_goes_at_once_and_a_read_waits_for_company() {
     let mut core = connected();
     commit(&mut core, Lane::Read, 1, 0);
     assert_eq!(core.wanted(at(0)), None);
-    assert_eq!(core.wake_at(at(0)), Some(at(200)));
+    assert_eq!(core.wake_at(at(0)), Some(at(50)));
     commit(&mut core, Lane::Hit, 1, 10);
     let wanted = core.wanted(at(10)).unwrap();
     assert_eq!((wanted.lane, wanted.records), (Lane::Hit, 1));
     send_all(&mut core, 100, at(10));
-    assert_eq!(core.wanted(at(199)), None);
-    assert_eq!(core.wanted(at(200)).unwrap().lane, Lane::Read);
+    assert_eq!(core.wanted(at(49)), None);
+    assert_eq!(core.wanted(at(50)).unwrap().lane, Lane::Read);
 }
 
 #[test]

@@ -88,8 +88,10 @@ impl<E: Infer> Analysis<E> {
         };
         let analysed = sightings.iter().filter(analysed).count();
         let fault = analytics.fault().map(ToString::to_string);
+        let (looked_ms, period_ms) = analytics.looked();
         shared.camera(camera, |progress| {
             progress.analysed += analysed as u64;
+            (progress.looked_ms, progress.period_ms) = (looked_ms, period_ms);
             if let Some(fault) = fault {
                 progress.complaint = fault;
             }
