@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use edge_agent::app::doctor::{self, DoctorArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
 use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
@@ -17,6 +18,7 @@ use edge_agent::app::vision::{WorkerArgs, run_worker};
 #[command(after_help = "Examples:
   edge-agent check-config FILE          what is wrong with a configuration, all at once
   edge-agent run --config FILE          what the service unit starts
+  edge-agent doctor                     what works on this unit, and what to do about the rest
   edge-agent inspect plates car.jpg     the box's models on a picture of your own
 
 `edge-agent COMMAND --help` has examples for each.")]
@@ -40,6 +42,8 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
         #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
         config: PathBuf,
     },
+    /// What works on this unit, what does not, and what to do about it
+    Doctor(DoctorArgs),
     /// Looks at pictures and videos with the box's own models
     Inspect(Box<InspectArgs>),
     /// The events that a video makes, in virtual time
@@ -72,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),
         Command::Onvif(arguments) => {
             onvif::run(&arguments)?;
             Ok(ExitCode::SUCCESS)

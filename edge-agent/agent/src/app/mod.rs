@@ -1,5 +1,6 @@
 //! Joins the stations; the only place that knows them all.
 
+pub mod doctor;
 pub mod inspect;
 pub mod models;
 pub mod onvif;

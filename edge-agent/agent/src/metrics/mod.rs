@@ -10,11 +10,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use edge_protocol::record::Health;
 
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -90,7 +90,12 @@ async fn beat(clock: &Clock, pulse: &Pulse) {
 }
 
 fn router(look: Look) -> Router {
-    Router::new().route("/metrics", get(answer)).with_state(look)
+    Router::new().route("/metrics", get(answer)).route("/health", get(tell)).with_state(look)
+}
+
+/// The health record itself, for `edge-agent doctor` beside the running agent.
+async fn tell(State(look): State<Look>) -> Json<Health> {
+    Json(look())
 }
 
 async fn answer(State(look): State<Look>) -> impl IntoResponse {

@@ -253,7 +253,7 @@ struct Connection {
 }
 
 /// Waits for the broker to take the connection; how many messages it allows in flight.
-async fn connect(events: &mut EventLoop) -> Result<usize, String> {
+pub(super) async fn connect(events: &mut EventLoop) -> Result<usize, String> {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(ConnAck { properties, .. }))) => {

@@ -14,6 +14,7 @@ mod budget;
 mod lane;
 mod link;
 mod plan;
+pub mod probe;
 mod rate;
 mod state;
 mod talk;

@@ -166,6 +166,29 @@ pub struct Look {
     pub shifted: Option<f32>,
 }
 
+/// What one picture looks like by itself, without a usual one to compare it with: for whoever aims and focuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Appearance {
+    /// Mean brightness, 0 to 255.
+    #[n(0)]
+    pub brightness: f32,
+    /// Share of burnt-out pixels.
+    #[n(1)]
+    pub burnt: f32,
+    /// How steep edges are: 1/64 for the softest slope, near 1/8 for clean edges, more with noise; none without edges.
+    #[n(2)]
+    pub sharpness: Option<f32>,
+}
+
+impl Appearance {
+    /// Measures a picture.
+    #[must_use]
+    pub fn of(picture: &Picture<'_>) -> Self {
+        let View { brightness, burnt, sharpness, .. } = Measure::default().view(picture);
+        Self { brightness, burnt, sharpness }
+    }
+}
+
 /// Looks after one camera's picture.
 #[derive(Clone, Debug)]
 pub struct Care {

@@ -44,6 +44,19 @@ pub struct Reel {
 impl Reel {
     /// A moving ball, with a key picture every second.
     pub fn drawn(coding: Coding, (width, height): (u32, u32), fps: u32, pictures: u32) -> Reel {
+        Reel::coded(&raw("ball", (width, height), fps, pictures), coding, fps)
+    }
+
+    /// A JPEG picture that stands still, with a key picture every second.
+    pub fn still(picture: &Path, (width, height): (u32, u32), fps: u32, pictures: u32) -> Reel {
+        let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
+        let file = picture.display();
+        let frozen = format!("imagefreeze num-buffers={pictures} ! {raw}");
+        let source = format!("filesrc location={file} ! jpegdec ! videoscale ! videoconvert ! {frozen}");
+        Reel::coded(&source, Coding::H264, fps)
+    }
+
+    fn coded(source: &str, coding: Coding, fps: u32) -> Reel {
         let encoder = match coding {
             Coding::H264 => format!("x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps}"),
             Coding::H265 => {
@@ -53,8 +66,7 @@ impl Reel {
             }
             Coding::Mjpeg => "jpegenc".to_owned(),
         };
-        let source = format!("{} ! {encoder}", raw("ball", (width, height), fps, pictures));
-        collect(&source, coding, Duration::from_secs(1) / fps)
+        collect(&format!("{source} ! {encoder}"), coding, Duration::from_secs(1) / fps)
     }
 
     /// Noise in H.264, which fills so many kilobits a second, with a key picture every second.

@@ -23,6 +23,8 @@ pub struct CameraPlan {
 pub struct Plan {
     /// Its cameras.
     pub cameras: Vec<CameraPlan>,
+    /// Lines at the head of the configuration, for example `board = "sim"`.
+    pub head: String,
     /// Further tables of the configuration, for example `[reads]`.
     pub settings: String,
     /// Where it keeps its data, where that is not in the story's own folder.
@@ -41,6 +43,7 @@ impl Default for Plan {
     fn default() -> Self {
         Plan {
             cameras: vec![CameraPlan::test(CAMERA)],
+            head: String::new(),
             settings: String::new(),
             data_dir: None,
             metrics: None,
@@ -78,7 +81,7 @@ impl Plan {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         let (root, agency) = (pki.root_path(), pki.agency());
         let mut text = format!(
-            "profile = \"dev\"\ndata_dir = \"{data}\"\n\
+            "profile = \"dev\"\n{head}data_dir = \"{data}\"\n\
              [unit]\nagency = \"{agency}\"\nid = \"{UNIT}\"\n\
              [uplink]\nhost = \"localhost\"\nport = {port}\nca = \"{root}\"\ncertificate = \"{certificate}\"\n\
              key = \"{key}\"\n\
@@ -95,6 +98,7 @@ impl Plan {
                 .metrics
                 .map_or_else(|| "metrics_enabled = false".to_owned(), |port| format!("metrics = \"127.0.0.1:{port}\"")),
             settings = self.settings,
+            head = self.head,
         );
         for CameraPlan { id, settings, source } in &self.cameras {
             write!(text, "[[camera]]\nid = \"{id}\"\n{settings}[camera.source]\n{source}").expect("write to a string");

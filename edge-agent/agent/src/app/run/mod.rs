@@ -5,8 +5,8 @@
 
 pub(super) mod cameras;
 mod commands;
-mod eyes;
-mod fitting;
+pub(super) mod eyes;
+pub(super) mod fitting;
 mod health;
 mod heat;
 mod holding;
@@ -38,7 +38,7 @@ use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
 use crate::uplink::{self, Announcement, Bell, Uplink};
-use crate::vision::client::{Throttle, VisionClient, VisionQueues, VisionSettings};
+use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
 
 use eyes::Eyes;
 use health::Vitals;
@@ -159,7 +159,8 @@ fn start(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> Result<
     let moments = Moments::default();
     let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
     let throttle = Throttle::default();
-    let eyes = start_vision(&mut common, sightings, &throttle)?;
+    let viewfinder = Viewfinder::default();
+    let eyes = start_vision(&mut common, sightings, (&throttle, &viewfinder))?;
     start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
     health::serve_metrics(&mut common, &vitals)?;
     housing::start(&mut common, &entries, &vitals, throttle)?;
@@ -221,7 +222,7 @@ fn draw_challenge() -> Result<Challenge, RunError> {
     Ok(Challenge::from_bytes(bytes))
 }
 
-fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
+pub(super) fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
     let line = &config.uplink;
     Ok(uplink::Settings {
         host: line.host.clone(),
@@ -282,22 +283,12 @@ fn start_events(
 fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
-    throttle: &Throttle,
+    (throttle, viewfinder): (&Throttle, &Viewfinder),
 ) -> Result<Eyes, RunError> {
     let config = common.config;
-    let models = &config.models;
-    let settings = VisionSettings {
-        program: std::env::current_exe().map_err(system("cannot find the agent's own program"))?,
-        cameras: config.cameras.iter().map(|camera| (camera.id.clone(), cameras::analytics_settings(camera))).collect(),
-        providers: models.providers.clone(),
-        decoders: config.models.decoders.clone(),
-        // With the start of another worker this stays below the five seconds within which it must be back.
-        silence: Duration::from_secs(3),
-        start: Duration::from_mins(5),
-        throttle: throttle.clone(),
-    };
-    let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None));
-    let prepare = super::vision::prepare(models.library.clone(), folders.to_vec());
+    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
+    let settings = super::vision::settings(config, program, throttle, viewfinder);
+    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(&config.models));
     let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
@@ -361,7 +352,7 @@ fn start_recorder(
     Ok(feed)
 }
 
-fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace {
+pub(super) fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace {
     RingPlace {
         folder: camera_folder(&config.data_dir, &camera.id),
         index: None,
