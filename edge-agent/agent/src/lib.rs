@@ -17,5 +17,6 @@ pub mod peripherals;
 pub mod publish;
 pub mod record;
 pub mod supervise;
+pub mod update;
 pub mod uplink;
 pub mod vision;

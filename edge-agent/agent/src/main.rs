@@ -10,6 +10,7 @@ use edge_agent::app::inspect::{self, InspectArgs};
 use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
 use edge_agent::app::run::{self, RunArgs};
+use edge_agent::app::update::{self, UpdateArgs};
 use edge_agent::app::vision::{WorkerArgs, run_worker};
 
 /// The edge video appliance's agent
@@ -50,6 +51,8 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
     Replay(Box<ReplayArgs>),
     /// Finds cameras and their streams by ONVIF
     Onvif(OnvifArgs),
+    /// Installs signed bundles into the other slot, and watches over what boots
+    Update(UpdateArgs),
     /// A life as vision worker: started by the agent alone
     #[command(hide = true)]
     VisionWorker(WorkerArgs),
@@ -79,6 +82,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),
         Command::Onvif(arguments) => {
             onvif::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Update(arguments) => {
+            start_log("info");
+            update::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(arguments) => {

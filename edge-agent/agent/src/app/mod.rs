@@ -6,4 +6,5 @@ pub mod models;
 pub mod onvif;
 pub mod replay;
 pub mod run;
+pub mod update;
 pub mod vision;

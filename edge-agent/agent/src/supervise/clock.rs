@@ -1,10 +1,16 @@
 //! The only place that reads a clock.
 
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edge_protocol::time::{ClockQuality, MonoTime, WallStamp, WallTime};
 
+use nix::time::{ClockId, clock_gettime};
+
+use super::BootTime;
+
+/// The variable in which the service unit says the boot's id (`%b`).
+const BOOT_ID: &str = "EDGE_BOOT_ID";
 /// The file that systemd-timesyncd touches once the clock was set from the network.
 const TIMESYNC_MARK: &str = "/run/systemd/timesync/synchronized";
 /// timesyncd states no error bound; its default poll keeps an ordinary crystal well within this.
@@ -26,6 +32,16 @@ impl Clock {
     /// Time since this clock was made; never goes back.
     pub fn mono(&self) -> MonoTime {
         MonoTime::from_duration(self.origin.elapsed())
+    }
+
+    /// Time since the machine booted, and which boot that is. The service unit says the boot's id, since its sandbox
+    /// hides the file in `/proc` that says it otherwise.
+    pub fn boot(&self) -> BootTime {
+        let told = std::env::var(BOOT_ID).ok().filter(|id| !id.is_empty());
+        let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        let boot = told.or_else(read).unwrap_or_else(|| "unknown".to_owned()).trim().replace('-', "");
+        let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or_else(|_| self.origin.elapsed(), Duration::from);
+        BootTime { boot, since }
     }
 
     /// The wall clock with its quality. A box without a battery boots in 1970 and says [`ClockQuality::Free`].

@@ -1,22 +1,25 @@
 //! Start, stop, queues, heartbeats, clock: the floor that every station stands on.
 //!
 //! Belongs here: what keeps stages running and lets them end in order. Does not belong here: anything that knows
-//! what a stage does. The four ideas, one file each:
+//! what a stage does. The five ideas, one file each:
 //!
 //! - [`Stop`]: how a stage is told to end, and how it waits without missing that.
 //! - [`queue`]: the only way stages hand work to each other; bounded, with a stated policy for "full", counted.
 //! - [`Heartbeats`]: every stage shows progress; the service watchdog is fed only while all of them do.
+//! - [`Life`]: after three crashes within five minutes the agent lives in safe mode.
 //! - [`Supervisor`]: starts named threads, restarts those that fault, stops and joins them in the order of the data.
 //!
 //! Time is read by [`Clock`] alone.
 
 mod clock;
 mod heartbeat;
+mod lives;
 pub mod queue;
 mod stop;
 mod supervisor;
 
 pub use clock::Clock;
 pub use heartbeat::{Heartbeats, Pulse};
+pub use lives::{BootTime, Life, Mode};
 pub use stop::Stop;
 pub use supervisor::{Fault, Restart, Station, StopReport, Supervisor};

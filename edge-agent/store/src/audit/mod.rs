@@ -125,6 +125,21 @@ impl Audit {
         self.write(Kind::Note, command, body)
     }
 
+    /// Whether the disk takes entries: commits a page that says what it said before, and no entry.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn prove_writable(&mut self) -> Result<(), DatabaseError> {
+        let Self { path, connection } = self;
+        let proved = (|| {
+            let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let version: i64 = writing.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            writing.pragma_update(None, "user_version", version)?;
+            writing.commit()
+        })();
+        proved.map_err(|error| DatabaseError::new(path, error))
+    }
+
     fn write(&mut self, kind: Kind, command: Option<CommandId>, body: &[u8]) -> Result<Entry, DatabaseError> {
         let Self { path, connection } = self;
         let written = (|| {
@@ -289,6 +304,18 @@ mod tests {
         audit.conclude(COMMAND, b"interrupted").unwrap();
         assert!(audit.unfinished().unwrap().is_empty());
         assert_eq!(audit.verify().unwrap(), None);
+    }
+
+    #[test]
+    fn proving_that_it_can_be_written_adds_nothing_and_finds_out_when_it_cannot() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut audit = open(&folder).audit;
+        audit.note(None, b"start").unwrap();
+        let head = audit.head().unwrap();
+        audit.prove_writable().unwrap();
+        assert_eq!(audit.head().unwrap(), head);
+        audit.connection.pragma_update(None, "query_only", true).unwrap();
+        assert!(audit.prove_writable().is_err());
     }
 
     #[test]

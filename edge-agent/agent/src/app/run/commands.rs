@@ -91,12 +91,12 @@ fn unfit(path: &Path, error: &dyn std::error::Error) -> RunError {
 }
 
 /// The audit log on the disk.
-pub(super) struct Log {
+pub(in crate::app) struct Log {
     audit: Audit,
 }
 
 impl Log {
-    pub(super) fn open(path: &Path) -> Result<Self, RunError> {
+    pub(in crate::app) fn open(path: &Path) -> Result<Self, RunError> {
         let opened = Audit::open(path)?;
         if let Some(path) = opened.set_aside {
             tracing::error!(path = %path.display(), "the audit log was damaged and is set aside; a new one begins");

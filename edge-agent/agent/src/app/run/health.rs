@@ -16,6 +16,7 @@ use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 use nix::sys::statvfs::statvfs;
 
+use super::witness::Witness;
 use super::{Common, RunError, heat, housing, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::metrics::{self, Metrics};
@@ -24,6 +25,7 @@ use crate::publish::Entry;
 use crate::record::Recorded;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
+use crate::update::Evidence;
 use crate::vision::client::VisionEvent;
 use crate::vision::{Progress, Ready};
 
@@ -53,6 +55,10 @@ struct Shared {
     board: Option<BoardHealth>,
     board_temperatures: Vec<Temperature>,
     asked_for: bool,
+    /// The service manager has been told that the agent has started.
+    is_ready: bool,
+    /// What people have to know of this start.
+    start: Vec<Sentence>,
 }
 
 #[derive(Debug, Default)]
@@ -114,6 +120,31 @@ impl Vitals {
         }
     }
 
+    /// The service manager was told that the agent has started.
+    pub(super) fn note_ready(&self) {
+        self.lock().is_ready = true;
+    }
+
+    /// What people have to know of this start, as long as it lasts.
+    pub(super) fn note_start(&self, words: &[String]) {
+        self.lock().start = words.iter().map(|words| Sentence::cut(words)).collect();
+    }
+
+    /// What an update wants to know of the running agent, the disk and the center's word aside.
+    pub(super) fn evidence(&self) -> Evidence {
+        let shared = self.lock();
+        let progress = shared.order.iter().zip(&shared.progress.cameras);
+        let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
+        Evidence {
+            ready: shared.is_ready,
+            cameras: seen.collect(),
+            inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
+            reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
+            spared: shared.records_alone(),
+            ..Evidence::default()
+        }
+    }
+
     fn was_asked_for(&self) -> bool {
         std::mem::take(&mut self.lock().asked_for)
     }
@@ -168,7 +199,8 @@ impl Vitals {
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
         let zones = heat::read(std::path::Path::new(heat::ZONES));
-        let mut problems = problems(&cameras, &shared.worker, &uplink, &storage);
+        let mut problems = shared.start.clone();
+        problems.extend(self::problems(&cameras, &shared.worker, &uplink, &storage));
         problems.extend(shared.board.iter().flat_map(housing::problems));
         problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| worker_lacks(what)));
         problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
@@ -351,11 +383,13 @@ pub(super) fn serve_metrics(common: &mut Common<'_>, vitals: &Vitals) -> Result<
 pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vitals) -> Result<(), RunError> {
     let (clock, every) = (common.clock.clone(), common.config.health.every);
     let (heartbeats, data_dir) = (common.heartbeats.clone(), common.config.data_dir.clone());
+    let mut witness = Witness::new(&data_dir, clock.wall());
     let mut last = clock.mono();
     let body = move |stop: &Stop| {
         while !stop.wait_timeout(LOOK) {
             let now = clock.mono();
-            feed_watchdog(&heartbeats, now);
+            let fed = feed_watchdog(&heartbeats, now);
+            witness.look(&vitals, fed, &entries, (now, clock.wall()));
             let since = now.saturating_since(last);
             if since < every && !vitals.was_asked_for() {
                 continue;
@@ -371,7 +405,8 @@ pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vit
     common.supervisor.start("health", Station::Analytics, again, body).map_err(system("cannot start health"))
 }
 
-fn feed_watchdog(heartbeats: &Heartbeats, now: MonoTime) {
+/// Whether every stage beats.
+fn feed_watchdog(heartbeats: &Heartbeats, now: MonoTime) -> bool {
     let stale = heartbeats.stale(now);
     if stale.is_empty() {
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]) {
@@ -380,4 +415,5 @@ fn feed_watchdog(heartbeats: &Heartbeats, now: MonoTime) {
     } else {
         tracing::error!(?stale, "stages do not beat; the watchdog is not fed");
     }
+    stale.is_empty()
 }

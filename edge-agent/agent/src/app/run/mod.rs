@@ -4,7 +4,7 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod cameras;
-mod commands;
+pub(super) mod commands;
 pub(super) mod eyes;
 pub(super) mod fitting;
 mod health;
@@ -15,7 +15,9 @@ mod keeping;
 mod moments;
 mod outbox;
 mod recording;
+pub(super) mod surviving;
 pub(super) mod telling;
+pub(super) mod witness;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::publish::{self, Entry, Publisher};
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
-use crate::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
+use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Supervisor};
 use crate::uplink::{self, Announcement, Bell, Uplink};
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
 
@@ -123,16 +125,19 @@ fn system(doing: &'static str) -> impl Fn(io::Error) -> RunError {
 /// # Errors
 /// See [`RunError`].
 pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
-    let config = Config::read(&arguments.config)?;
     let clock = Clock::system();
-    std::fs::create_dir_all(&config.data_dir).map_err(system("cannot make the data folder"))?;
+    let mut survivor = surviving::prepare(&arguments.config, &clock)?;
+    std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let mut supervisor = Supervisor::new(clock.clone());
-    let started = start(&config, &clock, &mut supervisor);
-    let ended = started.and_then(|()| wait_for_the_end(&supervisor));
+    let started = start(&survivor, &clock, &mut supervisor);
+    let ended = started.and_then(|()| wait_for_the_end(&supervisor, || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
         tracing::warn!(stages = ?report.overdue, "did not end in time");
+    }
+    if ended.is_ok() {
+        survivor.end();
     }
     ended
 }
@@ -152,15 +157,21 @@ impl Common<'_> {
 }
 
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
-fn start(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+    let config = &survivor.config;
     let mut common = Common { config, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
     let entries = start_telling_the_center(&mut common, &vitals)?;
+    vitals.note_start(&survivor.words);
+    surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let moments = Moments::default();
     let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
     let throttle = Throttle::default();
     let viewfinder = Viewfinder::default();
-    let eyes = start_vision(&mut common, sightings, (&throttle, &viewfinder))?;
+    let eyes = match survivor.mode {
+        Mode::Normal => start_vision(&mut common, sightings, (&throttle, &viewfinder))?,
+        Mode::Safe => no_vision(config, &vitals, &throttle),
+    };
     start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
     health::serve_metrics(&mut common, &vitals)?;
     housing::start(&mut common, &entries, &vitals, throttle)?;
@@ -298,6 +309,12 @@ fn start_vision(
     Ok(eyes)
 }
 
+/// Eyes that nobody is behind: what they are shown is dropped.
+fn no_vision(config: &Config, vitals: &Vitals, throttle: &Throttle) -> Eyes {
+    telling::tell_ready("ready in safe mode: recording and reporting alone", vitals);
+    eyes::eyes(config.cameras.len(), throttle.clone()).0
+}
+
 /// What every camera's threads share.
 struct Shared<'s> {
     entries: &'s Sender<Entry>,
@@ -362,18 +379,27 @@ pub(super) fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace 
     }
 }
 
-/// Waits for a polite signal, or for a stage to fail without which nothing works.
-fn wait_for_the_end(supervisor: &Supervisor) -> Result<(), RunError> {
+/// Waits for a polite signal, or for a stage to fail without which nothing works. What has run for a while has proved
+/// itself.
+fn wait_for_the_end(supervisor: &Supervisor, mut proved: impl FnMut()) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(system("cannot wait for signals"))?;
     let failed = supervisor.failed();
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
-        tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
-            () = failed.wait() => Err(RunError::Stage),
+        let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
+        let mut is_proved = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                () = failed.wait() => return Err(RunError::Stage),
+                () = &mut runs_well, if !is_proved => {
+                    is_proved = true;
+                    proved();
+                }
+            }
         }
     })
 }

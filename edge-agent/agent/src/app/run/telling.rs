@@ -52,6 +52,15 @@ pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
     }
 }
 
+/// Tells the service manager that the agent has started.
+pub(super) fn tell_ready(how: &str, vitals: &Vitals) {
+    tracing::info!("{how}");
+    vitals.note_ready();
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(how)]) {
+        tracing::debug!(%error, "nobody is told that the agent has started");
+    }
+}
+
 /// The stage that turns sightings into records.
 pub(super) struct Teller {
     makers: BTreeMap<CameraId, EventMaker>,
@@ -118,12 +127,8 @@ impl Teller {
     /// Tells the service manager, once, that the agent has started. That is so, too, when there are no eyes: it records
     /// and reports, and being killed and started again for want of a model would only cost video.
     fn started(&mut self, how: &str) {
-        if std::mem::replace(&mut self.has_started, true) {
-            return;
-        }
-        tracing::info!("{how}");
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(how)]) {
-            tracing::debug!(%error, "nobody is told that the agent has started");
+        if !std::mem::replace(&mut self.has_started, true) {
+            tell_ready(how, &self.ends.vitals);
         }
     }
 

@@ -1,0 +1,173 @@
+//! Starting after things went wrong: a configuration that cannot be used, and an agent that keeps crashing.
+//!
+//! The last good configuration is a copy of the file with which the agent ran for five minutes or ended in order. It
+//! lies in the service's state folder, whatever `data_dir` the broken one would have named.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::hash::Hash256;
+use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, Record, Sentence, Word};
+use edge_protocol::time::{Moment, WallStamp};
+use edge_store::disk::{self, RealDisk};
+
+use super::commands::Log;
+use crate::config::{Config, ConfigError};
+use crate::control::{Appended, AuditLog as _};
+use crate::publish::Entry;
+use crate::supervise::queue::Sender;
+use crate::supervise::{Clock, Life, Mode};
+
+/// A configuration with which the agent has run for so long is good.
+pub(super) const PROVED: Duration = Duration::from_mins(5);
+const LAST_GOOD: &str = "last-good.toml";
+const LIVES: &str = "lives";
+
+/// How the agent starts.
+pub(super) struct Start {
+    pub(super) config: Config,
+    pub(super) mode: Mode,
+    /// What people have to know of this start, in words.
+    pub(super) words: Vec<String>,
+    life: Life,
+    proof: Option<Proof>,
+}
+
+/// A configuration that may become the last good one.
+struct Proof {
+    text: String,
+    copy: PathBuf,
+}
+
+/// The folder that the service manager keeps for the agent, whatever its configuration says.
+fn state_folder() -> Option<PathBuf> {
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    // systemd names several with colons; the first is ours.
+    let first = folders.to_string_lossy().split(':').next().map(PathBuf::from);
+    first.filter(|folder| folder.is_absolute())
+}
+
+/// A configuration that can be used.
+pub(in crate::app) struct Usable {
+    pub(in crate::app) config: Config,
+    /// The file's text; none where the last good configuration stands in for it.
+    text: Option<String>,
+    /// Why that is so, in words.
+    why: Option<String>,
+}
+
+/// Reads the configuration, or the last good one where it cannot be used.
+///
+/// # Errors
+/// What is wrong with it, where there is no other.
+pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
+    let read = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: file.to_owned(), source });
+    let error = match read.and_then(|text| Config::parse(&text).map(|config| (config, text))) {
+        Ok((config, text)) => return Ok(Usable { config, text: Some(text), why: None }),
+        Err(error) => error,
+    };
+    let Some(state) = state_folder() else { return Err(error) };
+    let Ok(config) = Config::read(&state.join(LAST_GOOD)) else { return Err(error) };
+    let why = format!("{} cannot be used; the last good configuration is in force: {error}", file.display());
+    Ok(Usable { config, text: None, why: Some(why) })
+}
+
+/// Reads the configuration and begins a life.
+///
+/// # Errors
+/// As [`usable`].
+pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> {
+    let Usable { config, text, why } = usable(file)?;
+    let mut words: Vec<String> = why.into_iter().collect();
+    let home = state_folder().unwrap_or_else(|| config.data_dir.clone());
+    // Should it not be there and not be made, the count says so.
+    drop(std::fs::create_dir_all(&home));
+    let (life, mode) = Life::begin(Arc::new(RealDisk), home.join(LIVES), &clock.boot());
+    let copy = home.join(LAST_GOOD);
+    match mode {
+        Mode::Normal => {
+            let proof = text.map(|text| Proof { text, copy });
+            Ok(Start { config, mode, words, life, proof })
+        }
+        Mode::Safe => {
+            words.push(
+                "safe mode after three crashes within five minutes: it records and reports and looks at nothing; it \
+                 ends with the next restart in order or boot"
+                    .to_owned(),
+            );
+            // What crashes may be what was configured last.
+            let config = Config::read(&copy).unwrap_or(config);
+            Ok(Start { config, mode, words, life, proof: None })
+        }
+    }
+}
+
+impl Start {
+    /// The agent ends in order.
+    pub(super) fn end(mut self) {
+        self.proved();
+        self.life.end();
+    }
+
+    /// The configuration has proved good: its copy is what a later start falls back to.
+    pub(super) fn proved(&mut self) {
+        let Some(proof) = self.proof.take() else { return };
+        if std::fs::read_to_string(&proof.copy).is_ok_and(|kept| kept == proof.text) {
+            return;
+        }
+        if let Err(error) = disk::replace(&RealDisk, &proof.copy, proof.text.as_bytes()) {
+            tracing::error!(%error, path = %proof.copy.display(), "the last good configuration is not kept");
+        }
+    }
+}
+
+/// Writes into the audit log and tells the center how the agent started.
+pub(super) fn tell(words: &[String], data_dir: &Path, entries: &Sender<Entry>, now: WallStamp) {
+    for words in words {
+        tracing::error!("{words}");
+        let mut records = vec![alert(words, now)];
+        let entry = Log::open(&data_dir.join("audit.sqlite")).map(|mut log| log.append(note(words, now), None));
+        match entry {
+            Ok(Ok(Appended::Written(entry))) => records.push(Record::Audit(Box::new(entry))),
+            Ok(Ok(Appended::Replayed)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "this start is not in the audit log"),
+            Err(error) => tracing::error!(%error, "this start is not in the audit log"),
+        }
+        for record in records {
+            if entries.send(Entry::Record(record)).is_err() {
+                tracing::debug!("the outbox has stopped");
+            }
+        }
+    }
+}
+
+fn alert(words: &str, now: WallStamp) -> Record {
+    Record::Alert(Box::new(Alert {
+        at: Moment::from(now.time),
+        clock: now.quality,
+        camera: None,
+        kind: AlertKind::Fault(Word::cut("start")),
+        over: false,
+        text: Sentence::cut(words),
+    }))
+}
+
+/// An entry of something that happened without a command.
+pub(in crate::app) fn note(words: &str, now: WallStamp) -> AuditRecord {
+    AuditRecord {
+        at: now.time.into(),
+        clock: now.quality,
+        entry: 0,
+        previous: Hash256::from_bytes([0; 32]),
+        kind: AuditKind::Log,
+        request: None,
+        command: None,
+        person: None,
+        role: None,
+        purpose: None,
+        case: None,
+        refusal: None,
+        text: Sentence::cut(words),
+    }
+}

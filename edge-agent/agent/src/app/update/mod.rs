@@ -1,0 +1,180 @@
+//! `edge-agent update`: what the service units and a technician call. Joins the update, the configuration, the audit
+//! log and what the running agent says of itself.
+//!
+//! These commands run beside the agent, as its user: an image whose agent does not even start must be given up too. One
+//! of them at a time owns the update's state; a lock on a file says which.
+
+mod outside;
+mod sight;
+mod status;
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Subcommand;
+use edge_store::disk::RealDisk;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::app::run::{surviving, witness};
+use crate::supervise::Clock;
+use crate::update::rauc::Rauc;
+use crate::update::{Before, Event, Phase, Source, State, Updater, Wanted};
+use outside::Unit;
+use sight::Sight;
+
+/// Between two looks at the agent.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Installs signed bundles into the other slot, and watches over what boots.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  edge-agent update status
+  edge-agent update install /media/edge-bundle.raucb
+  edge-agent update confirm                           what edge-mark-good.service runs after each boot
+
+They run as the user that owns the data folder: sudo -u edge edge-agent update ...")]
+pub struct UpdateArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml", global = true)]
+    config: PathBuf,
+    /// RAUC's configuration, where it is not the system's
+    #[arg(long, value_name = "FILE", global = true)]
+    rauc_conf: Option<PathBuf>,
+    #[command(subcommand)]
+    command: UpdateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum UpdateCommand {
+    /// Slots, and how far an update is
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Verifies a bundle and writes it to the other slot, which is then primary
+    #[command(after_help = "Examples:
+  edge-agent update install /media/edge-bundle.raucb
+  edge-agent update install /media/edge-bundle.raucb --reboot
+
+Refused, with nothing changed: a bundle that is damaged, signed by a stranger, for another board, older than the
+version that this unit confirmed last, or built more than half a year ago.")]
+    Install {
+        /// The bundle
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Boot the new slot at once
+        #[arg(long)]
+        reboot: bool,
+    },
+    /// Watches a new slot until it is good or has to go; marks one that was good before at once
+    Confirm,
+}
+
+/// Runs one of the subcommands.
+///
+/// # Errors
+/// In words: what was not done and why.
+pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
+    let data_dir = surviving::usable(&arguments.config)?.config.data_dir;
+    let here = Here { data_dir, rauc_conf: arguments.rauc_conf.clone(), clock: Clock::system() };
+    match &arguments.command {
+        UpdateCommand::Status { json } => status::show(&here, *json),
+        UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
+        UpdateCommand::Confirm => here.confirm(),
+    }
+}
+
+/// This unit.
+struct Here {
+    data_dir: PathBuf,
+    rauc_conf: Option<PathBuf>,
+    clock: Clock,
+}
+
+impl Here {
+    fn rauc(&self) -> Rauc {
+        self.rauc_conf.as_deref().map_or_else(Rauc::default, Rauc::with_configuration)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.data_dir.join("update")
+    }
+
+    /// The one owner of the update's state, for as long as the lock is held.
+    fn updater(&self) -> anyhow::Result<(Updater, Flock<File>)> {
+        let folder = self.folder();
+        let owner = std::fs::metadata(&self.data_dir).with_context(|| self.data_dir.display().to_string())?.uid();
+        let who = nix::unistd::geteuid().as_raw();
+        ensure!(owner == who, "run this as the user that owns {} (uid {owner})", self.data_dir.display());
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        let lock = File::create(folder.join("lock")).with_context(|| format!("cannot lock {}", folder.display()))?;
+        let Ok(lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+            bail!("another update command runs; edge-mark-good.service takes some minutes after a boot")
+        };
+        let unit = Unit::new(self.data_dir.clone(), self.clock.clone());
+        let updater = Updater::open(Arc::new(RealDisk), folder, Box::new(self.rauc()), Box::new(unit))?;
+        Ok((updater, lock))
+    }
+
+    fn install(&self, file: &Path, reboot: bool) -> anyhow::Result<()> {
+        let (mut updater, _lock) = self.updater()?;
+        let file = std::path::absolute(file)?;
+        let wanted = Wanted { source: Source::File(file.clone()), hash: None };
+        let seen = witness::runtime_folder().and_then(|folder| witness::read(&folder));
+        if seen.is_none() {
+            writeln!(std::io::stderr(), "the agent does not run here: nothing will be asked of cameras and broker")?;
+        }
+        let before = seen.as_ref().map(Before::from).unwrap_or_default();
+        updater.start(self.clock.mono(), self.clock.wall())?;
+        let asked = Event::Asked(wanted, before);
+        if let Some(refusal) = updater.handle(asked, self.clock.mono(), self.clock.wall())? {
+            bail!("{} is refused, and nothing was changed: {refusal}", file.display());
+        }
+        let Phase::Installed { change } = &updater.state().phase else {
+            bail!("the update is {}", updater.state().phase.as_str());
+        };
+        let (new, to) = (change.new.clone(), change.from.other().as_str());
+        writeln!(std::io::stdout(), "{new} is in slot {to}, which is primary: it runs after the next boot")?;
+        if reboot {
+            updater.handle(Event::RebootAllowed, self.clock.mono(), self.clock.wall())?;
+        }
+        Ok(())
+    }
+
+    fn confirm(&self) -> anyhow::Result<()> {
+        let (mut updater, _lock) = self.updater()?;
+        updater.start(self.clock.mono(), self.clock.wall())?;
+        let mut sight = Sight::new(witness::runtime_folder());
+        let mut said = "";
+        loop {
+            let phase = updater.state().phase.as_str();
+            if std::mem::replace(&mut said, phase) != phase {
+                tracing::info!("update: {phase}");
+            }
+            if is_at_rest(updater.state()) {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK);
+            let now = self.clock.mono();
+            let evidence = sight.look(now);
+            updater.look(evidence, now, self.clock.wall())?;
+        }
+    }
+}
+
+/// Nothing is left to watch in this boot, and all was told.
+fn is_at_rest(state: &State) -> bool {
+    match state.phase {
+        Phase::Idle | Phase::Good { .. } | Phase::RolledBack { .. } => state.marked && state.untold.is_empty(),
+        Phase::Installed { .. } | Phase::Rebooting { .. } | Phase::RollingBack { .. } => true,
+        Phase::Downloading { .. } | Phase::Verified { .. } | Phase::Confirming { .. } | Phase::AwaitingLine { .. } => {
+            false
+        }
+    }
+}

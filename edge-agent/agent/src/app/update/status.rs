@@ -1,0 +1,61 @@
+//! `edge-agent update status`: RAUC's slots and the update's state, for a person or a program.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use edge_store::disk::RealDisk;
+use serde_json::json;
+
+use super::Here;
+use super::outside::Unit;
+use crate::update::{BootState, SlotName, Slots, Standing, State, Updater};
+
+/// Shows it. Changes nothing and takes no lock.
+pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
+    let unit = Unit::new(here.data_dir.clone(), here.clock.clone());
+    let updater = Updater::open(Arc::new(RealDisk), here.folder(), Box::new(here.rauc()), Box::new(unit))?;
+    let standing = here.rauc().status();
+    let mut out = std::io::stdout();
+    if as_json {
+        let slots = standing.as_ref().ok().map(|standing| {
+            [SlotName::A, SlotName::B].map(|name| {
+                let slot = standing.slot(name);
+                json!({ "slot": name, "booted": standing.booted == name, "primary": standing.primary == name,
+                    "good": slot.state == BootState::Good, "version": slot.version })
+            })
+        });
+        let why = standing.as_ref().err().map(ToString::to_string);
+        let state = updater.state();
+        let answer =
+            json!({ "state": state.phase.as_str(), "floor": state.floor, "slots": slots, "why_no_slots": why });
+        writeln!(out, "{answer}")?;
+        return Ok(());
+    }
+    match &standing {
+        Ok(standing) => {
+            for name in [SlotName::A, SlotName::B] {
+                writeln!(out, "{}", line(standing, name))?;
+            }
+        }
+        Err(fault) => writeln!(out, "no slots are known here: {fault}")?,
+    }
+    writeln!(out, "update: {}", summary(updater.state()))?;
+    Ok(())
+}
+
+fn line(standing: &Standing, name: SlotName) -> String {
+    let slot = standing.slot(name);
+    let mut words = vec![match slot.state {
+        BootState::Good => "good",
+        BootState::Bad => "bad",
+    }];
+    words.extend((standing.booted == name).then_some("booted"));
+    words.extend((standing.primary == name).then_some("primary"));
+    let version = slot.version.as_ref().map_or_else(|| "version unknown".to_owned(), ToString::to_string);
+    format!("slot {}: {version}, {}", name.as_str(), words.join(", "))
+}
+
+fn summary(state: &State) -> String {
+    let floor = state.floor.as_ref().map(|floor| format!("; nothing below {floor} is installed"));
+    format!("{}{}", state.phase.as_str(), floor.unwrap_or_default())
+}
