@@ -35,7 +35,7 @@ fn a_clip_whose_unit_is_killed_in_the_middle_comes_under_the_same_request_once_t
     assert_eq!(cut["status"], "transferring", "the clip was whole before the kill: {cut}");
     let _said: Vec<String> = world.kill_agent();
     let left = unfinished(&world);
-    assert_eq!(left, 1, "the unit died in the middle of the command");
+    assert_eq!(left, 1, "the unit died in the middle of the command: {cut}");
 
     world.link.set(Link::Open);
     world.start_agent();

@@ -130,29 +130,41 @@ impl Letterbox {
         let (a, rows) = (&mut self.averager, &mut self.rows);
         let [first, second, third] = &mut rows.averaged;
         let half = width.div_ceil(2);
-        let samples = |Plane { bytes, stride }, width| Samples { bytes, stride, width };
+        let mut average =
+            |plane: Plane<'_>, width: usize, channels: usize, span, columns: &Spans, outs: &mut [&mut [u8]]| {
+                let Plane { bytes, stride } = plane;
+                a.sum_rows(Samples { bytes, stride, width, channels }, span);
+                match outs {
+                    [first, second] => a.average_pairs(columns, [first, second]),
+                    outs => {
+                        for (channel, out) in outs.iter_mut().enumerate() {
+                            a.average(channel, channels, columns, out);
+                        }
+                    }
+                }
+            };
         let luma = match picture.planes() {
             Planes::Nv12 { y, uv } => {
-                a.average(samples(y, width), lines, &plan.columns, [first]);
+                average(y, width, 1, lines, &plan.columns, &mut [first]);
                 if !grey {
-                    a.average(samples(uv, half), chroma_lines, &plan.chroma_columns, [second, third]);
+                    average(uv, half, 2, chroma_lines, &plan.chroma_columns, &mut [second, third]);
                 }
                 true
             }
             Planes::I420 { y, u, v } => {
-                a.average(samples(y, width), lines, &plan.columns, [first]);
+                average(y, width, 1, lines, &plan.columns, &mut [first]);
                 if !grey {
-                    a.average(samples(u, half), chroma_lines, &plan.chroma_columns, [second]);
-                    a.average(samples(v, half), chroma_lines, &plan.chroma_columns, [third]);
+                    average(u, half, 1, chroma_lines, &plan.chroma_columns, &mut [second]);
+                    average(v, half, 1, chroma_lines, &plan.chroma_columns, &mut [third]);
                 }
                 true
             }
             Planes::Rgb(rgb) => {
-                a.average(samples(rgb, width), lines, &plan.columns, [first, second, third]);
+                average(rgb, width, 3, lines, &plan.columns, &mut [first, second, third]);
                 false
             }
             Planes::Grey(plane) => {
-                a.average(samples(plane, width), lines, &plan.columns, [first]);
+                average(plane, width, 1, lines, &plan.columns, &mut [first]);
                 second.copy_from_slice(first);
                 third.copy_from_slice(first);
                 false

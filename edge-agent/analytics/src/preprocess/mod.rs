@@ -8,7 +8,6 @@ mod colour;
 mod crop;
 mod letterbox;
 mod resample;
-mod short;
 mod stretch;
 #[cfg(test)]
 mod vectors;

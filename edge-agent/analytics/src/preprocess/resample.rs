@@ -1,10 +1,9 @@
 //! Averages over rectangles of whole pixels, rounded to the nearest.
 //!
-//! Columns of a row are summed downwards first, which the compiler turns into vector additions; what is left along the
-//! row is a few sums for each rectangle. Divisions are multiplications by reciprocals that are exact for every sum that
-//! can occur.
+//! Columns of a row are summed downwards first, which the compiler turns into vector additions; running totals along
+//! the row then give every rectangle by one subtraction. Divisions are multiplications by reciprocals that are exact
+//! for every sum that can occur.
 
-use super::short;
 use crate::picture::Plane;
 
 /// For each output, which inputs it averages: `first` to one before `end`, never empty.
@@ -12,8 +11,6 @@ use crate::picture::Plane;
 pub(super) struct Spans {
     first: Vec<u32>,
     end: Vec<u32>,
-    /// Length of the shortest, and all bits set for each that is longer by one; none where some differ by more.
-    nearly_even: Option<(usize, Vec<u16>)>,
 }
 
 impl Spans {
@@ -23,7 +20,7 @@ impl Spans {
         let edge = |i: u64| u32::try_from(i * s / t).unwrap_or(u32::MAX);
         let first: Vec<u32> = (0..t).map(edge).collect();
         let end = (0..t).zip(&first).map(|(i, first)| edge(i + 1).max(first + 1)).collect();
-        Self::between(first, end)
+        Self { first, end }
     }
 
     /// The spans of a plane of half the size that lie under these, halved outwards.
@@ -31,30 +28,7 @@ impl Spans {
         let first: Vec<u32> = self.first.iter().map(|first| (first / 2).min(plane.saturating_sub(1))).collect();
         let end = self.end.iter().zip(&first);
         let end = end.map(|(end, first)| end.div_ceil(2).max(first + 1).min(plane)).collect();
-        Self::between(first, end)
-    }
-
-    fn between(first: Vec<u32>, end: Vec<u32>) -> Self {
-        let lengths = || first.iter().zip(&end).map(|(first, end)| end.saturating_sub(*first));
-        let least = lengths().min().unwrap_or(0);
-        let longer = lengths().map(|length| match length - least {
-            0 => Some(0),
-            1 => Some(u16::MAX),
-            _ => None,
-        });
-        let nearly_even = longer.collect::<Option<_>>().map(|longer| (least as usize, longer));
-        Self { first, end, nearly_even }
-    }
-
-    /// Length of the shortest span, and all bits set for each that is longer by one; none where some differ by more.
-    pub(super) fn nearly_even(&self) -> Option<(usize, &[u16])> {
-        self.nearly_even.as_ref().map(|(least, longer)| (*least, longer.as_slice()))
-    }
-
-    /// Of spans that are nearly even, where each begins and whether it is longer by one.
-    pub(super) fn starts(&self) -> impl Iterator<Item = (usize, u16)> {
-        let longer = self.nearly_even.iter().flat_map(|(_, longer)| longer);
-        self.first.iter().zip(longer).map(|(first, longer)| (*first as usize, *longer))
+        Self { first, end }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -74,6 +48,8 @@ pub(super) struct Samples<'a> {
     pub(super) stride: usize,
     /// Pixels per row.
     pub(super) width: usize,
+    /// Samples per pixel, interleaved.
+    pub(super) channels: usize,
 }
 
 /// Largest count of pixels for which 32 bits of reciprocal divide every sum exactly.
@@ -112,34 +88,13 @@ pub(super) struct Averager {
     narrow: Vec<u16>,
     wide: Vec<u32>,
     rows: usize,
-    sums: Vec<u16>,
+    totals: Vec<u64>,
 }
 
 impl Averager {
-    /// Averages over rows `lines` of the plane, one per column span, of each of its `N` interleaved channels into that
-    /// channel's row of `out`; a channel whose row is empty is left out.
-    pub(super) fn average<const N: usize>(
-        &mut self,
-        samples: Samples<'_>,
-        lines: (usize, usize),
-        columns: &Spans,
-        mut out: [&mut [u8]; N],
-    ) {
-        self.sum_rows(samples, N, lines);
-        if self.rows > NARROW_ROWS {
-            average(self.wide.as_chunks().0, self.rows, columns, out);
-            return;
-        }
-        self.narrow.extend([0; N]);
-        let pixels = self.narrow.as_chunks().0;
-        if !short::average(pixels, self.rows, columns, &mut self.sums, &mut out) {
-            average(pixels, self.rows, columns, out);
-        }
-    }
-
     /// Adds rows `first..end` of the plane, column by column.
-    fn sum_rows(&mut self, samples: Samples<'_>, channels: usize, (first, end): (usize, usize)) {
-        let length = samples.width * channels;
+    pub(super) fn sum_rows(&mut self, samples: Samples<'_>, (first, end): (usize, usize)) {
+        let length = samples.width * samples.channels;
         let row = |y: usize| samples.bytes.get(y * samples.stride..).and_then(|bytes| bytes.get(..length));
         self.rows = end - first;
         self.wide.clear();
@@ -164,30 +119,62 @@ impl Averager {
             *wide += u32::from(std::mem::take(narrow));
         }
     }
-}
 
-/// Averages of the pixels of each span. A rectangle's sum is below 2^32 for sides below 4096.
-fn average<S: Copy + Into<u32>, const N: usize>(
-    pixels: &[[S; N]],
-    rows: usize,
-    columns: &Spans,
-    mut out: [&mut [u8]; N],
-) {
-    for (at, (first, end)) in columns.first.iter().zip(&columns.end).enumerate() {
-        let mut sums = [0_u32; N];
-        // A few pixels each: spans cover every pixel about once.
-        for pixel in pixels.get(*first as usize..*end as usize).unwrap_or(&[]) {
-            for (sum, sample) in sums.iter_mut().zip(pixel) {
-                *sum += (*sample).into();
-            }
+    /// Averages of one channel over the summed rows, one per column span, into `out`.
+    pub(super) fn average(&mut self, channel: usize, channels: usize, columns: &Spans, out: &mut [u8]) {
+        let step = channels.max(1);
+        if self.rows > NARROW_ROWS {
+            let sums = self.wide.iter().skip(channel).step_by(step);
+            run_totals(&mut self.totals, sums.map(|sum| u64::from(*sum)));
+        } else if step == 1 {
+            run_totals(&mut self.totals, self.narrow.iter().map(|sum| u64::from(*sum)));
+        } else {
+            let sums = self.narrow.iter().skip(channel).step_by(step);
+            run_totals(&mut self.totals, sums.map(|sum| u64::from(*sum)));
         }
-        let count = (end - first) as usize * rows;
-        for (out, sum) in out.iter_mut().zip(sums) {
-            if let Some(to) = out.get_mut(at) {
-                *to = mean(sum, count);
-            }
+        for ((to, first), end) in out.iter_mut().zip(&columns.first).zip(&columns.end) {
+            let (low, high) = self.between(*first, *end);
+            #[expect(clippy::cast_possible_truncation, reason = "a rectangle's sum is below 2^32 for sides below 4096")]
+            let sum = (high - low) as u32;
+            *to = mean(sum, (end - first) as usize * self.rows);
         }
     }
+
+    /// Averages of two interleaved channels at once: one running total holds both sums, 32 bits each.
+    pub(super) fn average_pairs(&mut self, columns: &Spans, [first_out, second_out]: [&mut [u8]; 2]) {
+        if self.rows > NARROW_ROWS {
+            self.average(0, 2, columns, first_out);
+            self.average(1, 2, columns, second_out);
+            return;
+        }
+        let pairs = self.narrow.as_chunks::<2>().0.iter();
+        run_totals(&mut self.totals, pairs.map(|[a, b]| u64::from(*a) | u64::from(*b) << 32));
+        let outs = first_out.iter_mut().zip(second_out.iter_mut());
+        for (((a, b), first), end) in outs.zip(&columns.first).zip(&columns.end) {
+            let (low, high) = self.between(*first, *end);
+            let both = high.wrapping_sub(low);
+            let count = (end - first) as usize * self.rows;
+            #[expect(clippy::cast_possible_truncation, reason = "the two halves are wanted")]
+            let halves = (both as u32, (both >> 32) as u32);
+            (*a, *b) = (mean(halves.0, count), mean(halves.1, count));
+        }
+    }
+
+    fn between(&self, first: u32, end: u32) -> (u64, u64) {
+        let at = |index: u32| self.totals.get(index as usize).copied().unwrap_or(0);
+        (at(first), at(end))
+    }
+}
+
+/// Zero, then the sum of the first, of the first two, and so on.
+fn run_totals(totals: &mut Vec<u64>, sums: impl Iterator<Item = u64>) {
+    totals.clear();
+    totals.push(0);
+    let mut total = 0_u64;
+    totals.extend(sums.map(|sum| {
+        total = total.wrapping_add(sum);
+        total
+    }));
 }
 
 /// A plane as a coarse grid of average brightness, from every fourth row: enough to see that something moves.
@@ -201,7 +188,7 @@ pub struct GreyGrid {
 const GRID_STEP: u32 = 4;
 
 impl GreyGrid {
-    /// Averages the first channel of a plane of `size`, whose pixels have `channels` interleaved samples, 1 or 3, over
+    /// Averages the first channel of a plane of `size`, whose pixels have `channels` interleaved samples, over
     /// `columns` by `rows` cells.
     pub fn average(
         &mut self,
@@ -210,16 +197,15 @@ impl GreyGrid {
         channels: usize,
         (columns, rows): (u32, u32),
     ) -> &[u8] {
-        let samples = Samples { bytes: plane.bytes, stride: plane.stride * GRID_STEP as usize, width: width as usize };
+        let samples =
+            Samples { bytes: plane.bytes, stride: plane.stride * GRID_STEP as usize, width: width as usize, channels };
         let (across, down) = (Spans::new(width, columns), Spans::new(height.div_ceil(GRID_STEP), rows));
         self.cells.clear();
         self.cells.resize(across.len() * down.len(), 0);
         for (row, out) in self.cells.chunks_exact_mut(across.len().max(1)).enumerate() {
             let Some(span) = down.get(row) else { continue };
-            match channels {
-                3 => self.averager.average(samples, span, &across, [out, &mut [], &mut []]),
-                _ => self.averager.average(samples, span, &across, [out]),
-            }
+            self.averager.sum_rows(samples, span);
+            self.averager.average(0, channels, &across, out);
         }
         &self.cells
     }
@@ -251,28 +237,28 @@ mod tests {
     #[test]
     fn more_rows_than_sixteen_bits_hold_are_summed_right() {
         let bytes = vec![255; 1000];
-        let samples = Samples { bytes: &bytes, stride: 1, width: 1 };
-        let (mut averager, mut out) = (Averager::default(), [0]);
-        averager.average(samples, (0, 1000), &Spans::new(1, 1), [&mut out]);
-        assert_eq!((&averager.wide[..], out), (&[255_000][..], [255]));
+        let samples = Samples { bytes: &bytes, stride: 1, width: 1, channels: 1 };
+        let mut averager = Averager::default();
+        averager.sum_rows(samples, (0, 1000));
+        assert_eq!(averager.wide, [255_000]);
+        let mut out = [0];
+        averager.average(0, 1, &Spans::new(1, 1), &mut out);
+        assert_eq!(out, [255]);
     }
 
     #[test]
-    fn interleaved_channels_are_averaged_as_each_alone() {
+    fn pairs_are_averaged_as_each_alone() {
         for rows in [1, 3, 300] {
-            let bytes: Vec<u8> = (0..60 * rows).map(|i| u8::try_from(i * 37 % 256).unwrap()).collect();
+            let bytes: Vec<u8> = (0..40 * rows).map(|i| u8::try_from(i * 37 % 256).unwrap()).collect();
+            let samples = Samples { bytes: &bytes, stride: 40, width: 20, channels: 2 };
             let columns = Spans::new(20, 7);
             let mut averager = Averager::default();
-            let [mut r, mut g, mut b] = [[0; 7]; 3];
-            let samples = Samples { bytes: &bytes, stride: 60, width: 20 };
-            averager.average(samples, (0, rows), &columns, [&mut r, &mut g, &mut b]);
-            for (channel, together) in [r, g, b].into_iter().enumerate() {
-                let alone: Vec<u8> = bytes.iter().skip(channel).step_by(3).copied().collect();
-                let mut out = [0; 7];
-                let samples = Samples { bytes: &alone, stride: 20, width: 20 };
-                averager.average(samples, (0, rows), &columns, [&mut out]);
-                assert_eq!(together, out, "{rows} rows, channel {channel}");
-            }
+            averager.sum_rows(samples, (0, rows));
+            let [mut a, mut b, mut c, mut d] = [[0; 7]; 4];
+            averager.average_pairs(&columns, [&mut a, &mut b]);
+            averager.average(0, 2, &columns, &mut c);
+            averager.average(1, 2, &columns, &mut d);
+            assert_eq!((a, b), (c, d), "{rows} rows");
         }
     }
 }

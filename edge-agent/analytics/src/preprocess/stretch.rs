@@ -17,23 +17,20 @@ pub struct Channel8 {
     pub bytes: Vec<u8>,
 }
 
-/// Averages rectangles of 1 or 3 channels; enlarging repeats pixels.
+/// Averages rectangles; enlarging repeats pixels.
 pub(super) fn box_resize(bytes: &[u8], (w, h): (u32, u32), (new_w, new_h): (u32, u32), channels: usize) -> Vec<u8> {
     let (columns, lines) = (Spans::new(w, new_w), Spans::new(h, new_h));
     let width = w as usize;
-    let samples = Samples { bytes, stride: width * channels, width };
+    let samples = Samples { bytes, stride: width * channels, width, channels };
     let mut averager = Averager::default();
-    let mut rows = [(); 3].map(|()| vec![0; columns.len()]);
+    let mut row = vec![0; columns.len()];
     let mut out = vec![0; columns.len() * lines.len() * channels];
     for (line, target) in out.chunks_exact_mut((columns.len() * channels).max(1)).enumerate() {
         let Some(span) = lines.get(line) else { continue };
-        let [first, second, third] = &mut rows;
-        match channels {
-            3 => averager.average(samples, span, &columns, [first, second, third]),
-            _ => averager.average(samples, span, &columns, [first]),
-        }
-        for (channel, row) in rows.iter().enumerate().take(channels) {
-            target.iter_mut().skip(channel).step_by(channels).zip(row).for_each(|(to, from)| *to = *from);
+        averager.sum_rows(samples, span);
+        for channel in 0..channels {
+            averager.average(channel, channels, &columns, &mut row);
+            target.iter_mut().skip(channel).step_by(channels).zip(&row).for_each(|(to, from)| *to = *from);
         }
     }
     out

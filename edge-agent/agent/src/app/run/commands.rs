@@ -46,7 +46,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
         commands: asked,
         audit: Box::new(Log::open(&config.data_dir.join("audit.sqlite"))?),
         actions: Box::new(Doer { rings, signer, vitals: vitals.clone(), clock: common.clock.clone() }),
-        outlet: Box::new(Outgoing { bridge, entries }),
+        outlet: Box::new(Outgoing { bridge, entries, pieces: Pieces::default() }),
         publish_challenge: Box::new(move |challenge, number| {
             announcement.update(|birth| {
                 birth.challenge = challenge;
@@ -187,14 +187,60 @@ impl Actions for Doer {
 struct Outgoing {
     bridge: Bridge,
     entries: Sender<Entry>,
+    pieces: Pieces,
+}
+
+/// Pieces of clips that were handed over and are not committed yet: a slow disk must not let a clip pile up in memory.
+#[derive(Debug, Default)]
+struct Pieces {
+    committed: u64,
+    on_their_way: u64,
+}
+
+impl Pieces {
+    /// Takes in up to where pieces are committed. A new outbox counts from the start again, and has all that was on its
+    /// way.
+    fn committed_to(&mut self, last: u64) {
+        let committed = last.checked_sub(self.committed).unwrap_or(self.on_their_way);
+        self.on_their_way = self.on_their_way.saturating_sub(committed);
+        self.committed = last;
+    }
 }
 
 impl Outlet for Outgoing {
     fn append(&mut self, record: Record) -> bool {
+        self.pieces.on_their_way += u64::from(matches!(record, Record::Clip(_)));
         self.entries.send(Entry::Record(record)).is_ok()
     }
 
     fn pieces_waiting(&mut self) -> u64 {
-        self.bridge.backlog(Lane::Clip).map_or(0, |backlog| backlog.records)
+        let Ok(backlog) = self.bridge.backlog(Lane::Clip) else { return self.pieces.on_their_way };
+        self.pieces.committed_to(backlog.last.get());
+        backlog.records + self.pieces.on_their_way
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_on_its_way_until_it_is_committed() {
+        let mut pieces = Pieces::default();
+        pieces.committed_to(100);
+        pieces.on_their_way += 3;
+        pieces.committed_to(102);
+        assert_eq!(pieces.on_their_way, 1);
+        pieces.committed_to(102);
+        assert_eq!(pieces.on_their_way, 1);
+        pieces.committed_to(103);
+        assert_eq!(pieces.on_their_way, 0);
+    }
+
+    #[test]
+    fn a_new_outbox_keeps_nothing_waiting() {
+        let mut pieces = Pieces { committed: 100, on_their_way: 5 };
+        pieces.committed_to(4);
+        assert_eq!((pieces.committed, pieces.on_their_way), (4, 0));
     }
 }
