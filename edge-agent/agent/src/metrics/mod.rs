@@ -17,6 +17,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use edge_protocol::record::Health;
 
+use crate::supervise::queue::Gauge;
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// Between two heartbeats.
@@ -24,8 +25,17 @@ const BEAT: Duration = Duration::from_secs(1);
 /// The format's own name for itself.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Gives the unit's health as it is now.
-pub type Look = Arc<dyn Fn() -> Health + Send + Sync>;
+/// What is shown: the health record, and what matters on the unit alone.
+#[derive(Debug)]
+pub struct Numbers {
+    /// How the unit is.
+    pub health: Health,
+    /// Every queue between stages; those of one name are shown as one.
+    pub queues: Vec<Gauge>,
+}
+
+/// Gives the unit's numbers as they are now.
+pub type Look = Arc<dyn Fn() -> Numbers + Send + Sync>;
 
 /// Serves `GET /metrics` until told to stop.
 pub struct Metrics {
@@ -95,7 +105,7 @@ fn router(look: Look) -> Router {
 
 /// The health record itself, for `edge-agent doctor` beside the running agent.
 async fn tell(State(look): State<Look>) -> Json<Health> {
-    Json(look())
+    Json(look().health)
 }
 
 async fn answer(State(look): State<Look>) -> impl IntoResponse {

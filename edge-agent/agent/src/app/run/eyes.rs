@@ -1,7 +1,7 @@
 //! Access units on their way to the vision worker: what it cannot take is dropped up to the next key picture.
 
 use crate::media::AccessUnit;
-use crate::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
+use crate::supervise::queue::{Bounds, Gauge, Overflow, Receiver, Sender, bounded};
 use crate::vision::client::Throttle;
 
 /// About two seconds of pictures a camera.
@@ -36,6 +36,10 @@ pub(in crate::app) fn eyes(cameras: usize, throttle: Throttle) -> (Eyes, Receive
 }
 
 impl Eyes {
+    pub(super) fn gauge(&self) -> Gauge {
+        self.queue.gauge()
+    }
+
     pub(in crate::app) fn of_one_camera(&self) -> Eye {
         Eye { queue: self.queue.clone(), waits_for_key: false, throttle: self.throttle.clone() }
     }

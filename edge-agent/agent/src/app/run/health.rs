@@ -8,22 +8,23 @@ use edge_analytics::care::Finding;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{
-    BoardHealth, CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, RingHealth, Sentence, Span,
-    StorageHealth, Temperature, UplinkHealth, Word, WorkerHealth,
+    BoardHealth, CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, Sentence, StorageHealth,
+    Temperature, UplinkHealth, Word, WorkerHealth,
 };
 use edge_protocol::time::{Moment, MonoTime};
-use edge_store::disk::RealDisk;
-use edge_store::ring::{RingPlace, RingReader};
+use edge_store::database::set_aside_in;
+use edge_store::ring::RingPlace;
 use nix::sys::statvfs::statvfs;
 
+use super::rings::RingWatch;
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics, Numbers};
 use crate::peripherals::Indication;
 use crate::publish::Entry;
 use crate::record::Recorded;
-use crate::supervise::queue::Sender;
+use crate::supervise::queue::{Gauge, Sender};
 use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
 use crate::update::Evidence;
 use crate::vision::client::VisionEvent;
@@ -35,8 +36,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const METRICS_PAUSE: Duration = Duration::from_secs(10);
 /// What a person is told of a camera whose encoder hangs.
 const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
-/// Gaps told with a ring; older ones are asked for.
-const NEWEST_GAPS: usize = 16;
 
 /// What health is gathered from; clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +53,7 @@ struct Shared {
     worker: WorkerHealth,
     board: Option<BoardHealth>,
     board_temperatures: Vec<Temperature>,
+    queues: Vec<Gauge>,
     asked_for: bool,
     /// The service manager has been told that the agent has started.
     is_ready: bool,
@@ -64,8 +64,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct CameraVitals {
     watch: Option<CameraWatch>,
-    recorded: Option<Recorded>,
-    ring: Option<RingPlace>,
+    ring: Option<RingWatch>,
     coverage: Option<f32>,
     frozen: bool,
     analysed_before: u64,
@@ -87,12 +86,13 @@ impl Vitals {
         shared.cameras.entry(camera).or_default().watch = Some(watch);
     }
 
-    pub(super) fn watch_recorder(&self, camera: CameraId, recorded: Recorded) {
-        self.lock().cameras.entry(camera).or_default().recorded = Some(recorded);
+    /// A camera's ring, and what its recorder has done.
+    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace, recorded: Recorded) {
+        self.lock().cameras.entry(camera).or_default().ring = Some(RingWatch::new(place, recorded));
     }
 
-    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace) {
-        self.lock().cameras.entry(camera).or_default().ring = Some(place);
+    pub(super) fn watch_queue(&self, queue: Gauge) {
+        self.lock().queues.push(queue);
     }
 
     /// Has the next look tell how the unit is, whatever the interval.
@@ -192,10 +192,11 @@ impl Vitals {
     }
 
     fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
-        let shared = self.lock();
+        let mut shared = self.lock();
         let now = clock.wall();
+        let order = shared.order.clone();
         let cameras: Vec<CameraHealth> =
-            shared.order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
+            order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
         let zones = heat::read(std::path::Path::new(heat::ZONES));
@@ -220,6 +221,10 @@ impl Vitals {
             board: shared.board.clone(),
         }
     }
+
+    fn numbers(&self, clock: &Clock, data_dir: &std::path::Path) -> Numbers {
+        Numbers { health: self.record(clock, data_dir), queues: self.lock().queues.clone() }
+    }
 }
 
 impl Shared {
@@ -228,7 +233,8 @@ impl Shared {
         self.board.as_ref().is_some_and(|board| board.analysis == Confidence::ZERO)
     }
 
-    fn camera(&self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
+    fn camera(&mut self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
+        let ring = self.cameras.get_mut(id)?.ring.as_mut().and_then(RingWatch::health);
         let vitals = self.cameras.get(id)?;
         let seen = vitals.watch.as_ref()?.health(now);
         let progress = self.progress.cameras.get(place);
@@ -255,7 +261,7 @@ impl Shared {
             size: seen.size,
             decoder: progress.filter(|p| !p.decoder.is_empty()).map(|p| Word::cut(&p.decoder)),
             reconnects: seen.reconnects,
-            ring: vitals.ring.as_ref().and_then(|place| ring(place, vitals.recorded.as_ref())),
+            ring,
         })
     }
 
@@ -267,14 +273,18 @@ impl Shared {
             total_bytes,
             free_bytes,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
-            failed_writes: self
-                .cameras
-                .values()
-                .filter_map(|camera| camera.recorded.as_ref())
-                .map(Recorded::failed)
+            failed_writes: self.rings().map(RingWatch::failed).sum(),
+            set_aside: self
+                .rings()
+                .map(RingWatch::folder)
+                .chain([data_dir])
+                .filter_map(|at| set_aside_in(at).ok())
                 .sum(),
-            set_aside: 0,
         }
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &RingWatch> {
+        self.cameras.values().filter_map(|camera| camera.ring.as_ref())
     }
 
     fn models(&self) -> Vec<ModelHealth> {
@@ -314,19 +324,6 @@ fn condition(state: &State) -> CameraCondition {
     }
 }
 
-fn ring(place: &RingPlace, recorded: Option<&Recorded>) -> Option<RingHealth> {
-    let reader = RingReader::open(Arc::new(RealDisk), place.clone()).ok()?;
-    let span = reader.span().ok()?;
-    let gap = |gap: edge_store::ring::Gap| Span { from: gap.from.into(), to: gap.to.into() };
-    Some(RingHealth {
-        oldest: span.map(|(from, _)| from.into()),
-        newest: span.map(|(_, to)| to.into()),
-        used_bytes: recorded.map_or(0, Recorded::bytes),
-        quota_bytes: place.quota_bytes,
-        gaps: reader.gaps(NEWEST_GAPS).ok()?.into_iter().map(gap).collect(),
-    })
-}
-
 /// What is wrong, in words, worst first; empty when all is well.
 fn problems(
     cameras: &[CameraHealth],
@@ -350,6 +347,9 @@ fn problems(
     if storage.failed_writes > 0 {
         words.push(format!("{} groups of video could not be stored", storage.failed_writes));
     }
+    if storage.set_aside > 0 {
+        words.push(format!("damaged files lie set aside ({} of them): look, and remove them", storage.set_aside));
+    }
     if storage.total_bytes > 0 && storage.free_bytes < storage.total_bytes / 50 {
         words.push("the disk is nearly full".to_owned());
     }
@@ -372,7 +372,7 @@ fn memory_bytes() -> u64 {
 pub(super) fn serve_metrics(common: &mut Common<'_>, vitals: &Vitals) -> Result<(), RunError> {
     let Some(address) = common.config.health.metrics else { return Ok(()) };
     let (vitals, clock, data_dir) = (vitals.clone(), common.clock.clone(), common.config.data_dir.clone());
-    let look: metrics::Look = Arc::new(move || vitals.record(&clock, &data_dir));
+    let look: metrics::Look = Arc::new(move || vitals.numbers(&clock, &data_dir));
     let mut server = Metrics::new(address, look, common.clock.clone(), common.pulse("metrics"));
     let again = Restart::After(METRICS_PAUSE);
     let started = common.supervisor.start("metrics", Station::Control, again, move |stop| server.run(stop));

@@ -15,6 +15,7 @@ mod keeping;
 mod moments;
 mod outbox;
 mod recording;
+mod rings;
 pub(super) mod surviving;
 pub(super) mod telling;
 pub(super) mod witness;
@@ -172,6 +173,7 @@ fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor
         Mode::Normal => start_vision(&mut common, sightings, (&throttle, &viewfinder))?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
+    vitals.watch_queue(eyes.gauge());
     start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
     health::serve_metrics(&mut common, &vitals)?;
     housing::start(&mut common, &entries, &vitals, throttle)?;
@@ -183,6 +185,7 @@ fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<
     let bell = Bell::new();
     let (announce, life) = outbox::announce(&bell);
     let (entries, queued) = bounded(publish::QUEUE);
+    vitals.watch_queue(entries.gauge());
     let path = common.config.data_dir.join("outbox.sqlite");
     let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
     let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
@@ -190,6 +193,7 @@ fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<
     let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
     let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
     let (commands, asked) = bounded(COMMANDS);
+    vitals.watch_queue(commands.gauge());
     let wires =
         commands::Wires { asked, announcement: announcement.clone(), bridge: bridge(), entries: entries.clone() };
     commands::start(common, wires, vitals)?;
@@ -275,6 +279,8 @@ fn start_events(
 ) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
     let (sightings, seen) = bounded(SIGHTINGS);
     let kept = keeping::start(common, entries)?;
+    vitals.watch_queue(sightings.gauge());
+    vitals.watch_queue(kept.gauge());
     let ends = telling::Ends {
         seen,
         entries: entries.clone(),
@@ -353,15 +359,15 @@ fn start_recorder(
 ) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
     let place = ring_place(common.config, camera);
-    shared.vitals.watch_ring(camera.id.clone(), place.clone());
+    shared.vitals.watch_queue(feed.gauge());
     let ends = record::Ends {
         feed: units,
         clock: common.clock.clone(),
         pulse: common.pulse(format!("recorder {}", camera.id)),
     };
     let tell = recording::tell(shared.entries.clone(), common.clock.clone());
-    let mut recorder = Recorder::new(Arc::new(RealDisk), place, ends, tell);
-    shared.vitals.watch_recorder(camera.id.clone(), recorder.recorded());
+    let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
+    shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
     let again = Restart::After(PAUSE);
     let name = format!("rec {}", camera.id);
     let started = common.supervisor.start(name, Station::Record, again, move |stop| recorder.run(stop));
