@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use edge_agent::app::enroll::{self, EnrollArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
 use edge_agent::app::run::{self, RunArgs};
@@ -15,6 +16,7 @@ use edge_agent::app::vision::{WorkerArgs, run_worker};
 #[command(version, max_term_width = 120)]
 #[command(after_help = "Examples:
   edge-agent check-config FILE          what is wrong with a configuration, all at once
+  edge-agent enroll --claim FOLDER      make the unit one of the agency's
   edge-agent run --config FILE          what the service unit starts
   edge-agent inspect plates car.jpg     the box's models on a picture of your own
 
@@ -39,6 +41,8 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
         #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
         config: PathBuf,
     },
+    /// Makes this unit one of the agency's: its key, its certificate, its name
+    Enroll(EnrollArgs),
     /// Looks at pictures and videos with the box's own models
     Inspect(Box<InspectArgs>),
     /// The events that a video makes, in virtual time
@@ -67,6 +71,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::CheckConfig { config } => {
             writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Enroll(arguments) => {
+            enroll::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(arguments) => Ok(replay::run(&arguments)?),

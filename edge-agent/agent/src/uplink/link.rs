@@ -266,7 +266,7 @@ async fn connect(events: &mut EventLoop) -> Result<usize, String> {
     }
 }
 
-fn chance() -> u32 {
+pub(super) fn chance() -> u32 {
     let mut bytes = [0; 4];
     // Without random bytes the wait is the longest, which is safe.
     match SystemRandom::new().fill(&mut bytes) {

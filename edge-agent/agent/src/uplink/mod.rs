@@ -11,6 +11,7 @@ mod announcement;
 mod backoff;
 mod bell;
 mod budget;
+mod claim;
 mod lane;
 mod link;
 mod plan;
@@ -21,6 +22,7 @@ pub mod tls;
 
 pub use announcement::Announcement;
 pub use bell::Bell;
+pub use claim::{ClaimLine, Heard};
 pub use link::{Ends, Settings, Uplink};
 pub use plan::{Backlog, Outbox, OutboxFault, Stored};
 
