@@ -16,7 +16,7 @@ use crate::broker::tls::{Identity, IdentityError};
 use crate::broker::{self, ARRIVALS, DEPARTURES, Ends, Link, LinkStatus};
 use crate::clock;
 use crate::database::{Database, DatabaseError};
-use crate::enrolment::{Desk, Lives, Told};
+use crate::enrolment::{Desk, Lives, RESPONSES, Told};
 use crate::http::tls::{InterfaceIdentity, Person, PersonListener};
 use crate::http::{self, Center, NotLocal, Readers};
 use crate::pki::{Authority, PkiError};
@@ -234,6 +234,7 @@ async fn run_network(
             format!("$share/center/{}", topic::records_filter(&plan.agency)),
             topic::state_filter(&plan.agency),
             format!("$share/center/{}", topic::enrolment_filter()),
+            RESPONSES.to_owned(),
         ],
         client: format!("{}-receiver", plan.agency),
         host: plan.host,

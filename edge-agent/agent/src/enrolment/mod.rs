@@ -10,6 +10,7 @@
 mod claim;
 mod identity;
 mod key;
+mod renew;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use edge_protocol::time::WallTime;
 pub use claim::Claim;
 pub use identity::{IDENTITY, Place};
 pub use key::KeyStore;
+pub use renew::{Line, Renewer};
 pub use request::{Answered, Asking};
 pub use tries::check_code;
 

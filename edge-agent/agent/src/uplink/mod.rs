@@ -16,6 +16,7 @@ mod lane;
 mod link;
 mod plan;
 mod rate;
+mod renewals;
 mod state;
 mod talk;
 pub mod tls;
@@ -25,6 +26,7 @@ pub use bell::Bell;
 pub use claim::{ClaimLine, Heard};
 pub use link::{Ends, Settings, Uplink};
 pub use plan::{Backlog, Outbox, OutboxFault, Stored};
+pub use renewals::Renewals;
 
 #[cfg(test)]
 mod tests;

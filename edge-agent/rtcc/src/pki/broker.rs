@@ -112,6 +112,7 @@ impl BrokerPlan<'_> {
                 "topic read rtcc/v1/enroll/+/request".to_owned(),
                 "topic write rtcc/v1/enroll/+/response".to_owned(),
                 "topic write $CONTROL/dynamic-security/v1".to_owned(),
+                "topic read $CONTROL/dynamic-security/v1/response".to_owned(),
             ]);
         }
         lines.push(String::new());

@@ -18,7 +18,7 @@ use crate::pki::{Identity, Pki};
 use crate::process::{Process, program};
 use crate::proxy::Proxy;
 
-pub use plan::{CameraPlan, Plan};
+pub use plan::{CameraPlan, Plan, library};
 
 /// The unit of every story.
 pub const UNIT: &str = "pole-1";

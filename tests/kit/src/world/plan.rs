@@ -101,8 +101,8 @@ impl Plan {
     }
 }
 
-/// The line that names ONNX Runtime's library where it does not lie beside the agent.
-fn library() -> String {
+/// The line of `[models]` that names ONNX Runtime's library where it does not lie beside the agent.
+pub fn library() -> String {
     if program("edge-agent").with_file_name("libonnxruntime.so").exists() {
         return String::new();
     }
