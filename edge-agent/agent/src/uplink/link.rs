@@ -256,7 +256,8 @@ impl Uplink {
     }
 }
 
-/// Whether the broker ended the connection because another one was made under the unit's name.
+/// Whether the broker ended the connection because another one was made under the unit's name. Mosquitto 2.0.11 only
+/// hangs up; then it is the center that sees two units take turns.
 fn was_taken_over(error: &ConnectionError) -> bool {
     matches!(
         error,
@@ -295,5 +296,23 @@ pub(super) fn chance() -> u32 {
     match SystemRandom::new().fill(&mut bytes) {
         Ok(()) => u32::from_ne_bytes(bytes),
         Err(_) => u32::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_brokers_own_word_says_that_the_name_was_taken() {
+        let ended = |reason_code| {
+            was_taken_over(&ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code,
+                reason_string: None,
+            }))
+        };
+        assert!(ended(DisconnectReasonCode::SessionTakenOver));
+        assert!(!ended(DisconnectReasonCode::ServerShuttingDown));
+        assert!(!was_taken_over(&ConnectionError::MqttState(StateError::ConnectionAborted)));
     }
 }

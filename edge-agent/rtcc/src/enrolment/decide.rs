@@ -164,6 +164,8 @@ impl Desk {
             self.publish_revoked(ingest, issuer)?;
         }
         ingest.revocation_told(unit)?;
+        // Whoever is thrown out cannot say goodbye.
+        ingest.death(unit, None)?;
         let words = format!("{count} certificate(s); {}", who.words);
         ingest.decision(&decision(who.name, "revoke", (None, Some(unit)), &words))?;
         tracing::warn!(unit, by = who.name, why = who.words, "revoked");
