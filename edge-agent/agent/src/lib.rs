@@ -8,6 +8,7 @@ pub mod capture;
 pub mod clip;
 pub mod config;
 pub mod control;
+pub mod enrolment;
 pub mod inference;
 pub mod keep;
 pub mod media;

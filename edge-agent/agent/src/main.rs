@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use edge_agent::app::doctor::{self, DoctorArgs};
+use edge_agent::app::enroll::{self, EnrollArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
 use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
@@ -18,6 +19,7 @@ use edge_agent::app::vision::{WorkerArgs, run_worker};
 #[command(version, max_term_width = 120)]
 #[command(after_help = "Examples:
   edge-agent check-config FILE          what is wrong with a configuration, all at once
+  edge-agent enroll --claim FOLDER      make the unit one of the agency's
   edge-agent run --config FILE          what the service unit starts
   edge-agent doctor                     what works on this unit, and what to do about the rest
   edge-agent inspect plates car.jpg     the box's models on a picture of your own
@@ -45,6 +47,8 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
     },
     /// What works on this unit, what does not, and what to do about it
     Doctor(DoctorArgs),
+    /// Makes this unit one of the agency's: its key, its certificate, its name
+    Enroll(EnrollArgs),
     /// Looks at pictures and videos with the box's own models
     Inspect(Box<InspectArgs>),
     /// The events that a video makes, in virtual time
@@ -80,6 +84,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),
+        Command::Enroll(arguments) => {
+            enroll::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Onvif(arguments) => {
             onvif::run(&arguments)?;
             Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! Joins the stations; the only place that knows them all.
 
 pub mod doctor;
+pub mod enroll;
 pub mod inspect;
 pub mod models;
 pub mod onvif;

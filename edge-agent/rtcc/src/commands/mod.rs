@@ -2,6 +2,7 @@
 
 mod center;
 mod clip;
+mod enroll;
 mod factory;
 mod lists;
 mod pki;
@@ -31,6 +32,7 @@ enum Command {
     Verify(verify::Verify),
     Pki(pki::Pki),
     Factory(factory::Factory),
+    Enroll(enroll::Enroll),
 }
 
 impl Arguments {
@@ -46,6 +48,7 @@ impl Arguments {
             Command::Verify(command) => command.run(),
             Command::Pki(command) => command.run(),
             Command::Factory(command) => command.run(),
+            Command::Enroll(command) => command.run(),
         }
     }
 }

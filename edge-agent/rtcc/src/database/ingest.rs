@@ -260,7 +260,7 @@ impl<'a> Ingest<'a> {
     }
 
     /// The time of what is written.
-    pub(super) fn now_us(&self) -> i64 {
+    pub(crate) fn now_us(&self) -> i64 {
         self.now_us
     }
 }

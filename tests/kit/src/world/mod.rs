@@ -20,7 +20,7 @@ use crate::process::{Process, program};
 use crate::proxy::Proxy;
 
 use plan::started;
-pub use plan::{CameraPlan, Plan};
+pub use plan::{CameraPlan, Plan, library};
 
 /// The unit of every story.
 pub const UNIT: &str = "pole-1";

@@ -115,8 +115,8 @@ pub(super) fn started(by: &[String], program: &Path) -> Command {
     command
 }
 
-/// The line that names ONNX Runtime's library where it does not lie beside the agent.
-fn library() -> String {
+/// The line of `[models]` that names ONNX Runtime's library where it does not lie beside the agent.
+pub fn library() -> String {
     if program("edge-agent").with_file_name("libonnxruntime.so").exists() {
         return String::new();
     }

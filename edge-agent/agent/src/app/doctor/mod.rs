@@ -107,7 +107,8 @@ fn configuration(config: &Config, path: &Path) -> Finding {
 fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     let advice = match error {
         ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
-        ConfigError::Syntax(_) | ConfigError::Mistakes(_) => {
+        ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
+        ConfigError::Syntax(_) | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
             "correct the lines named above; nothing else can be checked before"
         }
     };

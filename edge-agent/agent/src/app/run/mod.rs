@@ -15,6 +15,7 @@ mod keeping;
 mod moments;
 mod outbox;
 mod recording;
+mod renewing;
 mod rings;
 pub(super) mod surviving;
 pub(super) mod telling;
@@ -40,7 +41,7 @@ use crate::publish::{self, Entry, Publisher};
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Supervisor};
-use crate::uplink::{self, Announcement, Bell, Uplink};
+use crate::uplink::{self, Announcement, Bell, Renewals, Uplink};
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
 
 use eyes::Eyes;
@@ -200,8 +201,10 @@ fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<
     let outbox = Restart::After(PAUSE);
     let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
     started.map_err(system("cannot start the outbox"))?;
-    let ends =
-        uplink::Ends { bell, announcement, commands, clock: common.clock.clone(), pulse: common.pulse("uplink") };
+    let renewals = Renewals::new(&bell);
+    renewing::start(common, &renewals, &entries)?;
+    let (clock, pulse) = (common.clock.clone(), common.pulse("uplink"));
+    let ends = uplink::Ends { bell, announcement, commands, renewals, clock, pulse };
     let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
     vitals.watch_uplink(uplink.health());
     let again = Restart::After(PAUSE);
