@@ -169,6 +169,31 @@ fn a_revoked_unit_is_thrown_out_and_its_name_is_its_replacements() {
 }
 
 #[test]
+fn a_replacement_keeps_the_names_of_its_cameras_and_opens_a_new_sequence() {
+    let city = City::start();
+    let health_of = |city: &City, epochs: i64| {
+        let units = city.ask("/api/units")?;
+        (units[0]["epochs"] == epochs && !units[0]["health"].is_null()).then_some(())
+    };
+    let mut former = run(&city.enrol("SN42", "gate-1"));
+    city.wait("the first unit's health", |city| health_of(city, 1));
+    city.rtcc_does(&["enroll", "revoke", "--unit", "gate-1", "--why", "replaced"]);
+    former.wait_for_line("the connection to the broker ended", DEADLINE);
+    former.wait_for_line("the broker is not reached", DEADLINE);
+    let count = |city: &City| {
+        city.ask("/api/events?unit=gate-1&limit=5000").map(|page| page["events"].as_array().map(Vec::len))
+    };
+    let said = count(&city);
+    let mut next = run(&city.enrol("SN43", "gate-1"));
+    city.wait("the next unit's health under the same name", |city| health_of(city, 2));
+    assert!(count(&city) > said, "and only it is heard");
+    let cameras = city.ask("/api/cameras").unwrap();
+    assert_eq!((&cameras[0]["unit"], &cameras[0]["id"]), (&"gate-1".into(), &"yard".into()), "{cameras}");
+    assert_eq!(cameras.as_array().map(Vec::len), Some(1), "{cameras}");
+    assert!(former.terminate(DEADLINE).success() && next.terminate(DEADLINE).success());
+}
+
+#[test]
 fn where_the_center_cannot_tell_the_broker_of_certificates_a_revoked_unit_is_thrown_out_and_made_mute() {
     let city = City::start_with(false);
     let unit = city.enrol("SN42", "gate-1");

@@ -3,7 +3,7 @@
 use edge_protocol::enrolment::{Answer, ProofKey, Refusal, Request, SealedRequest, Serial};
 use edge_protocol::time::WallTime;
 
-use super::{Desk, EnrolmentError, alarm, now};
+use super::{About, Desk, EnrolmentError, alarm, now};
 use crate::database::enrolment::{Enrolment, EnrolmentState, Expectation, NewEnrolment};
 use crate::database::ingest::Ingest;
 use crate::pki;
@@ -36,7 +36,7 @@ impl Desk {
             Ok(answer) => Ok(answer),
             Err(No(refusal, until)) => {
                 let words = format!("{serial} was refused: {}", refusal.as_str());
-                alarm(ingest, serial.as_str(), &format!("enrolment-{}", refusal.as_str()), &words)?;
+                alarm(ingest, About::Serial(serial.as_str()), &format!("enrolment-{}", refusal.as_str()), &words)?;
                 Ok(Some(Answer::refuse(nonce, refusal, until).encode()))
             }
         }

@@ -119,7 +119,7 @@ impl Desk {
     /// Raises the alarm that a unit's identity is in use twice.
     pub fn cloned(&self, database: &mut Database, unit: &str, now_us: i64) {
         let words = format!("two units connect as {unit}: one of them is a copy; revoke {unit} and replace it");
-        let done = within(database, now_us, |ingest| alarm(ingest, unit, "cloned-identity", &words));
+        let done = within(database, now_us, |ingest| alarm(ingest, About::Unit(unit), "cloned-identity", &words));
         if let Err(error) = done {
             tracing::error!(unit, ?error, "the alarm about a cloned identity could not be kept");
         }
@@ -155,12 +155,24 @@ fn now(ingest: &Ingest<'_>) -> WallTime {
     WallTime::from_micros(ingest.now_us())
 }
 
-/// An alarm: an event for whoever watches, a line in the log, and an entry in the audit table.
-fn alarm(ingest: &Ingest<'_>, about: &str, kind: &str, words: &str) -> Result<(), EnrolmentError> {
-    ingest.refuse(about, kind, words)?;
-    if ingest.alarm(about, kind, words)? {
-        tracing::warn!(about, kind, words, "ALARM");
+/// What an alarm is about.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    Serial(&'a str),
+    Unit(&'a str),
+}
+
+/// An alarm: an event for whoever watches, a line in the log, and an entry in the audit table, each once a minute at
+/// most. Everything is counted; who has a claim cannot fill the disk.
+fn alarm(ingest: &Ingest<'_>, about: About<'_>, kind: &str, words: &str) -> Result<(), EnrolmentError> {
+    let (name, serial, unit) = match about {
+        About::Serial(serial) => (serial, Some(serial), None),
+        About::Unit(unit) => (unit, None, Some(unit)),
+    };
+    ingest.refuse(name, kind, words)?;
+    if ingest.alarm(name, kind, words)? {
+        tracing::warn!(about = name, kind, words, "ALARM");
+        ingest.decision(&NewDecision { who: RULE, what: kind, serial, unit, words })?;
     }
-    let decision = NewDecision { who: RULE, what: kind, serial: Some(about), unit: None, words };
-    Ok(ingest.decision(&decision)?)
+    Ok(())
 }

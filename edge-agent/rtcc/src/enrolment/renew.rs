@@ -4,7 +4,7 @@ use edge_protocol::enrolment::{Refusal, Renewal, RenewalAnswer};
 use edge_protocol::id::UnitId;
 
 use super::decide::keep;
-use super::{Desk, EnrolmentError, RULE, alarm, now};
+use super::{About, Desk, EnrolmentError, RULE, alarm, now};
 use crate::database::enrolment::NewDecision;
 use crate::database::ingest::Ingest;
 use crate::pki::{self, Name, Subject};
@@ -22,7 +22,7 @@ impl Desk {
             Ok(der) => Ok(RenewalAnswer::Granted(der)),
             Err(refusal) => {
                 let words = format!("{unit} gets no further certificate: {}", refusal.as_str());
-                alarm(ingest, unit.as_str(), &format!("renewal-{}", refusal.as_str()), &words)?;
+                alarm(ingest, About::Unit(unit.as_str()), &format!("renewal-{}", refusal.as_str()), &words)?;
                 Ok(RenewalAnswer::Refused(refusal))
             }
         }

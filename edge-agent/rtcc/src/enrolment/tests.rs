@@ -223,6 +223,14 @@ fn five_wrong_codes_lock_for_ten_minutes_even_for_the_right_one() {
     city.now_us += 1;
     assert_eq!(city.ask(&unit, &code()), None);
     assert_eq!(city.alarms(), ["enrolment-wrong-code", "enrolment-locked"], "a flood is one line a minute");
+    let ruled = city.decisions().into_iter().filter(|(who, _)| who == RULE).count();
+    assert_eq!(ruled, 2, "and one entry in the audit table");
+    let counted: i64 = city
+        .database
+        .reader()
+        .query_row("SELECT count FROM refusals WHERE reason = 'enrolment-wrong-code'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(counted, 5, "but everything is counted");
     let told = overview(city.database.reader(), city.now_us).unwrap().requests;
     assert_eq!(told.iter().filter(|asked| !asked.code_ok).count(), 5);
     assert_eq!(told[0].state, EnrolmentState::Waiting);

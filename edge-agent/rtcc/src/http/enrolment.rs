@@ -206,3 +206,23 @@ async fn change(
 fn cut(text: &str) -> String {
     text.chars().take(WORDS).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whose_certificate_says_so_decides_and_whoever_is_at_the_machine_under_the_name_they_give() {
+        let person = |role| Asker::Person(Person { name: "ada".to_owned(), role });
+        for role in Role::ALL.iter().copied() {
+            let decides = matches!(role, Role::Supervisor | Role::PolicyAdmin);
+            assert_eq!(person(role).name("eve", DECIDE).ok().as_deref(), decides.then_some("ada"), "{role:?}");
+            let expects = decides || role == Role::Technician;
+            assert_eq!(person(role).name("eve", EXPECT).is_ok(), expects, "{role:?}");
+        }
+        let words = person(Role::Viewer).name("", DECIDE).unwrap_err().to_string();
+        assert_eq!(words, "ada is viewer; this takes supervisor or policy-admin");
+        assert_eq!(Asker::Here.name("bo", DECIDE).unwrap(), "bo at the center");
+        assert_eq!(Asker::Here.name("", DECIDE).unwrap(), "at the center");
+    }
+}
