@@ -109,7 +109,15 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let table = read_table(path)?;
+        Self::with_identity(&read_text(path)?)
+    }
+
+    /// Checks a text, with the identity that its `enrolment` names.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
+        let table = text.parse()?;
         let identity = place(&table).map(|folder| identity::read(&folder)).transpose()?;
         Self::check(&table, &identity.unwrap_or_default())
     }
@@ -139,12 +147,15 @@ impl Config {
 /// # Errors
 /// Where the file cannot be read, or does not say it.
 pub fn enrolment_place(path: &Path) -> Result<PathBuf, ConfigError> {
-    place(&read_table(path)?).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })
+    place(&read_text(path)?.parse()?).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })
 }
 
-fn read_table(path: &Path) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    Ok(text.parse()?)
+/// The text of a configuration.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 fn place(table: &Table) -> Option<PathBuf> {
