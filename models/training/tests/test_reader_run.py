@@ -53,7 +53,7 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
         data=model / "drawn" / "crops.csv",
         root=model / "drawn",
         baselines=None,
-        hard=False,
+        diagram=tmp_path / "reliability.png",
         confusions=model / "confusions.json",
         worst=model / "worst.png",
     )
