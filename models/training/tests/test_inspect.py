@@ -23,6 +23,9 @@ PICTURES = [
 ]
 PIXEL = 0.11  # `inspect` tells tenths of a pixel
 SURE = 1e-3
+# Texts below this, read in int8, are not compared: two versions of the runtime disagree on some of them (0.18 and 0.20
+# was seen, where every surer text was the same to four digits). In float all are compared.
+DOUBTFUL = 0.3
 
 
 def agent():
@@ -99,7 +102,9 @@ def test_inspect_reads_the_plates_that_evaluate_reads(pictures, variant):
             assert_same_box(row["box"], box)
             verdict = tally([(read_plate(reader.read, picture, box), 1.0)])
             text, confidence = (verdict.text, verdict.confidence) if verdict else ("", 0.0)
+            if variant and max(confidence, row["confidence"]) < DOUBTFUL:
+                continue
             assert row["text"] == text
             assert row["confidence"] == pytest.approx(confidence, abs=SURE)
-        seen += len(boxes)
+            seen += 1
     assert seen >= 5
