@@ -9,6 +9,7 @@ import importlib
 import sys
 
 COMMANDS = {
+    "data": ("training.data.audit", "look through a data folder for wrong labels and pictures"),
     "train": ("training.train", "train a model from its config file"),
     "export": ("training.export", "write ONNX, int8 ONNX and manifest of a trained model"),
     "quantise": ("training.quantise", "write the int8 variant of a model anew"),

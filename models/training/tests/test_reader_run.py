@@ -53,7 +53,7 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
         data=model / "drawn" / "crops.csv",
         root=model / "drawn",
         baselines=None,
-        hard=False,
+        diagram=model / "reliability.png",
         confusions=model / "confusions.json",
         worst=model / "worst.png",
     )
@@ -63,6 +63,7 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
     for entry in report["models"].values():
         assert entry["n"] == 80 and len(entry["exact"]["interval"]) == 2
     assert "plate-text - plate-text int8" in report["paired_exact"]
+    assert (model / "reliability.png").is_file()
     assert (model / "worst.png").is_file() and json.loads((model / "confusions.json").read_text())
 
 
