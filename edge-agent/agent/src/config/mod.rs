@@ -72,12 +72,25 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("the configuration is not valid TOML: {0}")]
-    Syntax(#[from] toml::de::Error),
+    /// The file is not TOML. The line itself is not repeated: it may hold a password or a plate.
+    #[error("the configuration is not valid TOML, line {line}: {what}")]
+    Syntax {
+        /// Where, counted from 1.
+        line: usize,
+        /// What was expected there.
+        what: String,
+    },
     /// The file says things that cannot be.
     #[error("the configuration has {} mistake(s):\n{}", .0.len(), list(.0))]
     Mistakes(Vec<Mistake>),
+}
+
+impl ConfigError {
+    fn syntax(text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
+        Self::Syntax { line, what: error.message().to_owned() }
+    }
 }
 
 impl Config {
@@ -96,7 +109,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let table = text.parse()?;
+        let table = text.parse().map_err(|error| ConfigError::syntax(text, &error))?;
         let root = Fields::root(&table);
         let config = read(&root);
         let mistakes = root.mistakes();
