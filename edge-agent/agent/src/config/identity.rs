@@ -15,7 +15,7 @@ pub(super) const KEY: &str = "enrolment";
 pub(super) fn read(folder: &Path) -> Result<Table, ConfigError> {
     let path = folder.join("identity.toml");
     match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(text.parse()?),
+        Ok(text) => super::parse(&text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(ConfigError::NotEnrolled { folder: folder.to_owned() })
         }

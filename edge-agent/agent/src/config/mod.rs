@@ -76,9 +76,14 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("the configuration is not valid TOML: {0}")]
-    Syntax(#[from] toml::de::Error),
+    /// The file is not TOML. The line itself is not repeated: it may hold a password or a plate.
+    #[error("the configuration is not valid TOML, line {line}: {what}")]
+    Syntax {
+        /// Where, counted from 1.
+        line: usize,
+        /// What was expected there.
+        what: String,
+    },
     /// The unit is nobody's yet.
     #[error(
         "this unit is not enrolled: there is no identity in {folder} (`enrolment`); run `edge-agent enroll`, or name \
@@ -117,7 +122,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
-        let table = text.parse()?;
+        let table = parse(text)?;
         let identity = place(&table).map(|folder| identity::read(&folder)).transpose()?;
         Self::check(&table, &identity.unwrap_or_default())
     }
@@ -127,7 +132,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::check(&text.parse()?, &Table::new())
+        Self::check(&parse(text)?, &Table::new())
     }
 
     fn check(file: &Table, identity: &Table) -> Result<Self, ConfigError> {
@@ -147,7 +152,15 @@ impl Config {
 /// # Errors
 /// Where the file cannot be read, or does not say it.
 pub fn enrolment_place(path: &Path) -> Result<PathBuf, ConfigError> {
-    place(&read_text(path)?.parse()?).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })
+    place(&parse(&read_text(path)?)?).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })
+}
+
+fn parse(text: &str) -> Result<Table, ConfigError> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
+        ConfigError::Syntax { line, what: error.message().to_owned() }
+    })
 }
 
 /// The text of a configuration.

@@ -45,6 +45,21 @@ fn a_password_in_an_address_is_refused_without_repeating_it() {
 }
 
 #[test]
+fn a_mistake_beside_a_password_or_a_plate_is_named_by_its_place_and_repeats_neither() {
+    let text = EXAMPLE.replace("\"rtsp://192.0.2.10:554/stream1\"", "\"rtsp://root:hunter2@192.0.2.10/stream1");
+    let line = 1 + text.lines().position(|line| line.contains("hunter2")).unwrap();
+    let said = Config::parse(&text).unwrap_err().to_string();
+    assert!(said.contains(&format!("line {line}: ")) && !said.contains("hunter2"), "{said}");
+    for (key, wrong) in [("url", "[\"rtsp://root:hunter2@192.0.2.10/stream1\"]"), ("test_plates", "\"hunter2\"")] {
+        let text = EXAMPLE.replace("\"rtsp://192.0.2.10:554/stream1\"", wrong);
+        let text =
+            if key == "url" { text } else { EXAMPLE.replace("[hotlist]", &format!("[hotlist]\n{key} = {wrong}")) };
+        let found = mistakes(&text).concat();
+        assert!(found.contains(key) && !found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
 fn two_cameras_may_not_share_an_id() {
     let text = EXAMPLE.replace("id = \"gate\"", "id = \"street\"");
     assert!(mistakes(&text)[0].contains("which another camera has"));

@@ -108,7 +108,7 @@ fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     let advice = match error {
         ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
         ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
-        ConfigError::Syntax(_) | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
+        ConfigError::Syntax { .. } | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
             "correct the lines named above; nothing else can be checked before"
         }
     };
