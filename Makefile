@@ -73,6 +73,7 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 		echo 'the story of kills does not find an outbox that is told before its commit'; exit 1; fi
 	@grep -q 'and is lost\|lost and given again' $(TARGET)/sabotage.log || { tail -n 50 $(TARGET)/sabotage.log; exit 1; }
 	@KILLS=500 $(CARGO) test --locked -p edge-tests --test killed
+	@ENROLMENT_KILLS=all $(CARGO) test --locked -p edge-tests --test enrolment killed
 	@POWER_CUTS=500 $(CARGO) test --locked -p edge-store --test power_cut
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker

@@ -9,10 +9,14 @@ import importlib
 import sys
 
 COMMANDS = {
+    "data": ("training.data.audit", "look through a data folder for wrong labels and pictures"),
     "train": ("training.train", "train a model from its config file"),
     "export": ("training.export", "write ONNX, int8 ONNX and manifest of a trained model"),
+    "quantise": ("training.quantise", "write the int8 variant of a model anew"),
+    "sensitivity": ("training.quantise", "rank a model's layers by what int8 costs them"),
     "labels": ("training.detect.teacher", "label pictures with a teacher network"),
     "golden": ("training.golden", "write the golden tensors the agent is tested with"),
+    "votes": ("training.reader.votes", "write the reads that the agent's voting is tested with"),
     "record": ("training.record", "put measured figures into a detector's manifest"),
     "check": ("training.check", "validate models against their manifests"),
     "gate": ("training.synth.gate", "draw the demonstration gate and its truth"),
@@ -22,6 +26,8 @@ EVALUATIONS = {
     "objects": ("training.evaluate.objects", "average precision of the object detector"),
     "plates": ("training.evaluate.plates", "recall of the plate detector, and end to end"),
     "crops": ("training.reader.evaluate", "exact reads of the plate reader"),
+    "heights": ("training.reader.conditions", "exact reads by the height of the plate"),
+    "hard": ("training.reader.conditions", "exact reads of stills degraded on purpose"),
     "passes": ("training.reader.passes", "whole passes read exactly after voting"),
     "drawn": ("training.evaluate.drawn", "detectors on the project's own drawn pictures"),
     "worst": ("training.evaluate.worst", "contact sheet of the worst pictures"),
@@ -60,6 +66,7 @@ def main(words):
         prog="python3 -m training " + " ".join(words[:used]), description=module.__doc__
     )
     module.add_arguments(parser)
+    parser.set_defaults(what=words[used - 1])
     return module.run(parser.parse_args(words[used:])) or 0
 
 

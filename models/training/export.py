@@ -60,13 +60,29 @@ class TensorReader:
         return None if tensor is None else {self.input_name: tensor}
 
 
-def to_int8(float_path, path, tensors, input_name="picture", keep_float=()):
-    """Static QDQ quantisation, weights per channel. `keep_float` names nodes left alone."""
+def to_int8(float_path, path, tensors, input_name="picture", keep_float=(), only=(), calibration="minmax"):
+    """Static QDQ quantisation, weights per channel.
+
+    `keep_float` names nodes left alone, `only` (if not empty) the nodes that alone are quantised;
+    `calibration` says how ranges follow from the tensors: `minmax` (moving average), `entropy` or `percentile`.
+    """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    methods = {
+        "minmax": (CalibrationMethod.MinMax, {"CalibMovingAverage": True}),
+        "entropy": (CalibrationMethod.Entropy, {}),
+        "percentile": (CalibrationMethod.Percentile, {"CalibPercentile": 99.99}),
+    }
+    if calibration not in methods:
+        raise ExportError(f"int8.calibration: '{calibration}' is none of {sorted(methods)}")
+    method, extra = methods[calibration]
     prepared = Path(str(path) + ".prepared")
     quant_pre_process(str(float_path), str(prepared), skip_symbolic_shape=True)
+    known = {node.name for node in _load(prepared).graph.node}
+    unknown = sorted({*keep_float, *only} - known)
+    if unknown:
+        raise ExportError(f"int8.keep_float: {float_path} has no node {unknown[0]!r}")
     quantize_static(
         str(prepared),
         str(path),
@@ -75,11 +91,18 @@ def to_int8(float_path, path, tensors, input_name="picture", keep_float=()):
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        calibrate_method=CalibrationMethod.MinMax,
+        calibrate_method=method,
+        nodes_to_quantize=list(only) or None,
         nodes_to_exclude=list(keep_float),
-        extra_options={"CalibMovingAverage": True},
+        extra_options=extra,
     )
     prepared.unlink()
+
+
+def _load(path):
+    import onnx
+
+    return onnx.load(str(path))
 
 
 def largest_difference(net, path, tensors, input_name="picture"):

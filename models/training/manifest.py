@@ -135,8 +135,10 @@ def write_manifest(manifest, folder):
 
 
 def check_shapes(folder, manifest, variant=None):
-    """Loads the graph and compares its input and outputs with the manifest."""
+    """Loads the graph, compares its input and outputs with the manifest, and runs it once on even grey."""
     import os
+
+    import numpy as np
 
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
@@ -159,3 +161,8 @@ def check_shapes(folder, manifest, variant=None):
             channels = len(manifest["classes"]) + 4
             if outputs[name] != [1, channels, sides[0] // stride, sides[1] // stride]:
                 raise ManifestError(f"{path}: field 'classes' or 'head.strides' against '{name}'")
+    even = np.full(shape, 0.5, source["dtype"])
+    names = list(outputs)
+    for name, values in zip(names, session.run(names, {session.get_inputs()[0].name: even})):
+        if not np.isfinite(values).all():
+            raise ManifestError(f"{path}: output '{name}' has values that are no numbers")

@@ -94,14 +94,15 @@ fn kept(events: &[Value], center: &Center, outbox: &ledger::Lanes) -> Result<Eve
     })
 }
 
-/// Delays of what happened while the link was up.
+/// Delays of what was on its way while the link was up all the time.
 fn latency(events: &[Value], cut: Option<(SystemTime, SystemTime)>) -> Delays {
     let micros = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_micros());
-    let cut = cut.map(|(from, to)| micros(from)..=micros(to));
+    let cut = cut.map(|(from, to)| (micros(from), micros(to)));
     let mut delays_us: [Vec<i64>; 2] = Default::default();
     for event in events {
         let (Some(at), Some(received)) = (event["at_us"].as_i64(), event["received_us"].as_i64()) else { continue };
-        if cut.as_ref().is_some_and(|cut| cut.contains(&u128::from(at.unsigned_abs()))) {
+        let (began, ended) = (u128::from(at.unsigned_abs()), u128::from(received.unsigned_abs()));
+        if cut.is_some_and(|(from, to)| began <= to && ended >= from) {
             continue;
         }
         delays_us[usize::from(event["lane"] != "hit")].push(received - at);

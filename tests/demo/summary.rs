@@ -57,7 +57,8 @@ pub(crate) struct Events {
     pub(crate) sent_again: u64,
 }
 
-/// Delays of the events that happened while the link was up. The rest waited for the link, and that is no delay.
+/// Delays of the events that were on their way while the link was up. The rest waited for the link, and that is no
+/// delay. A road user's event has the time at which it was last seen; that it is gone shows a second later.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Delays {
     /// Hits; absent where there was none.

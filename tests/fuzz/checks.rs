@@ -121,9 +121,12 @@ pub fn ring_place(folder: &Path) -> RingPlace {
 /// A stream's samples, cut into NAL units and made into pictures.
 pub fn nal_units(bytes: &[u8]) {
     let kept = nal::to_length_prefixed(bytes);
-    let back = nal::to_annex_b(&kept).expect("what was made is whole");
+    let mut back = kept.clone();
+    nal::to_annex_b(&mut back).expect("what was made is whole");
     assert_eq!(nal::to_length_prefixed(&back), kept, "every NAL unit survives both ways");
-    drop(nal::to_annex_b(bytes));
+    let refused = nal::to_annex_b(&mut bytes.to_vec()).is_err();
+    let damaged = nal::nal_units(bytes).any(|nal| !nal.is_ok_and(|nal| !nal.is_empty()));
+    assert_eq!(refused, damaged, "what is damaged is refused, and nothing else");
     for codec in [Codec::H264, Codec::H265, Codec::Mjpeg] {
         drop(nal::parameter_sets(codec, bytes));
         let mut stream = Assembler::new(codec);

@@ -39,7 +39,7 @@ impl City {
         let hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         authority.issue(&Subject::Broker(hosts), rtcc::clock::wall_us()).unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let config = authority.write_broker_files(port, &[name("center-1")]).unwrap();
+        let config = authority.write_broker_files(port, &[name("center-1")], rtcc::clock::wall_us()).unwrap();
         let broker = Process::spawn("mosquitto", Command::new(mosquitto()).arg("-v").arg("-c").arg(config));
         broker.wait_for_line("running", DEADLINE);
         Self { authority, folder, port, _broker: broker }

@@ -94,6 +94,24 @@ fn a_line_that_holds_everything_is_left_within_half_a_minute() {
 }
 
 #[test]
+fn a_certificate_that_is_changed_under_load_costs_nothing() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let broker = Broker::start(&pki, &[&center_identity]);
+    let center = Center::start(&pki, &center_identity, broker.port());
+    let unit = Unit::start(&pki, broker.port());
+    for round in 1..=3 {
+        unit.commit(Lane::Alert, 2000);
+        center.wait("some have come", |seen| seen.stored(Lane::Alert) > (round - 1) * 4000);
+        unit.renewals.switch(pki.client(Some(&pki.unit("pole-7"))));
+        unit.commit(Lane::Alert, 2000);
+        center.wait("all have come", |seen| seen.stored(Lane::Alert) == round * 4000);
+        assert!(unit.renewals.is_in_use(), "what has come last came over the new certificate");
+    }
+    unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
+}
+
+#[test]
 fn a_broker_that_speaks_only_tls_1_2_gets_nothing() {
     let pki = Pki::new("springfield");
     let center_identity = pki.center("center-1");

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use edge_agent::app::doctor::{self, DoctorArgs};
+use edge_agent::app::enroll::{self, EnrollArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
+use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
 use edge_agent::app::run::{self, RunArgs};
 use edge_agent::app::update::{self, UpdateArgs};
@@ -16,7 +19,9 @@ use edge_agent::app::vision::{WorkerArgs, run_worker};
 #[command(version, max_term_width = 120)]
 #[command(after_help = "Examples:
   edge-agent check-config FILE          what is wrong with a configuration, all at once
+  edge-agent enroll --claim FOLDER      make the unit one of the agency's
   edge-agent run --config FILE          what the service unit starts
+  edge-agent doctor                     what works on this unit, and what to do about the rest
   edge-agent inspect plates car.jpg     the box's models on a picture of your own
 
 `edge-agent COMMAND --help` has examples for each.")]
@@ -40,10 +45,16 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
         #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
         config: PathBuf,
     },
+    /// What works on this unit, what does not, and what to do about it
+    Doctor(DoctorArgs),
+    /// Makes this unit one of the agency's: its key, its certificate, its name
+    Enroll(EnrollArgs),
     /// Looks at pictures and videos with the box's own models
     Inspect(Box<InspectArgs>),
     /// The events that a video makes, in virtual time
     Replay(Box<ReplayArgs>),
+    /// Finds cameras and their streams by ONVIF
+    Onvif(OnvifArgs),
     /// Installs signed bundles into the other slot, and watches over what boots
     Update(UpdateArgs),
     /// A life as vision worker: started by the agent alone
@@ -64,7 +75,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         // Before anything that starts a thread: the worker's confinement needs to be alone.
         Command::VisionWorker(arguments) => Ok(run_worker(&arguments)),
         Command::Run(arguments) => {
-            start_log();
+            start_log("info");
             run::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -72,21 +83,37 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),
+        Command::Enroll(arguments) => {
+            enroll::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Onvif(arguments) => {
+            onvif::run(&arguments)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Update(arguments) => {
-            start_log();
+            start_log("info");
             update::run(&arguments)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Replay(arguments) => Ok(replay::run(&arguments)?),
-        Command::Inspect(arguments) => Ok(inspect::run(&arguments)?),
+        Command::Replay(arguments) => {
+            start_log("warn");
+            Ok(replay::run(&arguments)?)
+        }
+        Command::Inspect(arguments) => {
+            start_log("warn");
+            Ok(inspect::run(&arguments)?)
+        }
     }
 }
 
-/// Log lines go to the journal where there is one to take them, else to the terminal. `RUST_LOG` says how much.
-fn start_log() {
+/// Log lines go to the journal where there is one to take them, else to the terminal. `RUST_LOG` says how much, and
+/// `level` does where it is silent.
+fn start_log(level: &str) {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     let registry = tracing_subscriber::registry().with(filter);
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     if let Some(journal) = journal {

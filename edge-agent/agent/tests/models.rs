@@ -3,7 +3,7 @@
 
 mod foreign;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use edge_agent::app::vision::model_bytes;
@@ -286,4 +286,35 @@ fn a_replay_gives_the_same_events_every_time() {
     assert!(!tracks.is_empty(), "{events:?}");
     assert!(serde_json::to_string(&tracks).unwrap().contains("person"), "{tracks:?}");
     assert_eq!(events, replay());
+}
+
+/// A street that a camera sees for 75 s at two frames a second, a key frame every ten, each coded alike.
+fn film(folder: &Path, name: &str, filter: &str) -> PathBuf {
+    let film = folder.join(name);
+    let mut draw = Command::new("ffmpeg");
+    draw.args(["-v", "error", "-f", "lavfi", "-i", filter, "-frames:v", "150", "-c:v", "libx264", "-qp", "24"]);
+    let drawn = draw.args(["-g", "10", "-pix_fmt", "yuv420p"]).arg(&film).status().expect("ffmpeg, see setup-test");
+    assert!(drawn.success(), "{filter}");
+    film
+}
+
+#[test]
+fn a_picture_that_stands_still_for_a_minute_is_an_alert_and_one_with_noise_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = "testsrc2=size=640x360:rate=2,loop=loop=-1:size=1:start=0";
+    let still = film(folder.path(), "still.mp4", one);
+    let alive = film(folder.path(), "alive.mp4", &format!("{one},noise=alls=12:allf=t"));
+    let alerts = |film: &Path| {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
+        let mut replay = Command::new(env!("CARGO_BIN_EXE_edge-agent"));
+        replay.args(["replay", "--json", "--plates", "off", "--start", "2030-01-02T03:04:05Z", "--models"]);
+        let output = replay.arg(models).arg(film).output().unwrap();
+        lines(&output).into_iter().filter(|event| event["lane"] == "alert").collect::<Vec<Value>>()
+    };
+    let told = alerts(&still);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let record = |place: usize| told[place]["record"].to_string();
+    assert!(record(0).contains("frozen") && record(0).contains("03:05:0"), "{told:?}");
+    assert!(record(1).contains("no longer frozen"), "{told:?}");
+    assert_eq!(alerts(&alive), Vec::<Value>::new());
 }

@@ -14,7 +14,7 @@ use edge_agent::app::vision::prepare;
 use edge_agent::media::AccessUnit;
 use edge_agent::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
 use edge_agent::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
-use edge_agent::vision::client::{Throttle, VisionClient, VisionEvent, VisionQueues, VisionSettings};
+use edge_agent::vision::client::{Throttle, Viewfinder, VisionClient, VisionEvent, VisionQueues, VisionSettings};
 use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
@@ -34,6 +34,7 @@ struct Rig {
     units: Sender<AccessUnit>,
     events: Receiver<VisionEvent>,
     clock: Clock,
+    viewfinder: Viewfinder,
     next_ms: i64,
 }
 
@@ -47,7 +48,7 @@ fn every_frame() -> CameraSettings {
 
 impl Rig {
     fn start(count: usize, folders: Vec<PathBuf>, silence: Duration) -> Self {
-        let clock = Clock::system();
+        let (clock, viewfinder) = (Clock::system(), Viewfinder::default());
         let settings = VisionSettings {
             program: PathBuf::from(env!("CARGO_BIN_EXE_edge-agent")),
             cameras: cameras(count).into_iter().map(|camera| (camera, every_frame())).collect(),
@@ -56,6 +57,7 @@ impl Rig {
             silence,
             start: PATIENCE,
             throttle: Throttle::default(),
+            viewfinder: viewfinder.clone(),
         };
         let (units, to_client) = bounded(Bounds::items("units", 64, Overflow::Wait));
         let (to_test, events) = bounded(Bounds::items("events", 64, Overflow::Wait));
@@ -66,7 +68,7 @@ impl Rig {
         let mut supervisor = Supervisor::new(clock.clone());
         let body = move |stop: &_| client.run(stop);
         supervisor.start("vision", Station::Analytics, Restart::StopAll, body).unwrap();
-        Self { supervisor, units, events, clock, next_ms: 0 }
+        Self { supervisor, units, events, clock, viewfinder, next_ms: 0 }
     }
 
     /// Sends one picture of a camera, 40 ms after the last one.
@@ -167,6 +169,30 @@ fn a_worker_killed_or_hung_is_back_and_says_what_was_not_looked_at() {
         assert!(from < to);
         rig.wait_for_frame(&cameras[1]);
     }
+    drop((rig.units, rig.events));
+    assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
+}
+
+#[test]
+fn a_picture_that_is_asked_for_comes_as_a_small_file_with_its_numbers() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates");
+    let mut rig = Rig::start(1, vec![model], Duration::from_secs(5));
+    let camera = cameras(1).remove(0);
+    rig.wait_until_ready();
+    rig.send(&camera);
+    rig.wait_for_frame(&camera);
+    assert_eq!(rig.viewfinder.newest(&camera), None, "nobody asked");
+    rig.viewfinder.ask(&camera);
+    let snapshot = loop {
+        rig.send(&camera);
+        rig.wait_for_frame(&camera);
+        if let Some(snapshot) = rig.viewfinder.newest(&camera) {
+            break snapshot;
+        }
+    };
+    assert_eq!(snapshot.size, (64, 64));
+    assert!(snapshot.jpeg.starts_with(&[0xff, 0xd8]) && snapshot.appearance.brightness > 0.0, "{snapshot:?}");
     drop((rig.units, rig.events));
     assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
 }

@@ -8,6 +8,7 @@ pub mod asking;
 pub mod broker;
 pub mod clock;
 pub mod database;
+pub mod enrolment;
 pub mod factory;
 pub mod files;
 pub mod http;

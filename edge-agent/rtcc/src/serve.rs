@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_protocol::id::AgencyId;
+use edge_protocol::sign::Root;
 use edge_protocol::topic;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -15,8 +16,10 @@ use crate::broker::tls::{Identity, IdentityError};
 use crate::broker::{self, ARRIVALS, DEPARTURES, Ends, Link, LinkStatus};
 use crate::clock;
 use crate::database::{Database, DatabaseError};
-use crate::http::tls::{InterfaceIdentity, PersonListener};
+use crate::enrolment::{Desk, Lives, RESPONSES, Told};
+use crate::http::tls::{InterfaceIdentity, Person, PersonListener};
 use crate::http::{self, Center, NotLocal, Readers};
+use crate::pki::{Authority, PkiError};
 use crate::receiver::clips::{Files, FilesError};
 use crate::receiver::worker::{ReceiverStatus, Worker};
 
@@ -42,6 +45,12 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// With what the interface speaks TLS to persons alone; without it only this machine may reach it.
     pub interface: Option<InterfaceIdentity>,
+    /// The folder with the key that issues certificates to units; without it this receiver enrols nobody.
+    pub issuer: Option<PathBuf>,
+    /// What units are told when they are enrolled.
+    pub told: Told,
+    /// The file with the broker's process id, where the broker runs on this machine.
+    pub broker_pid: Option<PathBuf>,
 }
 
 /// Why the center did not start, or stopped.
@@ -53,6 +62,17 @@ pub enum ServeError {
     /// The interface's certificates cannot be used.
     #[error("cannot speak TLS on the interface")]
     Interface(#[source] IdentityError),
+    /// The agency's root cannot be used.
+    #[error("{path} is no root certificate: {why}")]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The key that issues certificates cannot be used.
+    #[error("cannot issue certificates")]
+    Issuer(#[from] PkiError),
     /// The database cannot be opened.
     #[error("cannot open the database {path}")]
     Database {
@@ -126,7 +146,21 @@ struct Network {
     departures: (mpsc::Sender<broker::Departure>, mpsc::Receiver<broker::Departure>),
     news: watch::Receiver<u64>,
     receiver: Arc<ReceiverStatus>,
+    desk: Arc<Desk>,
     database: PathBuf,
+}
+
+fn desk(plan: &Plan) -> Result<Desk, ServeError> {
+    let path = &plan.identity.root;
+    let unfit = |why: String| ServeError::Root { path: path.clone(), why };
+    let pem = std::fs::read(path).map_err(|error| unfit(error.to_string()))?;
+    Ok(Desk {
+        agency: plan.agency.clone(),
+        root: Root::from_pem(&pem).map_err(|error| unfit(error.to_string()))?,
+        issuer: plan.issuer.as_deref().map(Authority::open).transpose()?,
+        told: plan.told.clone(),
+        broker_pid: plan.broker_pid.clone(),
+    })
 }
 
 impl Parts {
@@ -140,8 +174,11 @@ impl Parts {
         let (departures, departures_out) = mpsc::channel(DEPARTURES);
         let (news, watched) = watch::channel(0);
         let status: Arc<ReceiverStatus> = Arc::default();
+        let desk = Arc::new(desk(plan)?);
         let worker = Worker {
             agency: plan.agency.clone(),
+            desk: Arc::clone(&desk),
+            lives: Lives::default(),
             database,
             files,
             arrivals,
@@ -158,6 +195,7 @@ impl Parts {
             departures: (departures, departures_out),
             news: watched,
             receiver: status,
+            desk,
             database: path,
         };
         Ok(Self { worker, network })
@@ -181,6 +219,7 @@ async fn run_network(
         database: network.database,
         link: Arc::clone(&link),
         receiver: network.receiver,
+        desk: network.desk,
         news: network.news,
         stop: stopped.clone(),
         departures: departures_in,
@@ -194,6 +233,8 @@ async fn run_network(
         filters: vec![
             format!("$share/center/{}", topic::records_filter(&plan.agency)),
             topic::state_filter(&plan.agency),
+            format!("$share/center/{}", topic::enrolment_filter()),
+            RESPONSES.to_owned(),
         ],
         client: format!("{}-receiver", plan.agency),
         host: plan.host,
@@ -227,7 +268,9 @@ async fn answer(
         None => axum::serve(listener, http::local_router(center)).with_graceful_shutdown(ended).await,
         Some(tls) => {
             let persons = PersonListener::new(listener, tls, &center.agency);
-            axum::serve(persons, http::router(center)).with_graceful_shutdown(ended).await
+            axum::serve(persons, http::router(center).into_make_service_with_connect_info::<Person>())
+                .with_graceful_shutdown(ended)
+                .await
         }
     };
     if let Err(error) = served {

@@ -11,6 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.pictures import decode
+
 PLATE_CLASSES = ("plate",)
 
 
@@ -64,10 +66,10 @@ class Sample:
 
 def read_picture(path):
     """Decodes a file to HxWx3 uint8 RGB."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise DataError(f"{path}: not a picture that can be decoded")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    try:
+        return decode(path)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 def file_sha256(path):

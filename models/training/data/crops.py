@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.pictures import decode
 from training.synth import camera
 
 
@@ -57,14 +58,11 @@ def read_crops(path: Path) -> list[Crop]:
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """RGB pixels of a picture file as they are stored (no EXIF rotation)."""
-    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    picture = (
-        cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-    )
-    if picture is None:
-        raise CropsError(f"{path}: not a readable picture")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    """RGB pixels of a picture file, turned as its EXIF says."""
+    try:
+        return decode(path)
+    except ValueError as error:
+        raise CropsError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)

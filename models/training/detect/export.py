@@ -55,6 +55,14 @@ def head_nodes(path):
     return names
 
 
+def write_int8(config, float_file, int8_file, tensors):
+    """The int8 graph: last convolutions in float, and what the config's `[int8]` names."""
+    settings = config.get("int8", {})
+    keep = [*head_nodes(float_file), *settings.get("keep_float", [])]
+    method = settings.get("calibration", "minmax")
+    to_int8(float_file, int8_file, tensors, keep_float=keep, calibration=method)
+
+
 def describe(config, net, history, args, files):
     """The manifest as a mapping."""
     data = json.loads((Path(args.run) / "data.json").read_text(encoding="utf-8"))
@@ -128,7 +136,7 @@ def run(args, config):
     difference = largest_difference(net, float_file, tensors[:8])
     if difference > AGREEMENT:
         raise ExportError(f"{float_file}: differs from the network by {difference}")
-    to_int8(float_file, int8_file, tensors, keep_float=head_nodes(float_file))
+    write_int8(config, float_file, int8_file, tensors)
     manifest = describe(config, net, history, args, (float_file, int8_file))
     manifest["provenance"]["largest_difference_torch"] = round(difference, 7)
     print(f"{write_manifest(manifest, out)}: step {history['step']}, difference {difference:.2e}")

@@ -11,13 +11,12 @@ from training.data.boxes import Sample, file_sha256, read_box
 from training.evaluate import intervals
 from training.evaluate.decode import iou_matrix
 from training.preprocess import letterbox_size
+from training.reader.looks import read_plate
 
 FOUND_IOU = 0.5
 HARD = ("night", "infrared", "low-contrast")  # conditions of whole frames
 HARD_LONGEST = 640
 HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
-WIDEN = 0.05
 
 
 def load_plates(table, root):
@@ -84,22 +83,8 @@ def rates(results, threshold):
     }
 
 
-def widen(box, share, size):
-    """A box grown by a share of its width and height at every side, within the picture."""
-    margin = (box[2:] - box[:2]) * share
-    grown = np.concatenate([box[:2] - margin, box[2:] + margin])
-    return np.clip(grown, 0, np.array(tuple(size) * 2, np.float32))
-
-
-def crop(picture, box):
-    """Pixels of a box, at least one."""
-    x1, y1 = (int(v) for v in np.floor(box[:2]))
-    x2, y2 = (int(v) for v in np.ceil(box[2:]))
-    return picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
-
-
 def read_end_to_end(detect, read, plates, threshold):
-    """Per region: plates found and read exactly. `read(crop)` gives a text."""
+    """Per region, for every plate: whether it was found and read exactly. `read(crop)` gives a `Reading`."""
     exact = {}
     for sample, texts in plates:
         picture = sample.load()
@@ -108,17 +93,68 @@ def read_end_to_end(detect, read, plates, threshold):
         for plate, text in enumerate(texts):
             good = False
             if result.best[plate] >= threshold:
-                box = widen(detection[0][result.owner[plate]], WIDEN, picture.shape[1::-1])
-                good = normalise(read(crop(picture, box))) == text
+                box = detection[0][result.owner[plate]]
+                good = read_plate(read, picture, box).text == text
             exact.setdefault(sample.source, []).append(good)
+    return exact
+
+
+def shares(hits_by_region):
+    """n, share and interval of every region."""
     return {
         region: {
             "n": len(hits),
             "exact": round(float(np.mean(hits)), 4),
             "interval": intervals.wilson(int(np.sum(hits)), len(hits)),
         }
-        for region, hits in exact.items()
+        for region, hits in hits_by_region.items()
     }
+
+
+def paired(left, right):
+    """Difference of two models' shares of hits on the same plates, per region and of all together."""
+    pairs = {region: (left[region], right[region]) for region in left}
+    pairs["all"] = tuple(sum(side.values(), []) for side in (left, right))
+    found = {}
+    for region, (mine, theirs) in pairs.items():
+        difference = np.array(mine, float) - np.array(theirs, float)
+        resampled = difference[intervals.draws(len(difference), 1000, 7)].mean(1)
+        found[region] = {
+            "n": len(difference),
+            "difference": round(float(difference.mean()), 4),
+            "interval": intervals.percentile_interval(resampled),
+        }
+    return found
+
+
+def hits_by_region(results, plates, threshold):
+    """Per region, for every plate: whether it was found."""
+    hits = {}
+    for result, (sample, _) in zip(results, plates):
+        hits.setdefault(sample.source, []).extend((result.best >= threshold).tolist())
+    return hits
+
+
+def draw_curve(tables, path):
+    """Recall against false positives a picture over the thresholds, one line a region, of one detector."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6))
+    for region, rows in tables.items():
+        steps = [float(threshold) for threshold in rows]
+        left.plot(steps, [row["recall"] for row in rows.values()], label=region)
+        right.plot(steps, [row["false_positives"] for row in rows.values()], label=region)
+    left.set(xlabel="threshold", ylabel="recall at IoU 0.5")
+    right.set(xlabel="threshold", ylabel="false positives a picture")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    pyplot.close(figure)
 
 
 def hard_cases(detect, plates, threshold):
@@ -174,46 +210,62 @@ def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--detector", required=True, help="model folder with manifest")
     parser.add_argument("--reader", help="model folder of the reader, for end to end")
+    parser.add_argument("--reader-variant", help="a variant of it, e.g. int8")
     parser.add_argument("--data", required=True, help="plates.csv")
     parser.add_argument("--root", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
     parser.add_argument("--hard", action="store_true", help="also degraded, and by plate height")
-    parser.add_argument("--all-thresholds", action="store_true", help="not only the shipped one")
+    parser.add_argument(
+        "--thresholds", type=float, nargs="*", default=[], help="beside the shipped one"
+    )
+    parser.add_argument("--curve", help="draw recall and false positives of the float model here")
 
 
-def run(args):
-    """The command."""
+def open_detectors(args, manifest, report):
+    """Name to (detector, threshold): the model, its variants, the baseline."""
     from training.evaluate.models import LtrbDetector, YoloPlates
-    from training.manifest import load_manifest, model_file
+    from training.manifest import model_file
 
-    plates = load_plates(args.data, args.root)
-    manifest = load_manifest(Path(args.detector) / "manifest.json")
-    shipped = manifest["thresholds"]["score"]["plate"]
-    report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
-    report["threshold"] = shipped
     detectors = {}
     for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
         name = manifest["name"] + (f" {variant}" if variant else "")
-        detectors[name] = (LtrbDetector.from_folder(args.detector, variant), shipped)
+        detectors[name] = (LtrbDetector.from_folder(args.detector, variant), report["threshold"])
         file = model_file(args.detector, manifest, variant)
         report.setdefault("models", {})[name] = file_sha256(file)
     if args.baselines:
         file = Path(args.baselines) / "yolo-v9-t-416-license-plates-end2end1.onnx"
         detectors["yolo-v9-t-416"] = (YoloPlates(file), 0.5)
-    for name, (detect, threshold) in detectors.items():
+    return detectors
+
+
+def run(args):
+    """The command."""
+    from training.manifest import load_manifest
+    from training.reader.model import ReaderModel
+
+    plates = load_plates(args.data, args.root)
+    manifest = load_manifest(Path(args.detector) / "manifest.json")
+    report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
+    report["threshold"] = manifest["thresholds"]["score"]["plate"]
+    read = ReaderModel(Path(args.reader), args.reader_variant).read if args.reader else None
+    found, exact = {}, {}
+    for name, (detect, threshold) in open_detectors(args, manifest, report).items():
         results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]
-        wanted = THRESHOLDS if args.all_thresholds else (threshold,)
+        found[name] = hits_by_region(results, plates, threshold)
+        wanted = sorted({threshold, *args.thresholds})
         report.setdefault("detection", {})[name] = by_region(results, plates, wanted)
         if args.hard:
             report.setdefault("hard", {})[name] = hard_cases(detect, plates, threshold)
             size = (manifest["input"]["width"], manifest["input"]["height"])
             report.setdefault("by_height", {})[name] = by_height(results, plates, size, threshold)
-    if args.reader:
-        from training.reader.evaluate import open_reader
-
-        read = open_reader(args.reader)
-        report["end_to_end"] = {
-            name: read_end_to_end(detect, read, plates, threshold)
-            for name, (detect, threshold) in detectors.items()
+        if read:
+            exact[name] = read_end_to_end(detect, read, plates, threshold)
+            report.setdefault("end_to_end", {})[name] = shares(exact[name])
+    own = manifest["name"]
+    for what, hits in (("recall", found), ("end_to_end", exact)):
+        report[f"paired_{what}"] = {
+            f"{own} - {name}": paired(hits[own], hits[name]) for name in hits if name != own
         }
+    if args.curve:
+        draw_curve(report["detection"][own], args.curve)
     print(json.dumps(report, indent=1))

@@ -9,14 +9,28 @@ import numpy as np
 from training.synth.grammar import ALPHABET
 
 BLANK = len(ALPHABET)
+GUESSES = 4  # kept per character, as the agent does
+Guesses = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A text and the probability of each of its characters."""
+    """A text, the probability of each of its characters, and what each may be, best first."""
 
     text: str
     probabilities: tuple[float, ...]
+    guesses: tuple[Guesses, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.guesses:  # of a reader that tells one character a place
+            pairs = zip(self.text, self.probabilities, strict=True)
+            object.__setattr__(self, "guesses", tuple((pair,) for pair in pairs))
+
+    @staticmethod
+    def of(guesses: list[Guesses]) -> Reading:
+        """From guesses per character, best first."""
+        bests = [g[0] for g in guesses]
+        return Reading("".join(c for c, _ in bests), tuple(p for _, p in bests), tuple(guesses))
 
     @property
     def confidence(self) -> float:
@@ -32,25 +46,29 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     return values / values.sum(axis=-1, keepdims=True)
 
 
-def greedy(logits: np.ndarray, temperature: float = 1.0) -> Reading:
-    """Best class of each step (T x 37), repeats joined, blanks dropped.
+def greedy(logits: np.ndarray, temperature: float = 1.0, longest: int = 100) -> Reading:
+    """Best class of each step (T x 37), repeats joined, blanks dropped, at most `longest` left.
 
-    A character's probability is its highest one over the steps that were joined into it.
+    A character's probabilities are those of the surest of the steps that were joined into it.
     """
     probabilities = softmax(logits, temperature)
     best = probabilities.argmax(axis=-1)
-    text: list[str] = []
-    sure: list[float] = []
+    steps: list[int] = []
     previous = BLANK
     for step, index in enumerate(best):
-        value = float(probabilities[step, index])
         if index != BLANK and index == previous:
-            sure[-1] = max(sure[-1], value)
+            if probabilities[step, index] > probabilities[steps[-1], index]:
+                steps[-1] = step
         elif index != BLANK:
-            text.append(ALPHABET[index])
-            sure.append(value)
+            steps.append(step)
         previous = index
-    return Reading("".join(text), tuple(sure))
+    return Reading.of([_guesses(probabilities[step]) for step in steps[:longest]])
+
+
+def _guesses(row: np.ndarray) -> Guesses:
+    """The likeliest characters of a step; the blank is none."""
+    order = np.argsort(-row[:BLANK], kind="stable")[:GUESSES]
+    return tuple((ALPHABET[i], float(row[i])) for i in order)
 
 
 def edit_distance(left: str, right: str) -> int:

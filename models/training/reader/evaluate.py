@@ -10,46 +10,15 @@ import numpy as np
 
 from training.data.boxes import file_sha256
 from training.data.crops import Crop, read_crops, read_picture
+from training.evaluate.intervals import wilson
 from training.manifest import load_manifest
-from training.reader import degrade, metrics
+from training.reader import metrics
 from training.reader.decode import Reading
-from training.reader.model import ReaderModel, open_reader
+from training.reader.model import ReaderModel
 from training.reader.sheet import write_sheet
 from training.reader.teacher import TEACHERS, SlotReader
 
-__all__ = ["add_arguments", "open_reader", "run"]
-
-HEIGHTS = (12, 16, 20, 24, 30, 36, 42, 48, 60)
 Read = Callable[[np.ndarray], Reading]
-
-
-def _exact(texts: list[str], pictures: list[np.ndarray], read: Read) -> dict[str, object]:
-    readings = [read(p) for p in pictures]
-    return metrics.summary(texts, readings)["exact"]
-
-
-def hard_cases(
-    texts: list[str], pictures: list[np.ndarray], read: Read
-) -> dict[str, dict[str, object]]:
-    """Exact share under each named condition and strength."""
-    return {
-        name: {
-            str(strength): _exact(
-                texts, [degrade.degrade(p, name, strength, i) for i, p in enumerate(pictures)], read
-            )
-            for strength in degrade.STRENGTHS
-        }
-        for name in degrade.DEGRADATIONS
-    }
-
-
-def by_height(
-    texts: list[str], pictures: list[np.ndarray], read: Read
-) -> dict[str, dict[str, object]]:
-    """Exact share when the plate is only so many pixels high."""
-    return {
-        str(h): _exact(texts, [degrade.at_height(p, h) for p in pictures], read) for h in HEIGHTS
-    }
 
 
 def open_models(folder: Path, baselines: Path | None) -> dict[str, tuple[Read, Path]]:
@@ -66,21 +35,17 @@ def open_models(folder: Path, baselines: Path | None) -> dict[str, tuple[Read, P
 
 
 def evaluate(
-    rows: list[Crop], root: Path, models: dict[str, tuple[Read, Path]], hard: bool
+    rows: list[Crop], root: Path, models: dict[str, tuple[Read, Path]]
 ) -> tuple[dict, dict]:
     """The report and, by model, the readings."""
     pictures = [read_picture(root / row.file) for row in rows]
     texts, regions = [row.text for row in rows], [row.region for row in rows]
     readings = {name: [read(p) for p in pictures] for name, (read, _) in models.items()}
-    names = list(models)
-    first, last = names[0], names[-1]
+    first = next(iter(models))
     report: dict = {"models": {}, "paired_exact": {}}
-    for name, (read, path) in models.items():
+    for name, (_, path) in models.items():
         entry = {"sha256": file_sha256(path), **metrics.summary(texts, readings[name])}
         entry["regions"] = metrics.by_region(texts, readings[name], regions)
-        if hard and name in (first, last):
-            entry["hard_cases"] = hard_cases(texts, pictures, read)
-            entry["by_height"] = by_height(texts, pictures, read)
         report["models"][name] = entry
         if name != first:
             report["paired_exact"][f"{first} - {name}"] = metrics.paired(
@@ -90,15 +55,36 @@ def evaluate(
     return report, readings
 
 
+def draw_reliability(models: dict[str, dict], path: Path) -> None:
+    """Share of right characters over their stated probability, one line a model, bars for 95 % intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(4.8, 4.4))
+    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=0.8)
+    for name, entry in models.items():
+        rows = entry["reliability"]
+        stated, right = (np.array([row[key] for row in rows]) for key in ("confidence", "accuracy"))
+        low, high = np.array([wilson(round(r["accuracy"] * r["n"]), r["n"]) for r in rows]).T
+        bars = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
+        label = f"{name}, error {entry['calibration_error']:.4f}"
+        axes.errorbar(stated, right, bars, label=label, capsize=2, marker="o", markersize=3)
+    axes.set(xlabel="stated probability of a character", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+    axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    pyplot.close(figure)
+
+
 def add_arguments(parser) -> None:
     """Options of `eval crops`."""
     parser.add_argument("--reader", type=Path, required=True, help="model folder with manifest")
     parser.add_argument("--data", type=Path, required=True, help="crops.csv")
     parser.add_argument("--root", type=Path, required=True, help="folder of its pictures")
     parser.add_argument("--baselines", type=Path, help="folder with baseline weights")
-    parser.add_argument(
-        "--hard", action="store_true", help="also degradations and heights, first and last model"
-    )
+    parser.add_argument("--diagram", type=Path, help="draw the reliability diagram into this PNG")
     parser.add_argument("--worst", type=Path, help="write a picture of the worst 20 errors here")
     parser.add_argument("--confusions", type=Path, help="write the confusion counts here")
 
@@ -106,13 +92,13 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Command `eval crops`."""
     rows = read_crops(args.data)
-    report, readings = evaluate(
-        rows, args.root, open_models(args.reader, args.baselines), args.hard
-    )
+    report, readings = evaluate(rows, args.root, open_models(args.reader, args.baselines))
     report["data"] = {"file": args.data.name, "sha256": file_sha256(args.data), "n": len(rows)}
     if args.confusions:
         counted = metrics.confusions([r.text for r in rows], next(iter(readings.values())))
         args.confusions.write_text(json.dumps(counted, indent=0) + "\n")
+    if args.diagram:
+        draw_reliability(report["models"], args.diagram)
     if args.worst:
         pictures = [read_picture(args.root / row.file) for row in rows]
         write_sheet(args.worst, pictures, [r.text for r in rows], next(iter(readings.values())))

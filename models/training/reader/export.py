@@ -62,6 +62,13 @@ def _pool(folder: Path, name: str) -> CropPool | None:
     return CropPool.load(str(path)) if path.is_file() else None
 
 
+def write_int8(config: dict, float_file: Path, int8_file: Path, tensors: list[np.ndarray]) -> None:
+    """The int8 graph, with the layers that the config's `[int8]` names left in float."""
+    settings = config.get("int8", {})
+    keep, method = settings.get("keep_float", []), settings.get("calibration", "minmax")
+    to_int8(float_file, int8_file, tensors, keep_float=keep, calibration=method)
+
+
 def describe(
     config: dict, args, files: tuple[Path, Path], history: dict, temperature: float
 ) -> dict:
@@ -125,7 +132,7 @@ def run(args, config: dict) -> int:
     difference = largest_difference(net, files[0], tensors[:16])
     if difference > AGREEMENT:
         raise ExportError(f"{files[0]}: differs from the network by {difference}")
-    to_int8(files[0], files[1], tensors)
+    write_int8(config, *files, tensors)
     pixels, texts = calibration_set(_pool(folder, "pool-dev.npz"))
     temperature, before, after = fit_temperature(logits_of(net, pixels), texts)
     manifest = describe(config, args, files, history, temperature)

@@ -6,7 +6,6 @@ import os
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ class ReaderModel:
         self.file = model_file(folder, manifest, variant)
         self.name = manifest["name"] + (f" {variant}" if variant else "")
         self.temperature = float(manifest["head"].get("temperature", 1.0))
+        self.longest = manifest["max_length"]
         self._input = manifest["input"]
         self._session = open_session(self.file, threads)
         self._name = self._session.get_inputs()[0].name
@@ -43,10 +43,4 @@ class ReaderModel:
 
     def read(self, crop: np.ndarray) -> Reading:
         """Text and probabilities, with the manifest's temperature."""
-        return greedy(self.logits(crop), self.temperature)
-
-
-def open_reader(folder: str | Path, variant: str | None = None) -> Callable[[np.ndarray], str]:
-    """The reader of a model folder as a function from an RGB crop to a text."""
-    model = ReaderModel(Path(folder), variant)
-    return lambda crop: model.read(crop).text
+        return greedy(self.logits(crop), self.temperature, self.longest)

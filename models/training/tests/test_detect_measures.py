@@ -5,7 +5,9 @@ import pytest
 
 from training.data.boxes import Sample
 from training.evaluate import ap, decode, intervals
-from training.evaluate.plates import PlateResult, by_height, normalise, rates, widen
+from training.evaluate.plates import PlateResult, by_height, normalise, paired, rates, shares
+from training.reader.decode import Reading
+from training.reader.looks import read_plate, widen
 
 
 def boxes(*rows):
@@ -96,7 +98,26 @@ def test_texts_are_compared_as_the_protocol_says():
 
 
 def test_widened_boxes_stay_in_the_picture():
-    assert widen(np.array([0, 5, 20, 15.0]), 0.1, (21, 30)).tolist() == [0, 4, 21, 16]
+    assert widen(np.array([0, 5, 20, 15.0]), (0.1, 0.1), (21, 30)).tolist() == [0, 4, 21, 16]
+
+
+def test_a_plate_is_looked_at_wide_and_tight_and_the_surer_look_decides():
+    sizes = []
+
+    def read(crop):
+        sizes.append(crop.shape)
+        return Reading("AB17", (0.6,) * 4) if len(sizes) == 1 else Reading("AB12", (0.95,) * 4)
+
+    box = np.array([20, 20, 60, 40], np.float32)
+    assert read_plate(read, np.zeros((100, 100), np.uint8), box).text == "AB12"
+    assert sizes == [(22, 44), (20, 44)]
+
+
+def test_differences_are_taken_plate_by_plate():
+    left, right = {"us": [True, True], "eu": [False]}, {"us": [True, False], "eu": [False]}
+    assert shares(left)["us"]["exact"] == 1.0
+    found = paired(left, right)
+    assert (found["us"]["difference"], found["eu"]["difference"], found["all"]["n"]) == (0.5, 0.0, 3)
 
 
 def test_wilson_interval_of_a_known_share():

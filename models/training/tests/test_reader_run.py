@@ -8,7 +8,7 @@ import pytest
 from training.data.crops import read_picture
 from training.manifest import load_manifest, model_file
 from training.reader import evaluate, export, train
-from training.reader.model import open_reader
+from training.reader.model import ReaderModel
 
 CONFIG = {
     "name": "plate-text",
@@ -53,7 +53,7 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
         data=model / "drawn" / "crops.csv",
         root=model / "drawn",
         baselines=None,
-        hard=False,
+        diagram=model / "reliability.png",
         confusions=model / "confusions.json",
         worst=model / "worst.png",
     )
@@ -63,9 +63,10 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
     for entry in report["models"].values():
         assert entry["n"] == 80 and len(entry["exact"]["interval"]) == 2
     assert "plate-text - plate-text int8" in report["paired_exact"]
+    assert (model / "reliability.png").is_file()
     assert (model / "worst.png").is_file() and json.loads((model / "confusions.json").read_text())
 
 
 def test_a_reader_opens_as_a_function_from_picture_to_text(model):
-    text = open_reader(model)(read_picture(model / "drawn" / "000.png"))
+    text = ReaderModel(model).read(read_picture(model / "drawn" / "000.png")).text
     assert isinstance(text, str)

@@ -4,7 +4,7 @@
 //! broadcasts; a center reads and writes everything of its agency. Identity and client id come from the certificate.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::pki::{Identity, Pki};
+use crate::port;
 use crate::process::Process;
 
 /// How long Mosquitto may take to listen or to stop.
@@ -54,7 +55,7 @@ impl Broker {
         let server = pki.server();
         // A free port is known only by taking it; another program may be faster, then the next one is tried.
         for _attempt in 0..5 {
-            let port = free_port();
+            let port = port::free();
             let config = configuration(folder.path(), port, (pki, &server), options);
             std::fs::write(folder.path().join("mosquitto.conf"), config).expect("write broker configuration");
             if let Ok(process) = launch(folder.path(), port, options.tls12_only) {
@@ -106,11 +107,6 @@ impl Broker {
     pub fn lines(&self) -> Vec<String> {
         self.process.as_ref().map(Process::lines).unwrap_or_default()
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a free port");
-    listener.local_addr().expect("address of a free port").port()
 }
 
 fn launch(folder: &Path, port: u16, tls12_only: bool) -> Result<Process, String> {

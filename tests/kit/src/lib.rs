@@ -2,6 +2,8 @@
 //!
 //! - [`pki`] an agency's certificates, made on the spot
 //! - [`broker`] a real Mosquitto on a free port, which can be killed, wiped and started again
+//! - [`browser`] Chromium without a window, steered as a person would
+//! - [`port`] a port that nobody listens on
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
 //! - [`rtsp`] an RTSP camera in this process, scripted to misbehave
 //! - [`process`] a program under test: its lines, its end, and that nothing of it stays behind
@@ -23,7 +25,9 @@
 )]
 
 pub mod broker;
+pub mod browser;
 pub mod pki;
+pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod rtsp;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType,
+    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SanType, date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -104,6 +104,13 @@ impl Pki {
         self.issue(&format!("{}/{unit}", self.agency), kind, Vec::new(), vec![ExtendedKeyUsagePurpose::ClientAuth])
     }
 
+    /// A unit's certificate whose time was over years ago.
+    pub fn expired_unit(&self, unit: &str) -> Identity {
+        let mut params = Self::params(&format!("{}/{unit}", self.agency), vec![ExtendedKeyUsagePurpose::ClientAuth]);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        self.sign(&params, &format!("expired-{unit}"), KeyKind::Es256)
+    }
+
     /// A center's certificate, common name `{agency}/{center}`: `center`, `center-1`, ...
     pub fn center(&self, center: &str) -> Identity {
         self.unit(center)
@@ -134,12 +141,21 @@ impl Pki {
     }
 
     fn issue(&self, name: &str, kind: KeyKind, san: Vec<SanType>, usage: Vec<ExtendedKeyUsagePurpose>) -> Identity {
+        let mut params = Self::params(name, usage);
+        params.subject_alt_names = san;
+        self.sign(&params, name, kind)
+    }
+
+    fn params(name: &str, usage: Vec<ExtendedKeyUsagePurpose>) -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
-        params.subject_alt_names = san;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = usage;
         params.use_authority_key_identifier_extension = true;
+        params
+    }
+
+    fn sign(&self, params: &CertificateParams, name: &str, kind: KeyKind) -> Identity {
         let algorithm = match kind {
             KeyKind::Es256 => &PKCS_ECDSA_P256_SHA256,
             KeyKind::Ed25519 => &PKCS_ED25519,

@@ -114,12 +114,12 @@ impl Process {
         // The pipes close when the process ends, so the log's condition variable tells of it.
         while state.open > 0 {
             let left = until.saturating_duration_since(Instant::now());
-            assert!(
-                !left.is_zero(),
-                "{}: still running after {deadline:?}; it said:\n{}",
-                self.name,
-                state.lines.join("\n")
-            );
+            if left.is_zero() {
+                let said = state.lines.join("\n");
+                // Others read the log, and a lock that is held in a panic is broken for them.
+                drop(state);
+                panic!("{}: still running after {deadline:?}; it said:\n{said}", self.name);
+            }
             state = self.log.changed.wait_timeout(state, left).expect("log lock").0;
         }
         drop(state);

@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -57,6 +58,8 @@ struct Shared {
     target: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
+    to_target: AtomicU64,
+    from_target: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -106,7 +109,13 @@ impl Proxy {
         let address = listener.local_addr().expect("proxy address");
         let state =
             State { link: Link::Open, cuts: None, cuts_made: 0, connections: Vec::new(), accepted: 0, stopped: false };
-        let shared = Arc::new(Shared { target, state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            target,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            to_target: AtomicU64::new(0),
+            from_target: AtomicU64::new(0),
+        });
         let accepting = {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || accept(&listener, &shared))
@@ -153,6 +162,11 @@ impl Proxy {
         self.shared.lock().cuts_made
     }
 
+    /// How many bytes were delivered one way so far, over all connections.
+    pub fn carried(&self, direction: Direction) -> u64 {
+        self.shared.carried(direction).load(Ordering::Relaxed)
+    }
+
     /// How many connections were accepted so far.
     pub fn accepted(&self) -> u64 {
         self.shared.lock().accepted
@@ -177,6 +191,13 @@ impl Drop for Proxy {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("proxy lock")
+    }
+
+    fn carried(&self, direction: Direction) -> &AtomicU64 {
+        match direction {
+            Direction::ToTarget => &self.to_target,
+            Direction::FromTarget => &self.from_target,
+        }
     }
 
     /// Waits until bytes may pass; says how many at once, and how long each takes.
@@ -239,8 +260,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         drop(state);
         let back = (server.try_clone().expect("clone socket"), client.try_clone().expect("clone socket"));
-        pump(Arc::clone(shared), (client, server), limit(cut, Direction::ToTarget));
-        pump(Arc::clone(shared), back, limit(cut, Direction::FromTarget));
+        for (way, ends) in [(Direction::ToTarget, (client, server)), (Direction::FromTarget, back)] {
+            pump(Arc::clone(shared), way, ends, limit(cut, way));
+        }
     }
 }
 
@@ -249,7 +271,7 @@ fn limit(cut: Option<(Direction, u64)>, direction: Direction) -> Option<u64> {
 }
 
 /// Carries bytes one way until either side ends, the link says so, or `left` bytes were delivered.
-fn pump(shared: Arc<Shared>, (mut from, mut to): (TcpStream, TcpStream), mut left: Option<u64>) {
+fn pump(shared: Arc<Shared>, way: Direction, (mut from, mut to): (TcpStream, TcpStream), mut left: Option<u64>) {
     std::thread::spawn(move || {
         let mut buffer = vec![0; 16 * 1024];
         'connection: while let Ok(count) = from.read(&mut buffer) {
@@ -268,6 +290,7 @@ fn pump(shared: Arc<Shared>, (mut from, mut to): (TcpStream, TcpStream), mut lef
                 if to.write_all(now).is_err() {
                     break 'connection;
                 }
+                shared.carried(way).fetch_add(now.len() as u64, Ordering::Relaxed);
                 left = left.map(|left| left - now.len() as u64);
                 if left == Some(0) {
                     shared.lock().cuts_made += 1;
@@ -356,6 +379,7 @@ mod tests {
         // The end may arrive as a close or as a reset; what was delivered before counts.
         drop(stream.read_to_end(&mut got));
         assert_eq!((got.len(), proxy.cuts_made()), (7, 1));
+        assert_eq!(proxy.carried(Direction::FromTarget), 7);
         let mut whole = connect(&proxy);
         whole.write_all(&[1; 100]).unwrap();
         whole.read_exact(&mut [0; 100]).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_agent::supervise::queue::{self, Bounds, Overflow};
 use edge_agent::supervise::{Clock, Heartbeats, Stop};
-use edge_agent::uplink::{Announcement, Backlog, Bell, Ends, Outbox, OutboxFault, Settings, Stored, Uplink};
+use edge_agent::uplink::{Announcement, Backlog, Bell, Ends, Outbox, OutboxFault, Renewals, Settings, Stored, Uplink};
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
 use edge_protocol::id::{Epoch, Sequence};
@@ -105,6 +105,8 @@ impl View {
 /// The unit `pole-7`; ends when dropped.
 pub(crate) struct Unit {
     view: View,
+    /// The unit's next certificate.
+    pub(crate) renewals: Renewals,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
     _commands: queue::Receiver<Bytes>,
@@ -120,9 +122,10 @@ impl Unit {
         let bell = Bell::new();
         let memory = Memory { held: Arc::default(), bell: bell.clone() };
         let (sender, commands) = queue::bounded(Bounds::items("commands", 8, Overflow::Refuse));
-        let clock = Clock::system();
+        let (clock, renewals) = (Clock::system(), Renewals::new(&bell));
         let ends = Ends {
             announcement: Announcement::new(birth(pki), &bell),
+            renewals: renewals.clone(),
             bell,
             commands: sender,
             pulse: Heartbeats::default().register("uplink", Duration::from_mins(1), clock.mono()),
@@ -145,7 +148,7 @@ impl Unit {
         let stop = Stop::new();
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || uplink.run(&stopped).unwrap());
-        Self { view, stop, thread: Some(thread), _commands: commands }
+        Self { view, renewals, stop, thread: Some(thread), _commands: commands }
     }
 
     /// Commits that many records to a lane.

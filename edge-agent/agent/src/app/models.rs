@@ -76,6 +76,11 @@ impl ModelArgs {
             }
             specs.push(spec);
         }
+        for standing in runner.standings() {
+            for why in &standing.fallbacks {
+                tracing::warn!(model = standing.label, provider = standing.provider, why, "runs on another provider");
+            }
+        }
         Ok((runner, specs))
     }
 

@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
 use edge_analytics::manifest::ModelSpec;
+use edge_store::disk::RealDisk;
 
+use super::run::cameras::analytics_settings;
+use crate::config::{self, Config};
 use crate::inference::library::{self, Surroundings};
 use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
-use crate::vision::client::{Prepare, Start};
+use crate::update::models::ModelSets;
+use crate::vision::client::{Prepare, Start, Throttle, Viewfinder, VisionSettings};
 use crate::vision::confine::{Identity, resolve_identity};
 use crate::vision::engine::{Engine, ModelBytes};
 use crate::vision::{ModelStanding, worker};
@@ -35,6 +40,35 @@ pub fn run_worker(arguments: &WorkerArgs) -> ExitCode {
     let identity = Identity { uid: arguments.uid, gid: arguments.gid };
     let arguments_ = worker::WorkerArguments { identity, readable };
     worker::run(&arguments_, || Runner::load(&arguments.library).map_err(|error| error.to_string()))
+}
+
+/// How the configuration wants the worker. `program` is the agent itself.
+pub(super) fn settings(
+    config: &Config,
+    program: PathBuf,
+    throttle: &Throttle,
+    viewfinder: &Viewfinder,
+) -> VisionSettings {
+    let camera = |camera: &config::Camera| (camera.id.clone(), analytics_settings(camera));
+    VisionSettings {
+        program,
+        cameras: config.cameras.iter().map(camera).collect(),
+        providers: config.models.providers.clone(),
+        decoders: config.models.decoders.clone(),
+        // With the start of another worker this stays below the five seconds within which it must be back.
+        silence: Duration::from_secs(3),
+        start: Duration::from_mins(5),
+        throttle: throttle.clone(),
+        viewfinder: viewfinder.clone(),
+    }
+}
+
+/// The folders of the configured models, each in its own number format.
+pub(super) fn folders(config: &Config) -> Vec<(PathBuf, Option<String>)> {
+    let models = &config.models;
+    // A set that came by itself stands before the image's own models.
+    let dir = ModelSets::new(&RealDisk, &config.data_dir).current().unwrap_or_else(|| models.dir.clone());
+    [&models.objects, &models.plates, &models.plate_text].map(|name| (dir.join(name), None)).to_vec()
 }
 
 /// Finds the runtime's library and reads the models for every start of a worker. Each folder comes with a variant.

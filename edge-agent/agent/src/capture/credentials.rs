@@ -10,14 +10,14 @@ const LARGEST_BYTES: u64 = 4096;
 
 /// A user name and a password. There is no `Display`, and `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Credentials {
+pub struct Credentials {
     user: String,
     password: String,
 }
 
 /// Why no credentials came of a file. The file's content appears in none of these.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CredentialError {
+pub enum CredentialError {
     /// It cannot be read.
     #[error("cannot read the credentials in {path}")]
     Read {
@@ -52,7 +52,7 @@ impl Credentials {
     ///
     /// # Errors
     /// When it cannot be read, others may read it, or it has another form.
-    pub(super) fn from_file(path: &Path) -> Result<Self, CredentialError> {
+    pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
         let unread = |source| CredentialError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(unread)?;
         // Asked of the open file, so that nobody can exchange it in between.
@@ -73,11 +73,13 @@ impl Credentials {
         }
     }
 
-    pub(super) fn user(&self) -> &str {
+    /// The user.
+    pub fn user(&self) -> &str {
         &self.user
     }
 
-    pub(super) fn password(&self) -> &str {
+    /// The password: for the camera alone.
+    pub fn password(&self) -> &str {
         &self.password
     }
 }

@@ -21,7 +21,7 @@ mod trust;
 
 pub use backoff::BackoffLimits;
 pub use camera::Camera;
-use credentials::Credentials;
+pub use credentials::{CredentialError, Credentials};
 pub use health::{CameraHealth, CameraWatch, State};
 pub use settings::{Pace, Settings, Source, TestPicture, Transport, Trust, Watchdog};
 pub use trouble::Trouble;

@@ -220,7 +220,7 @@ impl Board {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let table = text.parse()?;
+        let table = super::parse(text)?;
         let root = Fields::root(&table);
         let board = read(&root);
         let mistakes = root.mistakes();

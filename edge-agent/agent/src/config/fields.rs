@@ -9,6 +9,9 @@ use std::str::FromStr;
 
 use toml::{Table, Value};
 
+/// Keys whose values may hold a password or a plate and are not repeated, since mistakes go into logs.
+const PRIVATE: [&str; 2] = ["url", "test_plates"];
+
 /// One thing wrong in the file, in words that say what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -194,6 +197,7 @@ impl<'t> Fields<'t> {
     }
 
     fn wrong<T>(&self, key: &str, found: &Value, what: &str) -> Option<T> {
+        let found = if PRIVATE.contains(&key) { found.type_str().to_owned() } else { found.to_string() };
         self.mistake(key, format!("is {found}; give {what}"));
         None
     }

@@ -6,12 +6,14 @@
 mod board;
 mod camera;
 mod fields;
+mod identity;
 mod sections;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use edge_protocol::id::{AgencyId, UnitId};
+use toml::Table;
 
 pub use board::{
     Accelerometer, Board, BoardChoice, Climate, Heat, I2cPlace, Illuminator, Lighting, Line as BoardLine, PowerMonitor,
@@ -30,6 +32,8 @@ pub struct Config {
     pub profile: Profile,
     /// Where outbox, ring, index and audit live.
     pub data_dir: PathBuf,
+    /// The folder with the identity that `edge-agent enroll` wrote; none where files are named one by one.
+    pub enrolment: Option<PathBuf>,
     /// The agency the unit belongs to.
     pub agency: AgencyId,
     /// The unit's own name; its certificate must carry the same.
@@ -72,34 +76,70 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("the configuration is not valid TOML: {0}")]
-    Syntax(#[from] toml::de::Error),
+    /// The file is not TOML. The line itself is not repeated: it may hold a password or a plate.
+    #[error("the configuration is not valid TOML, line {line}: {what}")]
+    Syntax {
+        /// Where, counted from 1.
+        line: usize,
+        /// What was expected there.
+        what: String,
+    },
+    /// The unit is nobody's yet.
+    #[error(
+        "this unit is not enrolled: there is no identity in {folder} (`enrolment`); run `edge-agent enroll`, or name \
+         certificates and keys in the configuration"
+    )]
+    NotEnrolled {
+        /// Where the identity would be.
+        folder: PathBuf,
+    },
+    /// The file says nothing of enrolment.
+    #[error(
+        "{path} does not say where the identity shall be kept: write `enrolment = \"/var/lib/edge-agent/identity\"` \
+         into it, and take out what the enrolment brings ([unit], [uplink] host, port, ca, certificate, key, \
+         [control] agency_root)"
+    )]
+    NoPlace {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file says things that cannot be.
     #[error("the configuration has {} mistake(s):\n{}", .0.len(), list(.0))]
     Mistakes(Vec<Mistake>),
 }
 
 impl Config {
-    /// Reads and checks a file.
+    /// Reads and checks a file, with the identity that its `enrolment` names.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text)
+        Self::with_identity(&read_text(path)?)
     }
 
-    /// Checks a text.
+    /// Checks a text, with the identity that its `enrolment` names.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
+        let table = parse(text)?;
+        let identity = place(&table).map(|folder| identity::read(&folder)).transpose()?;
+        Self::check(&table, &identity.unwrap_or_default())
+    }
+
+    /// Checks a text that names everything itself.
     ///
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let table = text.parse()?;
+        Self::check(&parse(text)?, &Table::new())
+    }
+
+    fn check(file: &Table, identity: &Table) -> Result<Self, ConfigError> {
+        let (table, said_twice) = identity::lay_under(file, identity);
         let root = Fields::root(&table);
         let config = read(&root);
-        let mistakes = root.mistakes();
+        let mistakes = [said_twice, root.mistakes()].concat();
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
             _ => Err(ConfigError::Mistakes(mistakes)),
@@ -107,9 +147,38 @@ impl Config {
     }
 }
 
+/// Where a unit that may not be enrolled yet shall keep its identity.
+///
+/// # Errors
+/// Where the file cannot be read, or does not say it.
+pub fn enrolment_place(path: &Path) -> Result<PathBuf, ConfigError> {
+    place(&parse(&read_text(path)?)?).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })
+}
+
+fn parse(text: &str) -> Result<Table, ConfigError> {
+    text.parse().map_err(|error: toml::de::Error| {
+        let before = error.span().map_or(0, |span| span.start);
+        let line = 1 + text.bytes().take(before).filter(|byte| *byte == b'\n').count();
+        ConfigError::Syntax { line, what: error.message().to_owned() }
+    })
+}
+
+/// The text of a configuration.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+fn place(table: &Table) -> Option<PathBuf> {
+    table.get(identity::KEY)?.as_str().filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 fn read(root: &Fields<'_>) -> Option<Config> {
     let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
     let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| "/var/lib/edge-agent".to_owned());
+    let enrolment = root.optional_text(identity::KEY, "the folder for the identity").map(PathBuf::from);
     let unit = root.table("unit");
     let agency = unit.parsed("agency", "the agency's id: a-z, 0-9 and -, at most 32");
     let id = unit.parsed("id", "the unit's id: a-z, 0-9 and -, at most 32");
@@ -126,6 +195,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     Some(Config {
         profile,
         data_dir: PathBuf::from(data_dir),
+        enrolment,
         agency: agency?,
         unit: id?,
         uplink: uplink?,

@@ -1,3 +1,5 @@
+use edge_store::disk::{RealDisk, replace};
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../docs/edge-agent.example.toml");
@@ -43,6 +45,21 @@ fn a_password_in_an_address_is_refused_without_repeating_it() {
 }
 
 #[test]
+fn a_mistake_beside_a_password_or_a_plate_is_named_by_its_place_and_repeats_neither() {
+    let text = EXAMPLE.replace("\"rtsp://192.0.2.10:554/stream1\"", "\"rtsp://root:hunter2@192.0.2.10/stream1");
+    let line = 1 + text.lines().position(|line| line.contains("hunter2")).unwrap();
+    let said = Config::parse(&text).unwrap_err().to_string();
+    assert!(said.contains(&format!("line {line}: ")) && !said.contains("hunter2"), "{said}");
+    for (key, wrong) in [("url", "[\"rtsp://root:hunter2@192.0.2.10/stream1\"]"), ("test_plates", "\"hunter2\"")] {
+        let text = EXAMPLE.replace("\"rtsp://192.0.2.10:554/stream1\"", wrong);
+        let text =
+            if key == "url" { text } else { EXAMPLE.replace("[hotlist]", &format!("[hotlist]\n{key} = {wrong}")) };
+        let found = mistakes(&text).concat();
+        assert!(found.contains(key) && !found.contains("hunter2"), "{found}");
+    }
+}
+
+#[test]
 fn two_cameras_may_not_share_an_id() {
     let text = EXAMPLE.replace("id = \"gate\"", "id = \"street\"");
     assert!(mistakes(&text)[0].contains("which another camera has"));
@@ -64,4 +81,47 @@ fn a_board_is_a_file_and_simulated_only_on_a_desk() {
     let dev = simulated.replace("profile = \"field\"", "profile = \"dev\"");
     assert_eq!(Config::parse(&dev).unwrap().board, BoardChoice::Simulated);
     assert!(mistakes(&format!("board = \"simm\"\n{EXAMPLE}"))[0].contains("give \"sim\""));
+}
+
+/// What the enrolment brings, without its own keys in the file.
+fn enrolled(folder: &std::path::Path) -> String {
+    let own = [
+        "[unit]",
+        "agency = ",
+        "id = \"pole",
+        "host = ",
+        "port = ",
+        "ca = ",
+        "certificate = ",
+        "key = ",
+        "agency_root = ",
+    ];
+    let kept = EXAMPLE.lines().filter(|line| !own.iter().any(|key| line.starts_with(key)));
+    let text = kept.collect::<Vec<_>>().join("\n");
+    format!("enrolment = \"{}\"\n{text}", folder.display())
+}
+
+const IDENTITY: &str = "[unit]\nagency = \"metro\"\nid = \"gate-1\"\n[uplink]\nhost = \"b\"\nport = 8884\nca = \"/r\"\n\
+    certificate = \"/c\"\nkey = \"/k\"\n[control]\nagency_root = \"/r\"\npurposes = [\"audit\"]\n";
+
+#[test]
+fn an_enrolled_unit_is_who_its_identity_says_and_one_that_is_not_is_told_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("edge-agent.toml");
+    replace(&RealDisk, &file, enrolled(folder.path()).as_bytes()).unwrap();
+    let error = Config::read(&file).unwrap_err();
+    assert!(matches!(error, ConfigError::NotEnrolled { .. }), "{error}");
+    assert_eq!(enrolment_place(&file).unwrap(), folder.path());
+    replace(&RealDisk, &folder.path().join("identity.toml"), IDENTITY.as_bytes()).unwrap();
+    let config = Config::read(&file).unwrap();
+    assert_eq!((config.unit.as_str(), config.uplink.port), ("gate-1", 8884));
+    assert_eq!(config.enrolment.as_deref(), Some(folder.path()));
+}
+
+#[test]
+fn what_both_the_file_and_the_enrolment_say_is_a_mistake() {
+    let (both, mistakes) = identity::lay_under(&"[unit]\nid = \"other\"".parse().unwrap(), &IDENTITY.parse().unwrap());
+    assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+    assert!(mistakes[0].to_string().starts_with("unit.id: is said by the enrolment"));
+    assert_eq!(both["unit"]["agency"].as_str(), Some("metro"));
 }

@@ -78,6 +78,8 @@ impl Keeper {
     /// When the disk takes nothing; the file is opened anew by the next run.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         let fault = |error: DatabaseError| Fault::from_error(&error);
+        // Not only when there is something to keep: damage is to be told at the start.
+        self.index().map_err(fault)?;
         loop {
             let now = self.ends.clock.mono();
             self.ends.pulse.beat(now);

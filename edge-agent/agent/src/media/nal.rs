@@ -36,17 +36,23 @@ pub fn to_length_prefixed(annex_b: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Turns lengths into start codes.
+/// Turns every length into a start code of the same size, in place, which is how decoders take access units.
 ///
 /// # Errors
-/// When a length reaches beyond the end.
-pub fn to_annex_b(length_prefixed: &[u8]) -> Result<Vec<u8>, NalError> {
-    let mut out = Vec::with_capacity(length_prefixed.len());
-    for nal in nal_units(length_prefixed) {
-        out.extend_from_slice(&[0, 0, 0, 1]);
-        out.extend_from_slice(nal?);
+/// When the lengths do not add up: the access unit is damaged, and its bytes are then not to be used.
+pub fn to_annex_b(access_unit: &mut [u8]) -> Result<(), NalError> {
+    let (whole, mut rest) = (access_unit.len(), access_unit);
+    while !rest.is_empty() {
+        let damaged = NalError { offset: whole - rest.len() };
+        let (length, after) = rest.split_first_chunk_mut::<4>().ok_or(damaged)?;
+        let nal = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| damaged)?;
+        if nal == 0 || nal > after.len() {
+            return Err(damaged);
+        }
+        *length = [0, 0, 0, 1];
+        rest = after.split_at_mut(nal).1;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The NAL units behind their lengths, in order; ends after the first error.
@@ -128,9 +134,19 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_end_is_named_by_its_place() {
-        assert_eq!(to_annex_b(&[0, 0, 0, 1, 7, 0, 0, 0, 3, 1]), Err(NalError { offset: 5 }));
-        assert_eq!(to_annex_b(&[0, 0, 0]), Err(NalError { offset: 0 }));
+        let damaged = |bytes: &[u8]| to_annex_b(&mut bytes.to_vec()).unwrap_err().offset;
+        assert_eq!(damaged(&[0, 0, 0, 1, 7, 0, 0, 0, 3, 1]), 5);
+        assert_eq!(damaged(&[0, 0, 0]), 0);
+        assert_eq!(damaged(&[0, 0, 0, 0]), 0);
+        assert_eq!(damaged(&[0xff, 0xff, 0xff, 0xff, 1]), 0);
         assert_eq!(nal_units(&[0xff; 9]).count(), 1);
+    }
+
+    #[test]
+    fn every_length_becomes_a_start_code_and_nothing_else_changes() {
+        let mut unit = vec![0, 0, 0, 2, 0x67, 0x42, 0, 0, 0, 1, 0x65];
+        to_annex_b(&mut unit).unwrap();
+        assert_eq!(unit, [0, 0, 0, 1, 0x67, 0x42, 0, 0, 0, 1, 0x65]);
     }
 
     /// A NAL unit as the standards allow it: no three bytes up to `00 00 03` but with their emulation prevention, and
@@ -156,15 +172,18 @@ mod tests {
             for nal in &nals {
                 push(&mut stored, nal);
             }
-            let annex_b = to_annex_b(&stored).unwrap();
-            prop_assert_eq!(to_length_prefixed(&annex_b), stored);
+            let mut unit = stored.clone();
+            to_annex_b(&mut unit).unwrap();
+            prop_assert_eq!(to_length_prefixed(&unit), stored);
         }
 
         #[test]
         fn any_bytes_are_taken_without_a_panic(bytes in prop::collection::vec(prop_oneof![Just(0), Just(1), any::<u8>()], 0..200)) {
             let stored = to_length_prefixed(&bytes);
             prop_assert!(nal_units(&stored).all(|nal| nal.is_ok()));
-            prop_assert_eq!(to_length_prefixed(&to_annex_b(&stored).unwrap()), stored);
+            let mut unit = stored.clone();
+            to_annex_b(&mut unit).unwrap();
+            prop_assert_eq!(to_length_prefixed(&unit), stored);
             let listed = nal_units(&bytes).count();
             prop_assert!(listed <= bytes.len());
         }

@@ -10,13 +10,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Json, Router};
 use edge_protocol::record::Health;
 
+use crate::supervise::queue::Gauge;
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// Between two heartbeats.
@@ -24,8 +25,17 @@ const BEAT: Duration = Duration::from_secs(1);
 /// The format's own name for itself.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Gives the unit's health as it is now.
-pub type Look = Arc<dyn Fn() -> Health + Send + Sync>;
+/// What is shown: the health record, and what matters on the unit alone.
+#[derive(Debug)]
+pub struct Numbers {
+    /// How the unit is.
+    pub health: Health,
+    /// Every queue between stages; those of one name are shown as one.
+    pub queues: Vec<Gauge>,
+}
+
+/// Gives the unit's numbers as they are now.
+pub type Look = Arc<dyn Fn() -> Numbers + Send + Sync>;
 
 /// Serves `GET /metrics` until told to stop.
 pub struct Metrics {
@@ -90,7 +100,12 @@ async fn beat(clock: &Clock, pulse: &Pulse) {
 }
 
 fn router(look: Look) -> Router {
-    Router::new().route("/metrics", get(answer)).with_state(look)
+    Router::new().route("/metrics", get(answer)).route("/health", get(tell)).with_state(look)
+}
+
+/// The health record itself, for `edge-agent doctor` beside the running agent.
+async fn tell(State(look): State<Look>) -> Json<Health> {
+    Json(look().health)
 }
 
 async fn answer(State(look): State<Look>) -> impl IntoResponse {

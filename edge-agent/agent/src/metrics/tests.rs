@@ -10,6 +10,7 @@ use edge_protocol::time::{ClockQuality, Moment};
 
 use super::*;
 use crate::supervise::Heartbeats;
+use crate::supervise::queue::{Bounds, Overflow, bounded};
 
 fn health() -> Health {
     let camera = CameraHealth {
@@ -49,7 +50,7 @@ fn health() -> Health {
         cameras: vec![camera],
         models: vec![model],
         worker: WorkerHealth { running: true, restarts: 1, last_end: None },
-        storage: StorageHealth { failed_writes: 3, ..StorageHealth::default() },
+        storage: StorageHealth { failed_writes: 3, set_aside: 2, ..StorageHealth::default() },
         uplink: UplinkHealth {
             connected: true,
             backlog: vec![LaneCount { lane: Lane::Hit, count: 4 }],
@@ -62,9 +63,20 @@ fn health() -> Health {
     }
 }
 
+/// With two queues of one name, of which one has refused two items, and one of another.
+fn numbers() -> Numbers {
+    let queues = [("packets", 3), ("packets", 0), ("commands", 1)].map(|(name, items)| {
+        let (sender, _receiver) = bounded(Bounds::items(name, 1, Overflow::Refuse));
+        let taken = (0..items).filter(|item| sender.send(*item).is_ok()).count();
+        assert!(taken <= 1);
+        sender.gauge()
+    });
+    Numbers { health: health(), queues: queues.to_vec() }
+}
+
 #[test]
 fn numbers_are_told_with_unit_and_label() {
-    let page = text::render(&health());
+    let page = text::render(&numbers());
     for line in [
         "edge_camera_received_fps{camera=\"gate\"} 14.970",
         "edge_camera_last_picture_seconds{camera=\"gate\"} 0.066",
@@ -73,6 +85,11 @@ fn numbers_are_told_with_unit_and_label() {
         "edge_model_run_microseconds{model=\"say \\\"hi\\\" \\\\\",quantile=\"0.99\"} 12000",
         "edge_uplink_backlog{lane=\"hit\"} 4",
         "edge_failed_writes_total 3",
+        "edge_damaged_files 2",
+        "edge_queue_sent_total{queue=\"packets\"} 1",
+        "edge_queue_dropped_total{queue=\"packets\"} 2",
+        "edge_queue_dropped_total{queue=\"commands\"} 0",
+        "edge_queue_waiting{queue=\"commands\"} 1",
         "edge_temperature_celsius{of=\"soc\"} -5.250",
         "edge_clock_synchronised 1",
     ] {
@@ -82,7 +99,7 @@ fn numbers_are_told_with_unit_and_label() {
 
 #[test]
 fn every_sample_follows_its_family_and_is_a_number() {
-    let page = text::render(&health());
+    let page = text::render(&numbers());
     let mut family = String::new();
     for line in page.lines() {
         if let Some(words) = line.strip_prefix("# TYPE ") {
@@ -101,13 +118,13 @@ fn a_scraper_gets_the_page_and_does_not_hold_up_the_end() {
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::system(), Stop::new());
     let pulse = Heartbeats::default().register("metrics", Duration::from_mins(1), clock.mono());
-    let server = Metrics::new(address, Arc::new(health), clock, pulse);
+    let server = Metrics::new(address, Arc::new(numbers), clock, pulse);
     std::thread::scope(|scope| {
         let serving = scope.spawn(|| server.serve(listener, &stop));
         let mut connection = TcpStream::connect(address).unwrap();
         connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: unit\r\n\r\n").unwrap();
         let (mut answer, mut part) = (String::new(), [0; 4096]);
-        while !answer.contains("edge_commands_busy_total 0") {
+        while !answer.contains("edge_queue_waiting{queue=\"packets\"} 1") {
             let length = connection.read(&mut part).unwrap();
             assert!(length > 0, "{answer}");
             answer.push_str(std::str::from_utf8(&part[..length]).unwrap());

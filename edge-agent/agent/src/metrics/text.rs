@@ -1,7 +1,12 @@
 //! A health record in the text exposition format of Prometheus, version 0.0.4.
 
+use std::collections::BTreeMap;
+
 use edge_protocol::record::{CameraCondition, CameraHealth, Health};
 use edge_protocol::time::ClockQuality;
+
+use super::Numbers;
+use crate::supervise::queue::{Counts, Gauge};
 
 /// A page under construction.
 #[derive(Default)]
@@ -52,7 +57,7 @@ fn thousandths(value: impl Into<i64>) -> String {
 }
 
 /// The whole page.
-pub(super) fn render(health: &Health) -> String {
+pub(super) fn render(Numbers { health, queues }: &Numbers) -> String {
     let mut page = Page::default();
     unit(&mut page, health);
     cameras(&mut page, &health.cameras);
@@ -60,6 +65,7 @@ pub(super) fn render(health: &Health) -> String {
     models(&mut page, health);
     storage(&mut page, health);
     uplink(&mut page, health);
+    stages(&mut page, queues);
     page.text
 }
 
@@ -145,6 +151,7 @@ fn storage(page: &mut Page, health: &Health) {
     page.gauge("disk_free_bytes", "What is free of it.", storage.free_bytes);
     page.gauge("outbox_bytes", "Size of the outbox's file.", storage.outbox_bytes);
     page.counter("failed_writes_total", "Groups of video that could not be stored.", storage.failed_writes);
+    page.gauge("damaged_files", "Damaged files that lie set aside.", storage.set_aside);
 }
 
 fn uplink(page: &mut Page, health: &Health) {
@@ -159,4 +166,26 @@ fn uplink(page: &mut Page, health: &Health) {
     page.gauge("uplink_rate_bytes_per_second", "Measured speed.", uplink.rate_bytes_s);
     page.counter("uplink_bad_acknowledgements_total", "Acknowledgements that could not be true.", uplink.bad_acks);
     page.counter("commands_busy_total", "Commands refused because too many waited.", uplink.busy);
+}
+
+fn stages(page: &mut Page, queues: &[Gauge]) {
+    let mut named: BTreeMap<&str, Counts> = BTreeMap::new();
+    for queue in queues {
+        let (sum, counts) = (named.entry(queue.name()).or_default(), queue.counts());
+        sum.sent += counts.sent;
+        sum.dropped += counts.dropped;
+        sum.waiting += counts.waiting;
+    }
+    let mut sent = page.family("queue_sent_total", "counter", "Items that a queue between stages took.");
+    for (name, counts) in &named {
+        sent.sample(&[("queue", name)], counts.sent);
+    }
+    let mut dropped = page.family("queue_dropped_total", "counter", "Items that a full queue refused or replaced.");
+    for (name, counts) in &named {
+        dropped.sample(&[("queue", name)], counts.dropped);
+    }
+    let mut waiting = page.family("queue_waiting", "gauge", "Items that wait in a queue.");
+    for (name, counts) in &named {
+        waiting.sample(&[("queue", name)], counts.waiting);
+    }
 }

@@ -33,7 +33,7 @@ impl Default for Bench {
         Self {
             celsius: Some(31.0),
             power: Some(Power { voltage: Volts(12.1), current: Amperes(0.85) }),
-            tilt: Tilt { x_mg: 0, y_mg: 0, z_mg: 1000 },
+            tilt: UPRIGHT,
             struck: false,
             lux: 420.0,
             shut: true,
@@ -41,6 +41,9 @@ impl Default for Bench {
         }
     }
 }
+
+/// How the bench stands.
+const UPRIGHT: Tilt = Tilt { x_mg: 0, y_mg: 0, z_mg: 1000 };
 
 type Knob = Arc<Mutex<Bench>>;
 
@@ -99,7 +102,11 @@ pub fn parts(bench: &Arc<Mutex<Bench>>) -> Parts {
             low: Volts(10.8),
             critical: Volts(10.2),
         }),
-        level: Some(Level { part: sensor("accelerometer", bench, posture), limit: Degrees(5.0), upright: None }),
+        level: Some(Level {
+            part: sensor("accelerometer", bench, posture),
+            limit: Degrees(5.0),
+            upright: Some(UPRIGHT),
+        }),
         light: Some(sensor("light", bench, |bench| Some(Lux(bench.lux)))),
         illuminator: Some(Illuminator {
             dimmer: sink("illuminator"),

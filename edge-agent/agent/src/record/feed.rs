@@ -4,7 +4,7 @@
 //! is told that something is missing.
 
 use crate::media::AccessUnit;
-use crate::supervise::queue::{Bounds, Overflow, Receiver, SendError, Sender, bounded};
+use crate::supervise::queue::{Bounds, Gauge, Overflow, Receiver, SendError, Sender, bounded};
 
 /// About four seconds of a busy camera.
 const BOUNDS: Bounds = Bounds { name: "packets.recorder", items: 256, bytes: 16 << 20, overflow: Overflow::Refuse };
@@ -57,6 +57,11 @@ impl Feed {
                 self.dropped += 1;
             }
         }
+    }
+
+    /// The queue's counters; units dropped while waiting for a key frame never came to it.
+    pub fn gauge(&self) -> Gauge {
+        self.queue.gauge()
     }
 
     /// Units dropped so far.

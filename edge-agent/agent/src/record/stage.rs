@@ -44,6 +44,7 @@ struct Counts {
     bytes: AtomicU64,
     stored: AtomicU64,
     failed: AtomicU64,
+    openings: AtomicU64,
 }
 
 impl Recorded {
@@ -55,6 +56,16 @@ impl Recorded {
     /// Groups stored.
     pub fn stored(&self) -> u64 {
         self.counts.stored.load(Ordering::Relaxed)
+    }
+
+    /// How often the ring was opened, each time perhaps with another index; zero while it has not been.
+    pub fn openings(&self) -> u64 {
+        self.counts.openings.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn note_opening(&self) {
+        self.counts.openings.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Groups that could not be stored.
@@ -157,6 +168,7 @@ impl Recorder {
 
     fn mended(&mut self, ring: Ring, repair: Repair) {
         self.recorded.counts.bytes.store(ring.usage().bytes, Ordering::Relaxed);
+        self.recorded.counts.openings.fetch_add(1, Ordering::Relaxed);
         self.ring = Some(ring);
         if repair != Repair::default() {
             tracing::warn!(camera = %self.place.camera, ?repair, "video ring mended");

@@ -4,6 +4,7 @@
 //! a sender whose receiver is gone gets its item back.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -81,15 +82,25 @@ pub struct Receiver<T> {
     shared: Arc<Shared<T>>,
 }
 
-/// A view of a queue's counters that keeps neither end alive.
-#[derive(Debug)]
-pub struct Gauge<T> {
-    shared: Arc<Shared<T>>,
+/// A view of a queue's counters that keeps neither end alive, nor what waits; the same for queues of anything.
+#[derive(Debug, Clone)]
+pub struct Gauge {
+    name: &'static str,
+    tally: Arc<Tally>,
+}
+
+/// What is counted: written under the queue's lock, read without it.
+#[derive(Debug, Default)]
+struct Tally {
+    sent: AtomicU64,
+    dropped: AtomicU64,
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Shared<T> {
     bounds: Bounds,
+    tally: Arc<Tally>,
     state: Mutex<State<T>>,
     item_came: Condvar,
     item_came_async: Notify,
@@ -102,15 +113,14 @@ struct State<T> {
     bytes: usize,
     senders: usize,
     receiver_gone: bool,
-    sent: u64,
-    dropped: u64,
 }
 
 /// Makes a queue.
 pub fn bounded<T>(bounds: Bounds) -> (Sender<T>, Receiver<T>) {
-    let state = State { items: VecDeque::new(), bytes: 0, senders: 1, receiver_gone: false, sent: 0, dropped: 0 };
+    let state = State { items: VecDeque::new(), bytes: 0, senders: 1, receiver_gone: false };
     let shared = Arc::new(Shared {
         bounds,
+        tally: Arc::default(),
         state: Mutex::new(state),
         item_came: Condvar::new(),
         item_came_async: Notify::new(),
@@ -129,17 +139,22 @@ impl<T> Shared<T> {
         state.items.len() >= self.bounds.items || over_bytes
     }
 
-    fn counts(&self) -> Counts {
-        let state = self.lock();
-        Counts { sent: state.sent, dropped: state.dropped, waiting: state.items.len() }
+    fn push(&self, state: &mut State<T>, item: T, size: usize) {
+        state.items.push_back((item, size));
+        state.bytes += size;
+        self.tally.sent.fetch_add(1, Ordering::Relaxed);
+        self.tally.waiting.store(state.items.len(), Ordering::Relaxed);
     }
-}
 
-impl<T> State<T> {
-    fn pop(&mut self) -> Option<T> {
-        let (item, size) = self.items.pop_front()?;
-        self.bytes -= size;
+    fn pop(&self, state: &mut State<T>) -> Option<T> {
+        let (item, size) = state.items.pop_front()?;
+        state.bytes -= size;
+        self.tally.waiting.store(state.items.len(), Ordering::Relaxed);
         Some(item)
+    }
+
+    fn count_dropped(&self) {
+        self.tally.dropped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -167,11 +182,11 @@ impl<T> Sender<T> {
                     state = shared.room_came.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 Overflow::DropOldest => {
-                    state.pop();
-                    state.dropped += 1;
+                    shared.pop(&mut state);
+                    shared.count_dropped();
                 }
                 Overflow::Refuse => {
-                    state.dropped += 1;
+                    shared.count_dropped();
                     return Err(SendError::Full(item));
                 }
             }
@@ -179,9 +194,7 @@ impl<T> Sender<T> {
         if state.receiver_gone {
             return Err(SendError::Closed(item));
         }
-        state.items.push_back((item, size));
-        state.bytes += size;
-        state.sent += 1;
+        shared.push(&mut state, item, size);
         drop(state);
         shared.item_came.notify_one();
         shared.item_came_async.notify_one();
@@ -189,8 +202,8 @@ impl<T> Sender<T> {
     }
 
     /// A view of the counters for health.
-    pub fn gauge(&self) -> Gauge<T> {
-        Gauge { shared: Arc::clone(&self.shared) }
+    pub fn gauge(&self) -> Gauge {
+        Gauge { name: self.shared.bounds.name, tally: Arc::clone(&self.shared.tally) }
     }
 }
 
@@ -223,7 +236,7 @@ impl<T> Receiver<T> {
             .item_came
             .wait_timeout_while(state, at_most, |state| state.items.is_empty() && state.senders > 0)
             .unwrap_or_else(PoisonError::into_inner);
-        let item = state.pop();
+        let item = self.shared.pop(&mut state);
         let closed = state.senders == 0;
         drop(state);
         match item {
@@ -269,15 +282,19 @@ impl<T> Drop for Receiver<T> {
 
 // === impl Gauge ===
 
-impl<T> Gauge<T> {
+impl Gauge {
     /// The queue's name.
     pub fn name(&self) -> &'static str {
-        self.shared.bounds.name
+        self.name
     }
 
     /// What the queue has seen so far.
     pub fn counts(&self) -> Counts {
-        self.shared.counts()
+        Counts {
+            sent: self.tally.sent.load(Ordering::Relaxed),
+            dropped: self.tally.dropped.load(Ordering::Relaxed),
+            waiting: self.tally.waiting.load(Ordering::Relaxed),
+        }
     }
 }
 

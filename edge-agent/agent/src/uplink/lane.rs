@@ -9,8 +9,9 @@ use edge_protocol::time::MonoTime;
 
 use super::plan::Backlog;
 
-/// A batch waits this long for company.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// A batch waits this long for company. What was made at the same time is committed at the same time, so that longer
+/// would bring delay and hardly more company.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// Records in a batch while there is a backlog.
 pub(super) const BATCH_RECORDS: u32 = 20;
 /// Bytes of payload in a batch; JSON doubles pictures and pieces, and the message must stay within its bound.
@@ -20,6 +21,11 @@ const WINDOW: usize = 200;
 /// With no progress for this long, what was sent is sent again, since brokers drop messages silently.
 const FIRST_RESEND: Duration = Duration::from_secs(30);
 const LAST_RESEND: Duration = Duration::from_mins(10);
+/// After a break, pictures and video wait this long for the center to say what it has of what was sent before. It does so
+/// when it hears the unit's birth, a round trip and a commit after the connection.
+const WORD: Duration = Duration::from_secs(3);
+/// Batches of pictures and video that may wait for the center's acknowledgement while it has not spoken since the break.
+const UNSURE_WINDOW: usize = 1;
 
 /// A batch that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +64,8 @@ pub(super) struct LaneState {
     window: VecDeque<Sent>,
     progress: MonoTime,
     resend_after: Duration,
+    /// When a break left open what the center has of what was sent, which it has not said since.
+    unsure_since: Option<MonoTime>,
 }
 
 impl LaneState {
@@ -73,6 +81,7 @@ impl LaneState {
             window: VecDeque::new(),
             progress: now,
             resend_after: FIRST_RESEND,
+            unsure_since: None,
         }
     }
 
@@ -101,9 +110,25 @@ impl LaneState {
         self.waiting_since = (self.committed > self.sent).then_some(now);
     }
 
+    /// Sends again, but what is large not before the center has said what it has: where it keeps silent, one batch asks
+    /// it, since it acknowledges a batch that it has as well. Thus a break costs one batch at most, however many were on
+    /// their way, and a broker that lost them costs nothing, since only the center's word moves the cursor.
+    pub(super) fn rewind_unsure(&mut self, now: MonoTime) {
+        self.rewind(now);
+        self.unsure_since = (self.lane.is_bulk() && self.highest > self.settled).then_some(now);
+    }
+
+    /// How many batches may wait for the center's acknowledgement.
+    fn most_waiting(&self) -> usize {
+        if self.unsure_since.is_some() { UNSURE_WINDOW } else { WINDOW }
+    }
+
     /// How many records a batch may have, if one is due.
     pub(super) fn due(&self, now: MonoTime) -> Option<u32> {
-        if self.committed <= self.sent || self.window.len() >= WINDOW {
+        if self.committed <= self.sent || self.window.len() >= self.most_waiting() {
+            return None;
+        }
+        if self.unsure_since.is_some_and(|since| now.saturating_since(since) < WORD) {
             return None;
         }
         match self.lane {
@@ -118,10 +143,11 @@ impl LaneState {
 
     /// When a batch that is not due yet will be.
     pub(super) fn due_at(&self) -> Option<MonoTime> {
-        if self.committed <= self.sent || self.window.len() >= WINDOW {
+        if self.committed <= self.sent || self.window.len() >= self.most_waiting() {
             return None;
         }
-        self.waiting_since.map(|since| since.saturating_add(PATIENCE))
+        let batched = self.waiting_since.map(|since| since.saturating_add(PATIENCE));
+        batched.max(self.unsure_since.map(|since| since.saturating_add(WORD)))
     }
 
     /// When what was sent is to be sent again, if nothing happens until then.
@@ -162,11 +188,16 @@ impl LaneState {
 
     /// The center has stored everything up to here, or the broker has and that is enough.
     pub(super) fn acknowledged(&mut self, up_to: Sequence, now: MonoTime) -> Verdict {
+        if up_to > self.highest.max(self.inherited) {
+            return Verdict::Impossible;
+        }
+        // Whatever it says: what it does not have needs to be sent.
+        self.unsure_since = None;
         if up_to <= self.settled {
             return Verdict::Old;
         }
         if up_to > self.highest {
-            return if up_to <= self.inherited { Verdict::Early } else { Verdict::Impossible };
+            return Verdict::Early;
         }
         self.settled = up_to;
         self.sent = self.sent.max(up_to);
@@ -183,7 +214,7 @@ impl LaneState {
         if self.resend_at().is_none_or(|at| now < at) {
             return false;
         }
-        self.rewind(now);
+        self.rewind_unsure(now);
         self.resend_after = (self.resend_after * 2).min(LAST_RESEND);
         true
     }

@@ -12,17 +12,18 @@ use edge_protocol::id::{AgencyId, UnitId};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{LaneCount, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
+use edge_protocol::time::MonoTime;
 use edge_protocol::topic::{self, Topic};
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, LastWill, Packet};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, DisconnectReasonCode, LastWill, Packet};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
 use super::plan::{Backlog, Outbox, OutboxFault};
 use super::state::{Core, Input};
 use super::talk::Talk;
-use super::{Announcement, Bell};
+use super::{Announcement, Bell, Renewals};
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
@@ -76,6 +77,8 @@ pub struct Ends {
     pub announcement: Announcement,
     /// Where commands go; a full queue refuses, and the asker hears "busy".
     pub commands: Sender<Bytes>,
+    /// The next certificate.
+    pub renewals: Renewals,
     /// Reads time.
     pub clock: Clock,
     /// Shows progress to the watchdog.
@@ -88,6 +91,8 @@ pub struct Uplink {
     pub(super) ends: Ends,
     pub(super) outbox: Box<dyn Outbox>,
     health: Arc<Mutex<UplinkHealth>>,
+    /// When it was told last that somebody else connects under the unit's name.
+    pub(super) copied: Option<MonoTime>,
 }
 
 impl std::fmt::Debug for Uplink {
@@ -99,7 +104,7 @@ impl std::fmt::Debug for Uplink {
 impl Uplink {
     /// An uplink that nobody has started.
     pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
-        Self { settings, ends, outbox, health: Arc::default() }
+        Self { settings, ends, outbox, health: Arc::default(), copied: None }
     }
 
     /// How the line is, kept up to date while [`Uplink::run`] runs.
@@ -121,11 +126,15 @@ impl Uplink {
         let mut backoff = Backoff::new();
         let mut core = self.core()?;
         while !stop.is_set() {
+            if let Some(tls) = self.ends.renewals.take_next() {
+                self.settings.tls = tls;
+            }
             let (client, mut events) = AsyncClient::new(self.options(), CLIENT_CAPACITY);
             let Some(connected) = self.meanwhile(&core, stop, connect(&mut events)).await else { return Ok(()) };
             match connected {
                 Ok(allowed) => {
                     tracing::info!(host = self.settings.host, allowed, "connected to the broker");
+                    self.ends.renewals.connected();
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     if core.epoch() != self.outbox.epoch() {
                         core = self.core()?;
@@ -211,6 +220,9 @@ impl Uplink {
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the connection to the broker ended");
+                        if was_taken_over(&error) {
+                            talk.borrow_mut().taken_over();
+                        }
                         return Ok::<(), OutboxFault>(());
                     }
                 }
@@ -244,6 +256,18 @@ impl Uplink {
     }
 }
 
+/// Whether the broker ended the connection because another one was made under the unit's name. Mosquitto 2.0.11 only
+/// hangs up; then it is the center that sees two units take turns.
+fn was_taken_over(error: &ConnectionError) -> bool {
+    matches!(
+        error,
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code: DisconnectReasonCode::SessionTakenOver,
+            ..
+        })
+    )
+}
+
 /// A connection that the broker took.
 struct Connection {
     /// How many messages it allows in flight.
@@ -253,7 +277,7 @@ struct Connection {
 }
 
 /// Waits for the broker to take the connection; how many messages it allows in flight.
-async fn connect(events: &mut EventLoop) -> Result<usize, String> {
+pub(super) async fn connect(events: &mut EventLoop) -> Result<usize, String> {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(ConnAck { properties, .. }))) => {
@@ -266,11 +290,29 @@ async fn connect(events: &mut EventLoop) -> Result<usize, String> {
     }
 }
 
-fn chance() -> u32 {
+pub(super) fn chance() -> u32 {
     let mut bytes = [0; 4];
     // Without random bytes the wait is the longest, which is safe.
     match SystemRandom::new().fill(&mut bytes) {
         Ok(()) => u32::from_ne_bytes(bytes),
         Err(_) => u32::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_brokers_own_word_says_that_the_name_was_taken() {
+        let ended = |reason_code| {
+            was_taken_over(&ConnectionError::MqttState(StateError::ServerDisconnect {
+                reason_code,
+                reason_string: None,
+            }))
+        };
+        assert!(ended(DisconnectReasonCode::SessionTakenOver));
+        assert!(!ended(DisconnectReasonCode::ServerShuttingDown));
+        assert!(!was_taken_over(&ConnectionError::MqttState(StateError::ConnectionAborted)));
     }
 }

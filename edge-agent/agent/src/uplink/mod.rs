@@ -11,18 +11,23 @@ mod announcement;
 mod backoff;
 mod bell;
 mod budget;
+mod claim;
 mod lane;
 mod link;
 mod plan;
+pub mod probe;
 mod rate;
+mod renewals;
 mod state;
 mod talk;
 pub mod tls;
 
 pub use announcement::Announcement;
 pub use bell::Bell;
+pub use claim::{ClaimLine, Heard};
 pub use link::{Ends, Settings, Uplink};
 pub use plan::{Backlog, Outbox, OutboxFault, Stored};
+pub use renewals::Renewals;
 
 #[cfg(test)]
 mod tests;

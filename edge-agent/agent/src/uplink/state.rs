@@ -20,6 +20,9 @@ use super::rate::Rate;
 const MAX_IN_FLIGHT: usize = 32;
 /// Of these, kept free for what is not pictures or video.
 const RESERVED: usize = 4;
+/// So many messages with pictures or video have to arrive on a connection before one more of them may be on its way at
+/// once: where it breaks, at most one and a sixteenth of what it carried were on their way for nothing.
+const PROOF: usize = 16;
 /// A broker that takes this long over a message is gone, whatever TCP believes.
 const STALL: Duration = Duration::from_secs(25);
 
@@ -85,6 +88,8 @@ pub(super) struct Core {
     /// Messages in flight at most; zero while there is no connection.
     allowed: usize,
     in_flight: HashMap<u64, InFlight>,
+    /// Messages with pictures or video that arrived on this connection.
+    bulk_arrived: usize,
     next_message: u64,
     rate: Rate,
     budget: Budget,
@@ -109,6 +114,7 @@ impl Core {
             lanes: Lane::ALL.map(|lane| lanes.next().unwrap_or_else(|| LaneState::new(lane, Backlog::default(), now))),
             allowed: 0,
             in_flight: HashMap::new(),
+            bulk_arrived: 0,
             next_message: 0,
             rate: Rate::new(),
             budget: Budget::new(daily_bytes),
@@ -153,12 +159,20 @@ impl Core {
 
     fn start_over(&mut self, now: MonoTime) {
         self.in_flight.clear();
-        self.lanes.iter_mut().for_each(|lane| lane.rewind(now));
+        self.bulk_arrived = 0;
+        for lane in &mut self.lanes {
+            match self.ack {
+                AckMode::Center => lane.rewind_unsure(now),
+                // Nobody will say.
+                AckMode::Broker => lane.rewind(now),
+            }
+        }
     }
 
     fn delivered(&mut self, message: u64, now: MonoTime) -> Vec<Effect> {
         let Some(taken) = self.in_flight.remove(&message) else { return Vec::new() };
         self.deliveries += 1;
+        self.bulk_arrived += usize::from(taken.lane.is_bulk());
         self.rate.delivered(taken.bytes, taken.sent, now);
         let up_to = self.lane_mut(taken.lane).delivered(message);
         match (self.ack, up_to) {
@@ -223,13 +237,15 @@ impl Core {
     }
 
     /// Pictures and video never have more in flight than the line takes in a second, so that a hit never waits longer
-    /// behind them; one message may always be under way.
+    /// behind them, nor more than the connection has proved good for; one message may always be under way.
     fn bulk_has_room(&self) -> bool {
         let bulk = self.in_flight.values().filter(|message| message.lane.is_bulk()).map(|message| message.bytes);
-        let (sum, largest) =
-            bulk.fold((0_u64, 0), |(sum, largest), bytes| (sum.saturating_add(bytes), bytes.max(largest)));
+        let (count, sum, largest) = bulk.fold((0, 0_u64, 0), |(count, sum, largest), bytes| {
+            (count + 1, sum.saturating_add(bytes), bytes.max(largest))
+        });
         // The next one is taken to be as large as the largest of them.
-        sum == 0 || sum.saturating_add(largest) <= self.rate.bytes_s()
+        let fits = sum == 0 || sum.saturating_add(largest) <= self.rate.bytes_s();
+        fits && count <= self.bulk_arrived / PROOF
     }
 
     /// A message of a lane, up to and including `last`, was handed to the client. Returns its number.

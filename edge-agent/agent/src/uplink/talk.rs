@@ -9,7 +9,7 @@ use edge_protocol::ack::Ack;
 use edge_protocol::batch::Batch;
 use edge_protocol::command::{Command, MAX_COMMAND_BYTES, Refusal};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{Answer, LaneCount, Record, Refused, Sentence, Verdict};
+use edge_protocol::record::{Alert, AlertKind, Answer, LaneCount, Record, Refused, Sentence, Verdict, Word};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::{ClockQuality, MonoTime};
 use edge_protocol::topic::{self, Topic};
@@ -23,6 +23,9 @@ use super::plan::{self, OutboxFault, Plan};
 use super::state::{Core, Effect, Input, Wanted};
 use crate::supervise::queue::SendError;
 
+/// That the unit's identity is in use twice is told once in this time.
+const COPIED_EVERY: Duration = Duration::from_hours(1);
+
 /// One connection.
 pub(super) struct Talk<'a> {
     uplink: &'a mut Uplink,
@@ -34,13 +37,27 @@ pub(super) struct Talk<'a> {
     packets: HashMap<u16, Option<u64>>,
     edition: u64,
     reported: Option<MonoTime>,
+    /// Whether the question for the next certificate went out on this connection.
+    asked: Option<Bytes>,
+    is_leaving: bool,
     is_over: bool,
 }
 
 impl<'a> Talk<'a> {
     pub(super) fn new(uplink: &'a mut Uplink, core: Core, client: AsyncClient) -> Self {
         let (handed, packets) = (VecDeque::new(), HashMap::new());
-        Self { uplink, core, client, handed, packets, edition: 0, reported: None, is_over: false }
+        Self {
+            uplink,
+            core,
+            client,
+            handed,
+            packets,
+            edition: 0,
+            reported: None,
+            asked: None,
+            is_leaving: false,
+            is_over: false,
+        }
     }
 
     /// What is known when the connection has ended.
@@ -66,7 +83,11 @@ impl<'a> Talk<'a> {
     pub(super) fn step(&mut self) -> Result<Option<Duration>, OutboxFault> {
         let now = self.now();
         self.uplink.ends.pulse.beat(now);
+        if self.leaves() {
+            return Ok(Some(BEAT));
+        }
         self.announce();
+        self.ask_for_the_next_certificate();
         for lane in Lane::ALL {
             let last = self.uplink.ends.bell.last(lane);
             self.core.apply(&Input::Committed(lane, last), now);
@@ -95,6 +116,52 @@ impl<'a> Talk<'a> {
                 i64::try_from(now.as_duration().as_secs()).unwrap_or(i64::MAX) / DAY
             }
         }
+    }
+
+    /// Whether the next connection is to be made with another certificate: then this one is ended in order, so that the
+    /// broker tells nobody of a death, and nothing more is sent on it.
+    fn leaves(&mut self) -> bool {
+        if !self.is_leaving && self.uplink.ends.renewals.is_switched() {
+            self.is_leaving = true;
+            if self.client.try_disconnect().is_err() {
+                self.is_over = true;
+            }
+        }
+        self.is_leaving && !self.is_over
+    }
+
+    fn ask_for_the_next_certificate(&mut self) {
+        let question = self.uplink.ends.renewals.question();
+        if question.is_none() || question == self.asked {
+            return;
+        }
+        let Settings { agency, unit, .. } = &self.uplink.settings;
+        let topic = Topic::RenewRequest(agency.clone(), unit.clone()).to_string();
+        let message = question.clone().unwrap_or_default();
+        match self.client.try_publish(topic, QoS::AtLeastOnce, false, message) {
+            Ok(()) => self.handed.push_back(None),
+            Err(_) => self.is_over = true,
+        }
+        self.asked = question;
+    }
+
+    /// Somebody else has connected under the unit's name. Taking turns would be an alert every few seconds.
+    pub(super) fn taken_over(&mut self) {
+        let now = self.now();
+        if self.uplink.copied.is_some_and(|at| now.saturating_since(at) < COPIED_EVERY) {
+            return;
+        }
+        self.uplink.copied = Some(now);
+        tracing::error!("another connection was made under this unit's name: its identity is in use twice");
+        let wall = self.uplink.ends.clock.wall();
+        self.uplink.outbox.append(Record::Alert(Box::new(Alert {
+            at: wall.time.into(),
+            clock: wall.quality,
+            camera: None,
+            kind: AlertKind::Fault(Word::cut("cloned-identity")),
+            over: false,
+            text: Sentence::cut("another connection was made under this unit's name: its identity is in use twice"),
+        })));
     }
 
     fn announce(&mut self) {
@@ -126,7 +193,7 @@ impl<'a> Talk<'a> {
     }
 
     fn send_all(&mut self) -> Result<(), OutboxFault> {
-        while !self.is_over {
+        while !self.is_over && !self.is_leaving {
             let now = self.now();
             let Some(wanted) = self.core.wanted(now) else { return Ok(()) };
             self.send(wanted, now)?;
@@ -235,6 +302,9 @@ impl<'a> Talk<'a> {
                 }
                 Err(error) => tracing::warn!(%error, "an acknowledgement that cannot be read"),
             },
+            Some(Topic::RenewResponse(to, whom)) if to == *agency && whom == *unit => {
+                self.uplink.ends.renewals.answered(payload);
+            }
             Some(Topic::Command(to, whom)) if to == *agency && whom == *unit => self.command(payload),
             _ => tracing::warn!("a message under a topic that is not the unit's"),
         }

@@ -1,6 +1,7 @@
 //! Crops leave the worker as JPEG files.
 
-use edge_analytics::picture::RgbCrop;
+use edge_analytics::picture::{Picture, RgbCrop};
+use edge_analytics::preprocess::{PixelRect, crop_rgb};
 use edge_analytics::sighting::{Crop, Sighting};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
@@ -8,6 +9,11 @@ use image::codecs::jpeg::JpegEncoder;
 /// Both crops of a hit together, as the contract promises, are at most 12 KiB.
 const PLATE_BYTES: usize = 4 << 10;
 const VEHICLE_BYTES: usize = 8 << 10;
+
+/// A picture for the technician's page: as wide as a phone held sideways shows, and no more than half of what the
+/// worker may say at once.
+const EYE_PIXELS: u32 = 960;
+const EYE_BYTES: usize = 512 << 10;
 
 /// Qualities to try, best first; the first that fits is taken.
 const QUALITIES: [u8; 5] = [85, 70, 55, 40, 25];
@@ -19,6 +25,13 @@ pub fn compress(sighting: &mut Sighting) {
         read.plate_crop = read.plate_crop.take().and_then(|crop| jpeg(crop, PLATE_BYTES));
         read.vehicle_crop = read.vehicle_crop.take().and_then(|crop| jpeg(crop, VEHICLE_BYTES));
     }
+}
+
+/// A whole picture as a small JPEG file.
+pub(super) fn for_the_eye(picture: &Picture<'_>) -> Option<Vec<u8>> {
+    let whole = PixelRect { x: 0, y: 0, width: picture.width(), height: picture.height() };
+    let small = crop_rgb(picture, whole).shrunk(EYE_PIXELS);
+    QUALITIES.into_iter().find_map(|quality| encode(&small, quality, EYE_BYTES))
 }
 
 fn jpeg(crop: Crop, most: usize) -> Option<Crop> {

@@ -16,4 +16,4 @@ mod wire;
 pub mod worker;
 
 pub use crop::compress;
-pub use wire::{CameraProgress, ModelStanding, Progress, Ready, read_any};
+pub use wire::{CameraProgress, ModelStanding, Progress, Ready, Snapshot, read_any};

@@ -7,6 +7,7 @@
 
 use std::io::{self, Read, Write};
 
+use edge_analytics::care::Appearance;
 use edge_analytics::infer::ModelRole;
 use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::Sighting;
@@ -18,7 +19,7 @@ use minicbor::{Decode, Encode};
 const MAX_HEADER: usize = 4 << 20;
 /// Largest payload to the worker: a model's graph.
 const MAX_PAYLOAD: usize = 256 << 20;
-/// Largest header from the worker: a plate read with two crops.
+/// Largest header from the worker: a snapshot.
 pub(super) const MAX_ANSWER: usize = 1 << 20;
 
 /// A camera's place in the list that [`ToWorker::Configure`] gave.
@@ -48,6 +49,9 @@ pub(super) enum ToWorker {
     /// From now on, look at this many hundredths of each camera's configured rate.
     #[n(6)]
     Thin(#[n(0)] u8),
+    /// Answer with a [`FromWorker::Snapshot`] of the camera's next picture.
+    #[n(7)]
+    Snapshot(#[n(0)] CameraIndex),
 }
 
 /// What to look for on which camera.
@@ -122,6 +126,34 @@ pub(super) enum FromWorker {
     /// The analysis thread is alive; how it goes.
     #[n(3)]
     Beat(#[n(0)] u64, #[n(1)] Progress),
+    /// One picture of a camera, because it was asked for.
+    #[n(4)]
+    Snapshot(#[n(0)] CameraIndex, #[n(1)] Snapshot),
+}
+
+/// One picture for a person's eye.
+#[derive(Clone, PartialEq, Encode, Decode)]
+pub struct Snapshot {
+    /// When it was taken.
+    #[n(0)]
+    pub media: MediaTime,
+    /// Width and height of the camera's picture; the JPEG may be smaller.
+    #[n(1)]
+    pub size: (u32, u32),
+    /// What it looks like in numbers.
+    #[n(2)]
+    pub appearance: Appearance,
+    /// A JPEG file.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub jpeg: Vec<u8>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Pixels do not belong in logs.
+        write!(f, "Snapshot({:?}, {} bytes of JPEG)", self.size, self.jpeg.len())
+    }
 }
 
 /// What a worker that is ready works with.
@@ -207,6 +239,12 @@ pub struct CameraProgress {
     /// The last complaint of decoder or models, in words; empty if none.
     #[n(7)]
     pub complaint: String,
+    /// Of the period whose counts come next, how much was looked at so far, milliseconds.
+    #[n(8)]
+    pub looked_ms: u32,
+    /// How long that period has lasted, milliseconds.
+    #[n(9)]
+    pub period_ms: u32,
 }
 
 /// Why a frame did not come through.

@@ -8,7 +8,7 @@ mod dossier;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::care::Care;
+use crate::care::{Care, Stillness};
 use crate::detect::{Detection, Detector};
 use crate::gate::{Coverage, MotionGate, RateGate};
 use crate::infer::{Infer, InferFault, ModelRole};
@@ -45,6 +45,7 @@ pub struct CameraAnalytics {
     /// Share of the configured rate that the box can afford.
     share: f32,
     motion: MotionGate,
+    still: Stillness,
     care: Option<Care>,
     tracker: Tracker,
     dossiers: BTreeMap<TrackId, Dossier>,
@@ -73,6 +74,7 @@ impl CameraAnalytics {
             rate: RateGate::new(settings.max_fps),
             share: 1.0,
             motion: MotionGate::default(),
+            still: Stillness::default(),
             care: settings.care.map(Care::new),
             tracker: Tracker::new(TrackerSettings::default(), TrackId(1)),
             dossiers: BTreeMap::new(),
@@ -88,6 +90,7 @@ impl CameraAnalytics {
     /// Looks at a frame, or passes it over for a reason.
     pub fn frame(&mut self, picture: &Picture<'_>, media: MediaTime, infer: &mut dyn Infer) -> Vec<Sighting> {
         let mut sightings = self.begin(media);
+        sightings.extend(self.still.see(picture, media).map(Sighting::Care));
         if let Some(care) = self.care.as_mut() {
             sightings.extend(care.see(picture, media).into_iter().map(Sighting::Care));
         }
@@ -129,6 +132,7 @@ impl CameraAnalytics {
         for track in self.tracker.finish() {
             self.end(track, &mut sightings);
         }
+        sightings.extend(self.latest.and_then(|latest| self.still.end(latest)).map(Sighting::Care));
         if let (Some(from), Some(to)) = (self.period_start.take(), self.latest.take()) {
             sightings.push(self.counts(from, to));
         }
@@ -153,6 +157,12 @@ impl CameraAnalytics {
     /// What went wrong with the models in the last frame that was tried; none after one that went well.
     pub fn fault(&self) -> Option<&InferFault> {
         self.fault.as_ref()
+    }
+
+    /// Of the period whose counts come next, milliseconds that were looked at so far, and that have passed.
+    pub fn looked(&self) -> (u32, u32) {
+        let passed = self.period_start.zip(self.latest).map(|(from, to)| to.saturating_since(from));
+        (millis(self.coverage.looked), millis(passed.unwrap_or_default()))
     }
 
     /// Keeps the periods of the counts: says the counts of one that is over.
@@ -180,7 +190,7 @@ impl CameraAnalytics {
             to,
             frames_offered: narrow(coverage.offered),
             frames_analysed: narrow(coverage.analysed),
-            looked_ms: u32::try_from(coverage.looked.as_millis()).unwrap_or(u32::MAX),
+            looked_ms: millis(coverage.looked),
             plate_reads: self.passes.as_mut().map(Passes::take_finals).unwrap_or_default(),
             zones,
             lines,
@@ -264,6 +274,10 @@ impl CameraAnalytics {
         self.watch.leave(&mut dossier.whereabouts, last);
         sightings.push(Sighting::TrackEnd(dossier.summary(&self.watch)));
     }
+}
+
+fn millis(span: Duration) -> u32 {
+    u32::try_from(span.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// The model of a task, if there is one.

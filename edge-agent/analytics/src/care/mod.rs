@@ -1,10 +1,14 @@
 //! Camera care: whether the picture itself says that the lens is covered, out of focus, turned, blind.
 //!
 //! One look a second at the decoded picture is compared with what the camera used to see: a slow reference of where
-//! edges and areas are (`view`). A finding must last to be told and must be gone as long to be over. Belongs here:
-//! the rules. Does not belong here: a picture that stands still, and what is told of findings (`event`).
+//! edges and areas are (`view`). A finding must last to be told and must be gone as long to be over. A picture that
+//! stands still (`still`) is watched for by itself, whether or not the others are. Belongs here: the rules. Does not
+//! belong here: what is told of findings (`event`).
 
+mod still;
 mod view;
+
+pub use still::Stillness;
 
 use std::time::Duration;
 
@@ -86,11 +90,14 @@ pub enum Finding {
     /// Too bright to see.
     #[n(4)]
     OverExposed,
+    /// The same to the last bit for a minute; see [`Stillness`].
+    #[n(5)]
+    Frozen,
 }
 
 impl Finding {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Covered, Self::Defocused, Self::Moved, Self::TooDark, Self::OverExposed];
+    /// Those that [`Care`] judges.
+    pub const BY_CARE: [Self; 5] = [Self::Covered, Self::Defocused, Self::Moved, Self::TooDark, Self::OverExposed];
 
     /// The finding in a word.
     #[must_use]
@@ -101,6 +108,7 @@ impl Finding {
             Self::Moved => "moved",
             Self::TooDark => "too dark",
             Self::OverExposed => "over-exposed",
+            Self::Frozen => "frozen",
         }
     }
 
@@ -113,6 +121,7 @@ impl Finding {
             Self::Moved => "likeness with the usual picture",
             Self::TooDark => "brightness",
             Self::OverExposed => "share burnt out",
+            Self::Frozen => "seconds without any change",
         }
     }
 }
@@ -155,6 +164,29 @@ pub struct Look {
     pub likeness: Option<f32>,
     /// The same where the usual picture is shifted to fit best.
     pub shifted: Option<f32>,
+}
+
+/// What one picture looks like by itself, without a usual one to compare it with: for whoever aims and focuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Encode, Decode)]
+pub struct Appearance {
+    /// Mean brightness, 0 to 255.
+    #[n(0)]
+    pub brightness: f32,
+    /// Share of burnt-out pixels.
+    #[n(1)]
+    pub burnt: f32,
+    /// How steep edges are: 1/64 for the softest slope, near 1/8 for clean edges, more with noise; none without edges.
+    #[n(2)]
+    pub sharpness: Option<f32>,
+}
+
+impl Appearance {
+    /// Measures a picture.
+    #[must_use]
+    pub fn of(picture: &Picture<'_>) -> Self {
+        let View { brightness, burnt, sharpness, .. } = Measure::default().view(picture);
+        Self { brightness, burnt, sharpness }
+    }
 }
 
 /// Looks after one camera's picture.
@@ -214,7 +246,7 @@ impl Care {
         let view = self.measure.view(picture);
         let look = self.compare(&view, media);
         self.look = Some(look);
-        let told: Vec<_> = Finding::ALL.into_iter().filter_map(|finding| self.judge(finding, &look)).collect();
+        let told: Vec<_> = Finding::BY_CARE.into_iter().filter_map(|finding| self.judge(finding, &look)).collect();
         self.learn(&view, media);
         told
     }
@@ -256,6 +288,7 @@ impl Care {
         let home = look.likeness.unwrap_or(1.0);
         let turned = home < limits.likeness_below || look.shifted.is_some_and(|shifted| shifted > home + 0.3);
         match finding {
+            Finding::Frozen => None,
             Finding::TooDark => Some((look.brightness, limits.dark_below, dark && !suddenly)),
             Finding::OverExposed => Some((look.burnt, limits.burnt_above, burnt)),
             Finding::Covered if dark && suddenly => Some((look.brightness, limits.dark_below, true)),

@@ -164,6 +164,7 @@ fn tamper(camera: &CameraId, care: &CareSighting, dates: &Dates<'_>) -> Alert {
         Finding::Covered => Tamper::Covered,
         Finding::Defocused => Tamper::Defocused,
         Finding::Moved => Tamper::Moved,
+        Finding::Frozen => Tamper::Frozen,
         Finding::TooDark | Finding::OverExposed => Tamper::Blinded,
     };
     let (finding, measure) = (care.finding.as_str(), care.finding.measure());

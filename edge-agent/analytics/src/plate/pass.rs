@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::passes::Vehicle;
 use super::text::RawRead;
-use super::vote::{Verdict, tally};
+use super::vote::{Verdict, tally, trust};
 use crate::class::ObjectClass;
 use crate::geometry::{Point, Rect};
 use crate::picture::{Picture, RgbCrop};
@@ -118,8 +118,8 @@ impl Pass {
         picture: &Picture<'_>,
         media: MediaTime,
     ) {
-        // Steep: a dozen poor reads from afar must not drown the few good ones from near.
-        let worth = read.sureness().powi(4) * (rect.h / GOOD_HEIGHT).clamp(0.2, 1.0).powi(2);
+        // Steep in the height too: far reads are poor and many.
+        let worth = trust(&read) * (rect.h / GOOD_HEIGHT).clamp(0.2, 1.0).powi(3);
         self.highest = self.highest.max(rect.h);
         if self.best.as_ref().is_none_or(|best| worth > best.worth * 1.05) {
             self.best = Best::cut(worth, (rect, vehicle), picture, media);

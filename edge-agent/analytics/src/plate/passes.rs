@@ -237,8 +237,7 @@ impl Passes {
         let told = &self.told;
         let mut previews = Vec::new();
         for pass in self.open.iter_mut().filter(|pass| !pass.previewed) {
-            let is_sure = |verdict: &Verdict| verdict.agreeing >= AGREED && verdict.sureness() >= SURE_EARLY;
-            let ready = pass.verdict().is_some_and(is_sure);
+            let ready = pass.verdict().is_some_and(is_sure_early);
             let repeats = pass.verdict().is_some_and(|verdict| is_told(told, &verdict.text, pass.first));
             if ready && !repeats {
                 pass.previewed = true;
@@ -313,11 +312,18 @@ fn is_told(told: &[(String, MediaTime)], text: &str, first: MediaTime) -> bool {
     told.iter().any(|(other, last)| other == text && first.saturating_since(*last) < REPEATED)
 }
 
+/// Whether the text may be told while the pass still goes on.
+fn is_sure_early(verdict: &Verdict) -> bool {
+    verdict.agreeing >= AGREED && verdict.sureness() >= SURE_EARLY
+}
+
 fn is_worth_telling(verdict: &Verdict) -> bool {
     let long = verdict.text.len() >= LONE_LENGTH;
     let agreed = verdict.agreeing >= AGREED && verdict.sureness() >= SURE_ENOUGH;
     agreed || long && verdict.confidence >= LONE_CONFIDENCE
 }
 
+#[cfg(test)]
+mod drawn;
 #[cfg(test)]
 mod tests;

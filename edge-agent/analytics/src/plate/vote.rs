@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::align::align;
-use super::text::RawRead;
+use super::text::{Guess, RawRead};
 use crate::sighting::{ReadCharacter, TextAlternate};
 
 /// Other characters told per place.
@@ -45,6 +45,17 @@ impl fmt::Debug for Verdict {
     }
 }
 
+/// What a read counts by itself: next to nothing unless it is sure. Steep, since a poor read errs the same way in frame
+/// after frame, and a dozen of them must not drown one good read.
+pub(super) fn trust(read: &RawRead) -> f32 {
+    read.sureness().powi(12)
+}
+
+/// A read with its text and weight.
+type Ballot<'a> = (Vec<char>, &'a RawRead, f32);
+/// What is said for each character of one place.
+type Place = BTreeMap<char, f32>;
+
 /// Votes. Each read comes with its weight; none without any text.
 ///
 /// Reads are laid beside the weightiest text of the weightiest length. A character's probability is the weighted mean
@@ -52,25 +63,11 @@ impl fmt::Debug for Verdict {
 /// as if they were independent would promise too much.
 #[must_use]
 pub fn tally(reads: &[(RawRead, f32)]) -> Option<Verdict> {
-    let ballots: Vec<(Vec<char>, &RawRead, f32)> = reads
-        .iter()
-        .map(|(read, weight)| (read.text().chars().collect::<Vec<char>>(), read, *weight))
-        .filter(|(text, _, weight)| !text.is_empty() && *weight > 0.0)
-        .collect();
-    let pivot = pivot(&ballots)?;
-    let total: f32 = ballots.iter().map(|ballot| ballot.2).sum();
-    let mut votes: Vec<BTreeMap<char, f32>> = vec![BTreeMap::new(); pivot.len()];
-    for (text, read, weight) in &ballots {
-        for (place, index) in votes.iter_mut().zip(align(&pivot, text)) {
-            let guesses = index.and_then(|index| read.characters().get(index));
-            for guess in guesses.into_iter().flatten() {
-                *place.entry(guess.character).or_default() += guess.probability * weight / total;
-            }
-        }
-    }
+    let ballots = ballots(reads.iter().map(|(read, weight)| (read, *weight)));
+    let votes = votes(&ballots)?;
     let characters: Vec<ReadCharacter> = votes.iter().filter_map(ranked).collect();
     let text: String = characters.iter().map(|c| c.best).collect();
-    let says = |ballot: &&(Vec<char>, &RawRead, f32)| ballot.0.iter().copied().eq(text.chars());
+    let says = |ballot: &&Ballot<'_>| ballot.0.iter().copied().eq(text.chars());
     let agreeing = u32::try_from(ballots.iter().filter(says).count()).unwrap_or(u32::MAX);
     let confidence = characters.iter().map(|c| c.probability).product();
     let alternates = alternates(&characters, &text, confidence, &ballots);
@@ -78,7 +75,34 @@ pub fn tally(reads: &[(RawRead, f32)]) -> Option<Verdict> {
     Some(Verdict { text, characters, confidence, agreeing, reads, alternates })
 }
 
-fn pivot(ballots: &[(Vec<char>, &RawRead, f32)]) -> Option<Vec<char>> {
+/// One read of what several looks at the same pixels say; without any text if none has one.
+pub(super) fn blend(looks: &[RawRead]) -> RawRead {
+    let places = votes(&ballots(looks.iter().map(|look| (look, trust(look))))).unwrap_or_default();
+    let guess = |(character, probability): (&char, &f32)| Guess { character: *character, probability: *probability };
+    RawRead::new(places.iter().map(|place| place.iter().map(guess).collect()).collect())
+}
+
+fn ballots<'a>(reads: impl Iterator<Item = (&'a RawRead, f32)>) -> Vec<Ballot<'a>> {
+    let ballots = reads.map(|(read, weight)| (read.text().chars().collect::<Vec<char>>(), read, weight));
+    ballots.filter(|(text, _, weight)| !text.is_empty() && *weight > 0.0).collect()
+}
+
+fn votes(ballots: &[Ballot<'_>]) -> Option<Vec<Place>> {
+    let pivot = pivot(ballots)?;
+    let total: f32 = ballots.iter().map(|ballot| ballot.2).sum();
+    let mut votes: Vec<Place> = vec![BTreeMap::new(); pivot.len()];
+    for (text, read, weight) in ballots {
+        for (place, index) in votes.iter_mut().zip(align(&pivot, text)) {
+            let guesses = index.and_then(|index| read.characters().get(index));
+            for guess in guesses.into_iter().flatten() {
+                *place.entry(guess.character).or_default() += guess.probability * weight / total;
+            }
+        }
+    }
+    Some(votes)
+}
+
+fn pivot(ballots: &[Ballot<'_>]) -> Option<Vec<char>> {
     let mut lengths: BTreeMap<usize, f32> = BTreeMap::new();
     for (text, _, weight) in ballots {
         *lengths.entry(text.len()).or_default() += weight;
@@ -91,7 +115,7 @@ fn pivot(ballots: &[(Vec<char>, &RawRead, f32)]) -> Option<Vec<char>> {
     texts.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(text, _)| text.clone())
 }
 
-fn ranked(votes: &BTreeMap<char, f32>) -> Option<ReadCharacter> {
+fn ranked(votes: &Place) -> Option<ReadCharacter> {
     let mut ranked: Vec<(char, f32)> = votes.iter().map(|(c, p)| (*c, p.min(1.0))).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     let (best, probability) = *ranked.first()?;
@@ -100,12 +124,7 @@ fn ranked(votes: &BTreeMap<char, f32>) -> Option<ReadCharacter> {
 }
 
 /// Whole texts with one or two characters exchanged, and texts of another length that were read as such.
-fn alternates(
-    characters: &[ReadCharacter],
-    text: &str,
-    confidence: f32,
-    ballots: &[(Vec<char>, &RawRead, f32)],
-) -> Vec<TextAlternate> {
+fn alternates(characters: &[ReadCharacter], text: &str, confidence: f32, ballots: &[Ballot<'_>]) -> Vec<TextAlternate> {
     let mut found: BTreeMap<String, f32> = BTreeMap::new();
     let swaps: Vec<(usize, char, f32)> = characters
         .iter()
@@ -140,7 +159,6 @@ fn alternates(
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::text::Guess;
     use super::*;
 
     /// A read whose characters all have probability `p`; a lower-case letter has its upper-case form as second guess.
@@ -184,6 +202,16 @@ mod tests {
     fn one_sure_read_outweighs_two_poor_ones() {
         let reads = [(read("AB12", 0.95).0, 1.0), (read("AB17", 0.4).0, 0.2), (read("AB17", 0.4).0, 0.2)];
         assert_eq!(tally(&reads).unwrap().text, "AB12");
+    }
+
+    #[test]
+    fn looks_at_the_same_pixels_make_one_read_and_the_surer_one_decides() {
+        let one = blend(&[read("AB17", 0.6).0, read("AB12", 0.95).0]);
+        assert_eq!(one.text(), "AB12");
+        assert!(one.characters()[3].iter().any(|guess| guess.character == '7' && guess.probability > 0.0));
+        assert!(one.characters()[0][0].probability < 0.95 && one.characters()[3][0].probability < 0.95);
+        assert_eq!(blend(&[RawRead::default(), read("AB12", 0.9).0]).text(), "AB12");
+        assert_eq!(blend(&[RawRead::default()]), RawRead::default());
     }
 
     proptest! {

@@ -268,7 +268,7 @@ pub struct StorageHealth {
     /// Writes that failed since the agent started.
     #[n(3)]
     pub failed_writes: u64,
-    /// Damaged files that were set aside since the agent started.
+    /// Damaged files that lie set aside, for whoever wants to look; of each name the newest few are kept.
     #[n(4)]
     pub set_aside: u64,
 }

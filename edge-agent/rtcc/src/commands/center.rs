@@ -126,6 +126,11 @@ impl Center {
         Ok(response.body_mut().with_config().limit(MAX_JSON_BYTES).read_json()?)
     }
 
+    /// Hands in a decision.
+    pub(crate) fn decide(&self, path: &str, decision: &serde_json::Value) -> anyhow::Result<()> {
+        self.answered(self.agent.post(self.url(path)).send_json(decision)).map(drop)
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

@@ -2,6 +2,7 @@
 
 mod center;
 mod clip;
+mod enroll;
 mod factory;
 mod lists;
 mod models;
@@ -33,6 +34,7 @@ enum Command {
     Pki(pki::Pki),
     Factory(factory::Factory),
     Models(models::Models),
+    Enroll(enroll::Enroll),
 }
 
 impl Arguments {
@@ -49,6 +51,7 @@ impl Arguments {
             Command::Pki(command) => command.run(),
             Command::Factory(command) => command.run(),
             Command::Models(command) => command.run(),
+            Command::Enroll(command) => command.run(),
         }
     }
 }

@@ -124,7 +124,7 @@ impl Pki {
             What::Broker { dir, names, port, centers } => {
                 let authority = Authority::open(&dir)?;
                 tell(&authority.issue(&Subject::Broker(with_local(names)), now)?)?;
-                let path = authority.write_broker_files(port, &centers)?;
+                let path = authority.write_broker_files(port, &centers, now)?;
                 say(&format!("configuration {}", path.display()))
             }
             What::Interface { dir, names } => issue(&dir, &Subject::Interface(with_local(names)), now),
@@ -162,7 +162,7 @@ fn everything(dir: &std::path::Path, agency: &Name, units: Vec<Name>, port: u16)
             tell(&authority.issue(&subject, now)?)?;
         }
     }
-    let path = authority.write_broker_files(port, &centers)?;
+    let path = authority.write_broker_files(port, &centers, now)?;
     say(&format!("broker configuration {}", path.display()))
 }
 

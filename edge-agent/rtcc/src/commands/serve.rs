@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use edge_protocol::record::Word;
 use rtcc::http::tls::InterfaceIdentity;
 use rtcc::serve::{Plan, serve};
 
@@ -15,6 +16,7 @@ use rtcc::serve::{Plan, serve};
 #[command(after_help = "Examples:
   rtcc serve --agency metro --data center --root pki/root.pem --cert pki/center-1.pem --key pki/center-1.key
   rtcc serve --config center.toml
+  rtcc serve --config center.toml --issuer pki --unit-broker broker.example.org:8883 --broker-pid pki/mosquitto.pid
   rtcc serve --config center.toml --listen 0.0.0.0:8480 --tls-cert interface.pem --tls-key interface.key
   rtcc serve --config center.toml --cert pki/center-2.pem --key pki/center-2.key --listen 127.0.0.1:8481
 
@@ -67,6 +69,21 @@ struct Settings {
     #[arg(long)]
     #[serde(rename = "tls-key")]
     tls_key: Option<PathBuf>,
+    /// The folder with the key that issues certificates to units; without it this receiver enrols nobody.
+    #[arg(long)]
+    issuer: Option<PathBuf>,
+    /// The broker as units are told to reach it, host:port [default: the same as --broker].
+    #[arg(long)]
+    #[serde(rename = "unit-broker")]
+    unit_broker: Option<String>,
+    /// The file with the process id of a broker on this machine: it is told when certificates are revoked.
+    #[arg(long)]
+    #[serde(rename = "broker-pid")]
+    broker_pid: Option<PathBuf>,
+    /// A purpose for which video of newly enrolled units may be asked; repeatable [default: the usual five].
+    #[arg(long = "purpose")]
+    #[serde(default)]
+    purposes: Vec<String>,
 }
 
 impl Serve {
@@ -98,6 +115,10 @@ impl Settings {
             listen: self.listen.or(file.listen),
             tls_cert: self.tls_cert.or(file.tls_cert),
             tls_key: self.tls_key.or(file.tls_key),
+            issuer: self.issuer.or(file.issuer),
+            unit_broker: self.unit_broker.or(file.unit_broker),
+            broker_pid: self.broker_pid.or(file.broker_pid),
+            purposes: if self.purposes.is_empty() { file.purposes } else { self.purposes },
         }
     }
 
@@ -123,11 +144,12 @@ impl Settings {
             (None, None) => None,
             _ => anyhow::bail!("--tls-cert and --tls-key go together"),
         };
-        let broker = self.broker.unwrap_or_else(|| "localhost:8883".to_owned());
-        let (host, port) = broker
-            .rsplit_once(':')
-            .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
-            .ok_or_else(|| anyhow::anyhow!("{broker:?} is no broker: write host:port"))?;
+        let (host, port) = address(self.broker.as_deref().unwrap_or("localhost:8883"))?;
+        let (broker_host, broker_port) = match &self.unit_broker {
+            Some(told) => address(told)?,
+            None => (host.clone(), port),
+        };
+        let purposes = purposes(self.purposes)?;
         Ok(Plan {
             agency: agency.parse().map_err(|error| anyhow::anyhow!("--agency: {error}"))?,
             folder: data,
@@ -136,8 +158,22 @@ impl Settings {
             identity: rtcc::broker::tls::Identity { root, certificate, key },
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8480))),
             interface,
+            issuer: self.issuer,
+            told: rtcc::enrolment::Told { broker_host, broker_port, purposes },
+            broker_pid: self.broker_pid,
         })
     }
+}
+
+fn address(broker: &str) -> anyhow::Result<(String, u16)> {
+    let parts = broker.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+    parts.ok_or_else(|| anyhow::anyhow!("{broker:?} is no broker: write host:port"))
+}
+
+fn purposes(given: Vec<String>) -> anyhow::Result<Vec<Word>> {
+    let usual = ["investigation", "missing-person", "stolen-vehicle", "traffic-collision", "audit"];
+    let words = if given.is_empty() { usual.map(str::to_owned).to_vec() } else { given };
+    words.iter().map(|word| word.parse().map_err(|error| anyhow::anyhow!("--purpose {word:?}: {error}"))).collect()
 }
 
 fn start_log() {

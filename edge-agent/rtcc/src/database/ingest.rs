@@ -80,6 +80,17 @@ impl<'a> Ingest<'a> {
         )
     }
 
+    /// Every stream of one life of a unit, with its lane.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn streams(&self, unit: &str, epoch: u64) -> rusqlite::Result<Vec<(i64, String)>> {
+        self.transaction
+            .prepare_cached("SELECT id, lane FROM streams WHERE unit = ?1 AND epoch = ?2")?
+            .query_map(params![unit, epoch.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
+    }
+
     /// Keeps a record; false if it is there already.
     ///
     /// # Errors
@@ -249,7 +260,7 @@ impl<'a> Ingest<'a> {
     }
 
     /// The time of what is written.
-    pub(super) fn now_us(&self) -> i64 {
+    pub(crate) fn now_us(&self) -> i64 {
         self.now_us
     }
 }

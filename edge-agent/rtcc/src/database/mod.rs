@@ -3,6 +3,7 @@
 //! Belongs here: opening, the schema, and every SQL statement. Does not belong here: what arrives from the broker
 //! (`receiver`) and how it is shown (`http`).
 
+pub mod enrolment;
 pub mod ingest;
 pub mod queries;
 pub mod requests;
@@ -14,8 +15,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 /// The version of the schema below, kept in `SQLite`'s `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = include_str!("schema.sql");
+/// What version 2 added.
+const ENROLMENT: &str = include_str!("enrolment.sql");
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +104,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError
     match found {
         0 => {
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(ENROLMENT)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
+        1 => {
+            transaction.execute_batch(ENROLMENT)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}
@@ -129,6 +137,19 @@ mod tests {
             Database::open(&path, PATIENCE),
             Err(DatabaseError::TooNew { found, .. }) if found == SCHEMA_VERSION + 1
         ));
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_gets_what_was_added_since() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("center.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(SCHEMA).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        drop(old);
+        let new = Database::open(&path, PATIENCE).unwrap();
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('records', 'expected', 'decisions')";
+        assert_eq!(new.connection.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 3);
     }
 
     #[test]

@@ -121,6 +121,14 @@ impl Part {
         }
     }
 
+    /// The part's hash, as the unit says.
+    fn hash(self, offer: &Offer) -> &str {
+        match self {
+            Self::Manifest => &offer.manifest_hash,
+            Self::Media => &offer.media_hash,
+        }
+    }
+
     /// How long the part is, once the unit has said so.
     pub fn length(self, request: &Request) -> Option<u64> {
         let offer = request.offer.as_ref()?;
@@ -205,18 +213,26 @@ impl Ingest<'_> {
         Ok(changed == 1)
     }
 
-    /// Keeps what the unit offers; a second offer changes nothing, since bytes may have arrived for the first.
+    /// Keeps what the unit offers. A clip that was made anew, after the unit was restarted in the middle of the first,
+    /// takes the first one's place; bytes of a file that is another now are forgotten.
     ///
     /// # Errors
     /// Returns what the database says.
     pub fn offer(&self, id: &str, unit: &str, offer: &Offer) -> rusqlite::Result<()> {
+        let Some(known) = self.request(id)?.filter(|known| known.unit == unit && !known.status.is_final()) else {
+            return Ok(());
+        };
+        for part in [Part::Manifest, Part::Media] {
+            if known.offer.as_ref().is_some_and(|before| part.hash(before) != part.hash(offer)) {
+                let forget = "DELETE FROM clip_bytes WHERE owner = ?1";
+                self.transaction().execute(forget, [part.owner(&known)])?;
+            }
+        }
         self.transaction().execute(
-            "UPDATE requests SET media_bytes = ?3, media_hash = ?4, manifest_bytes = ?5, manifest_hash = ?6, \
-             actual_from_us = ?7, actual_to_us = ?8, gaps = ?9 WHERE id = ?1 AND unit = ?2 AND media_bytes IS NULL \
-             AND status NOT IN ('complete', 'refused', 'failed')",
+            "UPDATE requests SET media_bytes = ?2, media_hash = ?3, manifest_bytes = ?4, manifest_hash = ?5, \
+             actual_from_us = ?6, actual_to_us = ?7, gaps = ?8 WHERE id = ?1",
             params![
                 id,
-                unit,
                 offer.media_bytes.cast_signed(),
                 offer.media_hash,
                 offer.manifest_bytes.cast_signed(),

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::error::ApiError;
 use crate::broker::{Departure, LinkStatus};
 use crate::database::{Database, DatabaseError};
+use crate::enrolment::Desk;
 use crate::receiver::worker::ReceiverStatus;
 
 /// Connections for reading that are kept open.
@@ -30,6 +31,8 @@ pub struct Center {
     pub link: Arc<LinkStatus>,
     /// What the receiver says about itself.
     pub receiver: Arc<ReceiverStatus>,
+    /// Who enrols units.
+    pub desk: Arc<Desk>,
     /// Changes whenever this receiver has committed.
     pub news: watch::Receiver<u64>,
     /// Becomes true when the center stops: questions that wait are then answered with what there is.
@@ -87,16 +90,18 @@ impl Center {
     ///
     /// # Errors
     /// Returns what the change returns.
-    pub async fn write<T, F>(self: &Arc<Self>, change: F) -> Result<T, ApiError>
+    pub async fn write<T, E, F>(self: &Arc<Self>, change: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: FnOnce(&crate::database::ingest::Ingest<'_>) -> rusqlite::Result<T> + Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+        F: FnOnce(&crate::database::ingest::Ingest<'_>) -> Result<T, E> + Send + 'static,
     {
         let center = Arc::clone(self);
         blocking(move || {
             let mut database = Database::open(&center.database, PATIENCE)?;
             let transaction = database.write()?;
-            let outcome = change(&crate::database::ingest::Ingest::new(&transaction, (center.now_us)()))?;
+            let outcome =
+                change(&crate::database::ingest::Ingest::new(&transaction, (center.now_us)())).map_err(Into::into)?;
             transaction.commit().map_err(DatabaseError::from)?;
             Ok(outcome)
         })

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::database::DatabaseError;
+use crate::enrolment::{DecisionError, EnrolmentError};
 
 /// Why a question was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,17 @@ impl From<DatabaseError> for ApiError {
                 tracing::error!(?error, "the database failed a reader");
                 Self::Failed(error.to_string())
             }
+        }
+    }
+}
+
+impl From<DecisionError> for ApiError {
+    fn from(error: DecisionError) -> Self {
+        match error {
+            DecisionError::Absent(words) => Self::Absent(words),
+            DecisionError::Conflict(words) => Self::Conflict(words),
+            DecisionError::Failed(EnrolmentError::Database(error)) => error.into(),
+            DecisionError::Failed(EnrolmentError::Pki(error)) => Self::Failed(error.to_string()),
         }
     }
 }

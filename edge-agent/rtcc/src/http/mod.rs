@@ -1,10 +1,12 @@
 //! The center's interface: JSON over HTTP for people's tools, and metrics.
 //!
 //! Belongs here: questions, answers, and who may ask. Does not belong here: SQL (`database`) and the broker (`broker`).
-//! Everything that can be asked for is read from the database; the only thing that can be changed is handing in a
-//! signed command, and its signature is for the unit to judge.
+//! Everything that can be asked for is read from the database. What can be changed: a signed command is handed in, whose
+//! signature is for the unit to judge; and units are enrolled and revoked, by persons whose certificate says so, or by
+//! whoever is at this machine.
 
 mod center;
+mod enrolment;
 mod error;
 mod events;
 mod files;
@@ -21,7 +23,7 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::header::HOST;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub use center::{Center, Readers};
 pub use error::ApiError;
@@ -43,6 +45,11 @@ pub fn router(center: Arc<Center>) -> Router {
         .route("/api/requests", get(requests::list).post(requests::hand_in))
         .route("/api/requests/{id}", get(requests::one))
         .route("/api/requests/{id}/manifest", get(files::manifest))
+        .route("/api/enrolments", get(enrolment::overview))
+        .route("/api/enrolments/expect", post(enrolment::expect))
+        .route("/api/enrolments/approve", post(enrolment::approve))
+        .route("/api/enrolments/refuse", post(enrolment::refuse))
+        .route("/api/enrolments/revoke", post(enrolment::revoke))
         .route("/api/clips/{id}", get(files::clip))
         .route("/api/thumbs/{hash}", get(files::thumb))
         .route("/metrics", get(metrics::metrics))

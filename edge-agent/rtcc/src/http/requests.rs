@@ -44,7 +44,7 @@ pub(super) async fn hand_in(
     let id = command.id.clone();
     let bytes = envelope.to_vec();
     let (outcome, request) = center
-        .write(move |ingest| {
+        .write(move |ingest| -> rusqlite::Result<_> {
             let new =
                 NewRequest { id: &command.id, unit: &command.unit, question: &command.question, envelope: &bytes };
             Ok((ingest.hand_in(&new)?, ingest.request(&command.id)?))

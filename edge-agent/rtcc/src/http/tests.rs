@@ -14,8 +14,12 @@ use crate::database::Database;
 use crate::database::ingest::{Ingest, NewRecord, StreamName};
 use crate::database::requests::{NewRequest, Part, RequestStatus};
 use crate::database::spans::{Span, SpanTable};
+use crate::enrolment::{Desk, Told};
 use crate::files::{self, Access};
+use crate::pki::Authority;
 use crate::receiver::clips;
+
+use edge_protocol::sign::Root;
 
 const NOW: i64 = 1_795_219_200_000_000;
 
@@ -29,6 +33,18 @@ struct Site {
     _departures: mpsc::Receiver<Departure>,
     _tasks: JoinSet<()>,
     _runtime: Runtime,
+}
+
+/// A desk of the agency.
+fn desk(folder: &std::path::Path) -> Arc<Desk> {
+    let issuer = Authority::create(folder, &"metro".parse().unwrap(), NOW).unwrap();
+    Arc::new(Desk {
+        agency: "metro".parse().unwrap(),
+        root: Root::from_pem(issuer.certificate().as_bytes()).unwrap(),
+        issuer: Some(issuer),
+        told: Told { broker_host: "localhost".to_owned(), broker_port: 8883, purposes: Vec::new() },
+        broker_pid: None,
+    })
 }
 
 impl Site {
@@ -47,6 +63,7 @@ impl Site {
             database: path,
             link: Arc::new(LinkStatus::default()),
             receiver: Arc::default(),
+            desk: desk(&folder.path().join("pki")),
             news: watched,
             stop: watch::channel(false).1,
             departures,

@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use edge_protocol::command::Role;
+use edge_protocol::sign::{Chain, Subject};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer;
 
 use crate::broker::tls::{IdentityError, certificates, private_key};
 
@@ -126,17 +126,34 @@ impl Listener for PersonListener {
     }
 }
 
-/// Whether the other side proved to be a person of the agency. The chain was checked by the handshake.
+/// A person who asks, as the certificate says. The chain was checked by the handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// What the person may do.
+    pub role: Role,
+}
+
+impl Connected<IncomingStream<'_, PersonListener>> for Person {
+    fn connect_info(stream: IncomingStream<'_, PersonListener>) -> Self {
+        // Nobody gets this far without; a viewer may change nothing.
+        person(stream.io()).unwrap_or(Self { name: String::new(), role: Role::Viewer })
+    }
+}
+
 fn is_person(stream: &TlsStream<TcpStream>, agency: &str) -> bool {
-    let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let Some(Ok((_, certificate))) = certificate.map(|der| X509Certificate::from_der(der)) else {
-        return false;
-    };
-    let begin = format!("edge://{agency}/person/");
-    let Ok(Some(names)) = certificate.subject_alternative_name() else {
-        return false;
-    };
-    names.value.general_names.iter().any(|name| matches!(name, GeneralName::URI(uri) if uri.starts_with(&begin)))
+    subject(stream).is_some_and(|subject| matches!(subject, Subject::Person(of, ..) if of.as_str() == agency))
+}
+
+fn person(stream: &TlsStream<TcpStream>) -> Option<Person> {
+    let Subject::Person(_, name, role) = subject(stream)? else { return None };
+    Some(Person { name: name.to_string(), role })
+}
+
+fn subject(stream: &TlsStream<TcpStream>) -> Option<Subject> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    Chain::from_der(certificate.to_vec()).subject().ok()
 }
 
 #[cfg(test)]

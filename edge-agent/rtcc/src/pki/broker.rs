@@ -2,8 +2,11 @@
 //!
 //! The broker takes user name and client id from the certificate, so a unit can neither claim another identity nor
 //! reach another unit's topics. What may be done is said once in a pattern for units and once per receiver.
+//!
+//! A revoked certificate is on a list that the broker reads at its start and on SIGHUP. The session that a revoked unit
+//! has is ended through Mosquitto's own dynamic-security plugin, where it is installed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Name;
 
@@ -18,6 +21,27 @@ pub struct BrokerPlan<'a> {
     pub agency: &'a Name,
     /// The names of the receivers' certificates.
     pub centers: &'a [Name],
+    /// Mosquitto's dynamic-security plugin, where there is one.
+    pub plugin: Option<&'a Path>,
+}
+
+/// What the plugin knows before anybody was revoked: it leaves everything to the access list.
+pub(super) const NOBODY_SHUT_OUT: &str = r#"{
+  "defaultACLAccess": {
+    "publishClientSend": false, "publishClientReceive": false, "subscribe": false, "unsubscribe": false
+  },
+  "clients": [], "groups": [], "roles": []
+}
+"#;
+
+/// Mosquitto's dynamic-security plugin where packages put it.
+pub(super) fn plugin() -> Option<PathBuf> {
+    const NAME: &str = "mosquitto_dynamic_security.so";
+    let mut folders = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/local/lib")];
+    // Debian's folder is called like the machine.
+    let found = std::fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok);
+    folders.extend(found.filter(|entry| entry.path().join(NAME).exists()).map(|entry| entry.path()));
+    folders.into_iter().map(|folder| folder.join(NAME)).find(|path| path.exists())
 }
 
 impl BrokerPlan<'_> {
@@ -25,6 +49,9 @@ impl BrokerPlan<'_> {
     pub fn configuration(&self) -> String {
         let folder = self.folder.display();
         let port = self.port;
+        let plugin = self.plugin.map_or_else(String::new, |plugin| {
+            format!("plugin {}\nplugin_opt_config_file {folder}/dynamic-security.json\n", plugin.display())
+        });
         format!(
             "# Development broker. The certificate's name is user name and client id.\n\
              per_listener_settings false\n\
@@ -48,7 +75,11 @@ impl BrokerPlan<'_> {
              keyfile {folder}/broker.key\n\
              require_certificate true\n\
              use_identity_as_username true\n\
-             use_username_as_clientid true\n"
+             use_username_as_clientid true\n\
+             # Certificates that are good no longer: read at the start and on SIGHUP.\n\
+             crlfile {folder}/revoked.pem\n\
+             pid_file {folder}/mosquitto.pid\n\
+             {plugin}"
         )
     }
 
@@ -78,6 +109,10 @@ impl BrokerPlan<'_> {
                 format!("topic read rtcc/v1/{agency}/+/state"),
                 format!("topic write rtcc/v1/{agency}/+/down/#"),
                 format!("topic write rtcc/v1/{agency}/all/#"),
+                "topic read rtcc/v1/enroll/+/request".to_owned(),
+                "topic write rtcc/v1/enroll/+/response".to_owned(),
+                "topic write $CONTROL/dynamic-security/v1".to_owned(),
+                "topic read $CONTROL/dynamic-security/v1/response".to_owned(),
             ]);
         }
         lines.push(String::new());

@@ -10,9 +10,11 @@ mod subject;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use edge_protocol::hash::Hash256;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
+    CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKey, PublicKeyData as _, RevokedCertParams, SerialNumber,
 };
 
 pub use broker::BrokerPlan;
@@ -154,11 +156,7 @@ impl Authority {
     /// # Errors
     /// Refuses names with a meaning in topics, and returns what the file system says.
     pub fn issue(&self, subject: &Subject, now_us: i64) -> Result<Issued, PkiError> {
-        if let Subject::Unit(name) = subject
-            && matches!(name.as_str(), "all" | "enroll")
-        {
-            return Err(PkiError::Reserved { name: name.clone() });
-        }
+        subject.check()?;
         let made = self.make(subject, now_us)?;
         let stem = subject.file_stem();
         Ok(Issued {
@@ -177,8 +175,7 @@ impl Authority {
     /// # Errors
     /// Returns what the library says.
     pub fn make(&self, subject: &Subject, now_us: i64) -> Result<Made, PkiError> {
-        let root_key = KeyPair::from_pem(&self.key_pem).map_err(certificate)?;
-        let issuer = Issuer::from_ca_cert_pem(&self.certificate_pem, root_key).map_err(certificate)?;
+        let issuer = self.issuer()?;
         let key = new_key()?;
         let mut parameters = subject.parameters(&self.agency).map_err(certificate)?;
         set_validity(&mut parameters, now_us, LEAF_DAYS);
@@ -186,21 +183,94 @@ impl Authority {
         Ok(Made { certificate: leaf.pem(), key: key.serialize_pem() })
     }
 
-    /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in.
+    /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in. What the broker knows
+    /// of revoked units stays.
     ///
     /// # Errors
     /// Returns what the file system says.
-    pub fn write_broker_files(&self, port: u16, centers: &[Name]) -> Result<PathBuf, PkiError> {
+    pub fn write_broker_files(&self, port: u16, centers: &[Name], now_us: i64) -> Result<PathBuf, PkiError> {
         let folder = self.folder.canonicalize().map_err(|source| at(&self.folder, source))?;
-        let plan = BrokerPlan { folder: &folder, port, agency: &self.agency, centers };
+        let plugin = broker::plugin();
+        let plan = BrokerPlan { folder: &folder, port, agency: &self.agency, centers, plugin: plugin.as_deref() };
+        if !folder.join("revoked.pem").exists() {
+            self.write("revoked.pem", &self.revocation_list(&[], now_us)?, Access::Everybody)?;
+        }
+        if plugin.is_some() && !folder.join("dynamic-security.json").exists() {
+            self.write("dynamic-security.json", broker::NOBODY_SHUT_OUT, Access::Owner)?;
+        }
         self.write("acl", &plan.access_list(), Access::Owner)?;
         self.write("mosquitto.conf", &plan.configuration(), Access::Everybody)
+    }
+
+    /// Makes a certificate for the public key of a certificate request. The names that the request asks for are not
+    /// looked at: whom the certificate is for is the center's decision.
+    ///
+    /// # Errors
+    /// Refuses names with a meaning in topics, and a request that is none, is not signed by its own key or is for a key
+    /// of another kind than P-256 or Ed25519.
+    pub fn certify(&self, subject: &Subject, request: &[u8], now_us: i64) -> Result<Vec<u8>, PkiError> {
+        subject.check()?;
+        let key = read_request(request)?;
+        let mut parameters = subject.parameters(&self.agency).map_err(certificate)?;
+        set_validity(&mut parameters, now_us, LEAF_DAYS);
+        let made = parameters.signed_by(&key, &self.issuer()?).map_err(certificate)?;
+        Ok(made.der().to_vec())
+    }
+
+    /// The list of revoked certificates, PEM, by serial number and time of revocation.
+    ///
+    /// # Errors
+    /// Returns what the library says.
+    pub fn revocation_list(&self, revoked: &[(Vec<u8>, i64)], now_us: i64) -> Result<String, PkiError> {
+        let edge = |at_us, shift| {
+            let (year, month, day) = date(at_us, shift);
+            rcgen::date_time_ymd(year, month, day)
+        };
+        let revoked_certs = revoked.iter().map(|(number, at_us)| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(number),
+            revocation_time: edge(*at_us, 0),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: edge(now_us, -1),
+            // A list whose time is over lets nobody in at all; whoever revokes makes a new one at once.
+            next_update: edge(now_us, ROOT_DAYS),
+            crl_number: SerialNumber::from(now_us.unsigned_abs()),
+            issuing_distribution_point: None,
+            revoked_certs: revoked_certs.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer()?).and_then(|list| list.pem()).map_err(certificate)
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
+        let key = KeyPair::from_pem(&self.key_pem).map_err(certificate)?;
+        Issuer::from_ca_cert_pem(&self.certificate_pem, key).map_err(certificate)
     }
 
     fn write(&self, name: &str, text: &str, access: Access) -> Result<PathBuf, PkiError> {
         let path = self.folder.join(name);
         files::replace(&path, text.as_bytes(), access).map_err(|source| at(&path, source))?;
         Ok(path)
+    }
+}
+
+/// The SHA-256 of the public key of a certificate request that is signed by its own key.
+///
+/// # Errors
+/// If it is none, or its key is of another kind than P-256 or Ed25519.
+pub fn public_key(request: &[u8]) -> Result<Hash256, PkiError> {
+    Ok(Hash256::of(read_request(request)?.der_bytes()))
+}
+
+fn read_request(request: &[u8]) -> Result<PublicKey, PkiError> {
+    let request = CertificateSigningRequestParams::from_der(&request.into()).map_err(certificate)?;
+    let kind = request.public_key.algorithm();
+    if *kind == PKCS_ECDSA_P256_SHA256 || *kind == PKCS_ED25519 {
+        Ok(request.public_key)
+    } else {
+        Err(PkiError::Certificate { reason: "the key is neither P-256 nor Ed25519".to_owned() })
     }
 }
 
@@ -216,17 +286,22 @@ fn root_parameters(agency: &Name, now_us: i64) -> CertificateParams {
 
 /// Certificates begin a day early, so that a unit whose clock is a little behind takes them.
 fn set_validity(parameters: &mut CertificateParams, now_us: i64, days: i32) {
-    let edge = |shift: i32| {
-        // A day is the resolution here; a clock beyond the calendar gets the calendar's end.
-        let date = jiff::Timestamp::from_microsecond(now_us)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .date()
-            .saturating_add(jiff::Span::new().days(shift));
-        rcgen::date_time_ymd(i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
+    let edge = |shift| {
+        let (year, month, day) = date(now_us, shift);
+        rcgen::date_time_ymd(year, month, day)
     };
     parameters.not_before = edge(-1);
     parameters.not_after = edge(days);
+}
+
+/// Year, month and day so many days after a moment. A clock beyond the calendar gets the calendar's end.
+fn date(now_us: i64, shift: i32) -> (i32, u8, u8) {
+    let date = jiff::Timestamp::from_microsecond(now_us)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date()
+        .saturating_add(jiff::Span::new().days(shift));
+    (i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs())
 }
 
 fn new_key() -> Result<KeyPair, PkiError> {

@@ -4,7 +4,7 @@ use edge_protocol::command::Role;
 use edge_protocol::enrolment::Serial;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
 
-use super::Name;
+use super::{Name, PkiError};
 
 /// Whom a certificate is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,22 @@ impl Subject {
             Self::Unit(name) => format!("unit-{name}"),
             Self::Center(name) => name.to_string(),
             Self::Person(name, _) => format!("person-{name}"),
+        }
+    }
+
+    /// Refuses names that have a meaning in topics.
+    pub(super) fn check(&self) -> Result<(), PkiError> {
+        match self {
+            Self::Unit(name) if matches!(name.as_str(), "all" | "enroll") => {
+                Err(PkiError::Reserved { name: name.clone() })
+            }
+            Self::Broker(_)
+            | Self::Interface(_)
+            | Self::Page(_)
+            | Self::Claim(_)
+            | Self::Unit(_)
+            | Self::Center(_)
+            | Self::Person(..) => Ok(()),
         }
     }
 

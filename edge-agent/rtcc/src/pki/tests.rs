@@ -88,7 +88,7 @@ fn units_and_persons_are_to_the_contract_who_they_were_issued_for() {
 fn the_broker_takes_identity_from_the_certificate_and_only_tls_1_3() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
-    let path = authority.write_broker_files(18883, &[name("center-1"), name("center-2")]).unwrap();
+    let path = authority.write_broker_files(18883, &[name("center-1"), name("center-2")], NOW_US).unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     for line in [
         "tls_version tlsv1.3",

@@ -111,7 +111,7 @@ fn prefix(reader: &Connection, stream: i64) -> rusqlite::Result<Option<u64>> {
 }
 
 /// A stream that was touched: its unit, epoch and lane by its number.
-type Touched = BTreeMap<i64, (String, u64, &'static str)>;
+type Touched = BTreeMap<i64, (String, u64, String)>;
 
 struct Step<'a> {
     ingest: Ingest<'a>,
@@ -124,10 +124,21 @@ impl Step<'_> {
         self.ingest.count("messages", 1)?;
         match &received.message {
             Message::Batch(batch) => self.batch(batch, received.received_us),
-            Message::State { unit, epoch, birth: Some(birth) } => Ok(self.ingest.birth(unit, *epoch, birth)?),
+            Message::State { unit, epoch, birth: Some(birth) } => self.birth(unit, *epoch, birth),
             Message::State { unit, epoch, birth: None } => Ok(self.ingest.death(unit, *epoch)?),
             Message::Refused { unit, reason, detail } => Ok(self.ingest.refuse(unit, reason, detail)?),
         }
+    }
+
+    /// Keeps a birth and tells the unit what of its current life is here: a unit is born again with every connection,
+    /// and does not know what became of what it sent over the one before.
+    fn birth(&mut self, unit: &str, epoch: Option<u64>, birth: &str) -> Result<(), ApplyError> {
+        self.ingest.birth(unit, epoch, birth)?;
+        let Some(epoch) = epoch else { return Ok(()) };
+        for (stream, lane) in self.ingest.streams(unit, epoch)? {
+            self.touched.entry(stream).or_insert_with(|| (unit.to_owned(), epoch, lane));
+        }
+        Ok(())
     }
 
     fn batch(&mut self, batch: &Batch, received_us: i64) -> Result<(), ApplyError> {
@@ -164,7 +175,7 @@ impl Step<'_> {
 
     fn stream(&mut self, name: StreamName<'_>) -> Result<i64, ApplyError> {
         let stream = self.ingest.stream(name)?;
-        self.touched.entry(stream).or_insert_with(|| (name.unit.to_owned(), name.epoch, name.lane));
+        self.touched.entry(stream).or_insert_with(|| (name.unit.to_owned(), name.epoch, name.lane.to_owned()));
         Ok(stream)
     }
 
@@ -233,7 +244,9 @@ impl Step<'_> {
         if let Some(span) = Span::new(offset, end - 1) {
             self.ingest.clip_bytes(&known, part, span)?;
         }
-        if known.status != RequestStatus::Transferring {
+        // A request that waits for its answer, or must be asked again, goes on doing so whatever an earlier life of the
+        // unit had left on its way.
+        if known.status == RequestStatus::Accepted {
             self.ingest.answer(request, unit, RequestStatus::Transferring, "the clip is arriving")?;
         }
         self.finish(unit, request)
@@ -245,6 +258,11 @@ impl Step<'_> {
             return Ok(());
         };
         if self.ingest.is_whole(&known)? {
+            for part in [Part::Manifest, Part::Media] {
+                if let Some(length) = part.length(&known) {
+                    self.files.end_clip(request, part, length)?;
+                }
+            }
             self.ingest.answer(request, unit, RequestStatus::Complete, "the clip is here")?;
         }
         Ok(())
@@ -254,7 +272,7 @@ impl Step<'_> {
         let mut settled = Vec::new();
         for (stream, (unit, epoch, lane)) in &self.touched {
             if let Some(sequence) = self.ingest.settled_prefix(*stream, FIRST_SEQUENCE)? {
-                settled.push(Settled { unit: unit.clone(), epoch: *epoch, lane: (*lane).to_owned(), sequence });
+                settled.push(Settled { unit: unit.clone(), epoch: *epoch, lane: lane.clone(), sequence });
             }
         }
         Ok(settled)

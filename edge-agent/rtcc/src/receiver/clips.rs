@@ -42,6 +42,23 @@ impl Files {
     /// # Errors
     /// Returns what the file system says.
     pub fn write_clip(&mut self, request: &str, part: Part, (offset, bytes): (u64, &[u8])) -> Result<(), FilesError> {
+        self.change_clip(request, part, |file| file.write_all_at(bytes, offset))
+    }
+
+    /// Ends a clip's file after so many bytes: one that was made anew may be shorter than what came of the first.
+    ///
+    /// # Errors
+    /// Returns what the file system says.
+    pub fn end_clip(&mut self, request: &str, part: Part, bytes: u64) -> Result<(), FilesError> {
+        self.change_clip(request, part, |file| file.set_len(bytes))
+    }
+
+    fn change_clip(
+        &mut self,
+        request: &str,
+        part: Part,
+        change: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<(), FilesError> {
         let path = clip(&self.folder, request, part);
         let wrong = |source| FilesError { path: path.clone(), source };
         if !self.open.contains_key(&path) {
@@ -51,7 +68,7 @@ impl Files {
             self.open.insert(path.clone(), file);
         }
         match self.open.get(&path) {
-            Some(file) => file.write_all_at(bytes, offset).map_err(wrong),
+            Some(file) => change(file).map_err(wrong),
             None => Err(wrong(io::ErrorKind::NotFound.into())),
         }
     }

@@ -194,6 +194,18 @@ fn births_and_deaths_are_kept_and_a_late_death_of_an_earlier_life_says_nothing()
     assert_eq!(unit(&center).state, Some(serde_json::json!({"cameras": [1]})));
 }
 
+#[test]
+fn a_unit_that_is_born_again_hears_what_is_here_of_its_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let born = |epoch| Message::State { unit: "gate-1".into(), epoch: Some(epoch), birth: Some("{}".into()) };
+    assert_eq!(center.prefix(vec![born(7)]), [], "nothing of it is here");
+    center.take(vec![reads(6, 1..=9), reads(7, 1..=3)]).unwrap();
+    assert_eq!(center.prefix(vec![born(7)]), one("read", 3));
+    // What came with it counts, also when it comes behind it.
+    assert_eq!(center.prefix(vec![born(7), reads(7, 4..=6)]), one("read", 6));
+}
+
 fn media(request: &str, offset: u64, bytes: &[u8]) -> Effect {
     Effect::Chunk { request: request.into(), part: Part::Media, offset, bytes: bytes.into() }
 }
@@ -207,11 +219,15 @@ fn answer(status: RequestStatus) -> Effect {
 }
 
 fn offer(media_bytes: u64, manifest_bytes: u64) -> Effect {
+    offer_of((media_bytes, "00"), (manifest_bytes, "00"))
+}
+
+fn offer_of((media_bytes, media_hash): (u64, &str), (manifest_bytes, manifest_hash): (u64, &str)) -> Effect {
     let offer = Offer {
         media_bytes,
-        media_hash: "00".into(),
+        media_hash: media_hash.into(),
         manifest_bytes,
-        manifest_hash: "00".into(),
+        manifest_hash: manifest_hash.into(),
         actual_from_us: NOW,
         actual_to_us: NOW,
         gaps: 0,
@@ -226,7 +242,7 @@ fn a_clip_is_complete_when_every_byte_of_both_files_is_here_in_whatever_order() 
     let mut center = Receiver::open(folder.path());
     assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
     center.take(vec![batch(7, "clip", vec![bare(1, media("ab", 4, b"5678")), bare(2, manifest(b"signed"))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Transferring);
+    assert_eq!(center.request("ab").status, RequestStatus::Waiting, "bytes alone answer nothing");
     center
         .take(vec![batch(7, "answer", vec![bare(1, offer(8, 6)), bare(2, answer(RequestStatus::Complete))])])
         .unwrap();
@@ -240,6 +256,43 @@ fn a_clip_is_complete_when_every_byte_of_both_files_is_here_in_whatever_order() 
     // What comes after the end changes nothing.
     center.take(vec![batch(7, "clip", vec![bare(4, media("ab", 0, b"XXXX"))])]).unwrap();
     assert_eq!(file(Part::Media), b"12345678");
+}
+
+#[test]
+fn pieces_that_a_dead_unit_left_behind_do_not_hide_that_it_must_be_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    center
+        .take(vec![batch(7, "answer", vec![bare(1, answer(RequestStatus::Accepted)), bare(2, offer(8, 6))])])
+        .unwrap();
+    center.take(vec![batch(7, "clip", vec![bare(1, manifest(b"signed"))])]).unwrap();
+    center.take(vec![batch(7, "answer", vec![bare(3, answer(RequestStatus::Again))])]).unwrap();
+    center.take(vec![batch(7, "clip", vec![bare(2, media("ab", 0, b"1234"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Again);
+    assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
+    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 2, b"34"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Waiting, "the fresh command is not answered yet");
+}
+
+#[test]
+fn a_clip_that_was_made_anew_takes_over_what_is_the_same_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    center.take(vec![batch(7, "answer", vec![bare(1, offer_of((8, "aa"), (6, "bb")))])]).unwrap();
+    center.take(vec![batch(7, "clip", vec![bare(1, manifest(b"signed")), bare(2, media("ab", 0, b"1234"))])]).unwrap();
+    center.take(vec![batch(7, "answer", vec![bare(2, offer_of((8, "aa"), (7, "cc")))])]).unwrap();
+    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 4, b"5678"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Transferring, "the manifest was of another clip");
+    center.take(vec![batch(7, "answer", vec![bare(3, offer_of((6, "dd"), (7, "cc")))])]).unwrap();
+    assert_eq!(center.request("ab").received_bytes, 0, "the video was of another clip");
+    center
+        .take(vec![batch(7, "clip", vec![bare(4, manifest(b"signed!")), bare(5, media("ab", 0, b"123456"))])])
+        .unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Complete);
+    let file = |part| std::fs::read(clips::clip(folder.path(), "ab", part)).unwrap();
+    assert_eq!((file(Part::Media), file(Part::Manifest)), (b"123456".to_vec(), b"signed!".to_vec()));
 }
 
 #[test]

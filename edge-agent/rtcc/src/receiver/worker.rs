@@ -12,8 +12,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::apply::{ApplyError, Received, Settled, apply, settled_now};
 use super::clips::Files;
+use super::message::Message;
 use crate::broker::{Arrival, Departure, Receipt};
 use crate::database::Database;
+use crate::enrolment::{Desk, Lives};
 use crate::wire;
 
 /// The most messages of one transaction.
@@ -56,6 +58,10 @@ impl ReceiverStatus {
 pub struct Worker {
     /// The agency whose units are received.
     pub agency: AgencyId,
+    /// Who enrols units.
+    pub desk: Arc<Desk>,
+    /// Which programs were heard under each unit's name.
+    pub lives: Lives,
     /// The database it writes.
     pub database: Database,
     /// The folder for clips and pictures.
@@ -84,9 +90,19 @@ impl Worker {
             let mut connected = false;
             for arrival in waiting.drain(..) {
                 match arrival {
-                    Arrival::Connected => connected = true,
+                    Arrival::Connected => {
+                        connected = true;
+                        self.lives.forget();
+                    }
+                    Arrival::Message { topic, payload, receipt, .. } if Desk::is_for_desk(&topic) => {
+                        if !self.enrol(&topic, &payload) {
+                            return;
+                        }
+                        receipts.push(receipt);
+                    }
                     Arrival::Message { topic, payload, received_us, receipt } => {
                         let message = wire::read_message(&self.agency, &topic, &payload);
+                        self.look_for_copies(&message);
                         received.push(Received { message, received_us });
                         receipts.push(receipt);
                     }
@@ -104,10 +120,25 @@ impl Worker {
         }
     }
 
+    /// Enrolments and renewals are few and each is a transaction of its own; false when nothing can be sent any more.
+    fn enrol(&mut self, topic: &[u8], payload: &[u8]) -> bool {
+        let departures = self.desk.receive(&mut self.database, (topic, payload), (self.now_us)());
+        self.news.send_modify(|count| *count += 1);
+        departures.into_iter().all(|departure| self.departures.blocking_send(departure).is_ok())
+    }
+
+    fn look_for_copies(&mut self, message: &Message) {
+        let Message::State { unit, birth: Some(birth), .. } = message else { return };
+        let Ok(birth) = serde_json::from_str(birth) else { return };
+        if self.lives.note(unit, &birth) {
+            self.desk.cloned(&mut self.database, unit, (self.now_us)());
+            self.news.send_modify(|count| *count += 1);
+        }
+    }
+
     /// Claims that everything is settled before it is, and takes its time.
     #[cfg(feature = "sabotage-ack-before-commit")]
     fn tell_too_early(&self, received: &[Received]) {
-        use super::message::Message;
         let claims = received.iter().filter_map(|received| match &received.message {
             Message::Batch(batch) => Some(Settled {
                 unit: batch.unit.clone(),

@@ -61,7 +61,7 @@ impl World {
             authority.issue(&subject, now).unwrap();
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        authority.write_broker_files(port, &centers).unwrap();
+        authority.write_broker_files(port, &centers, rtcc::clock::wall_us()).unwrap();
         Some(Self { folder, port })
     }
 

@@ -49,7 +49,7 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
 
-    /// Makes an empty file that was not there.
+    /// Makes an empty file that was not there; nobody but its owner may read it.
     ///
     /// # Errors
     /// The system's; [`io::ErrorKind::AlreadyExists`] where it was.
@@ -137,6 +137,18 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     disk.sync_folder(folder)
 }
 
+/// Reads a whole file.
+///
+/// # Errors
+/// The system's; [`io::ErrorKind::NotFound`] where there is none.
+pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path)?;
+    let length = usize::try_from(file.length()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -156,8 +168,7 @@ mod tests {
                 disk.plan(Plan { crash_at: Some(disk.operations() + cut_at), ..Plan::none() });
                 let replaced = replace(&disk, &path, b"newer");
                 let after = disk.after_power_cut(seed);
-                let mut found = vec![0; usize::try_from(after.open(&path).unwrap().length().unwrap()).unwrap()];
-                after.open(&path).unwrap().read_exact_at(&mut found, 0).unwrap();
+                let found = read(&after, &path).unwrap();
                 let expected: &[&[u8]] = if replaced.is_ok() { &[b"newer"] } else { &[b"old", b"newer"] };
                 assert!(expected.contains(&&*found), "cut at {cut_at}, seed {seed}: {found:?}");
             }
@@ -179,6 +190,8 @@ mod tests {
         disk.open(&path).unwrap().read_exact_at(&mut end, 3).unwrap();
         assert_eq!(&end, b"345");
         assert_eq!(file.read_exact_at(&mut end, 4).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "its owner's alone");
         disk.rename(&path, &inner.join("other")).unwrap();
         disk.sync_folder(&inner).unwrap();
         assert_eq!(disk.list(&inner).unwrap(), [Entry { name: "other".to_owned(), bytes: 6 }]);

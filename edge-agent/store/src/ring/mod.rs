@@ -108,7 +108,8 @@ pub struct RingPlace {
 }
 
 impl RingPlace {
-    fn index_path(&self) -> PathBuf {
+    /// The file with the index.
+    pub fn index_path(&self) -> PathBuf {
         self.index.clone().unwrap_or_else(|| self.folder.join(INDEX_FILE))
     }
 }

@@ -31,7 +31,8 @@ pub struct Contents {
     pub video: Vec<u8>,
 }
 
-/// A reading end of one camera's ring; there may be several, on any thread. Made for one request and then dropped.
+/// A reading end of one camera's ring; there may be several, on any thread. It reads the index that was there when it was
+/// opened: after [`super::Ring::open_anew`] open it again.
 #[derive(Debug)]
 pub struct RingReader {
     disk: Arc<dyn Disk>,

@@ -44,6 +44,19 @@ pub struct Reel {
 impl Reel {
     /// A moving ball, with a key picture every second.
     pub fn drawn(coding: Coding, (width, height): (u32, u32), fps: u32, pictures: u32) -> Reel {
+        Reel::coded(&raw("ball", (width, height), fps, pictures), coding, fps)
+    }
+
+    /// A JPEG picture that stands still, with a key picture every second.
+    pub fn still(picture: &Path, (width, height): (u32, u32), fps: u32, pictures: u32) -> Reel {
+        let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
+        let file = picture.display();
+        let frozen = format!("imagefreeze num-buffers={pictures} ! {raw}");
+        let source = format!("filesrc location={file} ! jpegdec ! videoscale ! videoconvert ! {frozen}");
+        Reel::coded(&source, Coding::H264, fps)
+    }
+
+    fn coded(source: &str, coding: Coding, fps: u32) -> Reel {
         let encoder = match coding {
             Coding::H264 => format!("x264enc tune=zerolatency speed-preset=ultrafast key-int-max={fps}"),
             Coding::H265 => {
@@ -53,9 +66,15 @@ impl Reel {
             }
             Coding::Mjpeg => "jpegenc".to_owned(),
         };
-        let raw = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
-        let source = format!("videotestsrc pattern=ball num-buffers={pictures} ! {raw} ! {encoder}");
-        collect(&source, coding, Duration::from_secs(1) / fps)
+        collect(&format!("{source} ! {encoder}"), coding, Duration::from_secs(1) / fps)
+    }
+
+    /// Noise in H.264, which fills so many kilobits a second, with a key picture every second.
+    pub fn noise(size: (u32, u32), fps: u32, pictures: u32, kbit_per_s: u32) -> Reel {
+        let speed = "tune=zerolatency speed-preset=ultrafast";
+        let encoder = format!("x264enc {speed} key-int-max={fps} bitrate={kbit_per_s}");
+        let source = format!("{} ! {encoder}", raw("snow", size, fps, pictures));
+        collect(&source, Coding::H264, Duration::from_secs(1) / fps)
     }
 
     /// The video of a file in any container; it must be coded as `coding`, without B-frames.
@@ -63,6 +82,12 @@ impl Reel {
         let name = path.to_str().expect("path is UTF-8");
         collect(&format!("filesrc location=\"{name}\" ! parsebin"), coding, Duration::from_secs(1) / fps)
     }
+}
+
+/// A source of uncoded pictures.
+fn raw(pattern: &str, (width, height): (u32, u32), fps: u32, pictures: u32) -> String {
+    let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
+    format!("videotestsrc pattern={pattern} num-buffers={pictures} ! {caps}")
 }
 
 fn collect(source: &str, coding: Coding, interval: Duration) -> Reel {

@@ -99,18 +99,23 @@ impl World {
 
     /// Asks as an investigator for all that the ring of the only camera has.
     pub fn clip(&self, file: &str, purpose: &str, case: &str) -> Ended {
-        ended("rtcc clip", &mut self.clip_command(file, (purpose, case)))
+        self.clip_of(CAMERA, file, purpose, case)
+    }
+
+    /// The same of a camera by its id.
+    pub fn clip_of(&self, camera: &str, file: &str, purpose: &str, case: &str) -> Ended {
+        ended("rtcc clip", &mut self.clip_command(camera, file, (purpose, case)))
     }
 
     /// As [`World::clip`], without waiting for its end.
     pub fn begin_clip(&self, file: &str, more: &[&str]) -> Process {
-        Process::spawn("rtcc clip", self.clip_command(file, ("audit", "26-0001")).args(more))
+        Process::spawn("rtcc clip", self.clip_command(CAMERA, file, ("audit", "26-0001")).args(more))
     }
 
-    fn clip_command(&self, file: &str, (purpose, case): (&str, &str)) -> Command {
-        let (from, newest) = self.ring(CAMERA).expect("a ring with video");
+    fn clip_command(&self, camera: &str, file: &str, (purpose, case): (&str, &str)) -> Command {
+        let (from, newest) = self.ring(camera).expect("a ring with video");
         let mut command = Command::new(program("rtcc"));
-        command.args(["clip", "--center", &self.center_address(), "--unit", UNIT, "--camera", CAMERA]);
+        command.args(["clip", "--center", &self.center_address(), "--unit", UNIT, "--camera", camera]);
         command.args(["--from", &from.to_string(), "--to", &newest.to_string()]);
         command.args(["--purpose", purpose, "--case", case]);
         command.arg("--cert").arg(&self.person.certificate_path).arg("--key").arg(&self.person.key_path);

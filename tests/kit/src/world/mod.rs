@@ -3,7 +3,7 @@
 mod ask;
 mod plan;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,10 +15,12 @@ use tempfile::TempDir;
 
 use crate::broker::Broker;
 use crate::pki::{Identity, Pki};
+use crate::port;
 use crate::process::{Process, program};
 use crate::proxy::Proxy;
 
-pub use plan::{CameraPlan, Plan};
+use plan::started;
+pub use plan::{CameraPlan, Plan, library};
 
 /// The unit of every story.
 pub const UNIT: &str = "pole-1";
@@ -70,8 +72,7 @@ impl World {
         let broker = Broker::start(&pki, &[&center_identity, &other]);
         let link = Proxy::to(SocketAddr::from(([127, 0, 0, 1], broker.port())));
         let folder = tempfile::Builder::new().prefix("edge-story-").tempdir().expect("folder for the story");
-        let listen =
-            TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port();
+        let listen = port::free();
         let http = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().new_agent();
         let (person, agent, center) = (pki.person("ada", "investigator"), None, None);
         let mut world = World { agent, center, link, broker, plan, listen, http, person, center_identity, folder, pki };
@@ -119,7 +120,7 @@ impl World {
 
     /// Starts the center, or starts it again with what it has.
     pub fn start_center(&mut self) {
-        let mut serve = Command::new(program("rtcc"));
+        let mut serve = started(&self.plan.center_started_by, &program("rtcc"));
         serve.args(["serve", "--agency", self.pki.agency()]);
         serve.args(["--broker", &format!("localhost:{}", self.broker.port())]);
         serve.arg("--data").arg(self.center_dir()).arg("--root").arg(self.pki.root_path());
@@ -129,10 +130,19 @@ impl World {
             .arg("--key")
             .arg(&self.center_identity.key_path);
         serve.args(["--listen", &format!("127.0.0.1:{}", self.listen)]).env("NO_COLOR", "1");
+        serve.env("RTCC_LOG", self.plan.log);
         self.center = Some(Process::spawn("rtcc serve", &mut serve));
         self.wait("the center is connected", || {
             self.ask("/api/health").filter(|health| health["center"]["broker_connected"] == true)
         });
+    }
+
+    /// Ends the center in order; what it had said comes back.
+    pub fn stop_center(&mut self) -> Vec<String> {
+        let mut center = self.center.take().expect("a center to stop");
+        let status = center.terminate(DEADLINE);
+        assert!(status.success(), "the center ended with {status}:\n{}", center.lines().join("\n"));
+        center.lines()
     }
 
     /// What the center's program has said.

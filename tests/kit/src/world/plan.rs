@@ -23,24 +23,33 @@ pub struct CameraPlan {
 pub struct Plan {
     /// Its cameras.
     pub cameras: Vec<CameraPlan>,
+    /// Lines at the head of the configuration, for example `board = "sim"`.
+    pub head: String,
     /// Further tables of the configuration, for example `[reads]`.
     pub settings: String,
     /// Where it keeps its data, where that is not in the story's own folder.
     pub data_dir: Option<PathBuf>,
-    /// What its log says, as `RUST_LOG` has it.
+    /// Where it serves its metrics; nowhere unless this is set.
+    pub metrics: Option<u16>,
+    /// What its log and the center's say, as `RUST_LOG` has it.
     pub log: &'static str,
     /// The program that starts the agent and what that is given first, for example `strace -f`.
     pub started_by: Vec<String>,
+    /// The same for the center.
+    pub center_started_by: Vec<String>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
         Plan {
             cameras: vec![CameraPlan::test(CAMERA)],
+            head: String::new(),
             settings: String::new(),
             data_dir: None,
+            metrics: None,
             log: "info",
             started_by: Vec::new(),
+            center_started_by: Vec::new(),
         }
     }
 }
@@ -62,14 +71,7 @@ impl Plan {
     /// The command that runs the agent.
     pub(super) fn command(&self, configuration: &Path) -> Command {
         let agent = std::env::var_os("EDGE_AGENT").map_or_else(|| program("edge-agent"), PathBuf::from);
-        let mut command = match self.started_by.split_first() {
-            None => Command::new(&agent),
-            Some((first, others)) => {
-                let mut command = Command::new(first);
-                command.args(others).arg(&agent);
-                command
-            }
-        };
+        let mut command = started(&self.started_by, &agent);
         command.arg("run").arg("--config").arg(configuration).env("NO_COLOR", "1").env("RUST_LOG", self.log);
         command
     }
@@ -79,20 +81,24 @@ impl Plan {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         let (root, agency) = (pki.root_path(), pki.agency());
         let mut text = format!(
-            "profile = \"dev\"\ndata_dir = \"{data}\"\n\
+            "profile = \"dev\"\n{head}data_dir = \"{data}\"\n\
              [unit]\nagency = \"{agency}\"\nid = \"{UNIT}\"\n\
              [uplink]\nhost = \"localhost\"\nport = {port}\nca = \"{root}\"\ncertificate = \"{certificate}\"\n\
              key = \"{key}\"\n\
              [control]\nagency_root = \"{root}\"\n\
              [models]\ndir = \"{models}\"\n{library}\
-             [health]\nevery_s = 1\nmetrics_enabled = false\n{settings}",
+             [health]\nevery_s = 1\n{metrics}\n{settings}",
             data = data.display(),
             root = root.display(),
             certificate = unit.certificate_path.display(),
             key = unit.key_path.display(),
             models = models.display(),
             library = library(),
+            metrics = self
+                .metrics
+                .map_or_else(|| "metrics_enabled = false".to_owned(), |port| format!("metrics = \"127.0.0.1:{port}\"")),
             settings = self.settings,
+            head = self.head,
         );
         for CameraPlan { id, settings, source } in &self.cameras {
             write!(text, "[[camera]]\nid = \"{id}\"\n{settings}[camera.source]\n{source}").expect("write to a string");
@@ -101,8 +107,16 @@ impl Plan {
     }
 }
 
-/// The line that names ONNX Runtime's library where it does not lie beside the agent.
-fn library() -> String {
+/// The command that runs a program, or has another program run it.
+pub(super) fn started(by: &[String], program: &Path) -> Command {
+    let Some((first, others)) = by.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(others).arg(program);
+    command
+}
+
+/// The line of `[models]` that names ONNX Runtime's library where it does not lie beside the agent.
+pub fn library() -> String {
     if program("edge-agent").with_file_name("libonnxruntime.so").exists() {
         return String::new();
     }

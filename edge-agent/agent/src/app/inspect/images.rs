@@ -11,7 +11,7 @@ use image::RgbImage;
 use serde_json::{Value, json};
 
 use super::draw::{Label, save_with_boxes};
-use super::{InspectError, PictureArgs, box_of, rounded};
+use super::{InspectError, PictureArgs, box_of, file, rounded};
 
 /// The colour after those of the six classes.
 const PLATE_COLOUR: usize = 6;
@@ -96,7 +96,7 @@ pub(super) fn each(
     let mut all = true;
     for path in &arguments.images {
         let mut line = json!({ "file": path.display().to_string() });
-        match open(path) {
+        match file::read(path) {
             Ok(image) => {
                 let looked = picture(path, &image).and_then(|picture| look(&picture))?;
                 if let Some(folder) = &arguments.output {
@@ -114,10 +114,6 @@ pub(super) fn each(
         if arguments.json { writeln!(out, "{line}")? } else { write_plain(out, &line)? }
     }
     Ok(all)
-}
-
-fn open(path: &Path) -> Result<RgbImage, InspectError> {
-    image::open(path).map(image::DynamicImage::into_rgb8).map_err(|error| InspectError::file(path, error))
 }
 
 fn picture<'i>(path: &Path, image: &'i RgbImage) -> Result<Picture<'i>, InspectError> {

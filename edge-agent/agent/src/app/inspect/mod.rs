@@ -2,6 +2,7 @@
 
 mod care;
 mod draw;
+mod file;
 mod font;
 mod images;
 mod track;

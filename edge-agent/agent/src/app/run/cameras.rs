@@ -10,7 +10,7 @@ use crate::capture::{self, Pace, TestPicture, Trust};
 use crate::config::{Camera, PlateSearch, Source, Transport};
 
 /// For capture.
-pub(super) fn capture_settings(camera: &Camera) -> capture::Settings {
+pub(in crate::app) fn capture_settings(camera: &Camera) -> capture::Settings {
     let source = match &camera.source {
         Source::Rtsp { url, transport, credentials, certificate } => capture::Source::Rtsp {
             url: url.clone(),

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use edge_protocol::id::{CameraId, CommandId};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{AuditKind, AuditRecord, Record, Word};
+use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, Record, Sentence, Word};
 use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_protocol::time::WallStamp;
 use edge_store::audit::{Audit, Entry as Written, Intended};
 use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
@@ -42,11 +43,15 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     let signer = signer(config)?;
     let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
     let Wires { asked, announcement, bridge, entries } = wires;
+    let log = Log::open(&config.data_dir.join("audit.sqlite"))?;
+    if log.is_another && entries.send(Entry::Record(damaged(common.clock.wall()))).is_err() {
+        tracing::debug!("the outbox has stopped; the log says that the audit log was damaged");
+    }
     let ends = Ends {
         commands: asked,
-        audit: Box::new(Log::open(&config.data_dir.join("audit.sqlite"))?),
+        audit: Box::new(log),
         actions: Box::new(Doer { rings, signer, vitals: vitals.clone(), clock: common.clock.clone() }),
-        outlet: Box::new(Outgoing { bridge, entries }),
+        outlet: Box::new(Outgoing { bridge, entries, pieces: Pieces::default() }),
         publish_challenge: Box::new(move |challenge, number| {
             announcement.update(|birth| {
                 birth.challenge = challenge;
@@ -90,18 +95,34 @@ fn unfit(path: &Path, error: &dyn std::error::Error) -> RunError {
     RunError::Unfit { path: path.to_owned(), why: error.to_string() }
 }
 
+/// The alert that the audit log begins anew.
+fn damaged(now: WallStamp) -> Record {
+    let text =
+        "the audit log was damaged and set aside, and a new one begins; what was told of the old one is at the center";
+    Record::Alert(Box::new(Alert {
+        at: now.time.into(),
+        clock: now.quality,
+        camera: None,
+        kind: AlertKind::Fault(Word::cut("audit")),
+        over: true,
+        text: Sentence::cut(text),
+    }))
+}
+
 /// The audit log on the disk.
 pub(in crate::app) struct Log {
     audit: Audit,
+    /// Whether it was begun anew because the one before was damaged.
+    is_another: bool,
 }
 
 impl Log {
     pub(in crate::app) fn open(path: &Path) -> Result<Self, RunError> {
         let opened = Audit::open(path)?;
-        if let Some(path) = opened.set_aside {
+        if let Some(path) = &opened.set_aside {
             tracing::error!(path = %path.display(), "the audit log was damaged and is set aside; a new one begins");
         }
-        Ok(Self { audit: opened.audit })
+        Ok(Self { audit: opened.audit, is_another: opened.set_aside.is_some() })
     }
 
     /// The record with what only the log knows: its number and the hash of the entry before.
@@ -187,14 +208,60 @@ impl Actions for Doer {
 struct Outgoing {
     bridge: Bridge,
     entries: Sender<Entry>,
+    pieces: Pieces,
+}
+
+/// Pieces of clips that were handed over and are not committed yet: a slow disk must not let a clip pile up in memory.
+#[derive(Debug, Default)]
+struct Pieces {
+    committed: u64,
+    on_their_way: u64,
+}
+
+impl Pieces {
+    /// Takes in up to where pieces are committed. A new outbox counts from the start again, and has all that was on its
+    /// way.
+    fn committed_to(&mut self, last: u64) {
+        let committed = last.checked_sub(self.committed).unwrap_or(self.on_their_way);
+        self.on_their_way = self.on_their_way.saturating_sub(committed);
+        self.committed = last;
+    }
 }
 
 impl Outlet for Outgoing {
     fn append(&mut self, record: Record) -> bool {
+        self.pieces.on_their_way += u64::from(matches!(record, Record::Clip(_)));
         self.entries.send(Entry::Record(record)).is_ok()
     }
 
     fn pieces_waiting(&mut self) -> u64 {
-        self.bridge.backlog(Lane::Clip).map_or(0, |backlog| backlog.records)
+        let Ok(backlog) = self.bridge.backlog(Lane::Clip) else { return self.pieces.on_their_way };
+        self.pieces.committed_to(backlog.last.get());
+        backlog.records + self.pieces.on_their_way
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_on_its_way_until_it_is_committed() {
+        let mut pieces = Pieces::default();
+        pieces.committed_to(100);
+        pieces.on_their_way += 3;
+        pieces.committed_to(102);
+        assert_eq!(pieces.on_their_way, 1);
+        pieces.committed_to(102);
+        assert_eq!(pieces.on_their_way, 1);
+        pieces.committed_to(103);
+        assert_eq!(pieces.on_their_way, 0);
+    }
+
+    #[test]
+    fn a_new_outbox_keeps_nothing_waiting() {
+        let mut pieces = Pieces { committed: 100, on_their_way: 5 };
+        pieces.committed_to(4);
+        assert_eq!((pieces.committed, pieces.on_their_way), (4, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Access units on their way to the vision worker: what it cannot take is dropped up to the next key picture.
 
 use crate::media::AccessUnit;
-use crate::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
+use crate::supervise::queue::{Bounds, Gauge, Overflow, Receiver, Sender, bounded};
 use crate::vision::client::Throttle;
 
 /// About two seconds of pictures a camera.
@@ -10,21 +10,21 @@ const BYTES_PER_CAMERA: usize = 8 << 20;
 
 /// The queue of all cameras to the worker.
 #[derive(Debug)]
-pub(super) struct Eyes {
+pub(in crate::app) struct Eyes {
     queue: Sender<AccessUnit>,
     throttle: Throttle,
 }
 
 /// One camera's end of the queue.
 #[derive(Debug)]
-pub(super) struct Eye {
+pub(in crate::app) struct Eye {
     queue: Sender<AccessUnit>,
     waits_for_key: bool,
     throttle: Throttle,
 }
 
 /// Makes the queue for so many cameras.
-pub(super) fn eyes(cameras: usize, throttle: Throttle) -> (Eyes, Receiver<AccessUnit>) {
+pub(in crate::app) fn eyes(cameras: usize, throttle: Throttle) -> (Eyes, Receiver<AccessUnit>) {
     let bounds = Bounds {
         name: "packets.vision",
         items: cameras.max(1) * UNITS_PER_CAMERA,
@@ -36,14 +36,18 @@ pub(super) fn eyes(cameras: usize, throttle: Throttle) -> (Eyes, Receiver<Access
 }
 
 impl Eyes {
-    pub(super) fn of_one_camera(&self) -> Eye {
+    pub(super) fn gauge(&self) -> Gauge {
+        self.queue.gauge()
+    }
+
+    pub(in crate::app) fn of_one_camera(&self) -> Eye {
         Eye { queue: self.queue.clone(), waits_for_key: false, throttle: self.throttle.clone() }
     }
 }
 
 impl Eye {
     /// Hands a unit over, or drops it; never waits.
-    pub(super) fn offer(&mut self, unit: AccessUnit) {
+    pub(in crate::app) fn offer(&mut self, unit: AccessUnit) {
         // Nothing is looked at: what would only be decoded for nothing heats the box too.
         let blind = self.throttle.percent() == 0;
         self.waits_for_key |= blind;

@@ -14,24 +14,24 @@ use crate::peripherals::{
 const TAMPER_SETTLE: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What is fitted to the box.
-pub(super) struct Fittings {
+pub(in crate::app) struct Fittings {
     /// The parts.
-    pub(super) parts: Parts,
+    pub(in crate::app) parts: Parts,
     /// What its triggers hold, in the parts' order; a simulated board's one trigger holds what is usual.
-    pub(super) triggers: Vec<config::Trigger>,
+    pub(in crate::app) triggers: Vec<config::Trigger>,
     /// The knobs of a simulated board.
-    pub(super) bench: Option<Arc<Mutex<Bench>>>,
+    pub(in crate::app) bench: Option<Arc<Mutex<Bench>>>,
 }
 
-/// The parts of the board that the configuration names; none where it names none.
+/// The parts of the board that the configuration names; none where it names none. A simulated one reads `bench`.
 ///
 /// # Errors
 /// When the board file cannot be read or has mistakes.
-pub(super) fn fittings(choice: &BoardChoice) -> Result<Option<Fittings>, ConfigError> {
+pub(in crate::app) fn fittings(choice: &BoardChoice, bench: Bench) -> Result<Option<Fittings>, ConfigError> {
     match choice {
         BoardChoice::None => Ok(None),
         BoardChoice::Simulated => {
-            let bench = Arc::new(Mutex::new(Bench::default()));
+            let bench = Arc::new(Mutex::new(bench));
             Ok(Some(Fittings { parts: simulated::parts(&bench), triggers: Vec::new(), bench: Some(bench) }))
         }
         BoardChoice::File(path) => {

@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use edge_analytics::care::Finding;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{
-    BoardHealth, CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, RingHealth, Sentence, Span,
-    StorageHealth, Temperature, UplinkHealth, Word, WorkerHealth,
+    BoardHealth, CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, Sentence, StorageHealth,
+    Temperature, UplinkHealth, Word, WorkerHealth,
 };
 use edge_protocol::time::{Moment, MonoTime};
-use edge_store::disk::RealDisk;
-use edge_store::ring::{RingPlace, RingReader};
+use edge_store::database::set_aside_in;
+use edge_store::ring::RingPlace;
 use nix::sys::statvfs::statvfs;
 
+use super::rings::RingWatch;
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, Metrics, Numbers};
 use crate::peripherals::Indication;
 use crate::publish::Entry;
 use crate::record::Recorded;
-use crate::supervise::queue::Sender;
+use crate::supervise::queue::{Gauge, Sender};
 use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
 use crate::update::Evidence;
 use crate::vision::client::VisionEvent;
@@ -32,8 +34,8 @@ use crate::vision::{Progress, Ready};
 const LOOK: Duration = Duration::from_secs(1);
 /// A port that somebody else has is not free again at once.
 const METRICS_PAUSE: Duration = Duration::from_secs(10);
-/// Gaps told with a ring; older ones are asked for.
-const NEWEST_GAPS: usize = 16;
+/// What a person is told of a camera whose encoder hangs.
+const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
 
 /// What health is gathered from; clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +53,7 @@ struct Shared {
     worker: WorkerHealth,
     board: Option<BoardHealth>,
     board_temperatures: Vec<Temperature>,
+    queues: Vec<Gauge>,
     asked_for: bool,
     /// The service manager has been told that the agent has started.
     is_ready: bool,
@@ -61,9 +64,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct CameraVitals {
     watch: Option<CameraWatch>,
-    recorded: Option<Recorded>,
-    ring: Option<RingPlace>,
+    ring: Option<RingWatch>,
     coverage: Option<f32>,
+    frozen: bool,
     analysed_before: u64,
     analysed_mfps: u32,
 }
@@ -83,12 +86,13 @@ impl Vitals {
         shared.cameras.entry(camera).or_default().watch = Some(watch);
     }
 
-    pub(super) fn watch_recorder(&self, camera: CameraId, recorded: Recorded) {
-        self.lock().cameras.entry(camera).or_default().recorded = Some(recorded);
+    /// A camera's ring, and what its recorder has done.
+    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace, recorded: Recorded) {
+        self.lock().cameras.entry(camera).or_default().ring = Some(RingWatch::new(place, recorded));
     }
 
-    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace) {
-        self.lock().cameras.entry(camera).or_default().ring = Some(place);
+    pub(super) fn watch_queue(&self, queue: Gauge) {
+        self.lock().queues.push(queue);
     }
 
     /// Has the next look tell how the unit is, whatever the interval.
@@ -157,13 +161,17 @@ impl Vitals {
             VisionEvent::Lost { why, .. } => {
                 shared.worker.running = false;
                 shared.worker.restarts += 1;
+                // Who knew of a picture that stands still is gone; the next worker finds out anew.
+                shared.cameras.values_mut().for_each(|camera| camera.frozen = false);
                 shared.worker.last_end = Some(Sentence::cut(why));
             }
             VisionEvent::Sighting(camera, Sighting::Counts(counts)) => {
-                let millis = counts.to.saturating_since(counts.from).as_millis().max(1);
-                #[allow(clippy::cast_precision_loss, reason = "a share of one minute")]
-                let looked = counts.looked_ms as f32 / millis as f32;
-                shared.cameras.entry(camera.clone()).or_default().coverage = Some(looked.min(1.0));
+                let millis = counts.to.saturating_since(counts.from).as_millis();
+                let looked = share(counts.looked_ms, u32::try_from(millis).unwrap_or(u32::MAX));
+                shared.cameras.entry(camera.clone()).or_default().coverage = Some(looked);
+            }
+            VisionEvent::Sighting(camera, Sighting::Care(care)) if care.finding == Finding::Frozen => {
+                shared.cameras.entry(camera.clone()).or_default().frozen = !care.over;
             }
             VisionEvent::Sighting(..) | VisionEvent::NotLooked { .. } => {}
         }
@@ -184,16 +192,18 @@ impl Vitals {
     }
 
     fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
-        let shared = self.lock();
+        let mut shared = self.lock();
         let now = clock.wall();
+        let order = shared.order.clone();
         let cameras: Vec<CameraHealth> =
-            shared.order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
+            order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
         let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = shared.start.clone();
         problems.extend(self::problems(&cameras, &shared.worker, &uplink, &storage));
         problems.extend(shared.board.iter().flat_map(housing::problems));
+        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| worker_lacks(what)));
         problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
         Health {
             at: Moment::from(now.time),
@@ -211,6 +221,10 @@ impl Vitals {
             board: shared.board.clone(),
         }
     }
+
+    fn numbers(&self, clock: &Clock, data_dir: &std::path::Path) -> Numbers {
+        Numbers { health: self.record(clock, data_dir), queues: self.lock().queues.clone() }
+    }
 }
 
 impl Shared {
@@ -219,25 +233,35 @@ impl Shared {
         self.board.as_ref().is_some_and(|board| board.analysis == Confidence::ZERO)
     }
 
-    fn camera(&self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
+    fn camera(&mut self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
+        let ring = self.cameras.get_mut(id)?.ring.as_mut().and_then(RingWatch::health);
         let vitals = self.cameras.get(id)?;
         let seen = vitals.watch.as_ref()?.health(now);
         let progress = self.progress.cameras.get(place);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "frames a second, never negative")]
         let received_mfps = (seen.fps * 1000.0) as u32;
+        let streaming = condition(&seen.state);
+        let (condition, text) = if streaming == CameraCondition::Streaming && vitals.frozen {
+            (CameraCondition::Frozen, STANDS_STILL.to_owned())
+        } else {
+            (streaming, seen.state.to_string())
+        };
+        // The first period is not over for a minute; until then what of it was looked at.
+        let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
+        let coverage = vitals.coverage.or(so_far).filter(|_| !self.records_alone());
         Some(CameraHealth {
             camera: id.clone(),
-            condition: condition(&seen.state),
-            text: Sentence::cut(&seen.state.to_string()),
+            condition,
+            text: Sentence::cut(&text),
             received_mfps,
             analysed_mfps: vitals.analysed_mfps,
-            coverage: Confidence::from_ratio(vitals.coverage.filter(|_| !self.records_alone()).unwrap_or(0.0)),
+            coverage: Confidence::from_ratio(coverage.unwrap_or(0.0)),
             last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             codec: seen.codec,
             size: seen.size,
             decoder: progress.filter(|p| !p.decoder.is_empty()).map(|p| Word::cut(&p.decoder)),
             reconnects: seen.reconnects,
-            ring: vitals.ring.as_ref().and_then(|place| ring(place, vitals.recorded.as_ref())),
+            ring,
         })
     }
 
@@ -249,14 +273,18 @@ impl Shared {
             total_bytes,
             free_bytes,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
-            failed_writes: self
-                .cameras
-                .values()
-                .filter_map(|camera| camera.recorded.as_ref())
-                .map(Recorded::failed)
+            failed_writes: self.rings().map(RingWatch::failed).sum(),
+            set_aside: self
+                .rings()
+                .map(RingWatch::folder)
+                .chain([data_dir])
+                .filter_map(|at| set_aside_in(at).ok())
                 .sum(),
-            set_aside: 0,
         }
+    }
+
+    fn rings(&self) -> impl Iterator<Item = &RingWatch> {
+        self.cameras.values().filter_map(|camera| camera.ring.as_ref())
     }
 
     fn models(&self) -> Vec<ModelHealth> {
@@ -278,6 +306,11 @@ impl Shared {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "a share of a minute")]
+fn share(part_ms: u32, whole_ms: u32) -> f32 {
+    (part_ms as f32 / whole_ms.max(1) as f32).min(1.0)
+}
+
 fn condition(state: &State) -> CameraCondition {
     match state {
         State::Connecting => CameraCondition::Connecting,
@@ -289,19 +322,6 @@ fn condition(state: &State) -> CameraCondition {
         State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
-}
-
-fn ring(place: &RingPlace, recorded: Option<&Recorded>) -> Option<RingHealth> {
-    let reader = RingReader::open(Arc::new(RealDisk), place.clone()).ok()?;
-    let span = reader.span().ok()?;
-    let gap = |gap: edge_store::ring::Gap| Span { from: gap.from.into(), to: gap.to.into() };
-    Some(RingHealth {
-        oldest: span.map(|(from, _)| from.into()),
-        newest: span.map(|(_, to)| to.into()),
-        used_bytes: recorded.map_or(0, Recorded::bytes),
-        quota_bytes: place.quota_bytes,
-        gaps: reader.gaps(NEWEST_GAPS).ok()?.into_iter().map(gap).collect(),
-    })
 }
 
 /// What is wrong, in words, worst first; empty when all is well.
@@ -327,10 +347,17 @@ fn problems(
     if storage.failed_writes > 0 {
         words.push(format!("{} groups of video could not be stored", storage.failed_writes));
     }
+    if storage.set_aside > 0 {
+        words.push(format!("damaged files lie set aside ({} of them): look, and remove them", storage.set_aside));
+    }
     if storage.total_bytes > 0 && storage.free_bytes < storage.total_bytes / 50 {
         words.push("the disk is nearly full".to_owned());
     }
     words.iter().map(|text| Sentence::cut(text)).collect()
+}
+
+fn worker_lacks(what: &str) -> Sentence {
+    Sentence::cut(&format!("the vision worker does without {what}"))
 }
 
 /// Resident memory of this process, from `/proc`; zero where there is none.
@@ -345,7 +372,7 @@ fn memory_bytes() -> u64 {
 pub(super) fn serve_metrics(common: &mut Common<'_>, vitals: &Vitals) -> Result<(), RunError> {
     let Some(address) = common.config.health.metrics else { return Ok(()) };
     let (vitals, clock, data_dir) = (vitals.clone(), common.clock.clone(), common.config.data_dir.clone());
-    let look: metrics::Look = Arc::new(move || vitals.record(&clock, &data_dir));
+    let look: metrics::Look = Arc::new(move || vitals.numbers(&clock, &data_dir));
     let mut server = Metrics::new(address, look, common.clock.clone(), common.pulse("metrics"));
     let again = Restart::After(METRICS_PAUSE);
     let started = common.supervisor.start("metrics", Station::Control, again, move |stop| server.run(stop));

@@ -57,7 +57,7 @@ pub(super) fn start(
     let mark = config.data_dir.join(MARK);
     let last_reset = Sentence::cut(&last_reset(&mark));
     tracing::info!(cause = last_reset.as_str(), "started");
-    let (found, wrong) = match fittings(&config.board) {
+    let (found, wrong) = match fittings(&config.board, Bench::default()) {
         Ok(found) => (found, None),
         Err(error) => {
             tracing::error!(%error, "the board file cannot be used; the agent works on without the board");

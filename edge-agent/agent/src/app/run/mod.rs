@@ -5,8 +5,8 @@
 
 pub(super) mod cameras;
 pub(super) mod commands;
-mod eyes;
-mod fitting;
+pub(super) mod eyes;
+pub(super) mod fitting;
 mod health;
 mod heat;
 mod holding;
@@ -15,6 +15,8 @@ mod keeping;
 mod moments;
 mod outbox;
 mod recording;
+mod renewing;
+mod rings;
 pub(super) mod surviving;
 pub(super) mod telling;
 pub(super) mod witness;
@@ -39,9 +41,8 @@ use crate::publish::{self, Entry, Publisher};
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Supervisor};
-use crate::update::models::ModelSets;
-use crate::uplink::{self, Announcement, Bell, Uplink};
-use crate::vision::client::{Throttle, VisionClient, VisionQueues, VisionSettings};
+use crate::uplink::{self, Announcement, Bell, Renewals, Uplink};
+use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
 
 use eyes::Eyes;
 use health::Vitals;
@@ -169,10 +170,12 @@ fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor
     let moments = Moments::default();
     let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
     let throttle = Throttle::default();
+    let viewfinder = Viewfinder::default();
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, &throttle)?,
+        Mode::Normal => start_vision(&mut common, sightings, (&throttle, &viewfinder))?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
+    vitals.watch_queue(eyes.gauge());
     start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
     health::serve_metrics(&mut common, &vitals)?;
     housing::start(&mut common, &entries, &vitals, throttle)?;
@@ -184,6 +187,7 @@ fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<
     let bell = Bell::new();
     let (announce, life) = outbox::announce(&bell);
     let (entries, queued) = bounded(publish::QUEUE);
+    vitals.watch_queue(entries.gauge());
     let path = common.config.data_dir.join("outbox.sqlite");
     let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
     let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
@@ -191,14 +195,17 @@ fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<
     let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
     let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
     let (commands, asked) = bounded(COMMANDS);
+    vitals.watch_queue(commands.gauge());
     let wires =
         commands::Wires { asked, announcement: announcement.clone(), bridge: bridge(), entries: entries.clone() };
     commands::start(common, wires, vitals)?;
     let outbox = Restart::After(PAUSE);
     let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
     started.map_err(system("cannot start the outbox"))?;
-    let ends =
-        uplink::Ends { bell, announcement, commands, clock: common.clock.clone(), pulse: common.pulse("uplink") };
+    let renewals = Renewals::new(&bell);
+    renewing::start(common, &renewals, &entries)?;
+    let (clock, pulse) = (common.clock.clone(), common.pulse("uplink"));
+    let ends = uplink::Ends { bell, announcement, commands, renewals, clock, pulse };
     let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
     vitals.watch_uplink(uplink.health());
     let again = Restart::After(PAUSE);
@@ -234,7 +241,7 @@ fn draw_challenge() -> Result<Challenge, RunError> {
     Ok(Challenge::from_bytes(bytes))
 }
 
-fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
+pub(super) fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
     let line = &config.uplink;
     Ok(uplink::Settings {
         host: line.host.clone(),
@@ -276,6 +283,8 @@ fn start_events(
 ) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
     let (sightings, seen) = bounded(SIGHTINGS);
     let kept = keeping::start(common, entries)?;
+    vitals.watch_queue(sightings.gauge());
+    vitals.watch_queue(kept.gauge());
     let ends = telling::Ends {
         seen,
         entries: entries.clone(),
@@ -295,25 +304,12 @@ fn start_events(
 fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
-    throttle: &Throttle,
+    (throttle, viewfinder): (&Throttle, &Viewfinder),
 ) -> Result<Eyes, RunError> {
     let config = common.config;
-    let models = &config.models;
-    let settings = VisionSettings {
-        program: std::env::current_exe().map_err(system("cannot find the agent's own program"))?,
-        cameras: config.cameras.iter().map(|camera| (camera.id.clone(), cameras::analytics_settings(camera))).collect(),
-        providers: models.providers.clone(),
-        decoders: config.models.decoders.clone(),
-        // With the start of another worker this stays below the five seconds within which it must be back.
-        silence: Duration::from_secs(3),
-        start: Duration::from_mins(5),
-        throttle: throttle.clone(),
-    };
-    // A set that came by itself stands before the image's own models.
-    let sets = ModelSets::new(&RealDisk, &config.data_dir);
-    let dir = sets.current().unwrap_or_else(|| models.dir.clone());
-    let folders = [&models.objects, &models.plates, &models.plate_text].map(|name| (dir.join(name), None));
-    let prepare = super::vision::prepare(models.library.clone(), folders.to_vec());
+    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
+    let settings = super::vision::settings(config, program, throttle, viewfinder);
+    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config));
     let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
@@ -367,15 +363,15 @@ fn start_recorder(
 ) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
     let place = ring_place(common.config, camera);
-    shared.vitals.watch_ring(camera.id.clone(), place.clone());
+    shared.vitals.watch_queue(feed.gauge());
     let ends = record::Ends {
         feed: units,
         clock: common.clock.clone(),
         pulse: common.pulse(format!("recorder {}", camera.id)),
     };
     let tell = recording::tell(shared.entries.clone(), common.clock.clone());
-    let mut recorder = Recorder::new(Arc::new(RealDisk), place, ends, tell);
-    shared.vitals.watch_recorder(camera.id.clone(), recorder.recorded());
+    let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
+    shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
     let again = Restart::After(PAUSE);
     let name = format!("rec {}", camera.id);
     let started = common.supervisor.start(name, Station::Record, again, move |stop| recorder.run(stop));
@@ -383,7 +379,7 @@ fn start_recorder(
     Ok(feed)
 }
 
-fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace {
+pub(super) fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace {
     RingPlace {
         folder: camera_folder(&config.data_dir, &camera.id),
         index: None,

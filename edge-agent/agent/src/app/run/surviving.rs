@@ -14,7 +14,7 @@ use edge_protocol::time::{Moment, WallStamp};
 use edge_store::disk::{self, RealDisk};
 
 use super::commands::Log;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, read_text};
 use crate::control::{Appended, AuditLog as _};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -65,8 +65,7 @@ pub(in crate::app) struct Usable {
 /// # Errors
 /// What is wrong with it, where there is no other.
 pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
-    let read = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: file.to_owned(), source });
-    let error = match read.and_then(|text| Config::parse(&text).map(|config| (config, text))) {
+    let error = match read_text(file).and_then(|text| Config::with_identity(&text).map(|config| (config, text))) {
         Ok((config, text)) => return Ok(Usable { config, text: Some(text), why: None }),
         Err(error) => error,
     };

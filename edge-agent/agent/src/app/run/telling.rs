@@ -116,7 +116,7 @@ impl Teller {
 
     fn ready(&mut self, ready: &crate::vision::Ready) {
         for missing in &ready.missing {
-            tracing::warn!(missing, "a layer of the worker's confinement does not hold");
+            tracing::warn!(missing, "the vision worker does without something");
         }
         for model in &ready.models {
             tracing::info!(model = model.label, provider = model.provider, "model loaded and tested");

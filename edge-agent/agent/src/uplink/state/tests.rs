@@ -23,6 +23,13 @@ fn connected() -> Core {
     core
 }
 
+/// A core with a connection that has carried much.
+fn proved() -> Core {
+    let mut core = connected();
+    core.bulk_arrived = 20 * PROOF;
+    core
+}
+
 fn commit(core: &mut Core, lane: Lane, last: u64, millis: u64) {
     core.apply(&Input::Committed(lane, seq(last)), at(millis));
 }
@@ -48,13 +55,13 @@ fn a_hit_goes_at_once_and_a_read_waits_for_company() {
     let mut core = connected();
     commit(&mut core, Lane::Read, 1, 0);
     assert_eq!(core.wanted(at(0)), None);
-    assert_eq!(core.wake_at(at(0)), Some(at(200)));
+    assert_eq!(core.wake_at(at(0)), Some(at(50)));
     commit(&mut core, Lane::Hit, 1, 10);
     let wanted = core.wanted(at(10)).unwrap();
     assert_eq!((wanted.lane, wanted.records), (Lane::Hit, 1));
     send_all(&mut core, 100, at(10));
-    assert_eq!(core.wanted(at(199)), None);
-    assert_eq!(core.wanted(at(200)).unwrap().lane, Lane::Read);
+    assert_eq!(core.wanted(at(49)), None);
+    assert_eq!(core.wanted(at(50)).unwrap().lane, Lane::Read);
 }
 
 #[test]
@@ -66,7 +73,7 @@ fn a_full_batch_does_not_wait() {
 
 #[test]
 fn urgent_lanes_go_first_whatever_waits() {
-    let mut core = connected();
+    let mut core = proved();
     for lane in Lane::ALL {
         commit(&mut core, lane, 1, 0);
     }
@@ -76,7 +83,7 @@ fn urgent_lanes_go_first_whatever_waits() {
 
 #[test]
 fn no_more_is_in_flight_than_the_broker_allows_and_bulk_leaves_room() {
-    let mut core = connected();
+    let mut core = proved();
     commit(&mut core, Lane::Clip, 1000, 0);
     let bulk = send_all(&mut core, 100, at(0)).len();
     assert_eq!(bulk, 20 - RESERVED);
@@ -95,7 +102,7 @@ fn even_a_broker_that_allows_one_message_gets_clips() {
 
 #[test]
 fn bulk_in_flight_is_what_the_line_takes_in_a_second() {
-    let mut core = connected();
+    let mut core = proved();
     commit(&mut core, Lane::Clip, 1000, 0);
     // Nothing is measured yet: one message may be under way.
     let mut now = 0;
@@ -167,6 +174,98 @@ fn every_connection_begins_from_what_is_settled() {
     assert_eq!(core.wanted(at(1000)), None);
     core.apply(&Input::Connected { allowed: 20 }, at(3));
     assert_eq!(core.wanted(at(3)).unwrap().after, seq(33));
+}
+
+/// A core whose line breaks with ten pieces of a clip on their way, two of which the center has, and is there again.
+fn broken_within_a_clip() -> Core {
+    let mut core = proved();
+    commit(&mut core, Lane::Clip, 10, 0);
+    assert_eq!(send_all(&mut core, 100, at(0)).len(), 10);
+    core.apply(&ack(Lane::Clip, 2), at(1));
+    core.apply(&Input::Lost, at(2));
+    core.apply(&Input::Connected { allowed: 20 }, at(1000));
+    core
+}
+
+/// Sends and delivers until nothing more is wanted; what went.
+fn all_arrive(core: &mut Core, millis: u64) -> Vec<u64> {
+    let mut went = Vec::new();
+    loop {
+        let sent = send_all(core, 100, at(millis));
+        if sent.is_empty() {
+            return went;
+        }
+        for (_, first, message) in sent {
+            core.apply(&Input::Delivered(message), at(millis));
+            went.push(first);
+        }
+    }
+}
+
+#[test]
+fn what_a_break_can_cost_grows_with_what_the_connection_has_carried() {
+    let mut core = connected();
+    commit(&mut core, Lane::Clip, 1000, 0);
+    let mut flying = send_all(&mut core, 100, at(0));
+    for arrived in 0..8 * PROOF {
+        assert_eq!(flying.len(), 1 + arrived / PROOF);
+        core.apply(&Input::Delivered(flying.remove(0).2), at(1));
+        flying.extend(send_all(&mut core, 100, at(1)));
+    }
+    core.apply(&Input::Lost, at(2));
+    core.apply(&Input::Connected { allowed: 20 }, at(3));
+    core.apply(&ack(Lane::Clip, 8 * PROOF as u64), at(4));
+    assert_eq!(send_all(&mut core, 100, at(4)).len(), 1, "another connection has to prove itself");
+}
+
+#[test]
+fn after_a_break_a_clip_goes_on_where_the_center_says_that_it_is() {
+    let mut core = broken_within_a_clip();
+    commit(&mut core, Lane::Hit, 1, 1000);
+    assert_eq!(send_all(&mut core, 100, at(1000)), [(Lane::Hit, 1, 11)], "a hit waits for nobody");
+    assert_eq!(core.apply(&ack(Lane::Clip, 7), at(1200)), [Effect::Settle(Lane::Clip, seq(7))]);
+    assert_eq!(all_arrive(&mut core, 1200), [8, 9, 10]);
+}
+
+#[test]
+fn after_a_break_a_clip_is_sent_again_whole_where_a_broker_has_lost_it() {
+    let mut core = broken_within_a_clip();
+    assert_eq!(core.apply(&ack(Lane::Clip, 2), at(1200)), []);
+    assert_eq!(all_arrive(&mut core, 1200), (3..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_silent_center_is_asked_with_one_piece_a_break_and_with_none_before_its_time() {
+    let mut core = broken_within_a_clip();
+    for number in 0..20 {
+        let now = 1000 + number * 10_000;
+        core.apply(&Input::Lost, at(now));
+        core.apply(&Input::Connected { allowed: 20 }, at(now));
+        assert_eq!(core.wanted(at(now + 2999)), None);
+        assert_eq!(core.wake_at(at(now + 2999)), Some(at(now + 3000)));
+        let sent = send_all(&mut core, 100, at(now + 3000));
+        assert_eq!((sent.len(), sent[0].1), (1, 3), "break {number}");
+        assert_eq!(core.apply(&Input::Delivered(sent[0].2), at(now + 3100)), []);
+        assert_eq!(core.wanted(at(now + 9000)), None);
+    }
+    // It has the piece that asked, and all that came before the breaks.
+    core.apply(&ack(Lane::Clip, 10), at(400_000));
+    assert_eq!(core.wanted(at(400_000)), None);
+    commit(&mut core, Lane::Clip, 30, 400_000);
+    assert_eq!(all_arrive(&mut core, 400_000), (11..=30).collect::<Vec<_>>());
+}
+
+#[test]
+fn where_the_brokers_word_counts_a_break_is_waited_for_by_nobody() {
+    let mut core = core_with(AckMode::Broker, None);
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    core.bulk_arrived = 20 * PROOF;
+    commit(&mut core, Lane::Clip, 10, 0);
+    let sent = send_all(&mut core, 100, at(0));
+    core.apply(&Input::Delivered(sent[0].2), at(1));
+    core.apply(&Input::Lost, at(2));
+    core.apply(&Input::Connected { allowed: 20 }, at(3));
+    assert_eq!(core.wanted(at(3)).unwrap().after, seq(1));
 }
 
 #[test]

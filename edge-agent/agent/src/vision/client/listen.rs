@@ -12,7 +12,7 @@ use edge_protocol::time::MediaTime;
 use edge_protocol::time::MonoTime;
 
 use super::super::wire::{CameraIndex, FromWorker, WireError, read_for_agent};
-use super::VisionEvent;
+use super::{Viewfinder, VisionEvent};
 use crate::supervise::Clock;
 use crate::supervise::queue::Sender;
 
@@ -20,6 +20,7 @@ use crate::supervise::queue::Sender;
 #[derive(Debug)]
 pub(super) struct Listener {
     names: Vec<CameraId>,
+    viewfinder: Viewfinder,
     events: Sender<VisionEvent>,
     clock: Clock,
     heard: Mutex<Heard>,
@@ -43,13 +44,14 @@ impl Listener {
     /// A listener to a new worker; `looked` is what was looked at before it.
     pub(super) fn new(
         names: Vec<CameraId>,
+        viewfinder: &Viewfinder,
         events: Sender<VisionEvent>,
         clock: Clock,
         looked: BTreeMap<CameraIndex, MediaTime>,
     ) -> Self {
         let unseen = looked.keys().copied().collect();
         let heard = Mutex::new(Heard { looked, unseen, ..Heard::default() });
-        Self { names, events, clock, heard, ended: Condvar::new() }
+        Self { names, viewfinder: viewfinder.clone(), events, clock, heard, ended: Condvar::new() }
     }
 
     /// Listens until the worker is gone, says something that cannot be understood, or nobody wants to hear it.
@@ -89,12 +91,14 @@ impl Listener {
                 self.heard().beat = Some(self.clock.mono());
                 VisionEvent::Progress(progress)
             }
+            FromWorker::Snapshot(index, snapshot) => {
+                if let Some(camera) = self.named(index) {
+                    self.viewfinder.put(camera, snapshot);
+                }
+                return true;
+            }
             FromWorker::Sighting(index, sighting) => {
-                let Some(camera) = self.names.get(usize::from(index)).cloned() else {
-                    self.heard().complaint =
-                        Some(format!("the vision worker speaks of a camera {index} that is not there"));
-                    return true;
-                };
+                let Some(camera) = self.named(index) else { return true };
                 if let Some(gap) = self.look(index, &camera, &sighting)
                     && self.events.send(gap).is_err()
                 {
@@ -104,6 +108,16 @@ impl Listener {
             }
         };
         self.events.send(event).is_ok()
+    }
+
+    /// The camera of a number that the worker said.
+    fn named(&self, index: CameraIndex) -> Option<CameraId> {
+        let name = self.names.get(usize::from(index)).cloned();
+        if name.is_none() {
+            let words = format!("the vision worker speaks of a camera {index} that is not there");
+            self.heard().complaint = Some(words);
+        }
+        name
     }
 
     /// Notes a frame that was looked at; the gap before it, if it is the first one of this worker.

@@ -5,6 +5,7 @@
 
 mod child;
 mod listen;
+mod viewfinder;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,6 +25,7 @@ use edge_protocol::time::MonoTime;
 
 use self::child::Child;
 use self::listen::Listener;
+pub use self::viewfinder::Viewfinder;
 use super::engine::ModelBytes;
 use super::wire::{
     CameraIndex, Configure, GoldenHead, ModelHead, Progress, Ready, ToWorker, UnitHead, WireError, write_frame,
@@ -63,6 +65,8 @@ pub struct VisionSettings {
     pub start: Duration,
     /// How much of the configured rate is looked at.
     pub throttle: Throttle,
+    /// Where pictures are asked for and left.
+    pub viewfinder: Viewfinder,
 }
 
 /// Hundredths of each camera's configured rate that are looked at; clones are the same.
@@ -208,7 +212,13 @@ impl VisionClient {
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = Child::start(&self.settings.program, &arguments, theirs)?;
         let names = self.settings.cameras.iter().map(|(camera, _)| camera.clone()).collect();
-        let listener = Arc::new(Listener::new(names, self.events.clone(), self.clock.clone(), self.looked.clone()));
+        let listener = Arc::new(Listener::new(
+            names,
+            &self.settings.viewfinder,
+            self.events.clone(),
+            self.clock.clone(),
+            self.looked.clone(),
+        ));
         let end = thread::scope(|scope| {
             let end = self.accompany(scope, models, (&mut child, &ours), (&listener, stop));
             if listener.over() || end.is_err() {
@@ -291,6 +301,11 @@ impl VisionClient {
                 let percent = self.settings.throttle.percent();
                 if std::mem::replace(&mut thinned, percent) != percent {
                     write_frame(&mut socket, &mut scratch, &ToWorker::Thin(percent), &[])?;
+                }
+            }
+            for camera in self.settings.viewfinder.take_wanted() {
+                if let Some(index) = self.indices.get(&camera) {
+                    write_frame(&mut socket, &mut scratch, &ToWorker::Snapshot(*index), &[])?;
                 }
             }
             match self.units.receive_timeout(TICK) {

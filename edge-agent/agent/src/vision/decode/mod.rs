@@ -3,7 +3,6 @@
 //! Belongs here: `GStreamer`'s part of the worker. Does not belong here: what frames are for, and how access units
 //! came.
 
-mod annexb;
 mod file;
 mod frame;
 mod pipeline;
@@ -17,10 +16,11 @@ pub use warmup::warm_up;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_protocol::media::Codec;
 use edge_protocol::time::MediaTime;
 use pipeline::Pipeline;
 
-use edge_protocol::media::Codec;
+use crate::media::nal;
 
 /// Media time going back by more than this is another time line; a decoder that went on would reorder frames.
 const BACKWARD: Duration = Duration::from_secs(1);
@@ -113,7 +113,7 @@ impl Decoder {
     /// # Errors
     /// When no decoder could be made, or the one there was reported an error; the next key frame begins anew.
     pub fn take(&mut self, mut unit: Unit) -> Result<Taken, DecodeError> {
-        if unit.codec != Codec::Mjpeg && !annexb::lengths_to_start_codes(&mut unit.bytes) {
+        if unit.codec != Codec::Mjpeg && nal::to_annex_b(&mut unit.bytes).is_err() {
             return Ok(Taken::Damaged);
         }
         self.give_up_what_does_not_fit(&unit)?;

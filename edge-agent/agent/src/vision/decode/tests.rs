@@ -33,6 +33,8 @@ fn times(seen: &Seen) -> Vec<i64> {
 #[test]
 fn this_machine_decodes_all_three_codings() {
     assert_eq!(warm_up(&[]).unwrap(), Vec::<String>::new());
+    let absent = warm_up(&["avdec_h264".to_owned(), "nosuchdec".to_owned()]).unwrap();
+    assert_eq!(absent, ["with nosuchdec: this machine has no decoder of that name"]);
 }
 
 #[test]

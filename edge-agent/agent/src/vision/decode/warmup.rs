@@ -23,17 +23,21 @@ const PICTURES: [(Codec, &[u8]); 3] = [
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts the framework, loads every decoder's plug-in and decodes one picture of each codec.
-/// Returns the codecs that do not work on this machine, with the reason.
+/// Returns what does not work on this machine, with the reason: codecs, and preferred elements that are not there.
 ///
 /// # Errors
 /// When the framework does not start.
 pub fn warm_up(preferred: &[String]) -> Result<Vec<String>, DecodeError> {
     gst::init().map_err(|error| DecodeError::Framework(error.to_string()))?;
-    for factory in all_candidates(preferred) {
+    let candidates = all_candidates(preferred);
+    for factory in &candidates {
         // One that does not load is found out when it is its turn.
         drop(factory.load());
     }
-    Ok(PICTURES.iter().filter_map(|(codec, picture)| try_one(*codec, picture, preferred).err()).collect())
+    let absent = preferred.iter().filter(|name| !candidates.iter().any(|factory| factory.name() == name.as_str()));
+    let absent = absent.map(|name| format!("with {name}: this machine has no decoder of that name"));
+    let failing = PICTURES.iter().filter_map(|(codec, picture)| try_one(*codec, picture, preferred).err());
+    Ok(absent.chain(failing).collect())
 }
 
 fn try_one(codec: Codec, picture: &[u8], preferred: &[String]) -> Result<(), String> {

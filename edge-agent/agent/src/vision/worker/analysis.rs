@@ -5,15 +5,16 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
 
 use edge_analytics::camera::CameraAnalytics;
+use edge_analytics::care::Appearance;
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
 use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::{FrameSighting, Outcome, Sighting};
 use edge_protocol::time::MediaTime;
 
-use super::super::crop::compress;
+use super::super::crop::{compress, for_the_eye};
 use super::super::decode::Frame;
 use super::super::slots::Next;
-use super::super::wire::{CameraIndex, FromWorker, WireError, write_frame};
+use super::super::wire::{CameraIndex, FromWorker, Snapshot, WireError, write_frame};
 use super::durations::Durations;
 use super::{Shared, Specs};
 use crate::supervise::Clock;
@@ -42,6 +43,7 @@ impl<E: Infer> Analysis<E> {
         loop {
             match shared.slots.next() {
                 Next::Frame { camera, frame, replaced } => {
+                    self.show(shared, socket, camera, &frame)?;
                     let sightings = self.look(shared, camera, &frame, &replaced);
                     // The decoder gets its buffer back before the socket makes us wait.
                     drop(frame);
@@ -86,13 +88,23 @@ impl<E: Infer> Analysis<E> {
         };
         let analysed = sightings.iter().filter(analysed).count();
         let fault = analytics.fault().map(ToString::to_string);
+        let (looked_ms, period_ms) = analytics.looked();
         shared.camera(camera, |progress| {
             progress.analysed += analysed as u64;
+            (progress.looked_ms, progress.period_ms) = (looked_ms, period_ms);
             if let Some(fault) = fault {
                 progress.complaint = fault;
             }
         });
         sightings
+    }
+
+    /// Sends the picture to whoever asked for one. Before the models, so that aiming a camera does not wait for them.
+    fn show(&mut self, shared: &Shared, socket: &UnixStream, camera: usize, frame: &Frame) -> Result<(), WireError> {
+        let wanted = shared.wanted.get(camera).is_some_and(|wanted| wanted.swap(false, Ordering::Relaxed));
+        let Some(snapshot) = wanted.then(|| snapshot(frame)).flatten() else { return Ok(()) };
+        let camera = CameraIndex::try_from(camera).unwrap_or(CameraIndex::MAX);
+        self.write(&mut &*socket, &FromWorker::Snapshot(camera, snapshot))
     }
 
     /// Takes over the rate that the agent last asked for.
@@ -112,6 +124,13 @@ impl<E: Infer> Analysis<E> {
     fn write(&mut self, socket: &mut impl Write, message: &FromWorker) -> Result<(), WireError> {
         write_frame(socket, &mut self.scratch, message, &[])
     }
+}
+
+fn snapshot(frame: &Frame) -> Option<Snapshot> {
+    let picture = frame.picture().ok()?;
+    let jpeg = for_the_eye(&picture)?;
+    let size = (picture.width(), picture.height());
+    Some(Snapshot { media: frame.media(), size, appearance: Appearance::of(&picture), jpeg })
 }
 
 fn failed(media: MediaTime) -> Sighting {

@@ -40,6 +40,11 @@ impl Feed {
                 // Through the analysis thread, so that an answer means that it lives.
                 Ok((ToWorker::Beat(number), _)) => self.shared.slots.beat(number),
                 Ok((ToWorker::Thin(percent), _)) => self.shared.percent.store(percent, Ordering::Relaxed),
+                Ok((ToWorker::Snapshot(camera), _)) => {
+                    if let Some(wanted) = self.shared.wanted.get(usize::from(camera)) {
+                        wanted.store(true, Ordering::Relaxed);
+                    }
+                }
                 Ok(_) => return Err(WorkerError::Unable("settings after the start".to_owned())),
                 Err(WireError::Closed) => return Ok(()),
                 Err(error) => return Err(error.into()),

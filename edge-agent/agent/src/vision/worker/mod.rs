@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicBool, AtomicU8};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -99,6 +99,7 @@ fn work<E: Engine>(
         slots: Slots::new(configure.cameras.len()),
         progress: Mutex::default(),
         percent: AtomicU8::new(100),
+        wanted: configure.cameras.iter().map(|_| AtomicBool::default()).collect(),
     });
     shared.progress(|progress| progress.cameras.resize_with(configure.cameras.len(), Default::default));
     let mut analysis = analysis::Analysis::new(&configure.cameras, &specs, engine).map_err(WorkerError::Unable)?;
@@ -154,7 +155,7 @@ fn prepare<E: Engine>(reader: &mut BufReader<&UnixStream>, engine: &mut E) -> Re
                 golden(model, &head, &payload)?;
             }
             ToWorker::Start => break,
-            ToWorker::Unit(_) | ToWorker::Beat(_) | ToWorker::Thin(_) => {
+            ToWorker::Unit(_) | ToWorker::Beat(_) | ToWorker::Thin(_) | ToWorker::Snapshot(_) => {
                 return Err(WorkerError::Unable("access units before the start".to_owned()));
             }
         }
@@ -185,6 +186,8 @@ pub(super) struct Shared {
     progress: Mutex<Progress>,
     /// Hundredths of the configured rate to look at.
     percent: AtomicU8,
+    /// Cameras of whose next picture a snapshot is wanted.
+    wanted: Vec<AtomicBool>,
 }
 
 impl Shared {

@@ -14,6 +14,7 @@ use edge_protocol::time::{ClockQuality, MediaTime, WallStamp};
 use rtcc::broker::{Departure, LinkStatus};
 use rtcc::database::Database;
 use rtcc::database::requests::{Offer, Part};
+use rtcc::enrolment::{Desk, Told};
 use rtcc::http::{Center as Site, Readers, local_router};
 use rtcc::pki::{Authority, Subject};
 use rtcc::receiver::apply::{Received, apply};
@@ -45,6 +46,8 @@ impl World {
         for subject in [Subject::Unit("gate-1".parse().unwrap()), ada] {
             authority.issue(&subject, wall_us()).unwrap();
         }
+        let root = edge_protocol::sign::Root::from_pem(authority.certificate().as_bytes()).unwrap();
+        let told = Told { broker_host: "localhost".into(), broker_port: 8883, purposes: Vec::new() };
         let database = folder.path().join("center.db");
         drop(Database::open(&database, Duration::from_secs(5)).unwrap());
         let link = Arc::new(LinkStatus::default());
@@ -56,6 +59,7 @@ impl World {
             database,
             link,
             receiver: Arc::default(),
+            desk: Arc::new(Desk { agency: "metro".parse().unwrap(), root, issuer: None, told, broker_pid: None }),
             news: watch::channel(0).1,
             stop: watch::channel(false).1,
             departures,

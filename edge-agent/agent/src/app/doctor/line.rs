@@ -1,0 +1,97 @@
+//! The line to the center: the unit's certificates, the broker, and the agent that may be running.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use edge_protocol::record::Health;
+use edge_protocol::sign::Chain;
+use edge_protocol::time::WallTime;
+
+use super::report::Finding;
+use super::rules::{self, Reached};
+use crate::app::run::uplink_settings;
+use crate::config::Config;
+use crate::supervise::Clock;
+use crate::uplink::probe::{self, ProbeError};
+
+/// The agent answers from memory.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The largest answer taken.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What is known of an agent on this unit.
+#[derive(Debug, Clone)]
+pub(super) enum Agent {
+    /// It runs, and says how it is.
+    Runs(Box<Health>),
+    /// None runs.
+    Absent,
+    /// Its port for numbers is switched off, so nobody can ask.
+    Unknown,
+}
+
+/// Asks the agent at its port for numbers.
+pub(super) fn agent(metrics: Option<SocketAddr>) -> Agent {
+    let Some(address) = metrics else { return Agent::Unknown };
+    ask(address).map_or(Agent::Absent, |health| Agent::Runs(Box::new(health)))
+}
+
+fn ask(address: SocketAddr) -> Option<Health> {
+    let mut connection = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    connection.set_read_timeout(Some(PATIENCE)).ok()?;
+    // HTTP/1.0, so that the end of the answer is the end of the connection.
+    connection.write_all(b"GET /health HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    connection.take(MOST_BYTES).read_to_end(&mut answer).ok()?;
+    let body = answer.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+    serde_json::from_slice(answer.get(body..)?).ok()
+}
+
+/// The broker and the certificates on both ends.
+pub(super) fn broker(config: &Config, agent: &Agent, now: WallTime) -> Vec<Finding> {
+    let line = &config.uplink;
+    let own = std::fs::read(&line.certificate).ok().and_then(|pem| Chain::from_pem(&pem).ok());
+    let own = own.and_then(|chain| chain.validity().ok());
+    let mut findings: Vec<Finding> =
+        own.map(|(_, until)| rules::certificate("the unit's certificate", until, now)).into_iter().collect();
+    let (reached, shown) = reach(config, agent);
+    findings.insert(0, rules::broker(&format!("{}:{}", line.host, line.port), &reached));
+    let until = shown.and_then(|der| Chain::from_der(der).validity().ok());
+    findings.extend(until.map(|(_, until)| rules::certificate("the broker's certificate", until, now)));
+    findings
+}
+
+/// How far the way goes, and the certificate that the broker shows.
+fn reach(config: &Config, agent: &Agent) -> (Reached, Option<Vec<u8>>) {
+    let settings = match uplink_settings(config) {
+        Ok(settings) => settings,
+        Err(error) => return (Reached::OwnFiles(error.to_string()), None),
+    };
+    let clock = Clock::system();
+    let began = clock.mono();
+    let shown = match probe::tls(&settings) {
+        Ok(shown) => Some(shown),
+        Err(error) => return (ended(error), None),
+    };
+    let reached = match agent {
+        Agent::Runs(health) => Reached::ByAgent(health.uplink.connected),
+        Agent::Unknown => Reached::NotTried,
+        Agent::Absent => match probe::mqtt(&settings) {
+            Ok(()) => {
+                let took = clock.mono().saturating_since(began).as_millis();
+                Reached::Connected(u64::try_from(took).unwrap_or(u64::MAX))
+            }
+            Err(error) => ended(error),
+        },
+    };
+    (reached, shown)
+}
+
+fn ended(error: ProbeError) -> Reached {
+    match error {
+        ProbeError::NoConnection(why) => Reached::NoConnection(why),
+        ProbeError::Untrusted(why, distrust) => Reached::Untrusted(why, distrust),
+        ProbeError::Refused(why) => Reached::Refused(why),
+    }
+}

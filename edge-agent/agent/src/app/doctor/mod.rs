@@ -1,0 +1,205 @@
+//! `edge-agent doctor`: what works on this unit, what does not, and what to do about it.
+//!
+//! Every check is measured (`watch`, `storage`, `line`, `board`) and then judged by a pure rule (`rules`). It works
+//! beside a running agent, which it asks where two cannot measure at once, and without one. The technician's page runs
+//! this same program.
+
+mod board;
+mod line;
+mod report;
+mod rules;
+mod storage;
+mod watch;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use edge_protocol::record::{CameraCondition, Health, Sentence};
+use edge_protocol::time::WallStamp;
+
+pub use report::{Finding, Report, Verdict};
+pub use rules::focus_score;
+
+use crate::config::{self, Config, ConfigError, Source};
+use crate::peripherals::simulated::Bench;
+use crate::supervise::Clock;
+use line::Agent;
+use watch::Watched;
+
+/// Arguments of `edge-agent doctor`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  sudo edge-agent doctor                            every check of the configuration that the service reads
+  edge-agent doctor --config edge-agent.toml --json for a program
+
+Ends with 0 when all is well, 1 with warnings, 2 when something does not work. It takes about ten seconds and works
+beside a running agent: cameras must allow a second viewer.")]
+pub struct DoctorArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
+    config: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the checks are made with, other than the configuration.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// The time, with what it is worth.
+    pub now: WallStamp,
+    /// The agent itself, which is started again as vision worker.
+    pub program: PathBuf,
+    /// What a simulated board reads.
+    pub bench: Bench,
+}
+
+/// Why there is no diagnosis.
+#[derive(Debug, thiserror::Error)]
+pub enum DoctorError {
+    /// The program does not find itself.
+    #[error("cannot find the agent's own program")]
+    Program(#[source] std::io::Error),
+    /// The report cannot be written.
+    #[error("cannot write the report")]
+    Write(#[from] std::io::Error),
+    /// The report has no JSON.
+    #[error("cannot write the report as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Runs every check and tells what it came to.
+///
+/// # Errors
+/// When the report cannot be told; what is wrong with the unit is in the report.
+pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, DoctorError> {
+    let program = std::env::current_exe().map_err(DoctorError::Program)?;
+    let around = Around { now: Clock::system().wall(), program, bench: Bench::default() };
+    let report = examine(&arguments.config, &around);
+    let mut out = std::io::stdout();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        writeln!(out, "{report}")?;
+    }
+    Ok(report.exit_code())
+}
+
+/// Makes every check of a configuration.
+pub fn examine(path: &Path, around: &Around) -> Report {
+    let clock = rules::clock(&around.now);
+    match Config::read(path) {
+        Ok(config) => {
+            let mut findings = vec![configuration(&config, path), clock];
+            findings.extend(all(&config, around));
+            Report::new(findings)
+        }
+        Err(error) => Report::new(vec![unreadable(path, &error), clock]),
+    }
+}
+
+fn configuration(config: &Config, path: &Path) -> Finding {
+    let (agency, unit, count) = (&config.agency, &config.unit, config.cameras.len());
+    Finding::ok("configuration", format!("{}: unit {agency}/{unit}, {count} camera(s)", path.display()))
+}
+
+fn unreadable(path: &Path, error: &ConfigError) -> Finding {
+    let advice = match error {
+        ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
+        ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
+        ConfigError::Syntax { .. } | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
+            "correct the lines named above; nothing else can be checked before"
+        }
+    };
+    Finding::failed("configuration", format!("{}: {error}", path.display()), advice)
+}
+
+fn all(config: &Config, around: &Around) -> Vec<Finding> {
+    let agent = line::agent(config.health.metrics);
+    let running = match &agent {
+        Agent::Runs(health) => Some(health.as_ref()),
+        Agent::Absent | Agent::Unknown => None,
+    };
+    let mut findings = vec![agent_itself(&agent)];
+    findings.extend(seen(config, around, running));
+    let disk = storage::disk(&config.data_dir);
+    findings.push(rules::disk(&disk));
+    let rings = config.cameras.iter().map(|camera| (camera, storage::ring(config, camera)));
+    findings.extend(rings.map(|(camera, ring)| rules::ring(&ring, disk.total).of(camera.id.as_str())));
+    findings.extend(line::broker(config, &agent, around.now.time));
+    findings.push(rules::center(&storage::outbox(&config.data_dir), around.now.time));
+    let places = config.cameras.iter().map(|camera| (camera, camera.place.as_ref()));
+    findings.extend(places.map(|(camera, place)| rules::position(place).of(camera.id.as_str())));
+    findings.extend(board::board(&config.board, &around.bench, running));
+    findings
+}
+
+fn agent_itself(agent: &Agent) -> Finding {
+    match agent {
+        Agent::Runs(health) if health.problems.is_empty() => {
+            Finding::ok("agent", format!("{} runs for {} min", health.software, health.uptime_s / 60))
+        }
+        Agent::Runs(health) => {
+            let problems: Vec<&str> = health.problems.iter().map(Sentence::as_str).collect();
+            Finding::warning("agent", problems.join("\n"), "the checks below say what to do")
+        }
+        Agent::Absent => Finding::ok("agent", "does not run; everything is measured without it"),
+        Agent::Unknown => Finding::ok("agent", "cannot be asked: [health] metrics_enabled is false"),
+    }
+}
+
+/// Cameras, pictures, models: what is watched together.
+fn seen(config: &Config, around: &Around, running: Option<&Health>) -> Vec<Finding> {
+    // A device on the box has one user.
+    let taken = |camera: &&config::Camera| running.is_some() && matches!(camera.source, Source::V4l2 { .. });
+    let watched: Vec<&config::Camera> = config.cameras.iter().filter(|camera| !taken(camera)).collect();
+    let mut findings = Vec::new();
+    let told = config.cameras.iter().filter(taken).filter_map(|camera| Some((camera, running?)));
+    findings.extend(told.map(|(camera, health)| camera_as_told(camera, health)));
+    let library = storage::runtime(config);
+    let models = storage::models(config);
+    match watch::watch(config, around.program.clone(), &watched) {
+        Ok(watched) => findings.extend(cameras(&watched)),
+        Err(fault) => {
+            findings.push(Finding::failed("camera", fault.to_string(), "restart the unit: it has no threads left"));
+        }
+    }
+    let place = findings.iter().position(|finding| finding.check == "self-test").unwrap_or(findings.len());
+    let files = std::iter::once(rules::runtime(&library)).chain(models.iter().map(rules::model));
+    findings.splice(place..place, files);
+    findings
+}
+
+fn cameras(watched: &Watched) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, facts) in &watched.cameras {
+        findings.push(rules::camera(facts).of(id.as_str()));
+        let why = match &watched.worker {
+            _ if facts.pictures == 0 => "no picture came",
+            Ok(_) => "pictures came and none was decoded",
+            Err(_) => "not decoded: the vision worker does not start",
+        };
+        let appearance = watched.pictures.get(id).map(|picture| &picture.appearance).ok_or(why);
+        findings.push(rules::picture(appearance).of(id.as_str()));
+    }
+    findings.push(rules::self_test(&watched.worker));
+    findings
+}
+
+/// A camera that only the running agent can see.
+fn camera_as_told(camera: &config::Camera, health: &Health) -> Finding {
+    let told = health.cameras.iter().find(|told| told.camera == camera.id);
+    let found = match told {
+        Some(told) if told.condition == CameraCondition::Streaming => {
+            Finding::ok("camera", format!("the agent receives {} pictures in 10 s", told.received_mfps / 100))
+        }
+        Some(told) => Finding::failed("camera", told.text.as_str(), "look at the camera's plug; correct source.device"),
+        None => Finding::failed(
+            "camera",
+            "the running agent does not know it",
+            "restart the agent: systemctl restart edge-agent",
+        ),
+    };
+    found.of(camera.id.as_str())
+}

@@ -1,0 +1,140 @@
+//! What the doctor found, for a person and for a program.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+/// What a check came to, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, and something should be done about it.
+    Warning,
+    /// It does not work.
+    Failed,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was checked.
+    pub check: String,
+    /// Of which part, where there are several: a camera's id, a sensor's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// What it came to.
+    pub verdict: Verdict,
+    /// What was measured.
+    pub measured: String,
+    /// What to do; none where nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub(super) fn ok(check: &str, measured: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), of: None, verdict: Verdict::Ok, measured: measured.into(), advice: None }
+    }
+
+    /// Works, and something should be done.
+    pub(super) fn warning(check: &str, measured: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warning, advice: Some(advice.into()), ..Self::ok(check, measured) }
+    }
+
+    /// Does not work.
+    pub(super) fn failed(check: &str, measured: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Failed, advice: Some(advice.into()), ..Self::ok(check, measured) }
+    }
+
+    /// The same of one of several parts.
+    #[must_use]
+    pub(super) fn of(self, part: impl Into<String>) -> Self {
+        Self { of: Some(part.into()), ..self }
+    }
+}
+
+/// All checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The worst verdict of all.
+    pub verdict: Verdict,
+    /// Each check, in the order in which things depend on each other.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// A report of these findings.
+    pub fn new(findings: Vec<Finding>) -> Self {
+        let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
+        Self { verdict, findings }
+    }
+
+    /// 0 when all is well, 1 with warnings, 2 when something does not work.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.verdict {
+            Verdict::Ok => 0,
+            Verdict::Warning => 1,
+            Verdict::Failed => 2,
+        })
+    }
+
+    /// How many checks came to a verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.findings.iter().filter(|finding| finding.verdict == verdict).count()
+    }
+
+    /// The counts in words, as "12 ok, 1 warning, 0 failed".
+    pub fn counts(&self) -> String {
+        let [ok, warnings, failed] =
+            [Verdict::Ok, Verdict::Warning, Verdict::Failed].map(|verdict| self.count(verdict));
+        format!("{ok} ok, {warnings} warning(s), {failed} failed")
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { check, of, verdict, measured, advice } in &self.findings {
+            let word = match verdict {
+                Verdict::Ok => "ok",
+                Verdict::Warning => "WARNING",
+                Verdict::Failed => "FAILED",
+            };
+            let name = of.as_ref().map_or_else(|| check.clone(), |of| format!("{check} {of}"));
+            let mut lines = measured.lines();
+            writeln!(f, "{word:<8} {name:<22} {}", lines.next().unwrap_or_default())?;
+            for line in lines {
+                writeln!(f, "{:31} {line}", "")?;
+            }
+            if let Some(advice) = advice {
+                writeln!(f, "{:31} → {advice}", "")?;
+            }
+        }
+        write!(f, "{}", self.counts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_decides_and_each_tells_what_to_do() {
+        let report = Report::new(vec![
+            Finding::ok("clock", "follows its source"),
+            Finding::failed("camera", "401", "correct the password").of("gate"),
+            Finding::warning("position", "none", "type it"),
+        ]);
+        assert_eq!(report.verdict, Verdict::Failed);
+        assert_eq!(report.counts(), "1 ok, 1 warning(s), 1 failed");
+        let text = report.to_string();
+        assert!(text.contains("FAILED   camera gate            401\n"), "{text}");
+        assert!(text.contains("→ correct the password"), "{text}");
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
+        assert_eq!(Report::new(Vec::new()).verdict, Verdict::Ok);
+    }
+}

@@ -1,0 +1,225 @@
+//! `edge-agent enroll`: from what the factory put on the unit to a unit of the agency, step by step.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use edge_protocol::enrolment::{Grant, SetupCode};
+use edge_protocol::topic;
+use edge_store::disk::{Disk, RealDisk};
+
+use crate::config::{self, ConfigError};
+use crate::enrolment::{Answered, Asking, Claim, EnrolError, KeyStore, Place, check_code};
+use crate::supervise::Clock;
+use crate::uplink::tls::{TlsError, client_config};
+use crate::uplink::{ClaimLine, Heard};
+
+/// Makes this unit one of the agency's.
+///
+/// Needs what the factory put on the unit (`rtcc factory`), the setup code on its label, and somebody at the center who
+/// expects it (`rtcc enroll expect`) and approves it (`rtcc enroll approve`). The key is made here and stays here.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  edge-agent enroll --claim /persist/claim --broker broker.example.org:8883      asks for the setup code
+  edge-agent enroll --config edge-agent.toml --claim claim --code XXXX-XXXX-XXXX --wait 5
+
+Ends with 0 once the unit is enrolled. Interrupted at any point it can be started again: it goes on where it was.")]
+pub struct EnrollArgs {
+    /// The configuration; its `enrolment` says where the identity shall be kept
+    #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
+    pub config: PathBuf,
+    /// The folder that the factory made: unit.toml, claim.pem, claim.key, root.pem
+    #[arg(long, value_name = "FOLDER")]
+    pub claim: PathBuf,
+    /// The setup code on the label; asked for where it is not given
+    #[arg(long)]
+    pub code: Option<SetupCode>,
+    /// The broker, HOST:PORT, where the factory did not name it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub broker: Option<String>,
+    /// How many minutes to wait for somebody to approve
+    #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    pub wait: u32,
+    /// Where the key is made: software or pkcs11
+    #[arg(long, default_value = "software", value_parser = key_store)]
+    pub key: KeyStore,
+    /// Enrol a unit that is enrolled already
+    #[arg(long)]
+    pub again: bool,
+}
+
+fn key_store(word: &str) -> Result<KeyStore, String> {
+    match word {
+        "software" => Ok(KeyStore::Software),
+        "pkcs11" => Ok(KeyStore::Pkcs11),
+        _ => Err("software or pkcs11".to_owned()),
+    }
+}
+
+/// Why the unit is not enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollFailure {
+    /// The configuration does not say where the identity belongs.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The claim, the code, the key, or the center's answer.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+    /// The certificates for the broker cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Nobody says where the broker is.
+    #[error("where is the broker? give --broker HOST:PORT: the factory did not name it")]
+    NoBroker,
+    /// That is no setup code.
+    #[error(transparent)]
+    Code(#[from] edge_protocol::enrolment::BadCode),
+    /// Nobody has approved in time.
+    #[error(
+        "not enrolled within {0} minute(s): is the unit expected and approved at the center (`rtcc enroll list`)? \
+         start again: it goes on where it was"
+    )]
+    TooLate(u32),
+    /// The system fails.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+fn system(doing: &'static str) -> impl Fn(std::io::Error) -> EnrollFailure {
+    move |source| EnrollFailure::System { doing, source }
+}
+
+/// Enrols the unit, and tells every step on standard output.
+///
+/// # Errors
+/// See [`EnrollFailure`].
+pub fn run(arguments: &EnrollArgs) -> Result<(), EnrollFailure> {
+    enrol(arguments, &RealDisk, &mut |step| {
+        // Without a standard output there is nobody to tell.
+        drop(writeln!(std::io::stdout(), "{step}"));
+    })
+}
+
+/// Enrols the unit on a disk.
+///
+/// # Errors
+/// See [`EnrollFailure`].
+pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)) -> Result<(), EnrollFailure> {
+    let clock = Clock::system();
+    let place = Place::open(disk, &config::enrolment_place(&arguments.config)?)?;
+    if place.is_enrolled(disk)? && !arguments.again {
+        return Err(EnrolError::Enrolled { path: place.identity() }.into());
+    }
+    let claim = Claim::open(disk, &arguments.claim, clock.wall())?;
+    tell(&format!("this unit is {}", claim.serial));
+    let line = line(arguments, &claim)?;
+    let code = arguments.code.clone().map_or_else(ask_for_code, Ok)?;
+    check_code(disk, place.folder(), &claim, &code, clock.wall().time)?;
+    tell("the setup code is right");
+    let asking = Asking::begin(&place, &claim, &code, arguments.key, disk)?;
+    tell(if asking.is_again() { "going on with the key that was made before" } else { "made a key; it stays here" });
+    let grant = ask(&line, &asking, arguments, &clock, tell)?;
+    let grant = grant.inspect_err(|_| {
+        if let Err(error) = asking.forget(&place, disk) {
+            tracing::warn!(%error, "what was asked in vain is not removed");
+        }
+    })?;
+    asking.check(&grant, &claim, &place, disk)?;
+    tell("the certificate is of the agency's root and of this unit's key");
+    asking.keep(&grant, &place, disk)?;
+    tell(&format!("enrolled as {}/{}: {}", grant.agency, grant.unit, place.identity().display()));
+    if greet(&line, &grant, place.files(disk)?, tell)? {
+        claim.erase(disk)?;
+        tell("the claim's key is erased");
+    }
+    Ok(())
+}
+
+fn line(arguments: &EnrollArgs, claim: &Claim) -> Result<ClaimLine, EnrollFailure> {
+    let broker = arguments.broker.as_ref().or(claim.broker.as_ref()).ok_or(EnrollFailure::NoBroker)?;
+    let (host, port) = broker.rsplit_once(':').ok_or(EnrollFailure::NoBroker)?;
+    let [root, certificate, key] = claim.files();
+    Ok(ClaimLine {
+        host: host.to_owned(),
+        port: port.parse().map_err(|_| EnrollFailure::NoBroker)?,
+        tls: client_config(&root, &certificate, &key)?,
+        serial: claim.serial.clone(),
+    })
+}
+
+fn ask_for_code() -> Result<SetupCode, EnrollFailure> {
+    if std::io::stdin().is_terminal() {
+        write!(std::io::stderr(), "setup code on the label: ").map_err(system("cannot ask for the setup code"))?;
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().read_line(&mut text).map_err(system("cannot read the setup code"))?;
+    Ok(text.parse()?)
+}
+
+/// Asks until there is an answer that can be believed.
+fn ask(
+    line: &ClaimLine,
+    asking: &Asking,
+    arguments: &EnrollArgs,
+    clock: &Clock,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Result<Box<Grant>, EnrolError>, EnrollFailure> {
+    let mut outcome = None;
+    let (mut lost, mut waits) = (String::new(), false);
+    let patience = Duration::from_secs(60 * u64::from(arguments.wait));
+    line.ask(asking.message(), patience, clock, &mut |heard| {
+        match heard {
+            Heard::Connected => tell(&format!("the broker {}:{} takes the claim certificate", line.host, line.port)),
+            Heard::Sent if !waits => {
+                waits = true;
+                tell(&format!(
+                    "asked; waiting for approval at the center: `rtcc enroll approve --serial {}`",
+                    line.serial
+                ));
+            }
+            Heard::Lost(reason) if reason != lost => {
+                reason.clone_into(&mut lost);
+                tell(&format!("no line to the broker {}:{} ({reason}); trying again", line.host, line.port));
+            }
+            Heard::Sent | Heard::Lost(_) => {}
+            Heard::Answer(message) => match asking.read(message) {
+                Ok(Answered::Granted(grant)) => outcome = Some(Ok(grant)),
+                Ok(Answered::NotOurs(why)) => tell(&format!("not the answer that is waited for: {why}")),
+                Err(error) => outcome = Some(Err(error)),
+            },
+        }
+        outcome.is_some()
+    })
+    .map_err(system("cannot talk to the broker"))?;
+    outcome.ok_or(EnrollFailure::TooLate(arguments.wait))
+}
+
+/// The first connection under the new name; true if the broker takes it. Only after it the claim is taken away.
+fn greet(
+    line: &ClaimLine,
+    grant: &Grant,
+    [root, certificate, key]: [PathBuf; 3],
+    tell: &mut dyn FnMut(&str),
+) -> Result<bool, EnrollFailure> {
+    let line = ClaimLine {
+        host: grant.broker_host.clone(),
+        port: grant.broker_port,
+        tls: client_config(&root, &certificate, &key)?,
+        serial: line.serial.clone(),
+    };
+    let name = topic::client_name(&grant.agency, grant.unit.as_str());
+    let place = format!("{}:{}", line.host, line.port);
+    match line.greet(&name) {
+        Ok(()) => tell(&format!("the broker {place} takes the connection of {name}")),
+        Err(why) => {
+            tell(&format!("enrolled, but not yet connected as {name} to {place} ({why}); the claim's key stays"));
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

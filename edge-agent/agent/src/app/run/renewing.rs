@@ -1,0 +1,71 @@
+//! Who keeps the unit's certificate young, where the unit was enrolled.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use edge_protocol::enrolment::Refusal;
+use edge_protocol::record::{Alert, AlertKind, Record, Sentence, Word};
+use edge_store::disk::RealDisk;
+
+use super::{Common, PAUSE, RunError, system};
+use crate::enrolment::{Line, Place, Renewer};
+use crate::publish::Entry;
+use crate::supervise::queue::Sender;
+use crate::supervise::{Clock, Restart, Station};
+use crate::uplink::Renewals;
+use crate::uplink::tls::client_config;
+
+/// Starts renewing, where an enrolment says who the unit is. Certificates that are named one by one are somebody
+/// else's to renew.
+pub(super) fn start(common: &mut Common<'_>, renewals: &Renewals, entries: &Sender<Entry>) -> Result<(), RunError> {
+    let Some(folder) = &common.config.enrolment else { return Ok(()) };
+    let unfit = |error: crate::enrolment::EnrolError| RunError::Unfit { path: folder.clone(), why: error.to_string() };
+    let place = Place::open(&RealDisk, Path::new(folder)).map_err(unfit)?;
+    let line = OverUplink { renewals: renewals.clone(), entries: entries.clone(), clock: common.clock.clone() };
+    let pulse = common.pulse("renewal");
+    let mut renewer = Renewer::new(place, Arc::new(RealDisk), Box::new(line), common.clock.clone(), pulse);
+    let again = Restart::After(PAUSE);
+    let started = common.supervisor.start("renewal", Station::Control, again, move |stop| renewer.run(stop));
+    started.map_err(system("cannot start renewing the certificate"))
+}
+
+struct OverUplink {
+    renewals: Renewals,
+    entries: Sender<Entry>,
+    clock: Clock,
+}
+
+impl Line for OverUplink {
+    fn ask(&self, sealed: Vec<u8>) {
+        self.renewals.ask(sealed);
+    }
+
+    fn answer(&self) -> Option<Vec<u8>> {
+        self.renewals.answer().map(|answer| answer.to_vec())
+    }
+
+    fn switch(&self, [root, certificate, key]: [PathBuf; 3]) -> Result<(), String> {
+        let tls = client_config(&root, &certificate, &key).map_err(|error| error.to_string())?;
+        self.renewals.switch(tls);
+        Ok(())
+    }
+
+    fn is_in_use(&self) -> bool {
+        self.renewals.is_in_use()
+    }
+
+    fn refused(&self, reason: Refusal) {
+        let wall = self.clock.wall();
+        let alert = Record::Alert(Box::new(Alert {
+            at: wall.time.into(),
+            clock: wall.quality,
+            camera: None,
+            kind: AlertKind::Fault(Word::cut("renewal")),
+            over: false,
+            text: Sentence::cut(&format!("no further certificate: {}", reason.sentence())),
+        }));
+        if self.entries.send(Entry::Record(alert)).is_err() {
+            tracing::debug!("the outbox has stopped");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The part of the configuration that `edge-agent enroll` writes: who the unit is, where the broker is, whom to trust.
+//!
+//! It is laid under the file that people write. What both say is a mistake: a certificate is for one name alone.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::{ConfigError, Mistake};
+
+/// The key that names the folder.
+pub(super) const KEY: &str = "enrolment";
+
+/// Reads the identity from its folder.
+pub(super) fn read(folder: &Path) -> Result<Table, ConfigError> {
+    let path = folder.join("identity.toml");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => super::parse(&text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(ConfigError::NotEnrolled { folder: folder.to_owned() })
+        }
+        Err(source) => Err(ConfigError::Read { path, source }),
+    }
+}
+
+/// The file with the identity under it, and what both say.
+pub(super) fn lay_under(file: &Table, identity: &Table) -> (Table, Vec<Mistake>) {
+    let (mut both, mut mistakes) = (file.clone(), Vec::new());
+    for (section, told) in identity {
+        let Value::Table(told) = told else { continue };
+        let Value::Table(own) = both.entry(section).or_insert_with(|| Value::Table(Table::new())) else { continue };
+        for (key, value) in told {
+            // The policy that came with the enrolment can be narrowed on the unit.
+            if own.contains_key(key) && key != "purposes" {
+                let words = format!("is said by the enrolment ({KEY}); remove it here, or remove `{KEY}`");
+                mistakes.push(Mistake { key: format!("{section}.{key}"), words });
+            } else {
+                own.entry(key).or_insert_with(|| value.clone());
+            }
+        }
+    }
+    (both, mistakes)
+}

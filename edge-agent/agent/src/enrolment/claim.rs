@@ -1,0 +1,96 @@
+//! What the factory put on the unit, see `rtcc factory`.
+
+use std::path::{Path, PathBuf};
+
+use edge_protocol::enrolment::{Serial, StoredCode};
+use edge_protocol::sign::{Chain, Root, SignatureError, SigningKey, Subject};
+use edge_protocol::time::{ClockQuality, WallStamp};
+use edge_store::disk::{Disk, read};
+use serde::Deserialize;
+
+use super::{EnrolError, at};
+
+/// The claim of a unit that is nobody's yet.
+#[derive(Debug)]
+pub struct Claim {
+    /// The unit's serial number.
+    pub serial: Serial,
+    /// The broker that the factory named, `host:port`.
+    pub broker: Option<String>,
+    folder: PathBuf,
+    pub(super) code: StoredCode,
+    pub(super) chain: Chain,
+    pub(super) key: SigningKey,
+    /// The agency's root, PEM.
+    pub(super) root: Vec<u8>,
+}
+
+/// `unit.toml`.
+#[derive(Deserialize)]
+struct UnitFile {
+    serial: Serial,
+    broker: Option<String>,
+    setup_code: StoredCode,
+}
+
+impl Claim {
+    /// Reads and checks the folder.
+    ///
+    /// # Errors
+    /// Names the file that is missing or not what it should be.
+    pub fn open(disk: &dyn Disk, folder: &Path, now: WallStamp) -> Result<Self, EnrolError> {
+        let file = |name: &str| {
+            let path = folder.join(name);
+            read(disk, &path).map_err(at("read", &path))
+        };
+        let unfit = |name: &str, why: String| EnrolError::Unfit { path: folder.join(name), why };
+        let unusable = |name: &'static str| move |error: SignatureError| unfit(name, error.to_string());
+        let text = String::from_utf8_lossy(&file("unit.toml")?).into_owned();
+        let UnitFile { serial, broker, setup_code } =
+            toml::from_str(&text).map_err(|error| unfit("unit.toml", error.to_string()))?;
+        let chain = Chain::from_pem(&file("claim.pem")?).map_err(unusable("claim.pem"))?;
+        let key = SigningKey::from_pem(&file("claim.key")?).map_err(unusable("claim.key"))?;
+        let root = file("root.pem")?;
+        if chain.subject().ok() != Some(Subject::Claim(serial.clone())) {
+            return Err(unfit("claim.pem", format!("is not the claim of {serial}: was a disk exchanged?")));
+        }
+        if chain.public_key().ok().as_deref() != Some(key.public()) {
+            return Err(unfit("claim.key", "does not belong to claim.pem".to_owned()));
+        }
+        let claim = Self { serial, broker, folder: folder.to_owned(), code: setup_code, chain, key, root };
+        claim.check_root(now)?;
+        Ok(claim)
+    }
+
+    /// Whether the claim is the agency's, and still good where the time is known.
+    fn check_root(&self, now: WallStamp) -> Result<(), EnrolError> {
+        let unfit = |name: &str, error: SignatureError| EnrolError::Unfit {
+            path: self.folder.join(name),
+            why: error.to_string(),
+        };
+        let root = Root::from_pem(&self.root).map_err(|error| unfit("root.pem", error))?;
+        root.check(&self.chain, None).map_err(|error| unfit("claim.pem", error))?;
+        match self.chain.validity() {
+            // A box that boots in 1970 leaves it to the broker and the center.
+            Ok((_, until)) if now.quality != ClockQuality::Unknown && until < now.time => {
+                Err(EnrolError::ExpiredClaim { until })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(unfit("claim.pem", error)),
+        }
+    }
+
+    /// The files with which the line to the broker is opened: root, certificate, key.
+    pub fn files(&self) -> [PathBuf; 3] {
+        ["root.pem", "claim.pem", "claim.key"].map(|name| self.folder.join(name))
+    }
+
+    /// Takes the claim away: its key enrols nothing any more, wherever it is found.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn erase(&self, disk: &dyn Disk) -> Result<(), EnrolError> {
+        let path = self.folder.join("claim.key");
+        disk.remove(&path).and_then(|()| disk.sync_folder(&self.folder)).map_err(at("remove", &path))
+    }
+}

@@ -1,0 +1,223 @@
+//! The next certificate, before the present one ends.
+//!
+//! At two thirds of its life the unit makes its next key, and asks over its living identity. The new pair is written
+//! beside the present one, `identity.toml` is replaced last, and the present pair is removed only after the broker has
+//! taken a connection with the new one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::enrolment::{Refusal, Renewal, RenewalAnswer};
+use edge_protocol::sign::{Chain, Root, SigningKey, Subject};
+use edge_protocol::time::{MonoTime, WallTime};
+use edge_store::disk::{Disk, read};
+
+use super::identity::{Identity, Place, key_file};
+use super::key::{KeyStore, NewKey};
+use super::{EnrolError, at};
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long an answer is waited for, and how long nothing is asked after a refusal.
+const AGAIN: Duration = Duration::from_hours(1);
+
+/// What renewing needs of the line to the center.
+pub trait Line: Send {
+    /// Asks, and keeps asking over cut connections until there is an answer.
+    fn ask(&self, sealed: Vec<u8>);
+    /// The answer, once.
+    fn answer(&self) -> Option<Vec<u8>>;
+    /// Goes on with these files: root, certificate, key.
+    ///
+    /// # Errors
+    /// In words, why they cannot be used.
+    fn switch(&self, files: [PathBuf; 3]) -> Result<(), String>;
+    /// Whether the broker has taken a connection with the files of the last switch.
+    fn is_in_use(&self) -> bool;
+    /// Tells the center that no certificate is to be had.
+    fn refused(&self, reason: Refusal);
+}
+
+/// Keeps the unit's certificate young.
+pub struct Renewer {
+    place: Place,
+    disk: Arc<dyn Disk>,
+    line: Box<dyn Line>,
+    clock: Clock,
+    pulse: Pulse,
+    state: State,
+}
+
+impl std::fmt::Debug for Renewer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Renewer({})", self.place.folder().display())
+    }
+}
+
+enum State {
+    /// The present certificate is good for long; or nothing is asked before this moment.
+    Resting(Option<MonoTime>),
+    /// The center was asked for a certificate of this key.
+    Asked(NewKey, MonoTime),
+    /// The new pair is on the disk; the present one is removed once the new one is in use.
+    Switching([PathBuf; 2]),
+}
+
+/// The present certificate with what belongs to it.
+struct Present {
+    identity: Identity,
+    root: Root,
+    chain: Chain,
+    key: SigningKey,
+}
+
+impl Renewer {
+    /// Whoever keeps the identity of this place young.
+    pub fn new(place: Place, disk: Arc<dyn Disk>, line: Box<dyn Line>, clock: Clock, pulse: Pulse) -> Self {
+        Self { place, disk, line, clock, pulse, state: State::Resting(None) }
+    }
+
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// Where the identity cannot be read or written.
+    pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        self.tidy().map_err(|error| Fault::from_error(&error))?;
+        loop {
+            let now = self.clock.mono();
+            self.pulse.beat(now);
+            self.step(now, self.clock.wall().time).map_err(|error| Fault::from_error(&error))?;
+            if stop.wait_timeout(LOOK) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One look.
+    pub(super) fn step(&mut self, now: MonoTime, wall: WallTime) -> Result<(), EnrolError> {
+        let state = std::mem::replace(&mut self.state, State::Resting(None));
+        self.state = match state {
+            State::Resting(Some(until)) if now < until => State::Resting(Some(until)),
+            State::Resting(_) => self.look(now, wall)?,
+            State::Asked(key, since) => match self.line.answer() {
+                Some(answer) => self.answered(key, &answer, now)?,
+                None if now.saturating_since(since) >= AGAIN => State::Resting(None),
+                None => State::Asked(key, since),
+            },
+            State::Switching(former) if self.line.is_in_use() => {
+                for path in &former {
+                    self.disk.remove(path).map_err(at("remove", path))?;
+                }
+                tracing::info!("the new certificate is in use; the former one is removed");
+                State::Resting(None)
+            }
+            State::Switching(former) => State::Switching(former),
+        };
+        Ok(())
+    }
+
+    fn look(&self, now: MonoTime, wall: WallTime) -> Result<State, EnrolError> {
+        let present = self.present()?;
+        let (from, until) = present.chain.validity().map_err(|error| self.unfit(error.to_string()))?;
+        if !is_due(from, until, wall) {
+            return Ok(State::Resting(Some(now.saturating_add(Duration::from_mins(1)))));
+        }
+        let next = KeyStore::Software.make()?;
+        let sealed = Renewal::new(next.request.clone()).seal(&present.key, &present.chain);
+        self.line.ask(sealed.map_err(|error| self.unfit(error.to_string()))?);
+        tracing::info!(%until, "the certificate is past two thirds of its life; the next one is asked for");
+        Ok(State::Asked(next, now))
+    }
+
+    fn answered(&self, next: NewKey, answer: &[u8], now: MonoTime) -> Result<State, EnrolError> {
+        let later = State::Resting(Some(now.saturating_add(AGAIN)));
+        match RenewalAnswer::decode(answer) {
+            Some(RenewalAnswer::Granted(der)) => self.switch(&next, &der, later),
+            Some(RenewalAnswer::Refused(reason)) => {
+                tracing::error!(reason = reason.as_str(), "the center gives no further certificate");
+                self.line.refused(reason);
+                Ok(later)
+            }
+            None => {
+                tracing::warn!("an answer about the next certificate that cannot be read");
+                Ok(State::Asked(next, now))
+            }
+        }
+    }
+
+    /// Writes the next pair and goes on with it.
+    fn switch(&self, next: &NewKey, der: &[u8], later: State) -> Result<State, EnrolError> {
+        let Present { mut identity, root, chain, .. } = self.present()?;
+        let new = Chain::from_der(der.to_vec());
+        let key = SigningKey::from_pem(next.pem.as_bytes()).map_err(|error| EnrolError::Key(error.to_string()))?;
+        let same_unit = match (root.check(&new, None), chain.subject()) {
+            (Ok(new @ Subject::Unit(..)), Ok(present)) => new == present,
+            _ => false,
+        };
+        if !same_unit || new.public_key().ok().as_deref() != Some(key.public()) {
+            tracing::error!("the center's next certificate is not this unit's; the present one stays");
+            return Ok(later);
+        }
+        let disk = &*self.disk;
+        let former = [identity.uplink.certificate, identity.uplink.key];
+        identity.uplink.key = self.place.write(&key_file(&next.name), next.pem.as_bytes(), disk)?;
+        identity.uplink.certificate = self.place.keep_certificate(der, &next.name, disk)?;
+        self.place.keep_identity(&identity, disk)?;
+        let files = [identity.uplink.ca, identity.uplink.certificate, identity.uplink.key];
+        if let Err(error) = self.line.switch(files) {
+            tracing::error!(error, "the next certificate cannot be used before the next start");
+            return Ok(later);
+        }
+        Ok(State::Switching(former))
+    }
+
+    fn present(&self) -> Result<Present, EnrolError> {
+        let identity = self.place.identity_of(&*self.disk)?;
+        let file = |path: &PathBuf| read(&*self.disk, path).map_err(at("read", path));
+        let unfit = |error: edge_protocol::sign::SignatureError| self.unfit(error.to_string());
+        let root = Root::from_pem(&file(&identity.uplink.ca)?).map_err(unfit)?;
+        let chain = Chain::from_pem(&file(&identity.uplink.certificate)?).map_err(unfit)?;
+        let key = SigningKey::from_pem(&file(&identity.uplink.key)?).map_err(unfit)?;
+        Ok(Present { identity, root, chain, key })
+    }
+
+    fn unfit(&self, why: String) -> EnrolError {
+        EnrolError::Unfit { path: self.place.identity(), why }
+    }
+
+    /// Removes pairs that an interrupted renewal left and that nothing names.
+    fn tidy(&self) -> Result<(), EnrolError> {
+        let disk = &*self.disk;
+        let named = self.place.files(disk)?;
+        let folder = self.place.folder();
+        for entry in disk.list(folder).map_err(at("list", folder))? {
+            let path = folder.join(&entry.name);
+            if entry.name.starts_with("unit-") && !named.contains(&path) {
+                disk.remove(&path).map_err(at("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two thirds of a certificate's life are over.
+fn is_due(from: WallTime, until: WallTime, now: WallTime) -> bool {
+    let life = until.as_micros().saturating_sub(from.as_micros());
+    now.as_micros().saturating_sub(from.as_micros()) >= life / 3 * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_from_two_thirds_of_its_life_on() {
+        let at = |second: i64| WallTime::from_millis(second * 1000);
+        for (now, due) in [(0, false), (59, false), (60, true), (90, true), (1000, true)] {
+            assert_eq!(is_due(at(0), at(90), at(now)), due, "{now}");
+        }
+        assert!(!is_due(at(1000), at(1090), at(0)), "a box that boots in 1970 waits for a clock");
+    }
+}

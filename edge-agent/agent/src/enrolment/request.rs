@@ -1,0 +1,165 @@
+//! The question, and what becomes of its answer.
+//!
+//! The key and the name of the question are on the disk before anything is sent. Whoever is interrupted, by a cut line
+//! or a cut of power, asks the same again, and the center gives the same answer.
+
+use edge_protocol::enrolment::{Answer, Grant, Outcome, ProofKey, Request, SetupCode};
+use edge_protocol::sign::{Chain, Root, SigningKey, Subject};
+use edge_store::disk::Disk;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde::{Deserialize, Serialize};
+
+use super::identity::{Place, key_file};
+use super::{Claim, EnrolError, KeyStore, key};
+
+/// What was asked and is not answered.
+const PENDING: &str = "pending.toml";
+
+/// `pending.toml`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pending {
+    nonce: String,
+    key: String,
+    request: String,
+}
+
+/// A question that can be sent.
+pub struct Asking {
+    nonce: [u8; 16],
+    proof_key: ProofKey,
+    key: String,
+    sealed: Vec<u8>,
+    is_again: bool,
+}
+
+/// What an answer says.
+#[derive(Debug)]
+pub enum Answered {
+    /// The unit is one of the agency's.
+    Granted(Box<Grant>),
+    /// It answers another question, or cannot be believed: wait for the next.
+    NotOurs(String),
+}
+
+impl std::fmt::Debug for Asking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asking").field("key", &self.key).field("is_again", &self.is_again).finish_non_exhaustive()
+    }
+}
+
+impl Asking {
+    /// Makes the key and the question, or takes up those that were interrupted.
+    ///
+    /// # Errors
+    /// Where the disk or the key store fails.
+    pub fn begin(
+        place: &Place,
+        claim: &Claim,
+        code: &SetupCode,
+        store: KeyStore,
+        disk: &dyn Disk,
+    ) -> Result<Self, EnrolError> {
+        let interrupted = interrupted(place, disk);
+        let is_again = interrupted.is_some();
+        let (nonce, key, request) = match interrupted {
+            Some(found) => found,
+            None => fresh(place, store, disk)?,
+        };
+        let proof_key = code.proof_key(&claim.serial);
+        let asked = Request::new(claim.serial.clone(), nonce, request, &proof_key);
+        let sealed = asked.seal(&claim.key, &claim.chain).map_err(|error| EnrolError::Key(error.to_string()))?;
+        Ok(Self { nonce, proof_key, key, sealed, is_again })
+    }
+
+    /// The message.
+    pub fn message(&self) -> &[u8] {
+        &self.sealed
+    }
+
+    /// Whether it was asked before.
+    pub const fn is_again(&self) -> bool {
+        self.is_again
+    }
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// Where the center refuses.
+    pub fn read(&self, message: &[u8]) -> Result<Answered, EnrolError> {
+        match Answer::read(message, self.nonce, &self.proof_key) {
+            Ok(Outcome::Granted(grant)) => Ok(Answered::Granted(grant)),
+            Ok(Outcome::Refused(refused)) => Err(EnrolError::Refused(refused)),
+            Err(error) => Ok(Answered::NotOurs(error.to_string())),
+        }
+    }
+
+    /// Checks a grant: under the root that the factory put here, for this key, and for the unit that it names.
+    ///
+    /// # Errors
+    /// Says what does not fit.
+    pub fn check(&self, grant: &Grant, claim: &Claim, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
+        let misfit = |why: String| Err(EnrolError::Grant(why));
+        let known = CertificateDer::from_pem_slice(&claim.root).ok();
+        if known.as_deref() != Some(&*grant.root) {
+            return misfit(
+                "it names another root than the factory did: was the unit made for another agency?".to_owned(),
+            );
+        }
+        let root = Root::from_pem(&claim.root).map_err(|error| EnrolError::Grant(error.to_string()))?;
+        let chain = Chain::from_der(grant.certificate.clone());
+        match root.check(&chain, None) {
+            Ok(Subject::Unit(agency, unit)) if agency == grant.agency && unit == grant.unit => {}
+            Ok(_) => return misfit("the certificate is for somebody else".to_owned()),
+            Err(error) => return misfit(error.to_string()),
+        }
+        let key = SigningKey::from_pem(&place.read(&key_file(&self.key), disk)?);
+        let key = key.map_err(|error| EnrolError::Key(error.to_string()))?;
+        if chain.public_key().ok().as_deref() != Some(key.public()) {
+            return misfit("the certificate is for another key".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Writes what was granted; from the last write on the unit is enrolled.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn keep(&self, grant: &Grant, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
+        place.keep(grant, &self.key, disk)?;
+        place.remove(PENDING, disk)
+    }
+
+    /// Forgets the question: the center has refused it, and the next one is another.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn forget(&self, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
+        place.remove(PENDING, disk)?;
+        place.remove(&key_file(&self.key), disk)
+    }
+}
+
+/// The question that was interrupted, if everything of it is there.
+fn interrupted(place: &Place, disk: &dyn Disk) -> Option<([u8; 16], String, Vec<u8>)> {
+    let text = String::from_utf8(place.read(PENDING, disk).ok()?).ok()?;
+    let pending: Pending = toml::from_str(&text).ok()?;
+    let key = SigningKey::from_pem(&place.read(&key_file(&pending.key), disk).ok()?).ok()?;
+    if key::name(key.public()) != pending.key {
+        return None;
+    }
+    let mut nonce = [0; 16];
+    hex::decode_to_slice(&pending.nonce, &mut nonce).ok()?;
+    Some((nonce, pending.key, hex::decode(&pending.request).ok()?))
+}
+
+fn fresh(place: &Place, store: KeyStore, disk: &dyn Disk) -> Result<([u8; 16], String, Vec<u8>), EnrolError> {
+    let mut nonce = [0; 16];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| EnrolError::Key("the system gives no random bytes".to_owned()))?;
+    let made = store.make()?;
+    place.write(&key_file(&made.name), made.pem.as_bytes(), disk)?;
+    let pending = Pending { nonce: hex::encode(nonce), key: made.name.clone(), request: hex::encode(&made.request) };
+    let text = toml::to_string(&pending).map_err(|error| EnrolError::Key(error.to_string()))?;
+    place.write(PENDING, text.as_bytes(), disk)?;
+    Ok((nonce, made.name, made.request))
+}

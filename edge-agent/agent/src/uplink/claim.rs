@@ -1,0 +1,158 @@
+//! The line of a unit that is nobody's yet: one question under its claim certificate, and the answer.
+//!
+//! The broker lets a claim certificate say one thing under one topic and hear one other; nothing of the outbox is here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::enrolment::Serial;
+use edge_protocol::topic::Topic;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
+use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
+use rumqttc::{TlsConfiguration, Transport};
+
+use super::backoff::Backoff;
+use super::link::chance;
+use crate::supervise::Clock;
+
+/// A silent broker is found within two of these.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// TCP, TLS and the broker's CONNACK together.
+const CONNECT_SECONDS: u64 = 15;
+/// The largest packet taken from the broker: a grant and its topic.
+const MAX_INCOMING_BYTES: u32 = 64 * 1024;
+
+/// Where the broker is and who asks.
+#[derive(Debug, Clone)]
+pub struct ClaimLine {
+    /// The broker's name or address, as its certificate has it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// TLS with the claim certificate: see [`super::tls::client_config`].
+    pub tls: Arc<rustls::ClientConfig>,
+    /// The serial number that asks.
+    pub serial: Serial,
+}
+
+/// What happens on the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard<'m> {
+    /// The broker has taken the connection.
+    Connected,
+    /// The broker has the question.
+    Sent,
+    /// The line is cut, or was never there; it is tried again.
+    Lost(&'m str),
+    /// An answer.
+    Answer(&'m [u8]),
+}
+
+impl ClaimLine {
+    /// Asks, and asks again on every new connection, until `hear` says that it has heard enough; false if that was not
+    /// within the time.
+    ///
+    /// # Errors
+    /// When the system gives no runtime.
+    pub fn ask(
+        &self,
+        question: &[u8],
+        patience: Duration,
+        clock: &Clock,
+        hear: &mut dyn FnMut(Heard<'_>) -> bool,
+    ) -> std::io::Result<bool> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let asked = runtime.block_on(async {
+            let mut backoff = Backoff::new();
+            let talk = async {
+                loop {
+                    let began = clock.mono();
+                    match self.talk(question, hear).await {
+                        Ok(()) => return,
+                        Err(reason) if hear(Heard::Lost(&reason)) => return,
+                        Err(_) => {}
+                    }
+                    if clock.mono().saturating_since(began) > KEEP_ALIVE {
+                        backoff.succeeded();
+                    }
+                    tokio::time::sleep(backoff.failed(chance())).await;
+                }
+            };
+            tokio::time::timeout(patience, talk).await
+        });
+        Ok(asked.is_ok())
+    }
+
+    /// One connection; ends well when enough was heard.
+    async fn talk(&self, question: &[u8], hear: &mut dyn FnMut(Heard<'_>) -> bool) -> Result<(), String> {
+        let request = Topic::EnrollRequest(self.serial.clone()).to_string();
+        let response = Topic::EnrollResponse(self.serial.clone()).to_string();
+        let (client, mut events) = self.connection(&self.serial.client_name());
+        loop {
+            let enough = match events.poll().await.map_err(|error| error.to_string())? {
+                Event::Incoming(Packet::ConnAck(_)) => {
+                    client.try_subscribe(&response, QoS::AtLeastOnce).map_err(|error| error.to_string())?;
+                    hear(Heard::Connected)
+                }
+                Event::Incoming(Packet::SubAck(ack)) => {
+                    if !ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_))) {
+                        return Err("the broker does not let a claim hear its answer".to_owned());
+                    }
+                    // Only now, so that no answer is missed.
+                    let sent = client.try_publish(&request, QoS::AtLeastOnce, false, question.to_vec());
+                    sent.map_err(|error| error.to_string())?;
+                    false
+                }
+                Event::Incoming(Packet::PubAck(_)) => hear(Heard::Sent),
+                Event::Incoming(Packet::Publish(publish)) if publish.topic == response.as_bytes() => {
+                    hear(Heard::Answer(&publish.payload))
+                }
+                Event::Incoming(_) | Event::Outgoing(_) => false,
+            };
+            if enough {
+                leave(&client, events).await;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the broker takes a connection under another name: that of the unit that this one has become.
+    ///
+    /// # Errors
+    /// In words, why not.
+    pub fn greet(&self, name: &str) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        runtime.block_on(async {
+            let (client, mut events) = self.connection(name);
+            loop {
+                if let Event::Incoming(Packet::ConnAck(_)) = events.poll().await.map_err(|error| error.to_string())? {
+                    leave(&client, events).await;
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    fn connection(&self, name: &str) -> (AsyncClient, EventLoop) {
+        let mut options = MqttOptions::new(name, &self.host, self.port);
+        options
+            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&self.tls))))
+            .set_keep_alive(KEEP_ALIVE)
+            .set_clean_start(true)
+            .set_connection_timeout(CONNECT_SECONDS)
+            .set_max_packet_size(Some(MAX_INCOMING_BYTES));
+        AsyncClient::new(options, 8)
+    }
+}
+
+/// Says goodbye; a broker that does not hear it finds out by itself.
+async fn leave(client: &AsyncClient, mut events: EventLoop) {
+    if client.try_disconnect().is_ok() {
+        let said = async { while events.poll().await.is_ok() {} };
+        if tokio::time::timeout(Duration::from_secs(1), said).await.is_err() {
+            tracing::debug!("the broker was not told goodbye");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The system's own disk, on which the process is killed before a stated operation.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use edge_store::disk::{Disk as Seam, DiskFile, Entry, RealDisk, Room};
+use nix::sys::signal::{Signal, raise};
+
+/// Counts what changes anything; reading is no operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    operations: Arc<AtomicU64>,
+    dies_at: u64,
+}
+
+#[derive(Debug)]
+struct File {
+    disk: Disk,
+    file: Box<dyn DiskFile>,
+}
+
+impl Disk {
+    pub(crate) fn new(dies_at: u64) -> Self {
+        Self { operations: Arc::default(), dies_at }
+    }
+
+    pub(crate) fn operations(&self) -> u64 {
+        self.operations.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        if self.operations.fetch_add(1, Ordering::Relaxed) + 1 == self.dies_at {
+            raise(Signal::SIGKILL).expect("a process may kill itself");
+        }
+    }
+
+    fn file(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(File { disk: self.clone(), file })
+    }
+}
+
+impl Seam for Disk {
+    fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        self.count();
+        RealDisk.make_folder(folder)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
+        RealDisk.list(folder)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        self.count();
+        RealDisk.create(path).map(|file| self.file(file))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        RealDisk.open(path).map(|file| self.file(file))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.count();
+        RealDisk.remove(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.count();
+        RealDisk.rename(from, to)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.count();
+        RealDisk.sync_folder(folder)
+    }
+
+    fn room(&self, folder: &Path) -> io::Result<Room> {
+        RealDisk.room(folder)
+    }
+}
+
+impl DiskFile for File {
+    fn length(&self) -> io::Result<u64> {
+        self.file.length()
+    }
+
+    fn write_all_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.count();
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.disk.count();
+        self.file.truncate(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.count();
+        self.file.sync()
+    }
+}
