@@ -39,7 +39,7 @@ fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
 /// A folder with all units, their programs replaced by one that exists on this machine, and one unit changed.
 fn folder_with(changed: &str, change: impl Fn(&str) -> String) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in names(&[".service", ".socket", ".mount"]) {
+    for name in names(&[".service", ".socket", ".mount", ".path"]) {
         let mut text = std::fs::read_to_string(units().join(&name)).unwrap();
         if name == changed {
             text = change(&text);
@@ -60,7 +60,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn systemd_has_nothing_to_say_about_any_unit() {
     let folder = folder_with("", str::to_owned);
-    let all = names(&[".service", ".socket", ".mount"]);
+    let all = names(&[".service", ".socket", ".mount", ".path"]);
     assert!(all.len() >= 11, "units are missing: {all:?}");
     for name in all {
         let Some(output) = analyze(&["verify"], &folder.path().join(&name)) else { return };
@@ -142,7 +142,9 @@ fn restarts_end_in_a_reboot_and_a_reboot_may_fall_back() {
         assert!(text.lines().any(|found| found == line), "edge-agent.service has no {line}");
     }
     let good = std::fs::read_to_string(units().join("edge-mark-good.service")).unwrap();
-    for line in ["BindsTo=edge-agent.service", "ExecStartPre=/bin/sleep 300", "WantedBy=edge-agent.service"] {
+    // Not bound to the agent: one that does not start has to be given up too.
+    assert!(!good.contains("edge-agent.service"), "edge-mark-good.service waits for the agent");
+    for line in ["ExecStart=/usr/bin/edge-agent update confirm", "Restart=on-failure", "WantedBy=multi-user.target"] {
         assert!(good.lines().any(|found| found == line), "edge-mark-good.service has no {line}");
     }
 }

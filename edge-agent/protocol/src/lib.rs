@@ -6,7 +6,7 @@
 //! Records of a lane travel in a [`batch`] under a [`topic`], sharing what they have in common ([`wire`]), until the
 //! center says that it has stored them ([`ack`]). A person asks by a signed [`command`] ([`sign`]) and gets a clip of
 //! the camera's own [`media`] that anybody can verify ([`evidence`], [`hash`]). Before any of this a unit gets its name
-//! and certificate by [`enrolment`].
+//! and certificate by [`enrolment`]. Models travel apart from the rest, as a signed [`model_set`].
 
 pub mod ack;
 pub mod batch;
@@ -17,6 +17,7 @@ pub mod hash;
 pub mod id;
 pub mod lane;
 pub mod media;
+pub mod model_set;
 pub mod record;
 pub mod sign;
 pub mod state;

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
 use edge_analytics::manifest::ModelSpec;
+use edge_store::disk::RealDisk;
 
 use super::run::cameras::analytics_settings;
 use crate::config::{self, Config};
 use crate::inference::library::{self, Surroundings};
 use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
+use crate::update::models::ModelSets;
 use crate::vision::client::{Prepare, Start, Throttle, Viewfinder, VisionSettings};
 use crate::vision::confine::{Identity, resolve_identity};
 use crate::vision::engine::{Engine, ModelBytes};
@@ -62,8 +64,11 @@ pub(super) fn settings(
 }
 
 /// The folders of the configured models, each in its own number format.
-pub(super) fn folders(models: &config::Models) -> Vec<(PathBuf, Option<String>)> {
-    [&models.objects, &models.plates, &models.plate_text].map(|name| (models.dir.join(name), None)).to_vec()
+pub(super) fn folders(config: &Config) -> Vec<(PathBuf, Option<String>)> {
+    let models = &config.models;
+    // A set that came by itself stands before the image's own models.
+    let dir = ModelSets::new(&RealDisk, &config.data_dir).current().unwrap_or_else(|| models.dir.clone());
+    [&models.objects, &models.plates, &models.plate_text].map(|name| (dir.join(name), None)).to_vec()
 }
 
 /// Finds the runtime's library and reads the models for every start of a worker. Each folder comes with a variant.

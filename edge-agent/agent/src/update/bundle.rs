@@ -166,7 +166,8 @@ pub(super) fn known_time(latest: WallTime, now: WallStamp) -> WallTime {
     if is_set(now) { latest.max(now.time) } else { latest }
 }
 
-const fn is_set(now: WallStamp) -> bool {
+/// Whether the clock was set by a time source.
+pub(super) const fn is_set(now: WallStamp) -> bool {
     match now.quality {
         ClockQuality::Synchronised { .. } => true,
         ClockQuality::Free | ClockQuality::Unknown => false,

@@ -12,6 +12,7 @@
 mod bundle;
 mod evidence;
 mod keep;
+pub mod models;
 
 pub mod rauc;
 mod slots;

@@ -21,6 +21,8 @@ pub enum Kind {
     Enrolment,
     /// A request of a unit for its next certificate.
     Renewal,
+    /// The manifest of a set of models.
+    ModelSet,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Self::ClipManifest => b"edge clip manifest v1",
             Self::Enrolment => b"edge enrolment v1",
             Self::Renewal => b"edge renewal v1",
+            Self::ModelSet => b"edge model set v1",
         }
     }
 }

@@ -5,6 +5,7 @@ mod clip;
 mod enroll;
 mod factory;
 mod lists;
+mod models;
 mod pki;
 mod serve;
 mod signer;
@@ -32,6 +33,7 @@ enum Command {
     Verify(verify::Verify),
     Pki(pki::Pki),
     Factory(factory::Factory),
+    Models(models::Models),
     Enroll(enroll::Enroll),
 }
 
@@ -48,6 +50,7 @@ impl Arguments {
             Command::Verify(command) => command.run(),
             Command::Pki(command) => command.run(),
             Command::Factory(command) => command.run(),
+            Command::Models(command) => command.run(),
             Command::Enroll(command) => command.run(),
         }
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use edge_protocol::batch::CONTRACT_VERSION;
 use edge_protocol::command::{Challenge, ClipScope, Command, MAX_COMMAND_LIFE, Operation, Role};
 use edge_protocol::id::{AgencyId, CommandId, PersonId, RequestId, UnitId};
+use edge_protocol::model_set::ModelSet;
 use edge_protocol::record::Word;
 use edge_protocol::sign::{Chain, SigningKey, Subject};
 use edge_protocol::time::WallTime;
@@ -40,6 +41,21 @@ impl Signer {
         };
         let key = SigningKey::from_pem(&read(key)?).context("your key")?;
         Ok(Self { key, chain, agency, person, role })
+    }
+
+    /// Signs a set of models; the head of its file.
+    pub(super) fn sign_models(&self, set: &ModelSet) -> anyhow::Result<Vec<u8>> {
+        ensure!(
+            self.role == Role::PolicyAdmin,
+            "sets of models are signed by a policy-admin, not by a {}",
+            self.role.as_str()
+        );
+        set.head(&self.key, &self.chain).context("cannot sign: does the key belong to the certificate?")
+    }
+
+    /// Whose units the signer speaks to.
+    pub(super) const fn agency(&self) -> &AgencyId {
+        &self.agency
     }
 
     /// Signs a fresh command for the unit's present challenge.

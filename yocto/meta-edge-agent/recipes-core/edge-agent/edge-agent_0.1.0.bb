@@ -14,9 +14,12 @@ CARGO_BUILD_FLAGS += "--bin edge-agent"
 
 do_install() {
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/edge-agent ${D}${bindir}/edge-agent
-    for unit in edge-agent.service edge-first-boot.service edge-mark-good.service; do
+    for unit in edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-reboot.service; do
         install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
     done
+    # The agent's user may ask RAUC's service.
+    install -D -m 0644 ${S}/systemd/de.pengutronix.rauc.edge.conf \
+        ${D}${datadir}/dbus-1/system.d/de.pengutronix.rauc.edge.conf
     install -D -m 0755 ${S}/systemd/edge-first-boot ${D}${libexecdir}/edge-agent/edge-first-boot
     install -D -m 0644 ${S}/systemd/edge-agent.sysusers.conf ${D}${nonarch_libdir}/sysusers.d/edge-agent.conf
     install -D -m 0644 ${S}/systemd/edge-agent.tmpfiles.conf ${D}${nonarch_libdir}/tmpfiles.d/edge-agent.conf
@@ -27,14 +30,20 @@ do_install() {
 }
 
 SYSTEMD_PACKAGES = "${PN}"
-SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service"
+SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path"
 
 USERADD_PACKAGES = "${PN}"
 GROUPADD_PARAM:${PN} = "--system edge; --system gpio"
 USERADD_PARAM:${PN} = "--system --no-create-home --home-dir ${localstatedir}/lib/edge-agent \
     --shell ${sbindir}/nologin --gid edge --comment 'Edge video appliance agent' edge"
 
-FILES:${PN} += "${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${localstatedir}/lib/edge-agent"
+FILES:${PN} += " \
+    ${datadir}/dbus-1/system.d \
+    ${localstatedir}/lib/edge-agent \
+    ${nonarch_libdir}/sysusers.d \
+    ${nonarch_libdir}/tmpfiles.d \
+    ${systemd_system_unitdir}/edge-reboot.service \
+"
 
 # Decoders and parsers are plugins that the agent asks for by name.
 RDEPENDS:${PN} = " \

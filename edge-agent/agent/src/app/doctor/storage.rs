@@ -130,7 +130,7 @@ pub(super) fn runtime(config: &Config) -> Result<String, String> {
 
 /// Each model's name, if its file is the one that its manifest names.
 pub(super) fn models(config: &Config) -> Vec<Result<String, String>> {
-    let folders = crate::app::vision::folders(&config.models);
+    let folders = crate::app::vision::folders(config);
     let read = |(folder, variant): &(PathBuf, Option<String>)| {
         let file = ModelFile::read(folder, variant.as_deref());
         file.map(|file| file.label()).map_err(|error| format!("{}: {error}", folder.display()))

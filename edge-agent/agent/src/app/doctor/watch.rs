@@ -116,7 +116,7 @@ impl Session {
         // Nobody feeds a watchdog here, so the beats go nowhere.
         let pulse = Heartbeats::default().register("doctor", MODELS, clock.mono());
         let settings = vision::settings(config, program, &throttle, &viewfinder);
-        let prepare = vision::prepare(config.models.library.clone(), vision::folders(&config.models));
+        let prepare = vision::prepare(config.models.library.clone(), vision::folders(config));
         let queues = VisionQueues { units, events };
         let mut client = VisionClient::new(settings, prepare, queues, clock.clone(), pulse.clone());
         let refused = |error| Fault::from_error(&error);

@@ -33,7 +33,7 @@ use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::disk::RealDisk;
 use edge_store::outbox::{Budget, OutboxError};
 use edge_store::ring::{RingPlace, camera_folder};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::capture::Camera;
 use crate::config::{self, Config, ConfigError};
@@ -130,9 +130,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
+    let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
     let started = start(&survivor, &clock, &mut supervisor);
-    let ended = started.and_then(|()| wait_for_the_end(&supervisor, || survivor.proved()));
+    let ended = started.and_then(|()| ending.wait(&supervisor, || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -308,7 +309,7 @@ fn start_vision(
     let config = common.config;
     let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
     let settings = super::vision::settings(config, program, throttle, viewfinder);
-    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(&config.models));
+    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config));
     let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
@@ -388,29 +389,44 @@ pub(super) fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace 
     }
 }
 
-/// Waits for a polite signal, or for a stage to fail without which nothing works. What has run for a while has proved
-/// itself.
-fn wait_for_the_end(supervisor: &Supervisor, mut proved: impl FnMut()) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(system("cannot wait for signals"))?;
-    let failed = supervisor.failed();
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
-        let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
-        let mut is_proved = false;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                () = failed.wait() => return Err(RunError::Stage),
-                () = &mut runs_well, if !is_proved => {
-                    is_proved = true;
-                    proved();
+/// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in order.
+struct Ending {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    fn new() -> Result<Self, RunError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(system("cannot wait for signals"))?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
+        drop(inside);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Waits for a polite signal, or for a stage to fail without which nothing works. What has run for a while has
+    /// proved itself.
+    fn wait(mut self, supervisor: &Supervisor, mut proved: impl FnMut()) -> Result<(), RunError> {
+        let failed = supervisor.failed();
+        self.runtime.block_on(async {
+            let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
+            let mut is_proved = false;
+            loop {
+                tokio::select! {
+                    _ = self.terminate.recv() => return Ok(()),
+                    _ = self.interrupt.recv() => return Ok(()),
+                    () = failed.wait() => return Err(RunError::Stage),
+                    () = &mut runs_well, if !is_proved => {
+                        is_proved = true;
+                        proved();
+                    }
                 }
             }
-        }
-    })
+        })
+    }
 }
 
 /// Checks a configuration and says everything that is wrong with it.

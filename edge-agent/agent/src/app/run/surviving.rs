@@ -1,7 +1,8 @@
 //! Starting after things went wrong: a configuration that cannot be used, and an agent that keeps crashing.
 //!
 //! The last good configuration is a copy of the file with which the agent ran for five minutes or ended in order. It
-//! lies in the service's state folder, whatever `data_dir` the broken one would have named.
+//! lies in the folder that the service manager keeps for the agent (`STATE_DIRECTORY`), whatever `data_dir` the broken
+//! one would have named. Without a service manager nobody starts the agent again, so nothing is counted or kept.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::supervise::{Clock, Life, Mode};
 pub(super) const PROVED: Duration = Duration::from_mins(5);
 const LAST_GOOD: &str = "last-good.toml";
 const LIVES: &str = "lives";
+const SAFE_MODE: &str = "safe mode after three crashes within five minutes: it records and reports and looks at \
+                         nothing; it ends with the next restart in order or boot";
 
 /// How the agent starts.
 pub(super) struct Start {
@@ -30,7 +33,7 @@ pub(super) struct Start {
     pub(super) mode: Mode,
     /// What people have to know of this start, in words.
     pub(super) words: Vec<String>,
-    life: Life,
+    life: Option<Life>,
     proof: Option<Proof>,
 }
 
@@ -79,34 +82,34 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
 pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> {
     let Usable { config, text, why } = usable(file)?;
     let mut words: Vec<String> = why.into_iter().collect();
-    let home = state_folder().unwrap_or_else(|| config.data_dir.clone());
+    let Some(home) = state_folder() else {
+        return Ok(Start { config, mode: Mode::Normal, words, life: None, proof: None });
+    };
     // Should it not be there and not be made, the count says so.
     drop(std::fs::create_dir_all(&home));
     let (life, mode) = Life::begin(Arc::new(RealDisk), home.join(LIVES), &clock.boot());
     let copy = home.join(LAST_GOOD);
-    match mode {
+    Ok(match mode {
         Mode::Normal => {
             let proof = text.map(|text| Proof { text, copy });
-            Ok(Start { config, mode, words, life, proof })
+            Start { config, mode, words, life: Some(life), proof }
         }
         Mode::Safe => {
-            words.push(
-                "safe mode after three crashes within five minutes: it records and reports and looks at nothing; it \
-                 ends with the next restart in order or boot"
-                    .to_owned(),
-            );
+            words.push(SAFE_MODE.to_owned());
             // What crashes may be what was configured last.
             let config = Config::read(&copy).unwrap_or(config);
-            Ok(Start { config, mode, words, life, proof: None })
+            Start { config, mode, words, life: Some(life), proof: None }
         }
-    }
+    })
 }
 
 impl Start {
     /// The agent ends in order.
     pub(super) fn end(mut self) {
         self.proved();
-        self.life.end();
+        if let Some(life) = self.life {
+            life.end();
+        }
     }
 
     /// The configuration has proved good: its copy is what a later start falls back to.

@@ -4,6 +4,7 @@
 //! These commands run beside the agent, as its user: an image whose agent does not even start must be given up too. One
 //! of them at a time owns the update's state; a lock on a file says which.
 
+mod models;
 mod outside;
 mod sight;
 mod status;
@@ -72,6 +73,17 @@ version that this unit confirmed last, or built more than half a year ago.")]
         #[arg(long)]
         reboot: bool,
     },
+    /// Unpacks a signed set of models, tests it here, and makes it the one in use
+    #[command(after_help = "Examples:
+  edge-agent update models /media/models-7.set && sudo systemctl restart edge-agent
+
+Sets are made with `rtcc models`. A set that is not signed by a policy administrator of the agency, not whole, older than
+the one in use, or that fails its self-test on this board is refused; the models in use stay.")]
+    Models {
+        /// The set
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Watches a new slot until it is good or has to go; marks one that was good before at once
     Confirm,
 }
@@ -81,11 +93,13 @@ version that this unit confirmed last, or built more than half a year ago.")]
 /// # Errors
 /// In words: what was not done and why.
 pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
-    let data_dir = surviving::usable(&arguments.config)?.config.data_dir;
+    let config = surviving::usable(&arguments.config)?.config;
+    let data_dir = config.data_dir.clone();
     let here = Here { data_dir, rauc_conf: arguments.rauc_conf.clone(), clock: Clock::system() };
     match &arguments.command {
         UpdateCommand::Status { json } => status::show(&here, *json),
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
+        UpdateCommand::Models { file } => models::install(&config, file, &here.clock),
         UpdateCommand::Confirm => here.confirm(),
     }
 }

@@ -1,0 +1,253 @@
+//! Updates with the real RAUC: signed bundles, two slots, a bootloader that counts. Slots are files, bundles are mounted
+//! over loop devices, the service sits on a bus of its own; only the boots are a script's.
+//!
+//! What this needs and a machine may lack: root, loop devices, `rauc`, `dbus-run-session`, `mksquashfs`, `openssl`. The
+//! format is plain, since verity needs device-mapper.
+#![cfg(test)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a story writes plain files and says aloud what it skips"
+)]
+
+#[path = "rauc/bench.rs"]
+mod bench;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bench::{Bench, Signer};
+use edge_agent::update::rauc::Rauc;
+use edge_agent::update::{
+    Before, Event, Evidence, HOLD, Outside, Phase, Refusal, SlotName, Slots, Source, Told, Updater, WITHIN, Wanted,
+};
+use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
+use edge_store::disk::RealDisk;
+
+/// The bus is made by a program that this one is started again under.
+#[test]
+fn signed_bundles_are_installed_confirmed_and_rolled_back_and_all_others_refused() {
+    if let Some(why) = bench::lacks() {
+        return eprintln!("SKIPPED: {why}");
+    }
+    let own = std::env::current_exe().expect("the test's own path");
+    let mut command = Command::new("dbus-run-session");
+    // RAUC's service goes to the bus that it believes to have been started by.
+    command.args(["--", "env", "DBUS_STARTER_BUS_TYPE=session"]).arg(own);
+    command.args(["--exact", "the_story_on_a_bus_of_its_own", "--include-ignored", "--nocapture"]);
+    let output = command.output().expect("run dbus-run-session");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+/// What the unit tells and asks for in this story.
+#[derive(Debug, Clone, Default)]
+struct Around(Arc<Mutex<(Vec<Told>, bool, u32)>>);
+
+impl Outside for Around {
+    fn fetch(&mut self, wanted: &Wanted, _: &Path) -> Result<PathBuf, Refusal> {
+        match &wanted.source {
+            Source::File(path) => Ok(path.clone()),
+            Source::Url { url, .. } => Err(Refusal::NotFetched(url.clone())),
+        }
+    }
+
+    fn tell(&mut self, told: &Told) -> bool {
+        self.0.lock().unwrap().0.push(told.clone());
+        true
+    }
+
+    fn reboot(&mut self) {
+        self.0.lock().unwrap().1 = true;
+    }
+
+    fn boot(&self) -> String {
+        self.0.lock().unwrap().2.to_string()
+    }
+}
+
+fn wall() -> WallStamp {
+    let quality = ClockQuality::Synchronised { bound_ms: 500 };
+    WallStamp { time: "2026-11-25T12:00:00Z".parse().unwrap(), quality }
+}
+
+fn healthy() -> Evidence {
+    Evidence {
+        life: "one".into(),
+        ready: true,
+        fed: true,
+        cameras: vec!["yard".parse().unwrap()],
+        inferred: true,
+        outbox: true,
+        audit: true,
+        clock: true,
+        reached: true,
+        acknowledged: true,
+        ..Evidence::default()
+    }
+}
+
+/// The unit of the story, one boot after the other.
+struct Unit {
+    bench: Bench,
+    around: Around,
+}
+
+impl Unit {
+    /// Boots; the update goes on from what the disk says.
+    fn power_on(&mut self) -> (SlotName, Updater) {
+        let booted = self.bench.power_on();
+        let mut around = self.around.0.lock().unwrap();
+        (around.1, around.2) = (false, around.2 + 1);
+        drop(around);
+        let rauc = Box::new(Rauc::with_configuration(&self.bench.path("system.conf")));
+        let folder = self.bench.path("update");
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut updater = Updater::open(Arc::new(RealDisk), folder, rauc, Box::new(self.around.clone())).unwrap();
+        updater.start(MonoTime::ZERO, wall()).unwrap();
+        (booted, updater)
+    }
+
+    fn install(&self, updater: &mut Updater, bundle: &str) -> Option<Refusal> {
+        let wanted = Wanted { source: Source::File(self.bench.path(bundle)), hash: None };
+        updater.handle(Event::Asked(wanted, Before::from(&healthy())), MonoTime::ZERO, wall()).unwrap()
+    }
+
+    fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.around.0.lock().unwrap().0)
+    }
+
+    fn reboot_is_wanted(&self) -> bool {
+        self.around.0.lock().unwrap().1
+    }
+}
+
+/// Looks once a minute for so long.
+fn watch(updater: &mut Updater, evidence: &Evidence, span: Duration) {
+    for minute in 0..=span.as_secs() / 60 {
+        let now = MonoTime::from_duration(Duration::from_secs(60 * minute));
+        updater.look(Some(evidence.clone()), now, wall()).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "runs on the bus that the other test makes"]
+fn the_story_on_a_bus_of_its_own() {
+    let mut unit = Unit { bench: Bench::new(), around: Around::default() };
+    unit.bench.bundle("good.raucb", ["2.0.0", "edge-test", "20261101120000"], Signer::Agency);
+    refuse_what_does_not_belong_here(&mut unit);
+    install_and_confirm(&mut unit);
+    refuse_below_the_floor(&mut unit);
+    roll_back_what_does_not_see(&mut unit);
+    roll_back_what_never_says_anything(&mut unit);
+    show_the_status(&unit);
+}
+
+fn refuse_what_does_not_belong_here(unit: &mut Unit) {
+    unit.bench.bundle("rogue.raucb", ["2.0.0", "edge-test", "20261101120000"], Signer::Stranger);
+    unit.bench.bundle("other.raucb", ["2.0.0", "edge-other", "20261101120000"], Signer::Agency);
+    unit.bench.bundle("stale.raucb", ["2.0.0", "edge-test", "20260101120000"], Signer::Agency);
+    unit.bench.bundle("dateless.raucb", ["2.0.0", "edge-test", ""], Signer::Agency);
+    unit.bench.change_a_byte("good.raucb", "torn.raucb");
+    unit.bench.cut_short("good.raucb", "short.raucb");
+    let (booted, mut updater) = unit.power_on();
+    assert_eq!(booted, SlotName::A);
+    let before = unit.bench.slots();
+    for (bundle, words) in [
+        ("rogue.raucb", "not signed by a key that this unit trusts"),
+        ("torn.raucb", "no whole bundle"),
+        ("short.raucb", "no whole bundle"),
+        ("other.raucb", "it is for `edge-other`"),
+        ("stale.raucb", "was good until"),
+        ("dateless.raucb", "is no date"),
+        ("nowhere.raucb", "cannot be read"),
+    ] {
+        let refusal = unit.install(&mut updater, bundle).unwrap_or_else(|| panic!("{bundle} was taken")).to_string();
+        assert!(refusal.contains(words), "{bundle}: {refusal}");
+        assert_eq!(updater.state().phase, Phase::Idle, "{bundle}");
+        assert!(matches!(unit.told().as_slice(), [Told::Refused(_)]), "{bundle}");
+        assert!(unit.bench.slots() == before, "{bundle} changed a slot");
+        assert_eq!(unit.bench.primary(), "A", "{bundle}");
+    }
+}
+
+fn install_and_confirm(unit: &mut Unit) {
+    let (_, mut updater) = unit.power_on();
+    let before = unit.bench.slots();
+    assert_eq!(unit.install(&mut updater, "good.raucb"), None);
+    let after = unit.bench.slots();
+    assert!(after.0 == before.0, "the booted slot is left alone");
+    assert!(after.1 == unit.bench.image("2.0.0"), "the other holds the image");
+    assert_eq!(unit.bench.primary(), "B");
+    let (booted, mut updater) = unit.power_on();
+    assert_eq!(booted, SlotName::B);
+    assert!(matches!(updater.state().phase, Phase::Confirming { .. }), "{:?}", updater.state().phase);
+    watch(&mut updater, &healthy(), HOLD);
+    assert!(matches!(updater.state().phase, Phase::Good { .. }), "{:?}", updater.state().phase);
+    assert!(matches!(unit.told().as_slice(), [Told::Installed(_), Told::Good(_)]));
+    // Confirmed: boots use attempts up, and each start gives them back.
+    for _ in 0..5 {
+        let (booted, mut updater) = unit.power_on();
+        assert_eq!(booted, SlotName::B);
+        watch(&mut updater, &healthy(), Duration::ZERO);
+    }
+}
+
+/// RAUC without a floor of its own installs an older version; so the refusal is ours.
+fn refuse_below_the_floor(unit: &mut Unit) {
+    unit.bench.bundle("old.raucb", ["1.0.0", "edge-test", "20261101120000"], Signer::Agency);
+    let (_, mut updater) = unit.power_on();
+    let before = unit.bench.slots();
+    let refusal = unit.install(&mut updater, "old.raucb").expect("a refusal").to_string();
+    assert!(refusal.contains("version 1.0.0 is below 2.0.0"), "{refusal}");
+    assert!(unit.bench.slots() == before);
+    let mut rauc = Rauc::with_configuration(&unit.bench.path("system.conf"));
+    rauc.install(&unit.bench.path("old.raucb")).expect("RAUC alone would have installed it");
+    unit.bench.set_primary("B");
+    unit.told();
+}
+
+fn roll_back_what_does_not_see(unit: &mut Unit) {
+    unit.bench.bundle("blind.raucb", ["3.0.0", "edge-test", "20261101120000"], Signer::Agency);
+    let (_, mut updater) = unit.power_on();
+    assert_eq!(unit.install(&mut updater, "blind.raucb"), None);
+    let (booted, mut updater) = unit.power_on();
+    assert_eq!(booted, SlotName::A);
+    let blind = Evidence { cameras: Vec::new(), ..healthy() };
+    watch(&mut updater, &blind, WITHIN);
+    assert!(unit.reboot_is_wanted());
+    let (booted, updater) = unit.power_on();
+    assert_eq!(booted, SlotName::B);
+    let Phase::RolledBack { why, .. } = &updater.state().phase else { panic!("{:?}", updater.state().phase) };
+    assert!(why.contains("no frame of camera yard"), "{why}");
+    assert!(matches!(unit.told().as_slice(), [Told::Installed(_), Told::RolledBack(..)]));
+    assert_eq!(updater.state().floor, "2.0.0".parse().ok());
+}
+
+/// An image whose agent does not even start: nothing of ours runs in it, and the bootloader gives it up.
+fn roll_back_what_never_says_anything(unit: &mut Unit) {
+    let (_, mut updater) = unit.power_on();
+    watch(&mut updater, &healthy(), Duration::ZERO);
+    assert_eq!(unit.install(&mut updater, "blind.raucb"), None);
+    for _ in 0..3 {
+        assert_eq!(unit.bench.power_on(), SlotName::A);
+    }
+    let (booted, updater) = unit.power_on();
+    assert_eq!(booted, SlotName::B);
+    assert!(matches!(updater.state().phase, Phase::RolledBack { .. }), "{:?}", updater.state().phase);
+}
+
+fn show_the_status(unit: &Unit) {
+    let configuration = unit.bench.agent_configuration();
+    let mut status = Command::new(edge_tests::process::program("edge-agent"));
+    status.args(["update", "status", "--rauc-conf"]).arg(unit.bench.path("system.conf"));
+    let output = status.arg("--config").arg(configuration).output().expect("run edge-agent");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("slot A: 3.0.0, bad\n"), "{said}");
+    assert!(said.contains("slot B: 2.0.0, good, booted"), "{said}");
+    assert!(said.contains("update: rolled back; nothing below 2.0.0 is installed"), "{said}");
+}

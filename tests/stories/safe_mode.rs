@@ -1,0 +1,169 @@
+//! An agent that keeps crashing, and a configuration that cannot be used: it records and reports all the same, and the
+//! audit log says why. The real agent, killed with SIGABRT as a failed assertion would, without a broker.
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "a story starts programs and reads the clock for deadlines")]
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use edge_agent::update::Evidence;
+use edge_protocol::lane::Lane;
+use edge_protocol::record::Record;
+use edge_store::audit::Audit;
+use edge_tests::pki::Pki;
+use edge_tests::process::{Process, program};
+use nix::sys::signal::Signal;
+
+/// No step takes as long, even on a machine with other things to do.
+const DEADLINE: Duration = Duration::from_secs(90);
+
+/// A unit with one drawn picture, no models and no broker; a service manager's folders and notify socket.
+struct Unit {
+    folder: tempfile::TempDir,
+    notices: UnixDatagram,
+    _pki: Pki,
+}
+
+impl Unit {
+    fn new() -> Unit {
+        let folder = tempfile::Builder::new().prefix("edge-story-").tempdir().expect("a folder");
+        let pki = Pki::new("demo-city");
+        let unit = pki.unit("pole-1");
+        let (place, root) = (folder.path().display(), pki.root_path());
+        let text = format!(
+            "data_dir = \"{place}/state\"\n[unit]\nagency = \"demo-city\"\nid = \"pole-1\"\n\
+             [uplink]\nhost = \"localhost\"\nport = 1\nca = \"{root}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
+             [control]\nagency_root = \"{root}\"\n\
+             [models]\ndir = \"{place}/nowhere\"\nlibrary = \"{place}/no-such-library.so\"\n\
+             [health]\nevery_s = 1\nmetrics_enabled = false\n\
+             [[camera]]\nid = \"yard\"\nname = \"Yard\"\n[camera.source]\nkind = \"test\"\n",
+            unit.certificate_path.display(),
+            unit.key_path.display(),
+            root = root.display(),
+        );
+        std::fs::write(folder.path().join("edge-agent.toml"), text).expect("a written configuration");
+        std::fs::create_dir_all(folder.path().join("run")).expect("a folder");
+        let notices = UnixDatagram::bind(folder.path().join("notify")).expect("a notify socket");
+        notices.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        Unit { folder, notices, _pki: pki }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts the agent and waits for READY.
+    fn start(&self) -> Process {
+        let mut run = Command::new(program("edge-agent"));
+        run.arg("run").arg("--config").arg(self.path("edge-agent.toml")).env("NO_COLOR", "1");
+        run.env("STATE_DIRECTORY", self.path("state")).env("RUNTIME_DIRECTORY", self.path("run"));
+        let agent = Process::spawn("edge-agent", run.env("NOTIFY_SOCKET", self.path("notify")));
+        let mut notice = [0; 1024];
+        loop {
+            let length = self.notices.recv(&mut notice).unwrap_or_else(|error| {
+                panic!("no READY: {error}; it said:\n{}", agent.lines().join("\n"));
+            });
+            if String::from_utf8_lossy(&notice[..length]).contains("READY=1") {
+                return agent;
+            }
+        }
+    }
+
+    /// Waits until the ring has grown since the call.
+    fn wait_for_video(&self) {
+        let before = size(&self.path("state/ring/yard"));
+        wait("more video", || (size(&self.path("state/ring/yard")) > before + 10_000).then_some(()));
+    }
+
+    /// What the audit log says.
+    fn audit(&self) -> Vec<String> {
+        let audit = Audit::open(&self.path("state/audit.sqlite")).expect("an audit log").audit;
+        let entries = audit.entries(0, 1000).expect("entries");
+        let text = |body: &[u8]| {
+            let Record::Audit(entry) = Record::from_payload(Lane::Audit, body).expect("a record") else {
+                panic!("something else in the audit log")
+            };
+            entry.text.to_string()
+        };
+        entries.iter().map(|entry| text(&entry.body)).collect()
+    }
+}
+
+fn size(ring: &Path) -> u64 {
+    let files = std::fs::read_dir(ring).into_iter().flatten().flatten();
+    let segments = files.filter(|file| !file.file_name().to_string_lossy().starts_with("index"));
+    segments.filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+}
+
+fn wait<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < until, "not within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn said(agent: &Process, words: &str) -> bool {
+    agent.lines().iter().any(|line| line.contains(words))
+}
+
+#[test]
+fn three_crashes_make_a_safe_life_and_an_end_in_order_makes_an_ordinary_one() {
+    let unit = Unit::new();
+    for crash in 1..=3 {
+        let mut agent = unit.start();
+        assert!(!said(&agent, "safe mode"), "before crash {crash}:\n{}", agent.lines().join("\n"));
+        agent.signal(Signal::SIGABRT);
+        assert_eq!(agent.wait(DEADLINE).code(), None, "ended by the signal");
+    }
+    let mut safe = unit.start();
+    safe.wait_for_line("safe mode after three crashes", DEADLINE);
+    assert!(!said(&safe, "no-such-library.so"), "nothing is looked at:\n{}", safe.lines().join("\n"));
+    unit.wait_for_video();
+    wait("the entry", || unit.audit().iter().any(|text| text.starts_with("safe mode")).then_some(()));
+    safe.signal(Signal::SIGTERM);
+    assert!(safe.wait(DEADLINE).success(), "{}", safe.lines().join("\n"));
+
+    let mut ordinary = unit.start();
+    assert!(!said(&ordinary, "safe mode"), "{}", ordinary.lines().join("\n"));
+    ordinary.signal(Signal::SIGTERM);
+    assert!(ordinary.wait(DEADLINE).success(), "{}", ordinary.lines().join("\n"));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_gives_way_to_the_last_good_one_and_says_so() {
+    let unit = Unit::new();
+    let mut agent = unit.start();
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.wait(DEADLINE).success(), "{}", agent.lines().join("\n"));
+    std::fs::write(unit.path("edge-agent.toml"), "data_dir = 7\n[unit]\nid = \"\"\n").expect("a broken configuration");
+
+    let mut again = unit.start();
+    assert!(said(&again, "the last good configuration is in force"), "{}", again.lines().join("\n"));
+    unit.wait_for_video();
+    wait("the entry", || unit.audit().iter().any(|text| text.contains("cannot be used")).then_some(()));
+    again.signal(Signal::SIGTERM);
+    assert!(again.wait(DEADLINE).success(), "{}", again.lines().join("\n"));
+    let kept = std::fs::read_to_string(unit.path("state/last-good.toml")).expect("the copy");
+    assert!(kept.contains("pole-1"), "the broken one must not become the last good one");
+}
+
+/// What an update would see of this agent, which has no eyes and no broker.
+#[test]
+fn a_running_agent_says_what_it_does_where_an_update_looks() {
+    let unit = Unit::new();
+    let mut agent = unit.start();
+    let seen = wait("evidence", || {
+        let seen: Evidence = serde_json::from_slice(&std::fs::read(unit.path("run/evidence")).ok()?).ok()?;
+        (seen.ready && seen.outbox).then_some(seen)
+    });
+    assert!(seen.fed && seen.audit && seen.clock, "{seen:?}");
+    assert!(!seen.inferred && seen.cameras.is_empty() && !seen.reached && !seen.acknowledged, "{seen:?}");
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.wait(DEADLINE).success(), "{}", agent.lines().join("\n"));
+}
