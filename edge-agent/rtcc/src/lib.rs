@@ -14,7 +14,6 @@ pub mod files;
 pub mod http;
 pub mod pki;
 pub mod receiver;
-pub mod rollout;
 pub mod serve;
 pub mod show;
 pub mod wire;
