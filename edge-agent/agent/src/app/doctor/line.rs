@@ -10,7 +10,7 @@ use edge_protocol::time::WallTime;
 
 use super::report::Finding;
 use super::rules::{self, Reached};
-use crate::app::run::uplink_settings;
+use crate::app::run::center::uplink_settings;
 use crate::config::Config;
 use crate::supervise::Clock;
 use crate::uplink::probe::{self, ProbeError};

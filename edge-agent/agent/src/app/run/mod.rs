@@ -4,6 +4,7 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod cameras;
+pub(super) mod center;
 pub(super) mod commands;
 pub(super) mod eyes;
 pub(super) mod fitting;
@@ -26,22 +27,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
-use edge_protocol::command::Challenge;
 use edge_protocol::record::Word;
-use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::disk::RealDisk;
-use edge_store::outbox::{Budget, OutboxError};
+use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::capture::Camera;
 use crate::config::{self, Config, ConfigError};
-use crate::publish::{self, Entry, Publisher};
+use crate::publish::Entry;
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Supervisor};
-use crate::uplink::{self, Announcement, Bell, Renewals, Uplink};
+use crate::uplink;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
 
 use eyes::Eyes;
@@ -57,8 +55,6 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Sightings on their way to becoming records; the worker's listener waits beyond.
 const SIGHTINGS: Bounds = Bounds::items("sightings", 64, Overflow::Wait);
-/// Commands on their way to control; beyond them the asker hears "busy".
-const COMMANDS: Bounds = Bounds::items("commands", 8, Overflow::Refuse);
 
 /// Runs the agent.
 #[derive(Debug, clap::Args)]
@@ -164,7 +160,7 @@ fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor
     let config = &survivor.config;
     let mut common = Common { config, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
-    let entries = start_telling_the_center(&mut common, &vitals)?;
+    let entries = center::start(&mut common, &vitals)?;
     vitals.note_start(&survivor.words);
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let moments = Moments::default();
@@ -180,93 +176,6 @@ fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor
     health::serve_metrics(&mut common, &vitals)?;
     housing::start(&mut common, &entries, &vitals, throttle)?;
     health::start(&mut common, entries, vitals)
-}
-
-/// Outbox and uplink; what comes back is where records go.
-fn start_telling_the_center(common: &mut Common<'_>, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
-    let bell = Bell::new();
-    let (announce, life) = outbox::announce(&bell);
-    let (entries, queued) = bounded(publish::QUEUE);
-    vitals.watch_queue(entries.gauge());
-    let path = common.config.data_dir.join("outbox.sqlite");
-    let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
-    let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
-    let mut publisher = Publisher::open(plan, ends)?;
-    let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
-    let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
-    let (commands, asked) = bounded(COMMANDS);
-    vitals.watch_queue(commands.gauge());
-    let wires =
-        commands::Wires { asked, announcement: announcement.clone(), bridge: bridge(), entries: entries.clone() };
-    commands::start(common, wires, vitals)?;
-    let outbox = Restart::After(PAUSE);
-    let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
-    started.map_err(system("cannot start the outbox"))?;
-    let renewals = Renewals::new(&bell);
-    renewing::start(common, &renewals, &entries)?;
-    let (clock, pulse) = (common.clock.clone(), common.pulse("uplink"));
-    let ends = uplink::Ends { bell, announcement, commands, renewals, clock, pulse };
-    let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
-    vitals.watch_uplink(uplink.health());
-    let again = Restart::After(PAUSE);
-    let started = common.supervisor.start("uplink", Station::Uplink, again, move |stop| uplink.run(stop));
-    started.map_err(system("cannot start the uplink"))?;
-    Ok(entries)
-}
-
-fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, RunError> {
-    let config = common.config;
-    Ok(Birth {
-        version: CONTRACT_VERSION,
-        agency: config.agency.clone(),
-        unit: config.unit.clone(),
-        epoch,
-        started: common.clock.wall(),
-        software: software(),
-        cameras: config.cameras.iter().map(|camera| cameras::card(camera, &config.agency)).collect(),
-        reads: match config.reads.publish {
-            config::Publish::Counts => ReadsPublished::Counts,
-            config::Publish::All => ReadsPublished::All,
-        },
-        encoding: encoding(config),
-        challenge: draw_challenge()?,
-        challenge_id: 1,
-        ack: ack_mode(config),
-    })
-}
-
-fn draw_challenge() -> Result<Challenge, RunError> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RunError::Random)?;
-    Ok(Challenge::from_bytes(bytes))
-}
-
-pub(super) fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
-    let line = &config.uplink;
-    Ok(uplink::Settings {
-        host: line.host.clone(),
-        port: line.port,
-        tls: uplink::tls::client_config(&line.ca, &line.certificate, &line.key)?,
-        agency: config.agency.clone(),
-        unit: config.unit.clone(),
-        encoding: encoding(config),
-        ack: ack_mode(config),
-        daily_bytes: line.daily_bytes,
-    })
-}
-
-fn encoding(config: &Config) -> Encoding {
-    match config.uplink.encoding {
-        config::Encoding::Cbor => Encoding::Cbor,
-        config::Encoding::Json => Encoding::Json,
-    }
-}
-
-fn ack_mode(config: &Config) -> AckMode {
-    match config.uplink.acknowledgement {
-        config::Acknowledgement::Center => AckMode::Center,
-        config::Acknowledgement::Broker => AckMode::Broker,
-    }
 }
 
 /// The agent's version, as every record and manifest names it.

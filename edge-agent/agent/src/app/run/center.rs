@@ -1,0 +1,106 @@
+//! From the outbox to the center and back: what the unit says of itself when it connects, and what it is asked.
+
+use std::sync::Arc;
+
+use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
+use edge_protocol::command::Challenge;
+use edge_protocol::state::{AckMode, Birth, ReadsPublished};
+use edge_store::outbox::Budget;
+
+use super::health::Vitals;
+use super::{Common, PAUSE, RunError, cameras, commands, outbox, renewing, software, system};
+use crate::config::{self, Config};
+use crate::publish::{self, Entry, Publisher};
+use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
+use crate::supervise::{Restart, Station};
+use crate::uplink::{self, Announcement, Bell, Renewals, Uplink};
+
+/// Commands on their way to control; beyond them the asker hears "busy".
+const COMMANDS: Bounds = Bounds::items("commands", 8, Overflow::Refuse);
+
+/// Outbox and uplink; what comes back is where records go.
+pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
+    let bell = Bell::new();
+    let (announce, life) = outbox::announce(&bell);
+    let (entries, queued) = bounded(publish::QUEUE);
+    vitals.watch_queue(entries.gauge());
+    let path = common.config.data_dir.join("outbox.sqlite");
+    let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
+    let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
+    let mut publisher = Publisher::open(plan, ends)?;
+    let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
+    let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
+    let (commands, asked) = bounded(COMMANDS);
+    vitals.watch_queue(commands.gauge());
+    let wires =
+        commands::Wires { asked, announcement: announcement.clone(), bridge: bridge(), entries: entries.clone() };
+    commands::start(common, wires, vitals)?;
+    let outbox = Restart::After(PAUSE);
+    let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
+    started.map_err(system("cannot start the outbox"))?;
+    let renewals = Renewals::new(&bell);
+    renewing::start(common, &renewals, &entries)?;
+    let (clock, pulse) = (common.clock.clone(), common.pulse("uplink"));
+    let ends = uplink::Ends { bell, announcement, commands, renewals, clock, pulse };
+    let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
+    vitals.watch_uplink(uplink.health());
+    let again = Restart::After(PAUSE);
+    let started = common.supervisor.start("uplink", Station::Uplink, again, move |stop| uplink.run(stop));
+    started.map_err(system("cannot start the uplink"))?;
+    Ok(entries)
+}
+
+fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, RunError> {
+    let config = common.config;
+    Ok(Birth {
+        version: CONTRACT_VERSION,
+        agency: config.agency.clone(),
+        unit: config.unit.clone(),
+        epoch,
+        started: common.clock.wall(),
+        software: software(),
+        cameras: config.cameras.iter().map(|camera| cameras::card(camera, &config.agency)).collect(),
+        reads: match config.reads.publish {
+            config::Publish::Counts => ReadsPublished::Counts,
+            config::Publish::All => ReadsPublished::All,
+        },
+        encoding: encoding(config),
+        challenge: draw_challenge()?,
+        challenge_id: 1,
+        ack: ack_mode(config),
+    })
+}
+
+fn draw_challenge() -> Result<Challenge, RunError> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RunError::Random)?;
+    Ok(Challenge::from_bytes(bytes))
+}
+
+pub(in crate::app) fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {
+    let line = &config.uplink;
+    Ok(uplink::Settings {
+        host: line.host.clone(),
+        port: line.port,
+        tls: uplink::tls::client_config(&line.ca, &line.certificate, &line.key)?,
+        agency: config.agency.clone(),
+        unit: config.unit.clone(),
+        encoding: encoding(config),
+        ack: ack_mode(config),
+        daily_bytes: line.daily_bytes,
+    })
+}
+
+fn encoding(config: &Config) -> Encoding {
+    match config.uplink.encoding {
+        config::Encoding::Cbor => Encoding::Cbor,
+        config::Encoding::Json => Encoding::Json,
+    }
+}
+
+fn ack_mode(config: &Config) -> AckMode {
+    match config.uplink.acknowledgement {
+        config::Acknowledgement::Center => AckMode::Center,
+        config::Acknowledgement::Broker => AckMode::Broker,
+    }
+}
