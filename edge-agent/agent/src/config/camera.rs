@@ -215,9 +215,11 @@ fn read_rtsp(fields: &Fields<'_>) -> Option<Source> {
     if !matches!(scheme, "rtsp" | "rtsps") {
         fields.mistake("url", format!("has the scheme \"{scheme}\"; give {what}, or rtsps:// for TLS"));
     }
-    // The text is not repeated in the message: it may hold a password.
-    if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
-        fields.mistake("url", "holds a user or password; move them to a 0600 file and name it in `credentials`");
+    // The text is not repeated in the message: it may hold a password, and a password may hold a slash.
+    if rest.contains('@') {
+        let what = "holds a user or password; move them to a 0600 file and name it in `credentials` (an @ that belongs \
+                    to the path is %40)";
+        fields.mistake("url", what);
     }
     if certificate.is_some() && scheme != "rtsps" {
         fields.mistake("certificate", "is for rtsps:// addresses; use one, or remove it");
