@@ -22,7 +22,7 @@ use edge_protocol::media::Codec;
 use edge_protocol::time::MediaTime;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use streams::{LENGTH, Unit, encode};
+use streams::{LENGTH, Unit, encode, encode_some};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// One picture of 64x64 pixels that stands alone.
@@ -73,10 +73,15 @@ impl Rig {
 
     /// Sends one picture of a camera, 40 ms after the last one.
     fn send(&mut self, camera: &CameraId) {
+        self.send_bytes(camera, Codec::H264, Bytes::from_static(KEY));
+    }
+
+    /// The same with any bytes.
+    fn send_bytes(&mut self, camera: &CameraId, codec: Codec, bytes: Bytes) {
         self.next_ms += 40;
         let media = self.next_ms * 1_000_000;
-        let unit = Unit { media, decode: media, key: true, bytes: Bytes::from_static(KEY) };
-        self.units.send(access_unit(camera, Codec::H264, &unit, &self.clock)).unwrap();
+        let unit = Unit { media, decode: media, key: true, bytes };
+        self.units.send(access_unit(camera, codec, &unit, &self.clock)).unwrap();
     }
 
     fn wait_for<T>(&self, what: &str, mut wanted: impl FnMut(VisionEvent) -> Option<T>) -> T {
@@ -193,6 +198,54 @@ fn a_picture_that_is_asked_for_comes_as_a_small_file_with_its_numbers() {
     };
     assert_eq!(snapshot.size, (64, 64));
     assert!(snapshot.jpeg.starts_with(&[0xff, 0xd8]) && snapshot.appearance.brightness > 0.0, "{snapshot:?}");
+    drop((rig.units, rig.events));
+    assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
+}
+
+/// A JPEG picture whose header says another size than it has.
+fn jpeg_that_says(width: u16, height: u16) -> Bytes {
+    let mut bytes = include_bytes!("../src/vision/decode/warmup/key.jpeg").to_vec();
+    let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("a baseline frame header");
+    bytes[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+    bytes[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+    Bytes::from(bytes)
+}
+
+/// The key picture with its sequence parameters cut off after `left` bytes.
+fn cut_parameters(left: u32) -> Bytes {
+    let length = u32::from_be_bytes(KEY[..4].try_into().unwrap());
+    let rest = &KEY[4 + length as usize..];
+    Bytes::from([&left.to_be_bytes(), &KEY[4..4 + left as usize], rest].concat())
+}
+
+#[test]
+fn frames_of_no_size_and_of_too_much_cost_their_own_camera_alone() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(huge) = encode_some(Codec::H264, "x264enc speed-preset=ultrafast threads=1", (7680, 4320), 1) else {
+        return;
+    };
+    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates");
+    let mut rig = Rig::start(2, vec![model], PATIENCE);
+    let cameras = cameras(2);
+    rig.wait_until_ready();
+    let before = worker();
+    let odd = [
+        (Codec::Mjpeg, jpeg_that_says(0, 0)),
+        (Codec::Mjpeg, jpeg_that_says(7680, 0)),
+        (Codec::Mjpeg, jpeg_that_says(7680, 4320)),
+        (Codec::Mjpeg, jpeg_that_says(u16::MAX, u16::MAX)),
+        (Codec::H264, cut_parameters(1)),
+        (Codec::H264, cut_parameters(4)),
+        (Codec::H264, huge[0].bytes.clone()),
+    ];
+    for (codec, bytes) in odd {
+        rig.send_bytes(&cameras[0], codec, bytes);
+        rig.send(&cameras[1]);
+        rig.wait_for_frame(&cameras[1]);
+    }
+    rig.send(&cameras[0]);
+    rig.wait_for_frame(&cameras[0]);
+    assert_eq!(worker(), before, "none of it ended the worker");
     drop((rig.units, rig.events));
     assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
 }

@@ -22,6 +22,11 @@ pub(crate) struct Unit {
 
 /// A second of moving pictures at 25 frames per second through an encoder; none, with a word why, without it.
 pub(crate) fn encode(codec: Codec, encoder: &str, size: (u32, u32)) -> Option<Vec<Unit>> {
+    encode_some(codec, encoder, size, 25)
+}
+
+/// So many of such pictures.
+pub(crate) fn encode_some(codec: Codec, encoder: &str, size: (u32, u32), pictures: usize) -> Option<Vec<Unit>> {
     gstreamer::init().unwrap();
     let caps = match codec {
         Codec::H264 => "h264parse ! video/x-h264,stream-format=byte-stream,alignment=au",
@@ -30,7 +35,7 @@ pub(crate) fn encode(codec: Codec, encoder: &str, size: (u32, u32)) -> Option<Ve
     };
     let (width, height) = size;
     let line = format!(
-        "videotestsrc pattern=ball num-buffers=25 ! video/x-raw,format=I420,width={width},height={height},framerate=25/1 \
+        "videotestsrc pattern=ball num-buffers={pictures} ! video/x-raw,format=I420,width={width},height={height},framerate=25/1 \
          ! {encoder} ! {caps} ! appsink name=sink sync=false"
     );
     let pipeline = match gstreamer::parse::launch(&line) {
@@ -56,7 +61,7 @@ pub(crate) fn encode(codec: Codec, encoder: &str, size: (u32, u32)) -> Option<Ve
         });
     }
     pipeline.set_state(gstreamer::State::Null).unwrap();
-    assert_eq!(units.len(), 25, "{encoder}");
+    assert_eq!(units.len(), pictures, "{encoder}");
     // Encoders count from an offset of their own.
     let origin = units.iter().map(|unit| unit.media).min().unwrap();
     for unit in &mut units {
