@@ -101,12 +101,6 @@ impl World {
         self.pki.center("center-2")
     }
 
-    /// Sets the unit up otherwise from its next start on.
-    pub fn plan_again(&mut self, change: impl FnOnce(&mut Plan)) {
-        change(&mut self.plan);
-        self.configure();
-    }
-
     fn configure(&self) {
         let unit = self.pki.unit(UNIT);
         let text = self.plan.configuration(&self.pki, &unit, self.link.port(), &self.data_dir());
