@@ -86,5 +86,6 @@ fn a_receiver_that_is_killed_again_and_again_has_kept_all_that_it_acknowledged()
 #[cfg(feature = "sabotage-ack-before-commit")]
 #[should_panic(expected = "what was acknowledged is kept")]
 fn acknowledging_before_the_commit_is_found_out() {
-    kill_and_compare(kills());
+    // A kill falls between acknowledgement and commit about once in ten times.
+    kill_and_compare(kills().max(100));
 }
