@@ -117,8 +117,10 @@ deny:
 		echo 'installing cargo-deny once (some minutes)'; \
 		$(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny; fi
 	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	@PATH="$(dir $(CARGO)):$$PATH" timeout 60 $(TOOLS)/bin/cargo-deny --locked check advisories 2>/dev/null \
-		|| echo 'SKIPPED advisories: the database could not be reached, or see `cargo deny check advisories`'
+	@said=$$(PATH="$(dir $(CARGO)):$$PATH" timeout 60 $(TOOLS)/bin/cargo-deny --locked check advisories 2>&1) || { \
+		if [[ $$? == 124 || $$said == *'failed to fetch advisory database'* ]]; then \
+			echo 'SKIPPED advisories: the database could not be reached'; \
+		else echo "$$said"; exit 1; fi; }
 
 fmt: ## Format the code
 	@$(CARGO) fmt --all
