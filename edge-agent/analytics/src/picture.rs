@@ -208,6 +208,14 @@ impl<'a> Picture<'a> {
         self.planes
     }
 
+    /// Brightness, or red of a picture in colours: a plane, and how many samples apart its pixels lie.
+    pub fn first_channel(&self) -> (Plane<'a>, usize) {
+        match self.planes {
+            Planes::Nv12 { y, .. } | Planes::I420 { y, .. } | Planes::Grey(y) => (y, 1),
+            Planes::Rgb(rgb) => (rgb, 3),
+        }
+    }
+
     /// How luma and chroma are to be understood.
     pub fn colorimetry(&self) -> Colorimetry {
         self.colorimetry

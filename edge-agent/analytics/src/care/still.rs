@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use std::time::Duration;
 
 use super::{CareSighting, Finding};
-use crate::picture::{Picture, Planes};
+use crate::picture::Picture;
 use crate::time::MediaTime;
 
 /// Between two looks.
@@ -81,10 +81,7 @@ fn sighting(media: MediaTime, lasted: Duration, over: bool) -> CareSighting {
 
 /// A number that any change of the compared rows changes; none for a picture that shows nothing.
 fn fingerprint(picture: &Picture<'_>) -> Option<u64> {
-    let (plane, channels) = match picture.planes() {
-        Planes::Nv12 { y, .. } | Planes::I420 { y, .. } | Planes::Grey(y) => (y, 1),
-        Planes::Rgb(rgb) => (rgb, 3),
-    };
+    let (plane, channels) = picture.first_channel();
     let (width, height) = (picture.width() as usize * channels, picture.height() as usize);
     let rows = (0..height).step_by(ROW_STEP).filter_map(|row| plane.bytes.get(row * plane.stride..)?.get(..width));
     let mut hasher = DefaultHasher::new();

@@ -42,11 +42,8 @@ pub(super) struct Measure {
 
 impl Measure {
     pub(super) fn view(&mut self, picture: &Picture<'_>) -> View {
-        let (plane, channels) = match picture.planes() {
-            Planes::Nv12 { y, .. } | Planes::I420 { y, .. } | Planes::Grey(y) => (y, 1),
-            // The first channel will do: what covers the lens covers red too.
-            Planes::Rgb(rgb) => (rgb, 3),
-        };
+        // The first channel will do: what covers the lens covers red too.
+        let (plane, channels) = picture.first_channel();
         let luma = matches!(picture.planes(), Planes::Nv12 { .. } | Planes::I420 { .. });
         let limited = luma && picture.colorimetry().range == Range::Limited;
         let full = |value: f32| if limited { ((value - 16.0) * 255.0 / 219.0).clamp(0.0, 255.0) } else { value };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::picture::{Picture, Planes};
+use crate::picture::Picture;
 use crate::preprocess::GreyGrid;
 use crate::time::MediaTime;
 
@@ -45,13 +45,9 @@ impl MotionGate {
     }
 
     fn moved(&mut self, picture: &Picture<'_>) -> bool {
-        let cells = match picture.planes() {
-            Planes::Nv12 { y, .. } | Planes::I420 { y, .. } | Planes::Grey(y) => {
-                self.grid.average(y, (picture.width(), picture.height()), 1, (COLUMNS, ROWS))
-            }
-            // The first channel will do: what moves, moves in red too.
-            Planes::Rgb(rgb) => self.grid.average(rgb, (picture.width(), picture.height()), 3, (COLUMNS, ROWS)),
-        };
+        // The first channel will do: what moves, moves in red too.
+        let (plane, channels) = picture.first_channel();
+        let cells = self.grid.average(plane, (picture.width(), picture.height()), channels, (COLUMNS, ROWS));
         let now: Vec<f32> = cells.iter().map(|cell| f32::from(*cell)).collect();
         if self.background.len() != now.len() {
             self.background = now;
@@ -76,7 +72,7 @@ impl MotionGate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::{Colorimetry, Plane};
+    use crate::picture::{Colorimetry, Plane, Planes};
 
     fn frame(base: u8, square: Option<usize>) -> Vec<u8> {
         let mut bytes = vec![base; 640 * 360];
