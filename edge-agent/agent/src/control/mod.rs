@@ -18,7 +18,7 @@ mod station;
 pub use authorise::Policy;
 pub use challenge::Challenges;
 pub use seams::{ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, MadeClip, Outlet};
-pub use station::{Control, Ends};
+pub use station::{Control, Ends, draft};
 
 #[cfg(test)]
 mod tests;

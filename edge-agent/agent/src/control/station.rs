@@ -295,7 +295,9 @@ fn answered(asked: Option<&Command>, verdict: Verdict, wall: WallStamp) -> Recor
     }))
 }
 
-pub(super) fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallStamp) -> AuditRecord {
+/// An entry of the audit log that is not numbered and chained yet; of something that happened without a command where
+/// none is given.
+pub fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallStamp) -> AuditRecord {
     AuditRecord {
         at: wall.time.into(),
         clock: wall.quality,

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use edge_protocol::id::{CameraId, CommandId};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, Record, Sentence, Word};
+use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Word};
 use edge_protocol::sign::{Chain, Root, SigningKey};
 use edge_protocol::time::WallStamp;
 use edge_store::audit::{Audit, Entry as Written, Intended};
 use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 
+use super::alert::alert;
 use super::health::Vitals;
 use super::outbox::Bridge;
 use super::{Common, RunError, ring_place, software, system};
@@ -99,14 +100,7 @@ fn unfit(path: &Path, error: &dyn std::error::Error) -> RunError {
 fn damaged(now: WallStamp) -> Record {
     let text =
         "the audit log was damaged and set aside, and a new one begins; what was told of the old one is at the center";
-    Record::Alert(Box::new(Alert {
-        at: now.time.into(),
-        clock: now.quality,
-        camera: None,
-        kind: AlertKind::Fault(Word::cut("audit")),
-        over: true,
-        text: Sentence::cut(text),
-    }))
+    Record::Alert(Box::new(alert(AlertKind::Fault(Word::cut("audit")), true, text, now)))
 }
 
 /// The audit log on the disk.

@@ -11,6 +11,7 @@ use edge_protocol::record::{
 use edge_protocol::time::{Moment, MonoTime, WallTime};
 use edge_store::disk::RealDisk;
 
+use super::alert::alert;
 use super::fitting::{Fittings, fittings};
 use super::health::Vitals;
 use super::holding::Holding;
@@ -232,8 +233,7 @@ impl Housing {
     }
 
     fn draft(&self, kind: AlertKind, over: bool, words: &str) -> Alert {
-        let now = self.clock.wall();
-        Alert { at: Moment::from(now.time), clock: now.quality, camera: None, kind, over, text: Sentence::cut(words) }
+        alert(kind, over, words, self.clock.wall())
     }
 }
 

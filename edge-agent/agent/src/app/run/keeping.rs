@@ -1,13 +1,13 @@
 //! What stays on the unit: records to detections, and what the index has to say to the audit log and the center.
 
-use edge_protocol::hash::Hash256;
-use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, ObjectRecord, Record, Sentence, Word};
+use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, ObjectRecord, Record, Word};
 use edge_protocol::time::WallStamp;
 use edge_store::index::Detection;
 
+use super::alert::alert;
 use super::commands::Log;
 use super::{Common, PAUSE, RunError, system};
-use crate::control::{Appended, AuditLog as _};
+use crate::control::{Appended, AuditLog as _, draft};
 use crate::keep::{Ends, Keeper, QUEUE, Told};
 use crate::publish::Entry;
 use crate::supervise::queue::{Sender, bounded};
@@ -68,30 +68,11 @@ pub(super) fn keep(kept: &Sender<Detection>, record: &Record) {
 }
 
 fn purge(count: usize, now: WallStamp) -> AuditRecord {
-    AuditRecord {
-        at: now.time.into(),
-        clock: now.quality,
-        entry: 0,
-        previous: Hash256::from_bytes([0; 32]),
-        kind: AuditKind::Purge,
-        request: None,
-        command: None,
-        person: None,
-        role: None,
-        purpose: None,
-        case: None,
-        refusal: None,
-        text: Sentence::cut(&format!("{count} detections whose time was over were deleted from the unit's index")),
-    }
+    let words = format!("{count} detections whose time was over were deleted from the unit's index");
+    draft(AuditKind::Purge, None, &words, now)
 }
 
 fn set_aside(now: WallStamp) -> Record {
-    Record::Alert(Box::new(Alert {
-        at: now.time.into(),
-        clock: now.quality,
-        camera: None,
-        kind: AlertKind::Fault(Word::cut("index")),
-        over: true,
-        text: Sentence::cut("the detection index was damaged and set aside; earlier reads are not found on the unit"),
-    }))
+    let words = "the detection index was damaged and set aside; earlier reads are not found on the unit";
+    Record::Alert(Box::new(alert(AlertKind::Fault(Word::cut("index")), true, words, now)))
 }

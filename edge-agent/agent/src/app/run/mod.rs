@@ -3,6 +3,7 @@
 //! Read `start` first: it is the data's way. Cameras deliver access units to the recorder and to the vision worker;
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
+pub(super) mod alert;
 pub(super) mod cameras;
 pub(super) mod center;
 pub(super) mod commands;

@@ -1,9 +1,9 @@
 //! What the recorders have to tell, as alerts: a time without video is never silent.
 
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence, Word};
-use edge_protocol::time::Moment;
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Word};
 
+use super::alert::alert;
 use crate::publish::Entry;
 use crate::record::{Tell, Told};
 use crate::supervise::Clock;
@@ -32,13 +32,5 @@ fn record(told: Told, clock: &Clock) -> Record {
             (camera, AlertKind::Fault(Word::cut("ring")), false, format!("video cannot be stored: {why}"))
         }
     };
-    let text = Sentence::cut(&text);
-    Record::Alert(Box::new(Alert {
-        at: Moment::from(now.time),
-        clock: now.quality,
-        camera: Some(camera),
-        kind,
-        over,
-        text,
-    }))
+    Record::Alert(Box::new(Alert { camera: Some(camera), ..alert(kind, over, &text, now) }))
 }

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_protocol::enrolment::Refusal;
-use edge_protocol::record::{Alert, AlertKind, Record, Sentence, Word};
+use edge_protocol::record::{AlertKind, Record, Word};
 use edge_store::disk::RealDisk;
 
+use super::alert::alert;
 use super::{Common, PAUSE, RunError, system};
 use crate::enrolment::{Line, Place, Renewer};
 use crate::publish::Entry;
@@ -55,16 +56,9 @@ impl Line for OverUplink {
     }
 
     fn refused(&self, reason: Refusal) {
-        let wall = self.clock.wall();
-        let alert = Record::Alert(Box::new(Alert {
-            at: wall.time.into(),
-            clock: wall.quality,
-            camera: None,
-            kind: AlertKind::Fault(Word::cut("renewal")),
-            over: false,
-            text: Sentence::cut(&format!("no further certificate: {}", reason.sentence())),
-        }));
-        if self.entries.send(Entry::Record(alert)).is_err() {
+        let words = format!("no further certificate: {}", reason.sentence());
+        let alert = alert(AlertKind::Fault(Word::cut("renewal")), false, &words, self.clock.wall());
+        if self.entries.send(Entry::Record(Record::Alert(Box::new(alert)))).is_err() {
             tracing::debug!("the outbox has stopped");
         }
     }

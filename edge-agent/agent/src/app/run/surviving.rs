@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_protocol::hash::Hash256;
-use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, Record, Sentence, Word};
-use edge_protocol::time::{Moment, WallStamp};
+use edge_protocol::record::{AlertKind, AuditKind, Record, Word};
+use edge_protocol::time::WallStamp;
 use edge_store::disk::{self, RealDisk};
 
+use super::alert::alert;
 use super::commands::Log;
 use crate::config::{Config, ConfigError, read_text};
-use crate::control::{Appended, AuditLog as _};
+use crate::control::{Appended, AuditLog as _, draft};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Life, Mode};
@@ -128,8 +128,10 @@ impl Start {
 pub(super) fn tell(words: &[String], data_dir: &Path, entries: &Sender<Entry>, now: WallStamp) {
     for words in words {
         tracing::error!("{words}");
-        let mut records = vec![alert(words, now)];
-        let entry = Log::open(&data_dir.join("audit.sqlite")).map(|mut log| log.append(note(words, now), None));
+        let kind = AlertKind::Fault(Word::cut("start"));
+        let mut records = vec![Record::Alert(Box::new(alert(kind, false, words, now)))];
+        let entry = draft(AuditKind::Log, None, words, now);
+        let entry = Log::open(&data_dir.join("audit.sqlite")).map(|mut log| log.append(entry, None));
         match entry {
             Ok(Ok(Appended::Written(entry))) => records.push(Record::Audit(Box::new(entry))),
             Ok(Ok(Appended::Replayed)) => {}
@@ -141,35 +143,5 @@ pub(super) fn tell(words: &[String], data_dir: &Path, entries: &Sender<Entry>, n
                 tracing::debug!("the outbox has stopped");
             }
         }
-    }
-}
-
-fn alert(words: &str, now: WallStamp) -> Record {
-    Record::Alert(Box::new(Alert {
-        at: Moment::from(now.time),
-        clock: now.quality,
-        camera: None,
-        kind: AlertKind::Fault(Word::cut("start")),
-        over: false,
-        text: Sentence::cut(words),
-    }))
-}
-
-/// An entry of something that happened without a command.
-pub(in crate::app) fn note(words: &str, now: WallStamp) -> AuditRecord {
-    AuditRecord {
-        at: now.time.into(),
-        clock: now.quality,
-        entry: 0,
-        previous: Hash256::from_bytes([0; 32]),
-        kind: AuditKind::Log,
-        request: None,
-        command: None,
-        person: None,
-        role: None,
-        purpose: None,
-        case: None,
-        refusal: None,
-        text: Sentence::cut(words),
     }
 }

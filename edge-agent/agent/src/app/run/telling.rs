@@ -7,10 +7,11 @@ use std::time::Duration;
 use edge_analytics::event::{EventMaker, EventPolicy, Publish};
 use edge_analytics::hotlist::{Hotlist, Listed, normalise};
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence, Word};
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Word};
 use edge_protocol::time::{MediaTime, Moment};
 use edge_store::index::Detection;
 
+use super::alert::alert;
 use super::health::Vitals;
 use super::keeping;
 use super::moments::Moments;
@@ -137,28 +138,17 @@ impl Teller {
     }
 
     fn fault(&self, why: &str) -> Record {
-        let now = self.ends.clock.wall();
-        Record::Alert(Box::new(Alert {
-            at: Moment::from(now.time),
-            clock: now.quality,
-            camera: None,
-            kind: AlertKind::Fault(Word::cut("vision-worker")),
-            over: false,
-            text: Sentence::cut(&format!("nothing is looked at until the vision worker is back: {why}")),
-        }))
+        let words = format!("nothing is looked at until the vision worker is back: {why}");
+        let kind = AlertKind::Fault(Word::cut("vision-worker"));
+        Record::Alert(Box::new(alert(kind, false, &words, self.ends.clock.wall())))
     }
 
     fn not_looked(&self, camera: CameraId, from: MediaTime, to: MediaTime) -> Record {
         let now = self.ends.clock.wall();
         let at = |media| Moment::from(self.ends.moments.wall(&camera, media, now).time);
         let (from, to) = (at(from), at(to));
-        Record::Alert(Box::new(Alert {
-            at: Moment::from(now.time),
-            clock: now.quality,
-            camera: Some(camera),
-            kind: AlertKind::Gap(Gap { of: GapOf::Analysis, from, to: Some(to) }),
-            over: true,
-            text: Sentence::cut("the camera was not looked at while there was no vision worker"),
-        }))
+        let kind = AlertKind::Gap(Gap { of: GapOf::Analysis, from, to: Some(to) });
+        let words = "the camera was not looked at while there was no vision worker";
+        Record::Alert(Box::new(Alert { camera: Some(camera), ..alert(kind, true, words, now) }))
     }
 }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use edge_protocol::hash::Hash256;
-use edge_protocol::record::{Alert, AlertKind, AuditKind, AuditRecord, Change as Versions, Record, Sentence, Word};
-use edge_protocol::time::{Moment, WallStamp};
+use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Change as Versions, Record, Word};
+use edge_protocol::time::WallStamp;
 
 use crate::app::run::commands::Log;
-use crate::app::run::{surviving, witness};
-use crate::control::{Appended, AuditLog as _};
+use crate::app::run::{self, witness};
+use crate::control::{Appended, AuditLog as _, draft};
 use crate::supervise::Clock;
 use crate::update::{Change, Outside, Refusal, Source, Told, Version, Wanted};
 
@@ -127,7 +127,7 @@ fn entry(told: &Told, now: WallStamp) -> AuditRecord {
         Told::Refused(_) => AuditKind::Refusal,
         Told::Installed(_) | Told::Good(_) | Told::RolledBack(..) => AuditKind::Outcome,
     };
-    AuditRecord { kind, ..surviving::note(&words(told), now) }
+    draft(kind, None, &words(told), now)
 }
 
 /// What the center is told at once, beside the entry.
@@ -144,9 +144,7 @@ fn alert(told: &Told, now: WallStamp) -> Option<Record> {
             to: word(&version(change.old.as_ref())),
         }),
     };
-    let text = Sentence::cut(&words(told));
-    let (at, clock) = (Moment::from(now.time), now.quality);
-    Some(Record::Alert(Box::new(Alert { at, clock, camera: None, kind, over: false, text })))
+    Some(Record::Alert(Box::new(run::alert::alert(kind, false, &words(told), now))))
 }
 
 #[cfg(test)]
