@@ -27,12 +27,19 @@ pub struct Entry {
 }
 
 /// How much a file system holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Room {
     /// Bytes that can still be written.
     pub free: u64,
     /// Bytes in all.
     pub total: u64,
+}
+
+impl Room {
+    /// Whether less than a fiftieth is left, so that somebody should see to it.
+    pub const fn is_nearly_full(&self) -> bool {
+        self.free < self.total / 50
+    }
 }
 
 /// Folders and files.

@@ -6,9 +6,10 @@ mod tests;
 
 use std::time::Duration;
 
-use edge_analytics::care::Appearance;
+use edge_analytics::care::{Appearance, CareSettings};
 use edge_protocol::media::Codec;
 use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
+use edge_store::disk::Room;
 
 pub(super) use line::{OutboxFacts, Reached, broker, center, certificate};
 
@@ -23,10 +24,6 @@ const NEVER_SET: WallTime = WallTime::from_millis(1_735_689_600_000);
 const LONGEST_GROUP: Duration = Duration::from_secs(4);
 /// Below this the tracker loses what moves.
 const FEWEST_FPS: f32 = 5.0;
-/// Mean brightness, 0 to 255, below which nothing is recognised.
-const DARK: f32 = 12.0;
-/// Share of burnt-out pixels above which little is.
-const BURNT: f32 = 0.5;
 /// Bytes a second that several cameras may need.
 const SLOW_DISK: u64 = 5_000_000;
 
@@ -120,13 +117,14 @@ pub(super) fn picture(appearance: Result<&Appearance, &str>) -> Finding {
     let burnt = appearance.burnt * 100.0;
     let measured =
         format!("decoded; brightness {:.0} of 255, {burnt:.0} % burnt out, {sharpness}", appearance.brightness);
-    if appearance.brightness < DARK {
+    let limits = CareSettings::default();
+    if appearance.brightness < limits.dark_below {
         Finding::warning(
             "picture",
             measured,
             "too dark to see: take the lens cap off, open the iris, or switch the illuminator on",
         )
-    } else if appearance.burnt > BURNT {
+    } else if appearance.burnt > limits.burnt_above {
         Finding::warning(
             "picture",
             measured,
@@ -194,7 +192,7 @@ pub(super) fn disk(facts: &DiskFacts) -> Finding {
         }
     };
     let measured = format!("{free} of {total} free, writes {} MB/s, {wear}", speed / 1_000_000);
-    if facts.free < facts.total / 50 {
+    if (Room { free: facts.free, total: facts.total }).is_nearly_full() {
         let advice = "lower the cameras' quota_bytes, or fit a larger disk: recording stops when it is full";
         Finding::failed("disk", measured, advice)
     } else if facts.worn_tenths.is_some_and(|tenths| tenths >= 9) {

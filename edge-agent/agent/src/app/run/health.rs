@@ -13,8 +13,8 @@ use edge_protocol::record::{
 };
 use edge_protocol::time::{Moment, MonoTime};
 use edge_store::database::set_aside_in;
+use edge_store::disk::{Disk as _, RealDisk, Room};
 use edge_store::ring::RingPlace;
-use nix::sys::statvfs::statvfs;
 
 use super::rings::RingWatch;
 use super::witness::Witness;
@@ -266,12 +266,10 @@ impl Shared {
     }
 
     fn storage(&self, data_dir: &std::path::Path) -> StorageHealth {
-        let (total_bytes, free_bytes) = statvfs(data_dir).map_or((0, 0), |disk| {
-            (disk.blocks() * disk.fragment_size(), disk.blocks_available() * disk.fragment_size())
-        });
+        let Room { total, free } = RealDisk.room(data_dir).unwrap_or_default();
         StorageHealth {
-            total_bytes,
-            free_bytes,
+            total_bytes: total,
+            free_bytes: free,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
             failed_writes: self.rings().map(RingWatch::failed).sum(),
             set_aside: self
@@ -350,7 +348,7 @@ fn problems(
     if storage.set_aside > 0 {
         words.push(format!("damaged files lie set aside ({} of them): look, and remove them", storage.set_aside));
     }
-    if storage.total_bytes > 0 && storage.free_bytes < storage.total_bytes / 50 {
+    if (Room { total: storage.total_bytes, free: storage.free_bytes }).is_nearly_full() {
         words.push("the disk is nearly full".to_owned());
     }
     words.iter().map(|text| Sentence::cut(text)).collect()
