@@ -9,19 +9,11 @@ use edge_protocol::enrolment::Serial;
 use edge_protocol::topic::Topic;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::v5::{AsyncClient, Event, EventLoop};
 
 use super::backoff::Backoff;
-use super::link::chance;
+use super::link::{KEEP_ALIVE, chance, client_options};
 use crate::supervise::Clock;
-
-/// A silent broker is found within two of these.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// TCP, TLS and the broker's CONNACK together.
-const CONNECT_SECONDS: u64 = 15;
-/// The largest packet taken from the broker: a grant and its topic.
-const MAX_INCOMING_BYTES: u32 = 64 * 1024;
 
 /// Where the broker is and who asks.
 #[derive(Debug, Clone)]
@@ -136,14 +128,7 @@ impl ClaimLine {
     }
 
     fn connection(&self, name: &str) -> (AsyncClient, EventLoop) {
-        let mut options = MqttOptions::new(name, &self.host, self.port);
-        options
-            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&self.tls))))
-            .set_keep_alive(KEEP_ALIVE)
-            .set_clean_start(true)
-            .set_connection_timeout(CONNECT_SECONDS)
-            .set_max_packet_size(Some(MAX_INCOMING_BYTES));
-        AsyncClient::new(options, 8)
+        AsyncClient::new(client_options(name, (&self.host, self.port), &self.tls), 8)
     }
 }
 

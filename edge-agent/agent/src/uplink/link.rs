@@ -28,10 +28,10 @@ use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// A silent broker is found within two of these.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// TCP, TLS and the broker's CONNACK together.
 const CONNECT_SECONDS: u64 = 15;
-/// The largest packet taken from the broker: a command and its topic.
+/// The largest packet taken from the broker: a command or a grant, and its topic.
 const MAX_INCOMING_BYTES: u32 = 64 * 1024;
 /// What the client may hold; more than may be in flight, so that handing over never waits.
 const CLIENT_CAPACITY: usize = 128;
@@ -190,17 +190,16 @@ impl Uplink {
 
     fn options(&self) -> MqttOptions {
         let Settings { host, port, tls, agency, unit, encoding, .. } = &self.settings;
-        let mut options = MqttOptions::new(topic::client_name(agency, unit.as_str()), host, *port);
+        let mut options = client_options(topic::client_name(agency, unit.as_str()), (host, *port), tls);
         let will = State::Death(self.ends.announcement.death(false)).encode(*encoding);
         let state = Topic::State(agency.clone(), unit.clone()).to_string();
-        options
-            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))))
-            .set_keep_alive(KEEP_ALIVE)
-            .set_clean_start(true)
-            .set_connection_timeout(CONNECT_SECONDS)
-            .set_max_packet_size(Some(MAX_INCOMING_BYTES))
-            .set_outgoing_inflight_upper_limit(64)
-            .set_last_will(LastWill::new(state, will, QoS::AtLeastOnce, true, None));
+        options.set_outgoing_inflight_upper_limit(64).set_last_will(LastWill::new(
+            state,
+            will,
+            QoS::AtLeastOnce,
+            true,
+            None,
+        ));
         options
     }
 
@@ -288,6 +287,22 @@ pub(super) async fn connect(events: &mut EventLoop) -> Result<usize, String> {
             Err(error) => return Err(error.to_string()),
         }
     }
+}
+
+/// What every connection has, the unit's own and that of a claim: TLS as configured, and nothing kept from before.
+pub(super) fn client_options(
+    name: impl Into<String>,
+    (host, port): (&str, u16),
+    tls: &Arc<rustls::ClientConfig>,
+) -> MqttOptions {
+    let mut options = MqttOptions::new(name, host, port);
+    options
+        .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))))
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_start(true)
+        .set_connection_timeout(CONNECT_SECONDS)
+        .set_max_packet_size(Some(MAX_INCOMING_BYTES));
+    options
 }
 
 pub(super) fn chance() -> u32 {
