@@ -63,6 +63,17 @@ impl Readers {
 }
 
 impl Center {
+    /// What the broker must hear of is not begun while it cannot.
+    ///
+    /// # Errors
+    /// Where the center has no connection to it.
+    pub(super) fn connected(&self) -> Result<(), ApiError> {
+        if self.link.connected() {
+            return Ok(());
+        }
+        Err(ApiError::Unavailable("the center has no connection to the broker at the moment".to_owned()))
+    }
+
     /// Runs a question on a thread where waiting for the disk is allowed.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use super::tls::Person;
 use crate::broker::Departure;
 use crate::database::enrolment::{NewExpectation, Overview};
 use crate::database::ingest::Ingest;
-use crate::enrolment::{DecisionError, Who};
+use crate::enrolment::{DecisionError, Desk, Who};
 
 /// The longest that a serial number is expected.
 const LONGEST_MINUTES: u32 = 24 * 60;
@@ -130,13 +130,9 @@ pub(super) async fn approve(
 ) -> Result<Json<Value>, ApiError> {
     let Json(asked) = asked.map_err(|error| ApiError::Bad(error.body_text()))?;
     let name = who.name(&asked.by, DECIDE)?;
-    connected(&center)?;
-    let serial = asked.serial.to_string();
-    change(&center, move |center, ingest| {
-        center.desk.approve(ingest, asked.serial.as_str(), Who { name: &name, words: &cut(&asked.why) })
-    })
-    .await?;
-    Ok(Json(json!({ "serial": serial })))
+    center.connected()?;
+    decide(&center, Desk::approve, asked.serial.as_str(), (name, &asked.why)).await?;
+    Ok(Json(json!({ "serial": asked.serial.as_str() })))
 }
 
 pub(super) async fn refuse(
@@ -146,12 +142,8 @@ pub(super) async fn refuse(
 ) -> Result<Json<Value>, ApiError> {
     let Json(asked) = asked.map_err(|error| ApiError::Bad(error.body_text()))?;
     let name = who.name(&asked.by, DECIDE)?;
-    let serial = asked.serial.to_string();
-    change(&center, move |center, ingest| {
-        center.desk.refuse(ingest, asked.serial.as_str(), Who { name: &name, words: &cut(&asked.why) })
-    })
-    .await?;
-    Ok(Json(json!({ "serial": serial })))
+    decide(&center, Desk::refuse, asked.serial.as_str(), (name, &asked.why)).await?;
+    Ok(Json(json!({ "serial": asked.serial.as_str() })))
 }
 
 /// A unit whose certificates shall be good no longer.
@@ -172,21 +164,23 @@ pub(super) async fn revoke(
 ) -> Result<Json<Value>, ApiError> {
     let Json(asked) = asked.map_err(|error| ApiError::Bad(error.body_text()))?;
     let name = who.name(&asked.by, DECIDE)?;
-    connected(&center)?;
-    let unit = asked.unit.to_string();
-    change(&center, move |center, ingest| {
-        center.desk.revoke(ingest, asked.unit.as_str(), Who { name: &name, words: &cut(&asked.why) })
-    })
-    .await?;
-    Ok(Json(json!({ "unit": unit })))
+    center.connected()?;
+    decide(&center, Desk::revoke, asked.unit.as_str(), (name, &asked.why)).await?;
+    Ok(Json(json!({ "unit": asked.unit.as_str() })))
 }
 
-/// A decision that the broker must hear of is not taken while it cannot.
-fn connected(center: &Center) -> Result<(), ApiError> {
-    if center.link.connected() {
-        return Ok(());
-    }
-    Err(ApiError::Unavailable("the center has no connection to the broker at the moment".to_owned()))
+/// A decision about a serial number or a unit.
+type Decision = fn(&Desk, &Ingest<'_>, &str, Who<'_>) -> Result<Vec<Departure>, DecisionError>;
+
+/// Has the desk decide `about` something, under a name and for a reason.
+async fn decide(
+    center: &Arc<Center>,
+    decision: Decision,
+    about: &str,
+    (name, why): (String, &str),
+) -> Result<(), ApiError> {
+    let (about, why) = (about.to_owned(), cut(why));
+    change(center, move |center, ingest| decision(&center.desk, ingest, &about, Who { name: &name, words: &why })).await
 }
 
 /// Changes the database, and sends what is to be sent once that is on the disk.

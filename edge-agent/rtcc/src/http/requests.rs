@@ -37,9 +37,7 @@ pub(super) async fn hand_in(
             command.agency, center.agency
         )));
     }
-    if !center.link.connected() {
-        return Err(ApiError::Unavailable("the center has no connection to the broker at the moment".to_owned()));
-    }
+    center.connected()?;
     let topic = command.topic.clone();
     let id = command.id.clone();
     let bytes = envelope.to_vec();
