@@ -19,6 +19,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training.figures import figure
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -212,26 +214,18 @@ def _write_history(folder: Path, history: History) -> None:
 
 def draw_curves(folder: Path, target: Path | None = None) -> Path:
     """Loss and scores of a run's history as a picture."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     history = json.loads((folder / "history.json").read_text())
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6))
-    left.plot(*zip(*history["losses"], strict=True))
-    left.set(xlabel="step", ylabel="loss", yscale="log")
-    names = sorted({name for _, scores in history["scores"] for name in scores})
-    for name in names:
-        right.plot(
-            [step for step, _ in history["scores"]],
-            [s[name] for _, s in history["scores"]],
-            label=name,
-        )
-    right.set(xlabel="step", ylabel="score", ylim=(0, 1))
-    right.legend(fontsize=7)
-    figure.tight_layout()
     path = target or folder / "curves.png"
-    figure.savefig(path, dpi=90)
-    pyplot.close(figure)
+    with figure(path, (10, 3.6), columns=2) as (left, right):
+        left.plot(*zip(*history["losses"], strict=True))
+        left.set(xlabel="step", ylabel="loss", yscale="log")
+        names = sorted({name for _, scores in history["scores"] for name in scores})
+        for name in names:
+            right.plot(
+                [step for step, _ in history["scores"]],
+                [s[name] for _, s in history["scores"]],
+                label=name,
+            )
+        right.set(xlabel="step", ylabel="score", ylim=(0, 1))
+        right.legend(fontsize=7)
     return path

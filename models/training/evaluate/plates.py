@@ -10,6 +10,7 @@ import numpy as np
 from training.data.boxes import Sample, file_sha256, read_box
 from training.evaluate import intervals
 from training.evaluate.decode import iou_matrix
+from training.figures import figure
 from training.preprocess import letterbox_size
 from training.reader.looks import read_plate
 
@@ -137,24 +138,16 @@ def hits_by_region(results, plates, threshold):
 
 def draw_curve(tables, path):
     """Recall against false positives a picture over the thresholds, one line a region, of one detector."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6))
-    for region, rows in tables.items():
-        steps = [float(threshold) for threshold in rows]
-        left.plot(steps, [row["recall"] for row in rows.values()], label=region)
-        right.plot(steps, [row["false_positives"] for row in rows.values()], label=region)
-    left.set(xlabel="threshold", ylabel="recall at IoU 0.5")
-    right.set(xlabel="threshold", ylabel="false positives a picture")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=90, metadata={"Software": None})
-    pyplot.close(figure)
+    with figure(path, (9, 3.6), columns=2) as (left, right):
+        for region, rows in tables.items():
+            steps = [float(threshold) for threshold in rows]
+            left.plot(steps, [row["recall"] for row in rows.values()], label=region)
+            right.plot(steps, [row["false_positives"] for row in rows.values()], label=region)
+        left.set(xlabel="threshold", ylabel="recall at IoU 0.5")
+        right.set(xlabel="threshold", ylabel="false positives a picture")
+        for axes in (left, right):
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=7)
 
 
 def hard_cases(detect, plates, threshold):

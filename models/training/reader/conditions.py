@@ -15,6 +15,7 @@ import numpy as np
 from training.data.boxes import file_sha256
 from training.data.crops import fold, read_crops, read_picture
 from training.evaluate.intervals import wilson
+from training.figures import figure
 from training.manifest import load_manifest
 from training.reader import degrade
 from training.reader.model import ReaderModel
@@ -59,24 +60,15 @@ def hard_cases(read: Callable, texts: list[str], pictures: list[np.ndarray]) -> 
 
 def draw_heights(tables: dict[str, dict[str, Row]], path: Path) -> None:
     """The exact share over the height, one line a model, bars for the intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 3.6))
-    for name, table in tables.items():
-        share = np.array([row["exact"] for row in table.values()])
-        low, high = np.array([row["interval"] for row in table.values()]).T
-        axes.errorbar(
-            [int(h) for h in table], share, [share - low, high - share], label=name, capsize=2
-        )
-    axes.set(xlabel="height of the plate, pixels", ylabel="read exactly", ylim=(0, 1))
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=90, metadata={"Software": None})
-    pyplot.close(figure)
+    with figure(path, (6, 3.6)) as axes:
+        for name, table in tables.items():
+            share = np.array([row["exact"] for row in table.values()])
+            low, high = np.array([row["interval"] for row in table.values()]).T
+            heights = [int(h) for h in table]
+            axes.errorbar(heights, share, [share - low, high - share], label=name, capsize=2)
+        axes.set(xlabel="height of the plate, pixels", ylabel="read exactly", ylim=(0, 1))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7)
 
 
 def add_arguments(parser) -> None:

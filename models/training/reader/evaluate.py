@@ -11,6 +11,7 @@ import numpy as np
 from training.data.boxes import file_sha256
 from training.data.crops import Crop, read_crops, read_picture
 from training.evaluate.intervals import wilson
+from training.figures import figure
 from training.manifest import load_manifest
 from training.reader import metrics
 from training.reader.decode import Reading
@@ -57,25 +58,17 @@ def evaluate(
 
 def draw_reliability(models: dict[str, dict], path: Path) -> None:
     """Share of right characters over their stated probability, one line a model, bars for 95 % intervals."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(4.8, 4.4))
-    axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=0.8)
-    for name, entry in models.items():
-        rows = entry["reliability"]
-        stated, right = (np.array([row[key] for row in rows]) for key in ("confidence", "accuracy"))
-        low, high = np.array([wilson(round(r["accuracy"] * r["n"]), r["n"]) for r in rows]).T
-        bars = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
-        label = f"{name}, error {entry['calibration_error']:.4f}"
-        axes.errorbar(stated, right, bars, label=label, capsize=2, marker="o", markersize=3)
-    axes.set(xlabel="stated probability of a character", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
-    axes.legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(path, dpi=90, metadata={"Software": None})
-    pyplot.close(figure)
+    with figure(path, (4.8, 4.4)) as axes:
+        axes.plot([0, 1], [0, 1], "--", color="grey", linewidth=0.8)
+        for name, entry in models.items():
+            rows = entry["reliability"]
+            stated, right = (np.array([row[key] for row in rows]) for key in ("confidence", "accuracy"))
+            low, high = np.array([wilson(round(r["accuracy"] * r["n"]), r["n"]) for r in rows]).T
+            bars = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
+            label = f"{name}, error {entry['calibration_error']:.4f}"
+            axes.errorbar(stated, right, bars, label=label, capsize=2, marker="o", markersize=3)
+        axes.set(xlabel="stated probability of a character", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
+        axes.legend(fontsize=7)
 
 
 def add_arguments(parser) -> None:
