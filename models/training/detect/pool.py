@@ -170,7 +170,7 @@ def objects_pool(config, data, teacher_labels, teacher_frames):
     if labels:
         pool.lists.append({"name": "teacher labels", "sha256": file_sha256(teacher_labels)})
     samples = [complete(sample, labels.get(sample.path.name)) for sample in samples]
-    odds = _scarce_first(samples, config["classes"], rules["oversample"])
+    odds = _scarce_first(samples, config["classes"], rules["oversample"], rules.get("favour", {}))
     pool.add("objects", rules["share_real"], _kept(samples, rules["longest"]), odds=odds)
     folders = [data / "plate-boxes" / "images"] + ([teacher_frames] if teacher_frames else [])
     only = unlabelled_samples(labels, folders, len(config["classes"]))
@@ -190,11 +190,12 @@ def add_gate(pool, config):
         pool.add("drawn gate", rules["share_gate"], frames)
 
 
-def _scarce_first(samples, classes, power):
-    """Odds that show pictures with scarce classes more often."""
+def _scarce_first(samples, classes, power, favour):
+    """Odds that show pictures with scarce classes more often; `favour` multiplies those of a class by name."""
     counts = np.zeros(len(classes))
     for sample in samples:
         counts[np.unique(sample.classes)] += 1
     rarity = (counts.max() / np.maximum(counts, 1)) ** power
+    rarity *= [favour.get(name, 1.0) for name in classes]
     odds = np.array([rarity[s.classes].max(initial=1.0) for s in samples])
     return odds / odds.sum()

@@ -98,7 +98,9 @@ class Evaluation:
         detect = torch_detector(net, self.size)
         for sample in self.samples:
             judge.add(sample, detect(sample.load()))
-        return {"mean_ap50": judge.summary()["mean_ap50"] or 0.0}
+        summary = judge.summary()
+        by_class = {name: value for name, value in summary["ap50"].items() if value is not None}
+        return {"mean_ap50": summary["mean_ap50"] or 0.0, **by_class}
 
 
 def progress_of(trainer, schedule):
