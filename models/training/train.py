@@ -40,7 +40,7 @@ def add_arguments(parser):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--teacher-labels", help="label file written by `labels`")
     parser.add_argument("--teacher-frames", help="folder of the frames written by `labels`")
-    parser.add_argument("--start", help="weights to begin with: weights.pt of another run, or a detector's .onnx")
+    parser.add_argument("--start", help="weights to begin with: weights.pt of another run, or a model folder's NAME.onnx")
 
 
 def run(args):

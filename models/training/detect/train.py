@@ -5,71 +5,31 @@ and the step count when steps are given (a run that can be repeated exactly).
 """
 
 import json
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from training.data.boxes import file_sha256, load_plate_boxes
+from training.data.boxes import load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.batches import Batches
 from training.detect.export import calibration_tensors
 from training.detect.loss import detection_loss
 from training.detect.pool import build_pool
-from training.detect.unfold import unfold
 from training.evaluate.ap import Judge
-from training.loop import Schedule, Trainer, draw_curves
+from training.loop import Trainer, draw_curves
 from training.nets.detector import from_config
+from training.start import earlier_stages, first_weights, make_schedule
 
 WATCHED = 120  # pictures judged during the run
-
-
-def make_schedule(config, args):
-    """The config's schedule, with what the command line changes."""
-    schedule = replace(Schedule(**config["schedule"]), threads=args.threads)
-    if args.start:
-        schedule = replace(schedule, peak_rate=config["tune"]["peak_rate"])
-    if args.minutes:
-        schedule = replace(schedule, minutes=args.minutes)
-    if args.steps:
-        schedule = replace(schedule, steps=args.steps, minutes=0)
-    return schedule
 
 
 def batch_loss(net, batch):
     """Loss of one (pictures, targets) batch."""
     pictures, targets = batch
     return detection_loss(net(pictures), targets, net.strides, net.class_count)
-
-
-def earlier_stages(start):
-    """What the runs before a fine-tuning did, oldest first, from the files beside its weights."""
-    if not start:
-        return []
-    folder = Path(start).parent
-    if Path(start).suffix == ".onnx":
-        made = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["provenance"]
-        stage = {key: made[key] for key in ("seed", "minutes", "steps")}
-        return [*made.get("earlier_stages", []), stage]
-    try:
-        data = json.loads((folder / "data.json").read_text(encoding="utf-8"))
-        history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return [{"weights_sha256": file_sha256(start)}]
-    minutes = round(history["seconds"] / 60, 1)
-    stage = {"seed": data["seed"], "minutes": minutes, "steps": history["step"]}
-    return [*data.get("earlier_stages", []), stage]
-
-
-def first_weights(start, config, data):
-    """The weights a run begins with: another run's, or those of an exported model."""
-    if Path(start).suffix != ".onnx":
-        return torch.load(start, weights_only=True)["model"]
-    net = from_config(config)
-    unfold(net, start, calibration_tensors(config, data))
-    return net.state_dict()
 
 
 class Evaluation:
@@ -119,7 +79,8 @@ def run(args, config):
     schedule = make_schedule(config, args)
     trainer = Trainer(from_config(config), schedule, out, batch_loss, Evaluation(config, data))
     if not trainer.resume() and args.start:
-        trainer.start_from(first_weights(args.start, config, data))
+        tensors = partial(calibration_tensors, config, data)
+        trainer.start_from(first_weights(args.start, from_config(config), tensors))
     pool = build_pool(config, data, args.teacher_labels, args.teacher_frames)
     print(pool.describe(), flush=True)
     origin = {"seed": args.seed, "earlier_stages": earlier_stages(args.start)}

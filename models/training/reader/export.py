@@ -112,6 +112,7 @@ def describe(
             "seed": data["seed"],
             "minutes": round(history["seconds"] / 60, 1),
             "steps": history["step"],
+            "earlier_stages": data.get("earlier_stages", []),
             "data": data["data"],
             "teachers": data["teachers"],
         },

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,14 @@ from torch import nn
 from torch.nn import functional
 
 from training.data.crops import CropPool, fold, read_crops, read_picture
-from training.loop import Schedule, Trainer, draw_curves
+from training.loop import Trainer, draw_curves
 from training.manifest import sha256_of
 from training.nets.reader import BLANK, STEPS, PlateReader
 from training.preprocess import grey_from_rgb, stretch
 from training.reader.decode import greedy
 from training.reader.stream import Batch, Mixture, dev_set, stream
 from training.reader.teacher import TEACHERS, build_pool
+from training.start import earlier_stages, first_weights, make_schedule
 from training.synth.grammar import ALPHABET
 
 
@@ -97,11 +97,6 @@ class Evaluation:
         return scores
 
 
-def load_config(config: dict) -> tuple[Schedule, Mixture]:
-    """Schedule and mixture of a parsed config file."""
-    return Schedule(**config["schedule"]), Mixture(**config["mixture"])
-
-
 def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[str, object]]:
     """Writes the real crops into the run; returns what went in, for the manifest."""
     used: list[dict[str, object]] = [
@@ -126,42 +121,32 @@ def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[
     return used
 
 
-def train(
-    schedule: Schedule, mixture: Mixture, folder: Path, evaluation: Evaluation, start: str | None
-) -> Path:
-    """Runs (or resumes) a training in `folder`; returns the averaged weights' file."""
-    torch.manual_seed(mixture.seed)
-    trainer = Trainer(PlateReader(), schedule, folder, ctc_loss, evaluation)
-    if not trainer.resume() and start is not None:
-        trainer.start_from(torch.load(start, map_location="cpu", weights_only=True)["model"])
+def calibration(pool: Path) -> list[np.ndarray]:
+    """Inputs on which the weights of an exported reader are normalised anew."""
+    from training.reader.export import calibration_tensors
 
-    def batches(step: int) -> Iterator[Batch]:
-        return stream(mixture, step)
-
-    trainer.run(batches)
-    draw_curves(folder)
-    return folder / "weights.pt"
+    return calibration_tensors(CropPool.load(str(pool)) if pool.is_file() else None)
 
 
 def run(args, config: dict) -> int:
     """Command `train` for the reader; a run that was interrupted goes on where it stopped."""
-    schedule, mixture = load_config(config)
-    schedule = replace(schedule, threads=args.threads)
-    if args.minutes:
-        schedule = replace(schedule, minutes=args.minutes)
-    if args.steps:
-        schedule = replace(schedule, steps=args.steps, minutes=0)
     folder, data = Path(args.out), Path(args.data)
     folder.mkdir(parents=True, exist_ok=True)
     teachers = Path(config["teachers"]["folder"]) if config.get("teachers") else None
     used = prepare_pools(data, teachers, folder)
     pool = folder / "pool-train.npz"
-    mixture = replace(mixture, seed=args.seed, crops_file=str(pool) if pool.is_file() else "")
-    names = [Path(name).stem for name in TEACHERS] if pool.is_file() else []
-    description = {"seed": args.seed, "data": used, "teachers": names}
-    (folder / "data.json").write_text(json.dumps(description))
+    crops_file = str(pool) if pool.is_file() else ""
+    mixture = Mixture(**config["mixture"] | {"seed": args.seed, "crops_file": crops_file})
+    origin = {"seed": args.seed, "earlier_stages": earlier_stages(args.start), "data": used}
+    origin["teachers"] = [Path(name).stem for name in TEACHERS] if crops_file else []
+    (folder / "data.json").write_text(json.dumps(origin))
     watched = data / "plates" / "crops.csv"
     drawn = config.get("watch", {}).get("drawn", 1000)
     evaluation = Evaluation(watched if watched.is_file() else None, drawn)
-    print(train(schedule, mixture, folder, evaluation, args.start))
+    torch.manual_seed(args.seed)
+    trainer = Trainer(PlateReader(), make_schedule(config, args), folder, ctc_loss, evaluation)
+    if not trainer.resume() and args.start:
+        trainer.start_from(first_weights(args.start, PlateReader(), partial(calibration, pool)))
+    trainer.run(partial(stream, mixture))
+    print(draw_curves(folder))
     return 0

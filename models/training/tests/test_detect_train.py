@@ -15,13 +15,13 @@ from training.detect.augment import Canvas
 from training.detect.paste import paste_plate, stamp
 from training.detect.pool import tighten
 from training.detect.teacher import complete
-from training.detect.unfold import UnfoldError, unfold
 from training.evaluate.drawn import write_drawn
 from training.export import largest_difference
 from training.golden import write_golden
 from training.manifest import ManifestError, check_shapes, load_manifest, model_file
 from training.nets.detector import from_config
 from training.train import read_config
+from training.unfold import UnfoldError, unfold
 
 CONFIG = """
 name = "tiny"

@@ -6,9 +6,12 @@ import json
 import pytest
 
 from training.data.crops import read_picture
+from training.export import largest_difference
 from training.manifest import load_manifest, model_file
+from training.nets.reader import PlateReader
 from training.reader import evaluate, export, train
 from training.reader.model import ReaderModel
+from training.unfold import unfold
 
 CONFIG = {
     "name": "plate-text",
@@ -21,13 +24,18 @@ CONFIG = {
 }
 
 
+def run_of(base, name, **changed):
+    """A run of three steps in `base/name`; returns what it wrote down about itself."""
+    options = {"minutes": None, "steps": None, "threads": 1, "seed": 1, "start": None}
+    train.run(argparse.Namespace(out=str(base / name), data=str(base), **options | changed), CONFIG)
+    return json.loads((base / name / "data.json").read_text())
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A model folder from a run of three steps."""
     base = tmp_path_factory.mktemp("reader")
-    options = {"minutes": None, "steps": None, "threads": 1, "seed": 1, "start": None}
-    run = argparse.Namespace(out=str(base / "run"), data=str(base), **options)
-    train.run(run, CONFIG)
+    assert run_of(base, "run")["earlier_stages"] == []
     target = argparse.Namespace(
         run=str(base / "run"),
         out=str(base / "model"),
@@ -45,6 +53,15 @@ def test_the_exported_model_agrees_with_its_manifest(model):
     assert {m["name"] for m in manifest["metrics"]} == {"drawn exact", "drawn exact int8"}
     assert model_file(model, manifest, "int8").is_file()
     assert manifest["provenance"]["steps"] == 3
+
+
+def test_fine_tuning_begins_with_an_exported_reader(model):
+    tensors = export.calibration_tensors(None, 8)
+    net = PlateReader()
+    unfold(net, model / "plate-text.onnx", tensors)
+    assert largest_difference(net.eval(), model / "plate-text.onnx", tensors) < 1e-4
+    origin = run_of(model.parent, "further", steps=1, start=str(model / "plate-text.onnx"))
+    assert [stage["steps"] for stage in origin["earlier_stages"]] == [3]
 
 
 def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model, capsys):

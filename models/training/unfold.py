@@ -1,4 +1,4 @@
-"""Weights of an exported detector back into the network, so that training can begin with a model that ships.
+"""Weights of an exported model back into the network, so that training can begin with a model that ships.
 
 An export folds each batch normalisation into the convolution before it. Here the convolution keeps the folded kernel,
 and the normalisation gets the statistics that this kernel has on given pictures, with scale and shift that undo them:
@@ -14,7 +14,7 @@ class UnfoldError(Exception):
     """A graph that is no export of this network; the text says where they differ."""
 
 
-def _pairs(net, size):
+def _pairs(net, tensor):
     """(convolution, its normalisation or None), in the order in which they run."""
     followers = {}
     for module in net.modules():
@@ -27,7 +27,7 @@ def _pairs(net, size):
         if isinstance(module, nn.Conv2d):
             hooks.append(module.register_forward_hook(lambda conv, *_: order.append(conv)))
     with torch.no_grad():
-        net.eval()(torch.zeros(1, 3, *size))
+        net.eval()(torch.from_numpy(tensor))
     for hook in hooks:
         hook.remove()
     return [(conv, followers.get(conv)) for conv in order]
@@ -49,9 +49,8 @@ def _kernels(path):
 
 
 def unfold(net, path, tensors):
-    """Loads the graph at `path` into `net`; `tensors` (1x3xHxW float32, 0..1) give the statistics."""
-    size = tensors[0].shape[2:]
-    pairs, kernels = _pairs(net, size), list(_kernels(path))
+    """Loads the graph at `path` into `net`; `tensors` (inputs, 1xCxHxW float32) give the statistics."""
+    pairs, kernels = _pairs(net, tensors[0]), list(_kernels(path))
     if len(pairs) != len(kernels):
         raise UnfoldError(f"{path}: {len(kernels)} convolutions, the network has {len(pairs)}")
     for (conv, norm), (weight, bias) in zip(pairs, kernels):
