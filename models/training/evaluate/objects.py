@@ -7,9 +7,10 @@ import numpy as np
 
 from training.data.boxes import file_sha256
 from training.data.objects import CLASSES, load_objects
-from training.evaluate import intervals
+from training.evaluate import hard, intervals
 from training.evaluate.ap import Judge
 
+HARD = ("night", "infrared", "motion", "low-contrast")  # what does not change the boxes
 ROUNDS = 200
 SEED = 7
 
@@ -37,6 +38,16 @@ def figures(result, resampled):
     }
 
 
+def hard_cases(detectors, samples):
+    """AP@.5 of each detector under every condition and strength."""
+    found = {name: {} for name in detectors}
+    for title, worse in hard.conditions(hard.kept(samples), HARD):
+        for name, detect in detectors.items():
+            summary = judge(detect, worse).summary()
+            found[name][title] = {key: summary[key] for key in ("mean_ap50", "ap50")}
+    return found
+
+
 def paired(own, other):
     """Interval of the difference of mean AP@.5 on the same resamples."""
     difference = np.nanmean(own, axis=1) - np.nanmean(other, axis=1)
@@ -62,6 +73,7 @@ def add_arguments(parser):
     parser.add_argument("--images", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="bootstrap rounds")
+    parser.add_argument("--hard", action="store_true", help="also on degraded pictures")
     parser.add_argument("--limit", type=int, help="only the first pictures")
 
 
@@ -95,6 +107,8 @@ def run(args):
         f"{own} - {name}": paired(resampled[own], resampled[name])
         for name in list(detectors)[1:]
     }
+    if args.hard:
+        report["hard"] = hard_cases(detectors, samples)
     print(json.dumps(report, indent=1))
 
 

@@ -2,21 +2,18 @@
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from training.data.boxes import Sample, file_sha256, read_box
-from training.evaluate import intervals
+from training.evaluate import hard, intervals
 from training.evaluate.decode import iou_matrix
 from training.figures import figure
 from training.preprocess import letterbox_size
 from training.reader.looks import read_plate
 
 FOUND_IOU = 0.5
-HARD = ("night", "infrared", "low-contrast")  # conditions of whole frames
-HARD_LONGEST = 640
 HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
 
 
@@ -150,21 +147,19 @@ def draw_curve(tables, path):
             axes.legend(fontsize=7)
 
 
-def hard_cases(detect, plates, threshold):
-    """Recall and false positives under named conditions and strengths, all regions together."""
-    from training.reader.degrade import STRENGTHS, degrade
-
-    small = [(replace(sample), texts) for sample, texts in plates]
-    for sample, _ in small:
-        sample.keep(HARD_LONGEST)
-    found = {}
-    for name in HARD:
-        for strength in STRENGTHS:
-            results = [
-                PlateResult(detect(degrade(sample.load(), name, strength, seed)), sample.boxes)
-                for seed, (sample, _) in enumerate(small)
-            ]
-            found.setdefault(name, {})[str(strength)] = rates(results, threshold)
+def hard_cases(detectors, read, plates):
+    """Each detector's rates under every condition and strength, all regions together, and end to end with a reader."""
+    samples, texts = hard.kept(sample for sample, _ in plates), [texts for _, texts in plates]
+    found = {name: {} for name in detectors}
+    for title, worsened in hard.conditions(samples):
+        worse = list(zip(worsened, texts))
+        for name, (detect, threshold) in detectors.items():
+            results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in worse]
+            found[name][title] = rates(results, threshold)
+            if read:
+                exact = read_end_to_end(detect, read, worse, threshold)
+                together = {"all": sum(exact.values(), [])}
+                found[name][title]["end_to_end"] = shares(together)["all"]
     return found
 
 
@@ -248,7 +243,6 @@ def run(args):
         wanted = sorted({threshold, *args.thresholds})
         report.setdefault("detection", {})[name] = by_region(results, plates, wanted)
         if args.hard:
-            report.setdefault("hard", {})[name] = hard_cases(detect, plates, threshold)
             size = (manifest["input"]["width"], manifest["input"]["height"])
             report.setdefault("by_height", {})[name] = by_height(results, plates, size, threshold)
         if read:
@@ -259,6 +253,8 @@ def run(args):
         report[f"paired_{what}"] = {
             f"{own} - {name}": paired(hits[own], hits[name]) for name in hits if name != own
         }
+    if args.hard:
+        report["hard"] = hard_cases(open_detectors(args, manifest, report), read, plates)
     if args.curve:
         draw_curve(report["detection"][own], args.curve)
     print(json.dumps(report, indent=1))

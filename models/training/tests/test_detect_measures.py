@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.data.boxes import Sample
-from training.evaluate import ap, decode, intervals
+from training.evaluate import ap, decode, hard, intervals
 from training.evaluate.plates import PlateResult, by_height, normalise, paired, rates, shares
 from training.reader.decode import Reading
 from training.reader.looks import read_plate, widen
@@ -137,3 +137,38 @@ def test_recall_by_height_counts_at_the_network_input():
     table = by_height([result], [(sample, ["A", "B"])], (400, 400), 0.5)
     assert (table["8-12"]["n"], table["8-12"]["recall"]) == (1, 1.0)
     assert (table["36 and more"]["n"], table["36 and more"]["recall"]) == (1, 0.0)
+
+
+def held(picture, *rows):
+    """A sample held in memory."""
+    return Sample(path="a", boxes=boxes(*rows), classes=np.zeros(len(rows), int), picture=picture)
+
+
+def test_a_turned_frame_carries_its_boxes_with_it():
+    picture = np.zeros((120, 200, 3), np.uint8)
+    picture[50:70, 60:120] = 255
+    for strength, share in ((1, 0.9), (2, 0.75), (3, 0.6)):
+        worse = hard.worsen(held(picture, [60, 50, 120, 70]), "angle", strength, 0)
+        assert worse.picture.shape == (120, round(200 * share), 3)
+        rows, columns = np.nonzero(worse.picture[..., 0] > 127)
+        lit = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert worse.boxes[0] == pytest.approx(lit, abs=1.5)
+
+
+def test_mud_lies_on_the_boxes_and_blur_follows_their_height():
+    picture = np.full((120, 200, 3), 255, np.uint8)
+    muddy = hard.worsen(held(picture, [60, 50, 120, 70]), "dirt", 3, 0).picture
+    assert (muddy[50:71, 60:121] < 255).any() and (picture == 255).all()
+    muddy[50:71, 60:121] = 255
+    assert (muddy == 255).all()
+    picture[:, 100:] = 0
+    widths = [
+        ((0 < blurred[60, :, 0]) & (blurred[60, :, 0] < 255)).sum()
+        for blurred in (hard.worsen(held(picture, [0, 0, 50, h]), "motion", 3, 0).picture for h in (20, 100))
+    ]
+    assert 2 <= widths[0] <= 5 and 10 <= widths[1] <= 15
+
+
+def test_each_condition_has_three_strengths_after_the_pictures_as_they_are():
+    titles = [title for title, _ in hard.conditions([held(np.zeros((8, 8, 3), np.uint8))])]
+    assert titles[0] == "as they are" and len(titles) == 1 + 6 * 3 and "angle 3" in titles
