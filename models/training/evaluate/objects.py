@@ -48,10 +48,14 @@ def hard_cases(detectors, samples):
     return found
 
 
-def paired(own, other):
-    """Interval of the difference of mean AP@.5 on the same resamples."""
-    difference = np.nanmean(own, axis=1) - np.nanmean(other, axis=1)
-    return intervals.percentile_interval(difference)
+def paired(own, other, classes):
+    """Intervals of the differences of AP@.5 on the same resamples: their mean, and class by class."""
+    difference = own - other
+    mean = np.nanmean(own, axis=1) - np.nanmean(other, axis=1)
+    by_class = {
+        name: intervals.percentile_interval(difference[:, index]) for index, name in enumerate(classes)
+    }
+    return {"mean": intervals.percentile_interval(mean), **by_class}
 
 
 def baselines(folder):
@@ -72,6 +76,7 @@ def add_arguments(parser):
     parser.add_argument("--data", required=True, help="object list (dev.json)")
     parser.add_argument("--images", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
+    parser.add_argument("--against", help="another model folder to compare with, e.g. the former weights")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="bootstrap rounds")
     parser.add_argument("--hard", action="store_true", help="also on degraded pictures")
     parser.add_argument("--limit", type=int, help="only the first pictures")
@@ -79,21 +84,16 @@ def add_arguments(parser):
 
 def run(args):
     """The command."""
-    from training.evaluate.models import LtrbDetector
-    from training.manifest import load_manifest, model_file
+    from training.evaluate.models import opened
 
     samples = load_objects(args.data, args.images)[: args.limit]
     report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
     report["n"] = {"pictures": len(samples), "boxes": _box_counts(samples)}
     detectors = {}
     if args.model:
-        manifest = load_manifest(Path(args.model) / "manifest.json")
-        for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
-            name = manifest["name"] + (f" {variant}" if variant else "")
-            detectors[name] = LtrbDetector.from_folder(args.model, variant)
-            report.setdefault("models", {})[name] = file_sha256(
-                model_file(args.model, manifest, variant)
-            )
+        found = opened(args.model, args.against)
+        detectors = {name: detect for name, (detect, _) in found.items()}
+        report["models"] = {name: file_sha256(file) for name, (_, file) in found.items()}
     if args.baselines:
         detectors |= baselines(args.baselines)
     draws = intervals.draws(len(samples), args.rounds, SEED)
@@ -103,8 +103,8 @@ def run(args):
         resampled[name] = result.resampled(draws)
         report.setdefault("results", {})[name] = figures(result, resampled[name])
     own = next(iter(detectors), None)
-    report["paired_difference_mean_ap50"] = {
-        f"{own} - {name}": paired(resampled[own], resampled[name])
+    report["paired_difference_ap50"] = {
+        f"{own} - {name}": paired(resampled[own], resampled[name], CLASSES)
         for name in list(detectors)[1:]
     }
     if args.hard:

@@ -202,6 +202,7 @@ def add_arguments(parser):
     parser.add_argument("--data", required=True, help="plates.csv")
     parser.add_argument("--root", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
+    parser.add_argument("--against", help="another detector's folder to compare with, at the same threshold")
     parser.add_argument("--hard", action="store_true", help="also degraded, and by plate height")
     parser.add_argument(
         "--thresholds", type=float, nargs="*", default=[], help="beside the shipped one"
@@ -209,17 +210,13 @@ def add_arguments(parser):
     parser.add_argument("--curve", help="draw recall and false positives of the float model here")
 
 
-def open_detectors(args, manifest, report):
-    """Name to (detector, threshold): the model, its variants, the baseline."""
-    from training.evaluate.models import LtrbDetector, YoloPlates
-    from training.manifest import model_file
+def open_detectors(args, report):
+    """Name to (detector, threshold): the model, its variants, what it is compared with."""
+    from training.evaluate.models import YoloPlates, opened
 
-    detectors = {}
-    for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
-        name = manifest["name"] + (f" {variant}" if variant else "")
-        detectors[name] = (LtrbDetector.from_folder(args.detector, variant), report["threshold"])
-        file = model_file(args.detector, manifest, variant)
-        report.setdefault("models", {})[name] = file_sha256(file)
+    found = opened(args.detector, args.against)
+    report["models"] = {name: file_sha256(file) for name, (_, file) in found.items()}
+    detectors = {name: (detect, report["threshold"]) for name, (detect, _) in found.items()}
     if args.baselines:
         file = Path(args.baselines) / "yolo-v9-t-416-license-plates-end2end1.onnx"
         detectors["yolo-v9-t-416"] = (YoloPlates(file), 0.5)
@@ -237,7 +234,7 @@ def run(args):
     report["threshold"] = manifest["thresholds"]["score"]["plate"]
     read = ReaderModel(Path(args.reader), args.reader_variant).read if args.reader else None
     found, exact = {}, {}
-    for name, (detect, threshold) in open_detectors(args, manifest, report).items():
+    for name, (detect, threshold) in open_detectors(args, report).items():
         results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]
         found[name] = hits_by_region(results, plates, threshold)
         wanted = sorted({threshold, *args.thresholds})
@@ -254,7 +251,7 @@ def run(args):
             f"{own} - {name}": paired(hits[own], hits[name]) for name in hits if name != own
         }
     if args.hard:
-        report["hard"] = hard_cases(open_detectors(args, manifest, report), read, plates)
+        report["hard"] = hard_cases(open_detectors(args, report), read, plates)
     if args.curve:
         draw_curve(report["detection"][own], args.curve)
     print(json.dumps(report, indent=1))

@@ -22,13 +22,18 @@ from training.reader.teacher import TEACHERS, SlotReader
 Read = Callable[[np.ndarray], Reading]
 
 
-def open_models(folder: Path, baselines: Path | None) -> dict[str, tuple[Read, Path]]:
-    """The reader, its variants and the baselines by name."""
+def open_models(
+    folder: Path, against: Path | None, baselines: Path | None
+) -> dict[str, tuple[Read, Path]]:
+    """The reader, its variants, and what it is compared with, by name."""
     variants = [None, *(v["name"] for v in load_manifest(folder / "manifest.json")["variants"])]
     models: dict[str, tuple[Read, Path]] = {}
     for variant in variants:
         model = ReaderModel(folder, variant)
         models[model.name] = (model.read, model.file)
+    if against:
+        model = ReaderModel(against)
+        models[f"{model.name} {load_manifest(against / 'manifest.json')['version']}"] = (model.read, model.file)
     for name in TEACHERS if baselines else ():
         path = baselines / name
         models[path.stem] = (SlotReader(path).read, path)
@@ -77,6 +82,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="crops.csv")
     parser.add_argument("--root", type=Path, required=True, help="folder of its pictures")
     parser.add_argument("--baselines", type=Path, help="folder with baseline weights")
+    parser.add_argument("--against", type=Path, help="another reader's folder to compare with")
     parser.add_argument("--diagram", type=Path, help="draw the reliability diagram into this PNG")
     parser.add_argument("--worst", type=Path, help="write a picture of the worst 20 errors here")
     parser.add_argument("--confusions", type=Path, help="write the confusion counts here")
@@ -85,7 +91,7 @@ def add_arguments(parser) -> None:
 def run(args) -> int:
     """Command `eval crops`."""
     rows = read_crops(args.data)
-    report, readings = evaluate(rows, args.root, open_models(args.reader, args.baselines))
+    report, readings = evaluate(rows, args.root, open_models(args.reader, args.against, args.baselines))
     report["data"] = {"file": args.data.name, "sha256": file_sha256(args.data), "n": len(rows)}
     if args.confusions:
         counted = metrics.confusions([r.text for r in rows], next(iter(readings.values())))

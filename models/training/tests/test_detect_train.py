@@ -179,11 +179,14 @@ def test_evaluation_prints_every_figure(exported, folder, capsys):
     data = folder / "data" / "objects"
     main(
         ["eval", "objects", "--model", str(exported), "--data", str(data / "train.json")]
-        + ["--images", str(data / "images"), "--rounds", "5"]
+        + ["--images", str(data / "images"), "--rounds", "5", "--against", str(exported), "--hard"]
     )
     report = json.loads(capsys.readouterr().out)
     assert report["n"]["boxes"]["car"] == 6
-    assert set(report["results"]) == {"tiny", "tiny int8"}
+    assert set(report["results"]) == {"tiny", "tiny int8", "tiny 0.0.1"}
+    same = report["paired_difference_ap50"]["tiny - tiny 0.0.1"]
+    assert same["mean"] == same["car"] == [0.0, 0.0] and set(same) >= {"person", "truck"}
+    assert len(report["hard"]["tiny int8"]) == 13
     assert report["results"]["tiny"]["ap50"]["person"] is None
 
 

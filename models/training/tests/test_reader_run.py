@@ -70,13 +70,15 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
         data=model / "drawn" / "crops.csv",
         root=model / "drawn",
         baselines=None,
+        against=model,
         diagram=model / "reliability.png",
         confusions=model / "confusions.json",
         worst=model / "worst.png",
     )
     evaluate.run(args)
     report = json.loads(capsys.readouterr().out)
-    assert set(report["models"]) == {"plate-text", "plate-text int8"}
+    assert set(report["models"]) == {"plate-text", "plate-text int8", "plate-text 0.0.1"}
+    assert report["paired_exact"]["plate-text - plate-text 0.0.1"]["interval"] == [0.0, 0.0]
     for entry in report["models"].values():
         assert entry["n"] == 80 and len(entry["exact"]["interval"]) == 2
     assert "plate-text - plate-text int8" in report["paired_exact"]
