@@ -67,7 +67,14 @@ def main(words):
     )
     module.add_arguments(parser)
     parser.set_defaults(what=words[used - 1])
-    return module.run(parser.parse_args(words[used:])) or 0
+    args = parser.parse_args(words[used:])
+    try:
+        return module.run(args) or 0
+    except Exception as error:
+        if not type(error).__module__.startswith("training."):
+            raise
+        print(error, file=sys.stderr)  # the package's own errors name file and field, and need no trace
+        return 1
 
 
 if __name__ == "__main__":

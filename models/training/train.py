@@ -38,7 +38,7 @@ def add_arguments(parser):
     parser.add_argument("--minutes", type=float, help="instead of the minutes of the config")
     parser.add_argument("--steps", type=int, help="stop after so many steps instead")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--teacher-labels", help="label file written by `labels`")
+    parser.add_argument("--teacher-labels", nargs="+", default=[], help="label files written by `labels`")
     parser.add_argument("--teacher-frames", help="folder of the frames written by `labels`")
     parser.add_argument("--start", help="weights to begin with: weights.pt of another run, or a model folder's NAME.onnx")
 

@@ -8,6 +8,7 @@ import numpy as np
 from training.data.boxes import DataError, Sample
 
 CLASSES = ("person", "bicycle", "motorcycle", "car", "bus", "truck")
+OWN = "own"  # the tier of pictures that name none: those of whoever trains
 
 
 def read_json(path):
@@ -21,7 +22,8 @@ def read_json(path):
 def load_objects(label_file, pictures, classes=CLASSES, tiers=None):
     """Reads a label file into samples, in the order of its pictures.
 
-    Crowd boxes become ignore regions of their class. `tiers` keeps only pictures of those tiers.
+    Crowd boxes become ignore regions of their class. `tiers` keeps only pictures of those tiers, and one's own, which
+    name none.
     """
     content = read_json(label_file)
     for key in ("categories", "images", "annotations"):
@@ -37,7 +39,7 @@ def load_objects(label_file, pictures, classes=CLASSES, tiers=None):
         if image["file_name"] in seen:
             raise DataError(f"{label_file}: file_name '{image['file_name']}' is listed twice")
         seen.add(image["file_name"])
-        if tiers is None or image.get("tier") in tiers:
+        if tiers is None or image.get("tier", OWN) in (OWN, *tiers):
             samples.append(_sample(image, boxes.get(image["id"], []), Path(pictures), classes))
     return samples
 
@@ -73,5 +75,5 @@ def _sample(image, entries, pictures, classes):
         ignore_classes=np.array([e[1] for e in crowd], np.int64),
         labelled=np.array([name in labelled for name in classes], bool),
         source=image.get("source", ""),
-        tier=image.get("tier", ""),
+        tier=image.get("tier", OWN),
     )

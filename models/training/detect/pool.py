@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.data.boxes import file_sha256, load_plate_boxes
+from training.data.boxes import DataError, file_sha256, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.gate import gate_samples
 from training.detect.paste import paste_plate, stamp
@@ -55,8 +55,12 @@ class Pool:
 def build_pool(config, data, teacher_labels=None, teacher_frames=None):
     """The pool of a config's task over a data folder, with what a teacher labelled."""
     if config["task"] == "plates":
-        return plates_pool(config, data)
-    return objects_pool(config, data, teacher_labels, teacher_frames)
+        pool = plates_pool(config, data)
+    else:
+        pool = objects_pool(config, data, teacher_labels or [], teacher_frames)
+    if not any(name in ("plates", "objects") for name, *_ in pool.groups):
+        raise DataError(f"{data}: no labelled picture to train on")
+    return pool
 
 
 def _kept(samples, longest):
@@ -73,14 +77,16 @@ def plates_pool(config, data):
     real = [tighten(s, rules["tighten"]) for s in load_plate_boxes(folder, "train")]
     real = _kept(real, rules["longest"])
     pool.lists.append({"name": "plate-boxes", "sha256": file_sha256(folder / "boxes.csv")})
+    empty = []
     label_file = data / "objects" / "train.json"
-    pictures = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
-    empty = [
-        replace(sample, labelled=np.ones(1, bool), **_nothing())
-        for sample in pictures
-        if sample.labelled.all() and not _has(sample, VEHICLES)
-    ][: rules["negatives"]]
-    pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
+    if label_file.is_file():
+        pictures = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
+        empty = [
+            replace(sample, labelled=np.ones(1, bool), **_nothing())
+            for sample in pictures
+            if sample.labelled.all() and not _has(sample, VEHICLES)
+        ][: rules["negatives"]]
+        pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
     pool.add("plates", rules["share_real"], real, stamped)
     pool.add("drawn on plates", rules["share_redrawn"], [s for s in real if len(s.boxes)], redraw)
     pool.add("no plates", rules["share_empty"], _kept(empty, rules["longest"]), scatter)
@@ -167,8 +173,8 @@ def objects_pool(config, data, teacher_labels, teacher_frames):
     samples = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
     pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
     labels = read_labels(teacher_labels)
-    if labels:
-        pool.lists.append({"name": "teacher labels", "sha256": file_sha256(teacher_labels)})
+    for path in teacher_labels:
+        pool.lists.append({"name": "teacher labels", "sha256": file_sha256(path)})
     samples = [complete(sample, labels.get(sample.path.name)) for sample in samples]
     odds = _scarce_first(samples, config["classes"], rules["oversample"], rules.get("favour", {}))
     pool.add("objects", rules["share_real"], _kept(samples, rules["longest"]), odds=odds)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import Sample, read_picture
+from training.data.boxes import DataError, Sample, read_picture
 from training.data.objects import load_objects
 from training.evaluate.decode import iou_matrix, suppress
 
@@ -37,9 +37,12 @@ def label_picture(teacher, picture):
     return boxes[kept], scores[kept], classes[kept]
 
 
-def read_labels(path):
-    """Parsed label file, or an empty mapping when no path is given."""
-    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+def read_labels(paths):
+    """The label files as one mapping."""
+    labels = {}
+    for path in paths:
+        labels |= json.loads(Path(path).read_text(encoding="utf-8"))
+    return labels
 
 
 def complete(sample, entries):
@@ -73,7 +76,7 @@ def unlabelled_samples(labels, folders, class_count):
     """
     found = []
     for folder in folders:
-        for path in sorted(Path(folder).iterdir()):
+        for path in sorted(Path(folder).glob("*")):
             entries = labels.get(path.name)
             if not entries or max(entry[1] for entry in entries) < SURE:
                 continue
@@ -111,6 +114,8 @@ def run(args):
     """The command."""
     from training.evaluate.models import YoloxNano
 
+    if args.videos and not args.frames:
+        raise DataError("--videos: --frames is missing, the folder their frames go to")
     teacher, labels = YoloxNano(args.teacher), {}
     paths = [p for folder in args.pictures for p in sorted(Path(folder).iterdir())]
     if args.only:
@@ -120,6 +125,8 @@ def run(args):
     for path in paths:
         if path.suffix.lower() in PICTURE_SUFFIXES:
             labels[path.name] = _entries(label_picture(teacher, read_picture(path)))
+    if args.videos:
+        Path(args.frames).mkdir(parents=True, exist_ok=True)
     for clip in map(Path, args.videos):
         for name, frame in video_frames(clip, args.step):
             labels[name] = _entries(label_picture(teacher, frame))

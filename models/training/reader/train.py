@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from training.data.crops import CropPool, fold, read_crops, read_picture
+from training.data.objects import OWN
 from training.loop import Trainer, draw_curves
 from training.manifest import sha256_of
 from training.nets.reader import BLANK, STEPS, PlateReader
@@ -108,16 +109,17 @@ def prepare_pools(data: Path, teachers: Path | None, folder: Path) -> list[dict[
             pool = build_pool(data, teachers, split)
             if pool.crops:
                 pool.save(target)
-    boxes = data / "plate-boxes" / "boxes.csv"
-    if (folder / "pool-train.npz").is_file() and boxes.is_file():
-        count = len(CropPool.load(str(folder / "pool-train.npz")).crops)
-        used.append(
-            {
-                "name": f"plate-boxes, {count} crops with agreed texts",
-                "sha256": sha256_of(boxes),
-                "tier": "A",
-            }
-        )
+    if not (folder / "pool-train.npz").is_file():
+        return used
+    count = len(CropPool.load(str(folder / "pool-train.npz")).crops)
+    own, boxes = data / "plate-text" / "crops.csv", data / "plate-boxes" / "boxes.csv"
+    if own.is_file():
+        mine = len(read_crops(own))
+        count -= mine
+        used.append({"name": f"plate-text, {mine} own crops", "sha256": sha256_of(own), "tier": OWN})
+    if boxes.is_file() and count:
+        name = f"plate-boxes, {count} crops with agreed texts"
+        used.append({"name": name, "sha256": sha256_of(boxes), "tier": "A"})
     return used
 
 

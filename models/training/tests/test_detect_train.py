@@ -1,6 +1,7 @@
 """A minute-sized life of a detector: train, resume, export, judge, golden tensors, bad input."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from training.data.boxes import DataError, Sample, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.augment import Canvas
 from training.detect.paste import paste_plate, stamp
-from training.detect.pool import tighten
+from training.detect.pool import build_pool, tighten
 from training.detect.teacher import complete
 from training.evaluate.drawn import write_drawn
 from training.export import largest_difference
@@ -77,7 +78,6 @@ def folder(tmp_path_factory):
     (root / "tiny.toml").write_text(CONFIG)
     pictures = root / "data" / "objects" / "images"
     pictures.mkdir(parents=True)
-    (root / "data" / "plate-boxes" / "images").mkdir(parents=True)
     rng = np.random.default_rng(4)
     images, annotations = [], []
     for number in range(1, 7):
@@ -235,6 +235,23 @@ def test_teacher_boxes_fill_only_what_is_not_labelled(folder):
     assert found.weights.tolist() == pytest.approx([1.0, 0.4 + 0.7 * 0.8])
     assert found.ignore_classes.tolist() == [1]
     assert found.labelled.all()
+
+
+def test_pictures_that_name_no_tier_are_ones_own_and_always_serve(folder, tmp_path, capsys):
+    config, data = read_config(folder / "tiny.toml"), tmp_path / "data"
+    shutil.copytree(folder / "data" / "objects", data / "objects")
+    content = json.loads((data / "objects" / "train.json").read_text())
+    for image in content["images"][2:]:
+        image["tier"] = "B"
+    del content["images"][0]["tier"]
+    (data / "objects" / "train.json").write_text(json.dumps(content))
+    pictures = build_pool(config, data).manifest()["pictures"]
+    assert [(entry["tier"], entry["pictures"]) for entry in pictures] == [("A", 1), ("own", 1)]
+    content["images"] = content["images"][2:]
+    (data / "objects" / "train.json").write_text(json.dumps(content))
+    out = ["--data", str(data), "--out", str(tmp_path / "run"), "--steps", "1"]
+    assert main(["train", "--config", str(folder / "tiny.toml"), *out]) == 1
+    assert capsys.readouterr().err == f"{data}: no labelled picture to train on\n"
 
 
 def test_what_is_not_labelled_becomes_an_ignore_region(folder):
