@@ -1,7 +1,7 @@
 """Look through a data folder before training on it: every picture labelled once, in one split, and readable.
 
-Looks at `plate-boxes/boxes.csv`, `objects/train.json` and `dev.json`, and `plate-text` and `plates/crops.csv`, those
-that are there. Prints each mistake with file and field; fails if there is any.
+Looks at `plate-boxes/boxes.csv`, `objects/train.json` and `dev.json`, `plates/plates.csv`, and `plate-text` and
+`plates/crops.csv`, those that are there. Prints each mistake with file and field; fails if there is any.
 """
 
 import csv
@@ -12,6 +12,7 @@ from training.data.boxes import DataError, load_plate_boxes
 from training.data.crops import CropsError, read_crops
 from training.data.objects import load_objects
 from training.data.pictures import decode
+from training.evaluate.plates import load_plates
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
@@ -24,7 +25,7 @@ def add_arguments(parser):
 def audit(data):
     """(pictures looked at, mistakes) of a data folder."""
     mistakes, listed = [], Counter()
-    for look in (_plate_boxes, _objects, _crops):
+    for look in (_plate_boxes, _objects, _whole_plates, _crops):
         try:
             for path, mistake in look(data):
                 listed[path] += 1
@@ -81,6 +82,17 @@ def _objects(data):
             same = f"{table}: '{sample.path.name}': field 'bbox': a box is listed twice"
             doubled = any(count > 1 for count in boxes.values())
             yield sample.path, twice if other != split else same if doubled else None
+
+
+def _whole_plates(data):
+    table = data / "plates" / "plates.csv"
+    if not table.is_file():
+        return
+    for sample, texts in load_plates(table, table.parent):
+        unread = f"{table}: {sample.path.name}: field 'plate' is empty"
+        boxes = list(map(tuple, sample.boxes.tolist()))
+        twice = f"{table}: {sample.path.name}: a box is listed twice"
+        yield sample.path, unread if not all(texts) else twice if len(set(boxes)) < len(boxes) else None
 
 
 def _crops(data):

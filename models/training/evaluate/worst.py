@@ -1,6 +1,6 @@
 """Contact sheet of a detector's worst pictures: missed boxes red, false ones yellow, hits green.
 
-Only pictures of tier A are taken, since only their licences allow showing them; `worst.csv` beside
+Only pictures of tier A and one's own are taken, since others' licences may not allow showing them; `worst.csv` beside
 the sheet names each with its source, licence and address.
 """
 
@@ -95,7 +95,8 @@ def run(args):
     judged = [(sample, errors(sample, detect(sample.load()))) for sample in samples]
     judged.sort(key=lambda entry: -badness(entry[1]))
     cells = [thumbnail(sample.load(), found) for sample, found in judged[:COUNT]]
-    rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells) - COLUMNS + 1, COLUMNS)]
+    cells += [np.full((CELL[1], CELL[0], 3), 40, np.uint8)] * (-len(cells) % COLUMNS)
+    rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
     sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
     cv2.imwrite(str(Path(args.out) / "worst.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
     with open(Path(args.out) / "worst.csv", "w", newline="", encoding="utf-8") as handle:

@@ -73,9 +73,9 @@ def test_a_picture_that_is_cut_off_is_refused_by_name_and_does_not_end_the_other
 @pytest.fixture
 def data(tmp_path):
     """A small folder with nothing wrong in it."""
-    for name in ("plate-boxes/images", "objects/images", "plate-text"):
+    for name in ("plate-boxes/images", "objects/images", "plate-text", "plates"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("plate-boxes/images/a.png", "objects/images/b.png", "plate-text/c.png"):
+    for name in ("plate-boxes/images/a.png", "objects/images/b.png", "plate-text/c.png", "plates/e.png"):
         cv2.imwrite(str(tmp_path / name), NOISE)
     (tmp_path / "plate-boxes" / "boxes.csv").write_text(
         "file,x,y,w,h,class,split,source\nimages/a.png,1,2,30,10,plate,train,own\n"
@@ -87,11 +87,12 @@ def data(tmp_path):
     }
     (tmp_path / "objects" / "train.json").write_text(json.dumps(objects))
     (tmp_path / "plate-text" / "crops.csv").write_text("file,plate,region\nc.png,AB12,eu\n")
+    (tmp_path / "plates" / "plates.csv").write_text("file,x,y,w,h,plate,region\ne.png,1,2,30,10,AB12,eu\n")
     return tmp_path
 
 
 def test_a_folder_without_mistakes_passes(data):
-    assert audit(data) == (3, [])
+    assert audit(data) == (4, [])
 
 
 def add_line(path, line):
@@ -105,6 +106,9 @@ def add_line(path, line):
         (lambda d: add_line(d / "plate-boxes/boxes.csv", "images/a.png,1,2,30,10,plate,train,own"), "boxes.csv:3.*twice"),
         (lambda d: add_line(d / "plate-boxes/boxes.csv", "images/a.png,5,2,30,10,plate,dev,own"), "boxes.csv:3.*'split'"),
         (lambda d: shutil.copy(d / "objects/train.json", d / "objects/dev.json"), "dev.json.*'b.png' is in train.json"),
+        (lambda d: add_line(d / "plates/plates.csv", "e.png,1,2,30,10,,eu"), "plates.csv: e.png: field 'plate' is empty"),
+        (lambda d: add_line(d / "plates/plates.csv", "e.png,1,2,30,10,AB12,eu"), "plates.csv: e.png: a box.*twice"),
+        (lambda d: add_line(d / "plates/plates.csv", "e.png,1,2,0,10,AB12,eu"), "plates.csv:3: field 'w'"),
         (lambda d: add_line(d / "plate-text/crops.csv", "c.png,AB13,eu"), "c.png: labelled 'AB12' and 'AB13'"),
         (lambda d: (d / "objects/images/b.png").unlink(), "b.png: missing or empty"),
         (lambda d: (d / "objects/images/b.png").write_bytes(b"text"), "b.png: not a picture"),
