@@ -63,6 +63,12 @@ class Evaluation:
         return {"mean_ap50": summary["mean_ap50"] or 0.0, **by_class}
 
 
+def tuned(config):
+    """The config of a run that begins with weights: the small canvases are for a coarse beginning."""
+    canvas = config["canvas"]
+    return config | {"canvas": canvas | {"sizes": canvas["sizes"][-1:]}}
+
+
 def progress_of(trainer, schedule):
     """0 at the start of the schedule, 1 at its end."""
     history = trainer.history
@@ -75,6 +81,7 @@ def run(args, config):
     """The command; called again on the same folder it goes on from the last checkpoint."""
     cv2.setNumThreads(0)
     torch.manual_seed(args.seed)
+    config = tuned(config) if args.start else config
     out, data = Path(args.out), Path(args.data)
     schedule = make_schedule(config, args)
     trainer = Trainer(from_config(config), schedule, out, batch_loss, Evaluation(config, data))
