@@ -131,9 +131,10 @@ models-check: setup-test ## Hashes, shapes, cards and metrics of the shipped mod
 model-tests: models-check
 	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m pytest -q training/tests
 
-train: setup-test ## Train a model: MODEL=plate-text DATA=FOLDER [OUT=FOLDER]
+train: setup-test ## Train a model: MODEL=plate-text DATA=FOLDER [OUT=FOLDER] [START=MODEL.onnx] [MINUTES=60]
 	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m training train \
-		--config training/configs/$(MODEL).toml --data "$(DATA)" --out "$(or $(OUT),../target/train/$(MODEL))"
+		--config training/configs/$(MODEL).toml --data "$(DATA)" --out "$(or $(OUT),../target/train/$(MODEL))" \
+		$(if $(START),--start "$(START)") $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: setup-demo ## The table of numbers beside their references; ROW=name measures one, see benches/RESULTS.md
 	@library=$$(edge-agent/setup/onnxruntime); \
