@@ -61,7 +61,7 @@ def turned(sample, strength):
     matrix = cv2.getRotationMatrix2D([float(v) for v in middle], degrees, 1.0)
     matrix = np.diag([share, 1.0]) @ matrix
     size = (max(8, round(columns * share)), rows)
-    picture = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]
     moved = corners @ matrix[:, :2].T + matrix[:, 2]
     boxes = np.concatenate([moved.min(1), moved.max(1)], 1).astype(np.float32)
