@@ -37,6 +37,8 @@ class Schedule:
     evaluate_every: int = 1000
     threads: int = 1
     bfloat16: bool = True
+    # Normalisations keep the statistics they begin with: those of small batches would undo what was learnt.
+    frozen_norms: bool = False
 
     def rate(self, step: int, progress: float) -> float:
         """Cosine from `peak_rate` to `final_rate` after a linear warm-up; `progress` is 0 to 1."""
@@ -132,6 +134,13 @@ class Trainer:
         self.model.load_state_dict(weights)
         self.average.model.load_state_dict(weights)
 
+    def _learn(self) -> None:
+        """Puts the network into training mode."""
+        self.model.train()
+        for module in self.model.modules():
+            if self._schedule.frozen_norms and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
     def _progress(self) -> float:
         if self._schedule.minutes > 0:
             return self.history.seconds / (60 * self._schedule.minutes)
@@ -154,7 +163,7 @@ class Trainer:
     def run(self, batches: Callable[[int], Iterator[object]]) -> History:
         """Trains to the end of the schedule; returns the history."""
         history = self.history
-        self.model.train()
+        self._learn()
         recent: list[float] = []
         last = time.monotonic()
         for batch in batches(history.step):

@@ -13,6 +13,7 @@ from training.check import check_drawn, check_folder
 from training.data.boxes import DataError, Sample, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.augment import Canvas
+from training.detect.export import calibration_tensors
 from training.detect.paste import paste_plate, stamp
 from training.detect.pool import build_pool, tighten
 from training.detect.teacher import complete
@@ -142,6 +143,19 @@ def test_training_can_begin_with_an_exported_model(folder, exported):
     train(folder, "further", "--steps", "2", "--start", str(exported / "tiny.onnx"))
     data = json.loads((folder / "further" / "data.json").read_text())
     assert [stage["steps"] for stage in data["earlier_stages"]] == [4]
+
+
+def test_frozen_normalisations_keep_their_statistics_while_weights_change(folder, exported):
+    path, start = folder / "frozen.toml", exported / "tiny.onnx"
+    path.write_text(CONFIG.replace("[tune]\n", "[tune]\nfrozen_norms = true\n"))
+    out = ["--data", str(folder / "data"), "--out", str(folder / "frozen"), "--steps", "2"]
+    main(["train", "--config", str(path), *out, "--start", str(start)])
+    net = from_config(read_config(path))
+    unfold(net, start, calibration_tensors(read_config(path), folder / "data"))
+    before, after = net.state_dict(), torch.load(folder / "frozen" / "weights.pt", weights_only=True)["model"]
+    same = {name: torch.equal(before[name], after[name]) for name in before}
+    assert all(same[name] for name in same if "running_" in name)
+    assert not any(same[name] for name in same if name.endswith("weight"))
 
 
 def test_a_graph_of_another_network_is_refused(folder, exported):
