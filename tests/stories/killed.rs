@@ -23,7 +23,7 @@ const KILLS: u32 = 50;
 /// Stops in order.
 const STOPS: u32 = 5;
 /// Far beyond what a start takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest life; it takes the unit a part of it to be up.
 const LONGEST_LIFE_MS: u64 = 1800;
 /// Between two messages that the unit must answer: many commits a life, so that kills fall into them.
