@@ -139,7 +139,8 @@ impl City {
     pub(crate) fn factory(&self, serial: &str) -> FromFactory {
         let home = self.folder.path().join(serial);
         let (pki, out) = (self.authority.folder().display().to_string(), home.display().to_string());
-        self.rtcc_does(&["factory", "--serial", serial, "--pki", &pki, "-o", &out]);
+        let broker = format!("localhost:{}", self.port);
+        self.rtcc_does(&["factory", "--serial", serial, "--broker", &broker, "--pki", &pki, "-o", &out]);
         let unit = FromFactory {
             serial: serial.parse().unwrap(),
             code: code_on(&home.join("label.pdf")),
@@ -183,7 +184,7 @@ impl City {
     pub(crate) fn enroll_command(&self, unit: &FromFactory, code: &SetupCode) -> Command {
         let mut command = Command::new(program("edge-agent"));
         command.arg("enroll").arg("--config").arg(unit.config()).arg("--claim").arg(&unit.claim);
-        command.args(["--code", &code.on_the_label(), "--broker", &format!("localhost:{}", self.port)]);
+        command.args(["--code", &code.on_the_label()]);
         command.args(["--wait", "5"]).env("NO_COLOR", "1");
         command
     }
