@@ -39,6 +39,9 @@ class Schedule:
     bfloat16: bool = True
     # Normalisations keep the statistics they begin with: those of small batches would undo what was learnt.
     frozen_norms: bool = False
+    # Share of the weights begun with in the weights that come of the run: half-way between them is often better than
+    # either end (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). Wants `frozen_norms`.
+    kept_share: float = 0.0
 
     def rate(self, step: int, progress: float) -> float:
         """Cosine from `peak_rate` to `final_rate` after a linear warm-up; `progress` is 0 to 1."""
@@ -113,6 +116,7 @@ class Trainer:
         self._folder = folder
         self._loss = loss
         self._evaluate = evaluate
+        self._first: dict | None = None  # the weights begun with, where any were given
         self._optimiser = torch.optim.AdamW(
             _groups(self.model, schedule.weight_decay), lr=schedule.peak_rate
         )
@@ -125,6 +129,7 @@ class Trainer:
         state = torch.load(path, map_location="cpu", weights_only=False)
         self.model.load_state_dict(state["model"])
         self.average.model.load_state_dict(state["average"])
+        self._first = state.get("first")
         self._optimiser.load_state_dict(state["optimiser"])
         self.history = History(**state["history"])
         return True
@@ -133,6 +138,19 @@ class Trainer:
         """Begins with given weights instead of random ones (fine-tuning)."""
         self.model.load_state_dict(weights)
         self.average.model.load_state_dict(weights)
+        self._first = copy.deepcopy(weights)
+
+    def result(self) -> nn.Module:
+        """The averaged network, with its share of the weights begun with."""
+        share = self._schedule.kept_share
+        if self._first is None or share == 0:
+            return self.average.model
+        mixed = copy.deepcopy(self.average.model)
+        state = mixed.state_dict()
+        for name, value in state.items():
+            if value.is_floating_point():
+                value.lerp_(self._first[name].to(value.dtype), share)
+        return mixed
 
     def _learn(self) -> None:
         """Puts the network into training mode."""
@@ -195,19 +213,21 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         history = self.history
-        scores = self._evaluate(self.average.model)
+        result = self.result()
+        scores = self._evaluate(result)
         history.scores.append((history.step, scores))
         print(
             f"step {history.step} " + " ".join(f"{k} {v:.4f}" for k, v in scores.items()),
             flush=True,
         )
         # Tensors alone: Debian's PyTorch 1.13 reads nothing else without unpickling arbitrary objects.
-        _save(self._folder / "weights.pt", {"model": self.average.model.state_dict()})
+        _save(self._folder / "weights.pt", {"model": result.state_dict()})
         _save(
             self._folder / "checkpoint.pt",
             {
                 "model": self.model.state_dict(),
                 "average": self.average.model.state_dict(),
+                "first": self._first,
                 "optimiser": self._optimiser.state_dict(),
                 "history": asdict(history),
             },

@@ -147,7 +147,7 @@ def test_training_can_begin_with_an_exported_model(folder, exported):
 
 def test_frozen_normalisations_keep_their_statistics_while_weights_change(folder, exported):
     path, start = folder / "frozen.toml", exported / "tiny.onnx"
-    path.write_text(CONFIG.replace("[tune]\n", "[tune]\nfrozen_norms = true\n"))
+    path.write_text(CONFIG.replace("[tune]\n", "[tune]\nfrozen_norms = true\nkept_share = 0.5\n"))
     out = ["--data", str(folder / "data"), "--out", str(folder / "frozen"), "--steps", "2"]
     main(["train", "--config", str(path), *out, "--start", str(start)])
     net = from_config(read_config(path))
@@ -156,6 +156,8 @@ def test_frozen_normalisations_keep_their_statistics_while_weights_change(folder
     same = {name: torch.equal(before[name], after[name]) for name in before}
     assert all(same[name] for name in same if "running_" in name)
     assert not any(same[name] for name in same if name.endswith("weight"))
+    learnt = torch.load(folder / "frozen" / "checkpoint.pt", weights_only=False)["average"]
+    assert all(torch.allclose(after[name], (before[name] + learnt[name]) / 2) for name in before if "num" not in name)
 
 
 def test_a_graph_of_another_network_is_refused(folder, exported):
