@@ -11,7 +11,7 @@ import numpy as np
 
 from training.reader.degrade import DEGRADATIONS, STRENGTHS, degrade, seen_from_the_side
 
-LONGEST = 960  # frames are shrunk to it, with the boxes
+LONGEST = 640  # frames are shrunk to it, with the boxes
 
 
 def kept(samples):

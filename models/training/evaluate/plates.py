@@ -47,10 +47,11 @@ def normalise(text):
 
 
 class PlateResult:
-    """What a detector found on one picture: the scores of hits and of false positives."""
+    """What a detector found on one picture: its boxes, and the scores of hits and of false positives."""
 
     def __init__(self, detection, truth):
         boxes, scores, _ = detection
+        self.boxes = boxes
         self.best = np.zeros(len(truth))  # score of the best detection of each plate
         self.false = []
         self.owner = np.full(len(truth), -1)
@@ -81,18 +82,15 @@ def rates(results, threshold):
     }
 
 
-def read_end_to_end(detect, read, plates, threshold):
+def read_end_to_end(results, read, plates, threshold):
     """Per region, for every plate: whether it was found and read exactly. `read(crop)` gives a `Reading`."""
     exact = {}
-    for sample, texts in plates:
+    for result, (sample, texts) in zip(results, plates):
         picture = sample.load()
-        detection = detect(picture)
-        result = PlateResult(detection, sample.boxes)
         for plate, text in enumerate(texts):
             good = False
             if result.best[plate] >= threshold:
-                box = detection[0][result.owner[plate]]
-                good = read_plate(read, picture, box).text == text
+                good = read_plate(read, picture, result.boxes[result.owner[plate]]).text == text
             exact.setdefault(sample.source, []).append(good)
     return exact
 
@@ -157,7 +155,7 @@ def hard_cases(detectors, read, plates):
             results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in worse]
             found[name][title] = rates(results, threshold)
             if read:
-                exact = read_end_to_end(detect, read, worse, threshold)
+                exact = read_end_to_end(results, read, worse, threshold)
                 together = {"all": sum(exact.values(), [])}
                 found[name][title]["end_to_end"] = shares(together)["all"]
     return found
@@ -243,7 +241,7 @@ def run(args):
             size = (manifest["input"]["width"], manifest["input"]["height"])
             report.setdefault("by_height", {})[name] = by_height(results, plates, size, threshold)
         if read:
-            exact[name] = read_end_to_end(detect, read, plates, threshold)
+            exact[name] = read_end_to_end(results, read, plates, threshold)
             report.setdefault("end_to_end", {})[name] = shares(exact[name])
     own = manifest["name"]
     for what, hits in (("recall", found), ("end_to_end", exact)):
