@@ -31,15 +31,7 @@ fn signed_bundles_are_installed_confirmed_and_rolled_back_and_all_others_refused
     if let Some(why) = bench::lacks() {
         return eprintln!("SKIPPED: {why}");
     }
-    let own = std::env::current_exe().expect("the test's own path");
-    let mut command = Command::new("dbus-run-session");
-    // RAUC's service goes to the bus that it believes to have been started by.
-    command.args(["--", "env", "DBUS_STARTER_BUS_TYPE=session"]).arg(own);
-    command.args(["--exact", "the_story_on_a_bus_of_its_own", "--include-ignored", "--nocapture"]);
-    let output = command.output().expect("run dbus-run-session");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("1 passed"), "{said}");
+    bench::on_a_bus_of_its_own("the_story_on_a_bus_of_its_own");
 }
 
 /// What the unit tells and asks for in this story.

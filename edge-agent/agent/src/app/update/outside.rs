@@ -193,26 +193,95 @@ fn alert(told: &Told, now: WallStamp) -> Option<Record> {
 
 #[cfg(test)]
 mod tests {
+    use edge_protocol::command::UpdateScope;
+    use edge_protocol::id::{CommandId, RequestId};
     use edge_protocol::lane::Lane;
 
     use super::*;
     use crate::update::{Before, SlotName};
 
+    fn change() -> Change {
+        let (old, new, boot) = ("1.0.0".parse().ok(), "2.0.0".parse().unwrap(), "first".to_owned());
+        Change { from: SlotName::A, old, new, before: Before::default(), boot }
+    }
+
+    /// What was left for the agent to send, in its order.
+    fn left(folder: &Path) -> Vec<Record> {
+        let files = std::fs::read_dir(folder.join("update/tell")).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<PathBuf> = files.collect();
+        files.sort();
+        let lane = |file: &Path| file.extension().unwrap().to_str().unwrap().parse::<Lane>().unwrap();
+        files.iter().map(|file| Record::from_payload(lane(file), &std::fs::read(file).unwrap()).unwrap()).collect()
+    }
+
+    fn order(folder: &Path, handed: bool) -> Order {
+        let scope = UpdateScope {
+            url: "https://center/b".to_owned(),
+            hash: Hash256::of(b"bundle"),
+            bytes: 6,
+            version: "2.0.0".parse().unwrap(),
+            quiet: None,
+        };
+        let (request, command) = (RequestId::from_bytes([1; 16]), CommandId::from_bytes([2; 16]));
+        let order = Order::new(request, command, &scope, WallStamp::default()).unwrap();
+        let order = Order { handed, ..order };
+        std::fs::create_dir_all(folder.join("update")).unwrap();
+        Orders::new(&RealDisk, &folder.join("update")).write(&order).unwrap();
+        order
+    }
+
+    #[test]
+    fn whoever_ordered_an_update_hears_of_each_step_and_its_end_ends_the_order() {
+        let ends: [(Told, bool); 3] = [
+            (Told::Good(change()), true),
+            (Told::RolledBack(change(), "no frame of camera north".into()), false),
+            (Told::Refused("it is for another board".into()), false),
+        ];
+        for (end, is_good) in ends {
+            let folder = tempfile::tempdir().unwrap();
+            let order = order(folder.path(), true);
+            let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+            assert!(unit.tell(&Told::Installed(change())));
+            let orders = Orders::new(&RealDisk, &folder.path().join("update"));
+            assert_eq!(orders.read().unwrap(), Some(order.clone()), "its end is still to come");
+            assert!(unit.tell(&end));
+            assert_eq!(orders.read().unwrap(), None, "{end:?}");
+            let answers = left(folder.path()).into_iter().filter_map(|record| match record {
+                Record::Answer(answer) => Some(answer),
+                _ => None,
+            });
+            let answers: Vec<_> = answers.collect();
+            assert!(answers.iter().all(|answer| answer.request == Some(order.request)), "{answers:?}");
+            let verdicts: Vec<&Verdict> = answers.iter().map(|answer| &answer.verdict).collect();
+            let [Verdict::Update(step), last] = verdicts[..] else { panic!("{verdicts:?}") };
+            assert_eq!(step.stage, UpdateStage::Installed);
+            assert!(matches!((last, is_good), (Verdict::Done(_), true) | (Verdict::Failed(_), false)), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_technician_installs_says_nothing_to_whoever_ordered_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = order(folder.path(), false);
+        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        assert!(unit.tell(&Told::Refused("it is no whole bundle".into())));
+        assert!(left(folder.path()).iter().all(|record| !matches!(record, Record::Answer(_))));
+        let orders = Orders::new(&RealDisk, &folder.path().join("update"));
+        assert_eq!(orders.read().unwrap().as_ref(), Some(&order));
+        unit.give_up(&order, &Refusal::NotFetched("a week is over".into())).unwrap();
+        assert!(matches!(left(folder.path()).last(), Some(Record::Answer(_))));
+        assert_eq!(orders.read().unwrap(), None);
+    }
+
     #[test]
     fn a_rollback_is_in_the_audit_log_and_left_for_the_agent_to_send() {
         let folder = tempfile::tempdir().unwrap();
         let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
-        let (old, new, boot) = ("1.0.0".parse().ok(), "2.0.0".parse().unwrap(), "first".to_owned());
-        let change = Change { from: SlotName::A, old, new, before: Before::default(), boot };
-        assert!(unit.tell(&Told::RolledBack(change, "no frame of camera north".into())));
-        let mut left: Vec<PathBuf> =
-            std::fs::read_dir(folder.path().join("update/tell")).unwrap().map(|file| file.unwrap().path()).collect();
-        left.sort();
-        let read = |path: &PathBuf, lane| Record::from_payload(lane, &std::fs::read(path).unwrap()).unwrap();
-        let Record::Alert(alert) = read(&left[0], Lane::Alert) else { panic!("no alert") };
+        assert!(unit.tell(&Told::RolledBack(change(), "no frame of camera north".into())));
+        let left = left(folder.path());
+        let [Record::Alert(alert), Record::Audit(entry)] = &left[..] else { panic!("{left:?}") };
         let versions = Versions { from: Word::cut("2.0.0"), to: Word::cut("1.0.0") };
         assert_eq!(alert.kind, AlertKind::Rollback(versions));
-        let Record::Audit(entry) = read(&left[1], Lane::Audit) else { panic!("no entry") };
         assert_eq!(entry.text.as_str(), "slot A with 1.0.0 is back, 2.0.0 was given up: no frame of camera north");
         assert_eq!(entry.entry, 1);
     }
