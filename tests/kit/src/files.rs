@@ -105,22 +105,7 @@ fn serve(client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     client.set_write_timeout(Some(DEADLINE))?;
     let connection = ServerConnection::new(Arc::clone(&shared.tls)).map_err(std::io::Error::other)?;
     let mut stream = BufReader::new(StreamOwned::new(connection, client));
-    let (mut path, mut from) = (String::new(), None);
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line)?;
-        let line = line.trim_end();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(asked) = line.strip_prefix("GET ") {
-            path = asked.split(' ').next().unwrap_or_default().to_owned();
-        }
-        if let Some((name, value)) = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("range")) {
-            let first = value.trim().strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
-            from = Some(first.and_then(|first| first.parse::<u64>().ok()).unwrap_or_else(|| panic!("{name}: {value}")));
-        }
-    }
+    let (path, from) = question(&mut stream)?;
     let mut state = shared.lock();
     state.asked.push((path.clone(), from.unwrap_or(0)));
     let file = state.files.get(&path).cloned();
@@ -143,6 +128,26 @@ fn serve(client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.write_all(head.as_bytes())?;
     stream.write_all(file.get(first..).unwrap_or_default())?;
     finish(stream)
+}
+
+/// What is asked for, and from which byte on where that is said.
+fn question(stream: &mut impl BufRead) -> std::io::Result<(String, Option<u64>)> {
+    let (mut path, mut from) = (None, None);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let line = line.trim_end();
+        if line.is_empty() {
+            return Ok((path.unwrap_or_default(), from));
+        }
+        if let Some(asked) = line.strip_prefix("GET ") {
+            path = asked.split(' ').next().map(str::to_owned);
+        }
+        if let Some((name, value)) = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("range")) {
+            let first = value.trim().strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
+            from = Some(first.and_then(|first| first.parse().ok()).unwrap_or_else(|| panic!("{name}: {value}")));
+        }
+    }
 }
 
 fn finish(stream: &mut StreamOwned<ServerConnection, TcpStream>) -> std::io::Result<()> {

@@ -78,11 +78,10 @@ impl Unit {
         let order = orders.read().map_err(|error| error.to_string())?.filter(|order| order.handed);
         self.write_down(told, order.as_ref())?;
         match told {
-            Told::Installed(_) => Ok(()),
             Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) if order.is_some() => {
                 orders.remove().map_err(|error| error.to_string())
             }
-            Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) => Ok(()),
+            Told::Installed(_) | Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) => Ok(()),
         }
     }
 }
@@ -246,11 +245,11 @@ mod tests {
             assert_eq!(orders.read().unwrap(), Some(order.clone()), "its end is still to come");
             assert!(unit.tell(&end));
             assert_eq!(orders.read().unwrap(), None, "{end:?}");
-            let answers = left(folder.path()).into_iter().filter_map(|record| match record {
-                Record::Answer(answer) => Some(answer),
-                _ => None,
-            });
-            let answers: Vec<_> = answers.collect();
+            let mut answers = Vec::new();
+            for record in left(folder.path()) {
+                let Record::Answer(answer) = record else { continue };
+                answers.push(answer);
+            }
             assert!(answers.iter().all(|answer| answer.request == Some(order.request)), "{answers:?}");
             let verdicts: Vec<&Verdict> = answers.iter().map(|answer| &answer.verdict).collect();
             let [Verdict::Update(step), last] = verdicts[..] else { panic!("{verdicts:?}") };
