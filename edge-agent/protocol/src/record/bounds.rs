@@ -58,6 +58,7 @@ impl Record {
             }
             Self::Answer(answer) => match &answer.verdict {
                 Verdict::Clip(offer) => at_most(offer.gaps.len(), MAX_LIST, "gaps of a clip"),
+                Verdict::Update(step) => sound(step.percent <= 100, "percent of an update"),
                 Verdict::Accepted
                 | Verdict::Refused(_)
                 | Verdict::Nothing(_)
