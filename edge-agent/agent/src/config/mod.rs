@@ -21,7 +21,7 @@ pub use board::{
 };
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use fields::Mistake;
-pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Reads, Uplink};
+pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Uplink};
 
 use fields::Fields;
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub health: Health,
     /// What is fitted to the box.
     pub board: BoardChoice,
+    /// The technician's page; none where the unit has none.
+    pub page: Option<Page>,
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
 }
@@ -127,6 +129,15 @@ impl Config {
         Self::check(&table, &identity.unwrap_or_default())
     }
 
+    /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
+    /// nothing: for its page, and for what can be checked before there is a broker.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
+        Self::check(&parse(text)?, &identity::nobody())
+    }
+
     /// Checks a text that names everything itself.
     ///
     /// # Errors
@@ -190,6 +201,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     let models = Models::read(&root.table("models"));
     let health = Health::read(&root.table("health"));
     let board = board::choice(root, profile);
+    let page = Page::read(&root.table("page"));
     let cameras = camera::read_all(root);
     root.finish();
     Some(Config {
@@ -205,6 +217,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
         models: models?,
         health,
         board,
+        page,
         cameras: cameras?,
     })
 }

@@ -25,6 +25,8 @@ words!(
         Purge = 3 "purge",
         /// The log itself: begun, set aside.
         Log = 4 "log",
+        /// Something that somebody did at the unit itself, on its page. The name is as given there.
+        Local = 5 "local",
     }
 );
 

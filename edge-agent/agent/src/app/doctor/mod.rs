@@ -19,7 +19,7 @@ use edge_protocol::record::{CameraCondition, Health, Sentence};
 use edge_protocol::time::WallStamp;
 
 pub use report::{Finding, Report, Verdict};
-pub use rules::focus_score;
+pub use rules::{focus_score, light_advice};
 
 use crate::config::{self, Config, ConfigError, Source};
 use crate::peripherals::simulated::Bench;

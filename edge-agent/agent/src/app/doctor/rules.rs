@@ -117,21 +117,21 @@ pub(super) fn picture(appearance: Result<&Appearance, &str>) -> Finding {
     let burnt = appearance.burnt * 100.0;
     let measured =
         format!("decoded; brightness {:.0} of 255, {burnt:.0} % burnt out, {sharpness}", appearance.brightness);
+    match light_advice(appearance) {
+        Some(advice) => Finding::warning("picture", measured, advice),
+        None => Finding::ok("picture", measured),
+    }
+}
+
+/// What to do about a picture's light; none where it is good.
+pub fn light_advice(appearance: &Appearance) -> Option<&'static str> {
     let limits = CareSettings::default();
     if appearance.brightness < limits.dark_below {
-        Finding::warning(
-            "picture",
-            measured,
-            "too dark to see: take the lens cap off, open the iris, or switch the illuminator on",
-        )
+        Some("too dark to see: take the lens cap off, open the iris, or switch the illuminator on")
     } else if appearance.burnt > limits.burnt_above {
-        Finding::warning(
-            "picture",
-            measured,
-            "over-exposed: turn the camera away from the light or shorten its exposure",
-        )
+        Some("over-exposed: turn the camera away from the light or shorten its exposure")
     } else {
-        Finding::ok("picture", measured)
+        None
     }
 }
 

@@ -1,0 +1,157 @@
+//! The technician's page joined to the rest of the agent: what it shows, what it asks for and what it writes down.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_protocol::enrolment::SetupCode;
+use edge_protocol::id::CameraId;
+use edge_protocol::record::{AuditKind, CameraCondition, CameraHealth, Sentence};
+use edge_store::disk::RealDisk;
+
+use super::health::Vitals;
+use super::plates::Plates;
+use super::{Common, RunError, Shared, auditing, system};
+use crate::app::doctor::{focus_score, light_advice};
+use crate::config::{Camera, PlateSearch};
+use crate::control::draft;
+use crate::enrolment::{Label, check_code};
+use crate::page::{CameraGlance, Glance, Page, Picture, Refusal, Settings, Unit};
+use crate::publish::Entry;
+use crate::supervise::queue::Sender;
+use crate::supervise::{Clock, Restart, Station};
+use crate::vision::client::Viewfinder;
+
+/// A port that somebody else has, or a certificate that is missing, is not there at once.
+const AGAIN: Duration = Duration::from_secs(10);
+/// What a unit is called that is nobody's yet.
+const NEW: &str = "not enrolled yet";
+
+/// The unit as the page sees it.
+struct Here {
+    name: Option<String>,
+    armed: bool,
+    label: Result<Label, String>,
+    /// Where wrong codes are counted, for the page and for `edge-agent enroll` together.
+    tries: PathBuf,
+    data_dir: PathBuf,
+    cameras: Vec<Camera>,
+    entries: Sender<Entry>,
+    vitals: Vitals,
+    viewfinder: Viewfinder,
+    plates: Plates,
+    clock: Clock,
+}
+
+/// Starts the page where the configuration has one.
+pub(super) fn start(common: &mut Common<'_>, shared: &Shared, viewfinder: Viewfinder) -> Result<(), RunError> {
+    let config = common.config;
+    let Some(page) = &config.page else { return Ok(()) };
+    let here = Here {
+        name: (!common.is_new).then(|| format!("{}/{}", config.agency, config.unit)),
+        armed: page.armed,
+        label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
+        tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
+        data_dir: config.data_dir.clone(),
+        cameras: config.cameras.clone(),
+        entries: shared.entries.clone(),
+        vitals: shared.vitals.clone(),
+        viewfinder,
+        plates: shared.plates.clone(),
+        clock: common.clock.clone(),
+    };
+    let settings =
+        Settings { listen: page.listen, certificate: page.claim.join("page.pem"), key: page.claim.join("page.key") };
+    let mut page = Page::new(settings, Arc::new(here), common.clock.clone(), common.pulse("page"));
+    let started = common.supervisor.start("page", Station::Control, Restart::After(AGAIN), move |stop| page.run(stop));
+    started.map_err(system("cannot start the technician's page"))
+}
+
+fn refusal(error: &dyn std::error::Error) -> Refusal {
+    Refusal(error.to_string())
+}
+
+impl Unit for Here {
+    fn is_open(&self) -> bool {
+        let open = self.armed || self.name.is_none();
+        self.vitals.note_setup(open);
+        open
+    }
+
+    fn try_code(&self, typed: &str) -> Result<(), Refusal> {
+        let label = self.label.as_ref().map_err(|why| Refusal(why.clone()))?;
+        let code: SetupCode = typed.parse().map_err(|error| refusal(&error))?;
+        let now = self.clock.wall().time;
+        std::fs::create_dir_all(&self.tries).map_err(|error| refusal(&error))?;
+        check_code(&RealDisk, &self.tries, &label.setup_code, &code, now).map_err(|error| refusal(&error))
+    }
+
+    fn note(&self, words: &str) -> Result<(), Refusal> {
+        let entry = draft(AuditKind::Local, None, words, self.clock.wall());
+        let record = auditing::write(&self.data_dir.join("audit.sqlite"), entry).map_err(|error| {
+            tracing::error!(%error, "what was asked on the technician's page is refused");
+            Refusal(format!("nothing is done, because it cannot be written down: {error}"))
+        })?;
+        if self.entries.send(Entry::Record(record)).is_err() {
+            tracing::debug!("the outbox has stopped; the audit log itself holds the entry");
+        }
+        Ok(())
+    }
+
+    fn glance(&self) -> Glance {
+        let health = self.vitals.record(&self.clock, &self.data_dir);
+        let glance = |camera: &Camera| self.camera(camera, health.cameras.iter().find(|told| told.camera == camera.id));
+        #[allow(clippy::cast_precision_loss, reason = "at most 180 degrees")]
+        let tilt = health.board.as_ref().and_then(|board| board.tilt_mdeg).map(|mdeg| mdeg as f32 / 1000.0);
+        Glance {
+            unit: self.name.clone().unwrap_or_else(|| NEW.to_owned()),
+            serial: self.label.as_ref().map(|label| label.serial.to_string()).unwrap_or_default(),
+            enrolled: self.name.is_some(),
+            cameras: self.cameras.iter().map(glance).collect(),
+            tilt,
+            problems: health.problems.iter().map(Sentence::to_string).collect(),
+            test_read: self.plates.test(self.clock.mono()),
+        }
+    }
+
+    fn ask_picture(&self, camera: &CameraId) -> bool {
+        let known = self.cameras.iter().any(|known| known.id == *camera);
+        if known {
+            self.viewfinder.ask(camera);
+        }
+        known
+    }
+
+    fn picture(&self, camera: &CameraId) -> Option<Picture> {
+        let snapshot = self.viewfinder.newest(camera)?;
+        let seen = snapshot.appearance;
+        Some(Picture {
+            number: snapshot.media.as_nanos() / 1_000_000,
+            size: snapshot.size,
+            focus: seen.sharpness.map(focus_score),
+            brightness: seen.brightness,
+            light: light_advice(&seen).map(str::to_owned),
+            jpeg: snapshot.jpeg.clone().into(),
+        })
+    }
+
+    fn test_read(&self, camera: CameraId) {
+        self.plates.ask(camera, self.clock.mono());
+    }
+}
+
+impl Here {
+    fn camera(&self, camera: &Camera, told: Option<&CameraHealth>) -> CameraGlance {
+        #[allow(clippy::cast_precision_loss, reason = "a few hundred pictures a second")]
+        let fps = told.map_or(0.0, |told| told.received_mfps as f32 / 1000.0);
+        CameraGlance {
+            id: camera.id.clone(),
+            name: camera.name.clone(),
+            streaming: told.is_some_and(|told| told.condition == CameraCondition::Streaming),
+            words: told.map(|told| told.text.to_string()).unwrap_or_default(),
+            fps,
+            reads_plates: camera.plates != PlateSearch::Off,
+            plate: self.plates.last(&camera.id, self.clock.mono()),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+"use strict";
+// The technician's page. Asks the unit once a second how it is, and for one picture after the other.
+
+const $ = id => document.getElementById(id);
+const PAUSE_MS = 1000;
+/** Turned lens or not: within this share of the peak nobody sees a difference. */
+const AT_THE_PEAK = 0.95;
+const LEVEL_WITHIN_DEG = 2;
+
+let inside = false;
+let camera = null;
+const peaks = {};
+
+const sleep = ms => new Promise(done => setTimeout(done, ms));
+const show = (element, visible) => { element.hidden = !visible; };
+
+function say(element, words, kind) {
+  element.textContent = words;
+  element.className = kind || "";
+}
+
+function bar(element, share, kind) {
+  element.style.width = `${Math.max(0, Math.min(1, share)) * 100}%`;
+  element.className = kind ? `is-${kind}` : "";
+}
+
+async function ask(path, options) {
+  const answer = await fetch(path, options);
+  if (answer.status === 401) {
+    const words = (await answer.json()).error;
+    leave(inside ? words : "");
+    throw new Error(words);
+  }
+  return answer;
+}
+
+const tell = (path, body) => ask(path, {
+  method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body || {}),
+});
+
+/** The words of an answer that refuses. */
+async function refusal(answer) {
+  try { return (await answer.json()).error; } catch { return `the unit answers ${answer.status}`; }
+}
+
+// --- the way in ---
+
+async function login(takeOver) {
+  const body = { name: $("name").value, code: $("code").value, take_over: takeOver };
+  $("enter").disabled = true;
+  try {
+    const answer = await tell("/api/login", body);
+    if (answer.ok) return enter();
+    const told = await answer.json();
+    if (answer.status === 409) {
+      const since = new Date(told.since / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      refuse(`${told.by} is in since ${since}.`);
+      $("take-over").textContent = `Take over from ${told.by}`;
+      show($("take-over"), true);
+    } else {
+      refuse(told.error);
+    }
+  } catch {
+    refuse("the unit does not answer: is the phone still in its network?");
+  } finally {
+    $("enter").disabled = false;
+  }
+}
+
+function refuse(words) {
+  $("refused").textContent = words;
+  show($("refused"), words !== "");
+  show($("take-over"), false);
+}
+
+function enter() {
+  $("code").value = "";
+  refuse("");
+  inside = true;
+  show($("outside"), false); show($("inside"), true); show($("logout"), true);
+  watch(); look();
+}
+
+function leave(words) {
+  inside = false;
+  show($("outside"), true); show($("inside"), false); show($("logout"), false);
+  $("who").textContent = "";
+  $("picture").removeAttribute("src");
+  refuse(words);
+}
+
+// --- the picture ---
+
+async function look() {
+  let shown = null;
+  while (inside) {
+    if (document.hidden || !camera) { await sleep(200); continue; }
+    const asked = camera;
+    try {
+      const after = shown && shown.camera === asked ? `?after=${shown.number}` : "";
+      const answer = await ask(`/api/picture/${asked}${after}`);
+      if (!answer.ok) { lost(await refusal(answer)); await sleep(PAUSE_MS); continue; }
+      const measures = JSON.parse(answer.headers.get("x-measures"));
+      const blob = await answer.blob();
+      if (asked !== camera || !inside) continue;
+      shown = { camera: asked, number: measures.number };
+      draw(blob, measures);
+    } catch { if (inside) { lost("the unit does not answer"); await sleep(PAUSE_MS); } }
+  }
+}
+
+function lost(words) {
+  $("no-picture").textContent = words;
+  show($("no-picture"), true);
+}
+
+function draw(blob, measures) {
+  const before = $("picture").src;
+  $("picture").src = URL.createObjectURL(blob);
+  if (before) URL.revokeObjectURL(before);
+  show($("no-picture"), false);
+  const { focus, light, brightness } = measures;
+  $("light").textContent = `${Math.round(brightness / 2.55)} %`;
+  say($("light-words"), light || "good", light ? "bad" : "good");
+  if (focus === null) {
+    $("focus").textContent = "–";
+    say($("focus-words"), "no edges in sight", "warn-words");
+    return;
+  }
+  const peak = peaks[camera] = Math.max(peaks[camera] || 0, focus);
+  const full = Math.max(peak, 100) * 1.05;
+  const there = focus >= peak * AT_THE_PEAK;
+  $("focus").textContent = focus;
+  bar($("focus-bar"), focus / full, there ? "good" : "");
+  $("focus-peak").style.left = `${peak / full * 100}%`;
+  say($("focus-words"), there ? `at the peak of ${peak}` : `the peak was ${peak}`, there ? "good" : "warn-words");
+}
+
+// --- how the unit is ---
+
+async function watch() {
+  while (inside) {
+    try {
+      if (!document.hidden) render(await (await ask("/api/glance")).json());
+    } catch { /* the picture says that the unit does not answer */ }
+    await sleep(PAUSE_MS);
+  }
+}
+
+function render(glance) {
+  $("unit").textContent = glance.enrolled ? glance.unit : `${glance.serial}: ${glance.unit}`;
+  $("who").textContent = glance.technician;
+  choose(glance.cameras);
+  const mine = glance.cameras.find(each => each.id === camera);
+  if (mine) {
+    $("stream").textContent = mine.streaming ? `${mine.fps.toFixed(0)} pictures a second` : mine.words;
+    plates(mine, glance.test_read);
+  }
+  level(glance.tilt);
+  $("problems").replaceChildren(...glance.problems.map(words => {
+    const item = document.createElement("li");
+    item.textContent = words;
+    return item;
+  }));
+}
+
+function choose(cameras) {
+  if (!cameras.some(each => each.id === camera)) camera = cameras.length ? cameras[0].id : null;
+  const buttons = cameras.length < 2 ? [] : cameras.map(each => {
+    const button = document.createElement("button");
+    button.textContent = each.name;
+    button.setAttribute("aria-pressed", each.id === camera);
+    button.onclick = () => { camera = each.id; lost("waiting for a picture"); choose(cameras); };
+    return button;
+  });
+  $("cameras").replaceChildren(...buttons);
+}
+
+function plates({ id, reads_plates, plate }, test) {
+  show($("plate-meter"), reads_plates);
+  if (plate) {
+    const { height_px, wants_px, ago_s } = plate;
+    const full = wants_px * 3;
+    const enough = height_px >= wants_px;
+    $("plate").textContent = `${height_px} px`;
+    bar($("plate-bar"), height_px / full, enough ? "good" : "bad");
+    $("plate-wants").style.left = `${wants_px / full * 100}%`;
+    const words = enough ? `enough: ${wants_px} px are needed` : `too small: ${wants_px} px are needed, zoom in`;
+    say($("plate-words"), ago_s > 60 ? `${words} (${Math.round(ago_s / 60)} min ago)` : words, enough ? "good" : "bad");
+  } else {
+    $("plate").textContent = "–";
+    bar($("plate-bar"), 0);
+    say($("plate-words"), "no plate has passed yet");
+  }
+  const mine = test && test.camera === id;
+  show($("read"), Boolean(mine));
+  if (!mine) return;
+  const { read } = test;
+  $("read").textContent = read ? `${read.text}  ${Math.round(read.confidence * 100)} %` : "waiting for a plate…";
+}
+
+function level(tilt) {
+  show($("level-meter"), tilt !== null);
+  if (tilt === null) return;
+  const good = tilt <= LEVEL_WITHIN_DEG;
+  $("tilt").textContent = `${tilt.toFixed(1)}°`;
+  bar($("tilt-bar"), tilt / 15, good ? "good" : "bad");
+  say($("tilt-words"), good ? "upright" : "off upright: straighten the box", good ? "good" : "bad");
+}
+
+// --- what is pressed ---
+
+$("login").onsubmit = event => { event.preventDefault(); login(false); };
+$("take-over").onclick = () => login(true);
+$("logout").onclick = async () => { try { await tell("/api/logout"); } finally { leave(""); } };
+$("reset-peak").onclick = () => { delete peaks[camera]; };
+$("test-read").onclick = async () => {
+  const answer = await tell(`/api/test-read/${camera}`);
+  if (!answer.ok) alert(await refusal(answer));
+};
+
+// The label's code brings the setup code along; it does not stay in the address.
+const told = new URLSearchParams(location.hash.slice(1));
+if (told.has("setup")) {
+  $("code").value = told.get("setup");
+  history.replaceState(null, "", "/");
+}
+// Whoever comes back within a session is in.
+ask("/api/glance").then(answer => answer.ok && enter(), () => {});

@@ -1,0 +1,151 @@
+//! The technician's page, in a real browser on a phone and on a larger screen: over agent, vision worker, broker and
+//! center. Skipped where there is no browser, but not in CI.
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use edge_tests::browser::Browser;
+use edge_tests::label::code_on;
+use edge_tests::port;
+use edge_tests::process::program;
+use edge_tests::rtsp::{Reel, RtspCamera};
+use edge_tests::world::{CAMERA, CameraPlan, Plan, World, ended};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const WRONG: &str = "3333-3333-3333";
+const DESK: (u32, u32) = (1280, 900);
+const PHONE: (u32, u32) = (390, 844);
+
+/// A unit as it comes from the factory, and where its page is.
+struct Unit {
+    folder: TempDir,
+    code: String,
+    port: u16,
+}
+
+impl Unit {
+    fn new() -> Unit {
+        let folder = tempfile::Builder::new().prefix("edge-page-").tempdir().expect("folder");
+        let (pki, home) = (folder.path().join("pki"), folder.path().join("SN42"));
+        rtcc(&["pki", "init", "--agency", "metro", "--dir"], &pki);
+        rtcc(&["factory", "--serial", "SN42", "--pki", &pki.display().to_string(), "-o"], &home);
+        Unit { code: code_on(&home.join("label.pdf")), folder, port: port::free() }
+    }
+
+    fn claim(&self) -> PathBuf {
+        self.folder.path().join("SN42/unit")
+    }
+
+    /// The configuration's table.
+    fn settings(&self, armed: bool) -> String {
+        let (port, claim) = (self.port, self.claim());
+        format!("[page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{}\"\narmed = {armed}\n", claim.display())
+    }
+
+    fn open(&self, browser: &Browser, world: &World) {
+        world.wait("the page listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+        browser.open(&format!("https://localhost:{}/", self.port));
+    }
+}
+
+fn rtcc(arguments: &[&str], last: &Path) {
+    let ran = ended("rtcc", Command::new(program("rtcc")).args(arguments).arg(last).env("NO_COLOR", "1"));
+    assert!(ran.succeeded, "rtcc {arguments:?}: {}", ran.said);
+}
+
+/// A camera that looks at a gate.
+fn gate() -> RtspCamera {
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/check/gate_00.jpg");
+    RtspCamera::start(Reel::still(&picture, (1280, 720), 10, 30))
+}
+
+/// The gate's camera on a simulated board.
+fn plan(gate: &RtspCamera, unit: &Unit, armed: bool) -> Plan {
+    let camera = CameraPlan::rtsp(CAMERA, &gate.url());
+    let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n";
+    Plan {
+        cameras: vec![CameraPlan { settings, ..camera }],
+        head: "board = \"sim\"\n".to_owned(),
+        settings: unit.settings(armed),
+        ..Plan::default()
+    }
+}
+
+/// What stands in an element that is to be seen; empty where it is hidden.
+fn text(browser: &Browser, selector: &str) -> String {
+    let script = format!(
+        "const found = document.querySelector('{selector}'); return found && found.offsetParent ? found.textContent : ''"
+    );
+    browser.run(&script).as_str().unwrap_or_default().to_owned()
+}
+
+fn log_in(browser: &Browser, name: &str, code: &str) {
+    browser.enter("#name", name);
+    browser.enter("#code", code);
+    browser.click("#enter");
+}
+
+/// Waits until a picture is shown and measured; its width.
+fn picture(browser: &Browser) -> u64 {
+    browser.wait("a picture and its focus", |browser| {
+        let shown = browser.run("return document.querySelector('#picture').naturalWidth").as_u64()?;
+        (shown > 0 && text(browser, "#focus").parse::<u32>().is_ok_and(|focus| focus > 0)).then_some(shown)
+    })
+}
+
+/// Whether nothing sticks out to the right of the screen.
+fn fits(browser: &Browser) -> Value {
+    browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+}
+
+/// Keeps what is seen for people who read about it, where they ask for it.
+fn keep(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("EDGE_SCREENSHOTS") {
+        std::fs::write(Path::new(&folder).join(name), browser.picture()).expect("write a screenshot");
+    }
+}
+
+#[test]
+fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
+    let Some(browser) = Browser::start() else { return };
+    let (unit, camera) = (Unit::new(), gate());
+    let mut world = World::with("metro", plan(&camera, &unit, true));
+    world.start_agent();
+    browser.resize(DESK);
+    unit.open(&browser, &world);
+
+    log_in(&browser, "Kim", WRONG);
+    let refused = browser.wait("red words", |browser| {
+        let words = text(browser, "#refused");
+        (!words.is_empty()).then_some(words)
+    });
+    assert!(refused.contains("the setup code is wrong") && refused.contains("4 more"), "{refused}");
+    assert_eq!(browser.run("return getComputedStyle(document.querySelector('#refused')).color"), "rgb(176, 0, 32)");
+    keep(&browser, "page-login.png");
+
+    log_in(&browser, "Kim", &unit.code);
+    assert_eq!(picture(&browser), 960, "the gate's picture as wide as a phone shows");
+    browser.wait("how the box hangs", |browser| text(browser, "#tilt").contains('°').then_some(()));
+    browser.wait("the height of the plate", |browser| text(browser, "#plate").contains(" px").then_some(()));
+    browser.click("#test-read");
+    browser.wait("a test read", |browser| text(browser, "#read").contains('%').then_some(()));
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-aim.png");
+    browser.be_a_phone(PHONE);
+    assert_eq!(picture(&browser), 960);
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-aim-phone.png");
+
+    browser.click("#logout");
+    browser.wait("the way in again", |browser| text(browser, "#enter").contains("Log in").then_some(()));
+    let audited = |words: &str| {
+        world.wait_for_event("audit", words, |event| event["record"]["text"].as_str() == Some(words));
+    };
+    audited("technician's page: Kim logged in");
+    audited("technician's page: Kim asked for a test read at yard");
+    audited("technician's page: Kim logged out");
+}
