@@ -10,6 +10,7 @@ mod city;
 #[path = "enrolment/killing.rs"]
 mod killing;
 
+use std::net::TcpStream;
 use std::process::Command;
 
 use city::{City, DEADLINE, FromFactory, Peer, alert, birth};
@@ -59,6 +60,34 @@ fn from_the_factory_to_the_first_health_under_its_own_name() {
     let who = "ada at the center".to_owned();
     assert_eq!(city.decisions(), [(who.clone(), "expect".into()), (who, "approve".into())]);
     assert_eq!(city.alarms(), "");
+}
+
+#[test]
+fn a_new_unit_opens_its_page_by_itself_and_begins_anew_once_it_is_enrolled() {
+    let city = City::start();
+    let unit = city.factory("SN42");
+    let port = edge_tests::port::free();
+    unit.with_a_page(port);
+    let mut waiting = run(&unit);
+    waiting.wait_for_line("the technician's page is open", DEADLINE);
+    waiting.wait_for_line("this unit is not enrolled: it looks, and keeps and tells nothing", DEADLINE);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+    city.expect(&unit, "gate-1");
+    let mut enrolling = Process::spawn("edge-agent enroll", &mut city.enroll_command(&unit, &unit.code));
+    city.approve(&unit);
+    assert!(enrolling.wait(DEADLINE).success(), "{:?}", enrolling.lines());
+    assert!(waiting.wait(DEADLINE).success(), "it ends in order: {:?}", waiting.lines());
+    assert!(
+        !unit.home.join("data/ring").exists() && !unit.home.join("data/outbox.sqlite").exists(),
+        "nothing was kept"
+    );
+    let mut agent = run(&unit);
+    city.wait("its health arrives under its name", |city| {
+        let page = city.ask("/api/events?lane=health&unit=gate-1")?;
+        page["events"].as_array()?.first().map(drop)
+    });
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "an enrolled unit's page is shut unless it is armed");
+    assert!(agent.terminate(DEADLINE).success());
 }
 
 fn run(unit: &FromFactory) -> Process {

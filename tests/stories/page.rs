@@ -6,7 +6,9 @@
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use edge_agent::config::Config;
 use edge_tests::browser::Browser;
 use edge_tests::label::code_on;
 use edge_tests::port;
@@ -19,6 +21,11 @@ use tempfile::TempDir;
 const WRONG: &str = "3333-3333-3333";
 const DESK: (u32, u32) = (1280, 900);
 const PHONE: (u32, u32) = (390, 844);
+/// Enough video for the checks to find a ring.
+const VIDEO: Duration = Duration::from_secs(3);
+/// The checks as they are shown.
+const FINDINGS: &str = "return [...document.querySelectorAll('#findings li')].map(row => ({ verdict: row.className,
+    check: row.querySelector('h2').textContent, measured: row.querySelector('p').textContent }))";
 
 /// A unit as it comes from the factory, and where its page is.
 struct Unit {
@@ -67,8 +74,9 @@ fn gate() -> RtspCamera {
 fn plan(gate: &RtspCamera, unit: &Unit, armed: bool) -> Plan {
     let camera = CameraPlan::rtsp(CAMERA, &gate.url());
     let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n";
+    let source = camera.source.clone() + "[camera.place]\nlatitude = 34.0195\nlongitude = -118.4912\n";
     Plan {
-        cameras: vec![CameraPlan { settings, ..camera }],
+        cameras: vec![CameraPlan { settings, source, ..camera }],
         head: "board = \"sim\"\n".to_owned(),
         settings: unit.settings(armed),
         ..Plan::default()
@@ -148,4 +156,61 @@ fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
     audited("technician's page: Kim logged in");
     audited("technician's page: Kim asked for a test read at yard");
     audited("technician's page: Kim logged out");
+}
+
+#[test]
+fn the_checks_turn_green_on_the_page_and_zones_are_drawn_with_a_finger() {
+    let Some(browser) = Browser::start() else { return };
+    let (unit, camera) = (Unit::new(), gate());
+    let mut world = World::with("metro", plan(&camera, &unit, true));
+    world.start_agent();
+    browser.be_a_phone(PHONE);
+    unit.open(&browser, &world);
+    log_in(&browser, "Kim", &unit.code);
+    picture(&browser);
+    world.wait_for_video(VIDEO);
+
+    browser.click("[data-tab=checks]");
+    browser.click("#run-checks");
+    let findings = browser.wait("the checks", |browser| {
+        let found = browser.run(FINDINGS);
+        found.as_array().filter(|found| !found.is_empty()).cloned()
+    });
+    let of = |check: &str| {
+        let found = findings.iter().find(|found| found["check"].as_str().is_some_and(|name| name.starts_with(check)));
+        found.unwrap_or_else(|| panic!("no check {check} in {findings:?}"))
+    };
+    for check in ["agent", "camera", "picture", "self-test", "disk", "broker", "center", "position", "tilt", "power"] {
+        assert_eq!(of(check)["verdict"], "ok", "{}", of(check));
+    }
+    assert!(of("clock")["measured"].as_str().is_some_and(|words| words.contains("20")), "{}", of("clock"));
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-checks-phone.png");
+
+    browser.click("[data-tab=zones]");
+    browser.click("#new-zone");
+    for corner in [(0.25, 0.6), (0.5, 0.6), (0.5, 0.95), (0.1, 0.95)] {
+        browser.touch("#shapes", corner);
+    }
+    browser.enter("#shape-name", "left lane");
+    keep(&browser, "page-zones-phone.png");
+    browser.click("#keep-shape");
+    browser.click("#new-line");
+    for end in [(0.1, 0.75), (0.5, 0.75)] {
+        browser.touch("#shapes", end);
+    }
+    browser.enter("#shape-name", "stop line");
+    browser.click("#keep-shape");
+    browser.click("#save-shapes");
+    browser.wait("the drawing is kept", |browser| (text(browser, "#save-words") == "saved and in force").then_some(()));
+    let config = Config::read(&world.configuration()).expect("a good configuration");
+    let drawn = &config.cameras[0];
+    assert_eq!((drawn.zones[0].name.as_str(), drawn.lines[0].name.as_str()), ("left lane", "stop line"));
+    let corner = drawn.zones[0].points[0];
+    assert!((corner.0 - 0.25).abs() < 0.01 && (corner.1 - 0.6).abs() < 0.01, "{corner:?}");
+    let words = "what to look for was changed";
+    world.wait_for_event("alert", words, |event| {
+        event["record"]["text"].as_str().is_some_and(|text| text.contains(words))
+    });
+    picture(&browser);
 }

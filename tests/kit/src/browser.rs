@@ -90,6 +90,21 @@ impl Browser {
         self.session.tell(&format!("element/{id}/value"), &json!({ "text": text }));
     }
 
+    /// Touches an element with a finger, at shares of its width and height.
+    pub fn touch(&self, selector: &str, (across, down): (f64, f64)) {
+        let script = format!(
+            "const box = document.querySelector('{selector}').getBoundingClientRect();
+             return [box.left + box.width * {across}, box.top + box.height * {down}].map(Math.round)"
+        );
+        let place = self.run(&script);
+        let step = |kind: &str| json!({ "type": kind, "button": 0 });
+        let there = json!({ "type": "pointerMove", "duration": 0, "x": place[0], "y": place[1] });
+        let steps = json!([there, step("pointerDown"), step("pointerUp")]);
+        let finger = json!({ "pointerType": "touch" });
+        let finger = json!({ "type": "pointer", "id": "finger", "parameters": finger, "actions": steps });
+        self.session.tell("actions", &json!({ "actions": [finger] }));
+    }
+
     fn element(&self, selector: &str) -> String {
         let element = self.session.tell("element", &json!({ "using": "css selector", "value": selector }));
         let id = element[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector:?} names no element: {element}"));

@@ -286,6 +286,12 @@ impl FromFactory {
         )
     }
 
+    /// Gives its configuration a page at a port.
+    pub(crate) fn with_a_page(&self, port: u16) {
+        let page = format!("[page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{}\"\n", self.claim.display());
+        std::fs::write(self.config(), self.configuration().replace("[health]", &format!("{page}[health]"))).unwrap();
+    }
+
     /// A request of this unit's claim for a key that is made on the spot.
     pub(crate) fn request(&self, nonce: [u8; 16], code: &SetupCode) -> Vec<u8> {
         let read = |file: &str| std::fs::read(self.claim.join(file)).unwrap();

@@ -5,6 +5,7 @@
 
 mod board;
 mod camera;
+mod drawn;
 mod fields;
 mod identity;
 mod sections;
@@ -20,6 +21,7 @@ pub use board::{
     TemperaturePart, TemperatureSensor, Trigger,
 };
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
+pub use drawn::Redrawn;
 pub use fields::Mistake;
 pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Uplink};
 
@@ -57,6 +59,9 @@ pub struct Config {
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
 }
+
+/// Where data lies unless told otherwise.
+const DATA_DIR: &str = "/var/lib/edge-agent";
 
 /// Where the unit works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +116,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a file, with the identity that its `enrolment` names.
+    /// Reads and checks a file, with the identity that its `enrolment` names and what was drawn on the page.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -119,14 +124,14 @@ impl Config {
         Self::with_identity(&read_text(path)?)
     }
 
-    /// Checks a text, with the identity that its `enrolment` names.
+    /// Checks a text, with the identity that its `enrolment` names and what was drawn on the page.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
         let table = parse(text)?;
-        let identity = place(&table).map(|folder| identity::read(&folder)).transpose()?;
-        Self::check(&table, &identity.unwrap_or_default())
+        let identity = identity_of(&table)?;
+        Self::check(&drawn::laid_over(table)?, &identity)
     }
 
     /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
@@ -135,10 +140,10 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
-        Self::check(&parse(text)?, &identity::nobody())
+        Self::check(&drawn::laid_over(parse(text)?)?, &identity::nobody())
     }
 
-    /// Checks a text that names everything itself.
+    /// Checks a text that says everything itself.
     ///
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
@@ -182,13 +187,21 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
+fn identity_of(table: &Table) -> Result<Table, ConfigError> {
+    place(table).map_or_else(|| Ok(Table::new()), |folder| identity::read(&folder))
+}
+
+fn data_dir(table: &Table) -> PathBuf {
+    table.get("data_dir").and_then(toml::Value::as_str).unwrap_or(DATA_DIR).into()
+}
+
 fn place(table: &Table) -> Option<PathBuf> {
     table.get(identity::KEY)?.as_str().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 fn read(root: &Fields<'_>) -> Option<Config> {
     let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
-    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| "/var/lib/edge-agent".to_owned());
+    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| DATA_DIR.to_owned());
     let enrolment = root.optional_text(identity::KEY, "the folder for the identity").map(PathBuf::from);
     let unit = root.table("unit");
     let agency = unit.parsed("agency", "the agency's id: a-z, 0-9 and -, at most 32");

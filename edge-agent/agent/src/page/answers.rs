@@ -18,12 +18,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::door::{Door, Outside, Ticket};
-use super::unit::{Glance, Refusal, Unit};
+use super::unit::{Drawing, Glance, Refusal, Unit};
 use crate::supervise::Clock;
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+const ZONES: &str = include_str!("zones.js");
 
 /// Nothing that is told the page is longer.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -63,12 +64,15 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/glance", get(glance))
         .route("/api/picture/{camera}", get(picture))
         .route("/api/test-read/{camera}", post(test_read))
+        .route("/api/drawing/{camera}", get(drawing).put(draw))
+        .route("/api/checks", post(checks))
         .route("/api/logout", post(logout))
         .layer(middleware::from_fn_with_state(Arc::clone(shared), only_inside));
     Router::new()
         .route("/", get(async || ([(CONTENT_TYPE, "text/html; charset=utf-8")], HTML)))
         .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
+        .route("/zones.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], ZONES)))
         .route("/api/login", post(login))
         .merge(inside)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such page"))
@@ -249,5 +253,29 @@ async fn test_read(
 ) -> Result<Json<serde_json::Value>, Failure> {
     shared.unit.note(&format!("technician's page: {name} asked for a test read at {camera}"))?;
     shared.unit.test_read(camera);
+    Ok(Json(json!({})))
+}
+
+async fn checks(
+    State(shared): Page,
+    Extension(Technician(name)): Extension<Technician>,
+) -> Result<Json<serde_json::Value>, Failure> {
+    shared.unit.note(&format!("technician's page: {name} began the checks"))?;
+    shared.unit.begin_checks();
+    Ok(Json(json!({})))
+}
+
+async fn drawing(State(shared): Page, Path(camera): Path<CameraId>) -> Result<Json<Drawing>, Failure> {
+    shared.unit.drawing(&camera).map(Json).ok_or_else(|| no_camera(&camera))
+}
+
+async fn draw(
+    State(shared): Page,
+    Path(camera): Path<CameraId>,
+    Extension(Technician(name)): Extension<Technician>,
+    Json(drawing): Json<Drawing>,
+) -> Result<Json<serde_json::Value>, Failure> {
+    let drawn = shared.unit.draw(&camera, &drawing, &name);
+    drawn.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
     Ok(Json(json!({})))
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use answers::Shared;
 use door::Door;
 use listen::TlsListener;
-pub use unit::{CameraGlance, Glance, Picture, PlateGlance, Refusal, Seen, TestRead, Unit};
+pub use unit::{CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Refusal, Seen, Shape, TestRead, Unit};
 
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 

@@ -9,6 +9,7 @@ const LEVEL_WITHIN_DEG = 2;
 
 let inside = false;
 let camera = null;
+let tab = "aim";
 const peaks = {};
 
 const sleep = ms => new Promise(done => setTimeout(done, ms));
@@ -89,12 +90,20 @@ function leave(words) {
   refuse(words);
 }
 
+function open(name) {
+  tab = name;
+  for (const part of document.querySelectorAll("[data-on]")) show(part, part.dataset.on.split(" ").includes(name));
+  for (const button of $("tabs").children) button.setAttribute("aria-pressed", button.dataset.tab === name);
+  show($("cameras"), name !== "checks");
+  showShapes(name === "zones");
+}
+
 // --- the picture ---
 
 async function look() {
   let shown = null;
   while (inside) {
-    if (document.hidden || !camera) { await sleep(200); continue; }
+    if (document.hidden || !camera || $("look").hidden) { await sleep(200); continue; }
     const asked = camera;
     try {
       const after = shown && shown.camera === asked ? `?after=${shown.number}` : "";
@@ -157,6 +166,7 @@ function render(glance) {
     plates(mine, glance.test_read);
   }
   level(glance.tilt);
+  checks(glance.checks);
   $("problems").replaceChildren(...glance.problems.map(words => {
     const item = document.createElement("li");
     item.textContent = words;
@@ -170,7 +180,7 @@ function choose(cameras) {
     const button = document.createElement("button");
     button.textContent = each.name;
     button.setAttribute("aria-pressed", each.id === camera);
-    button.onclick = () => { camera = each.id; lost("waiting for a picture"); choose(cameras); };
+    button.onclick = () => { camera = each.id; lost("waiting for a picture"); choose(cameras); showShapes(tab === "zones"); };
     return button;
   });
   $("cameras").replaceChildren(...buttons);
@@ -208,7 +218,40 @@ function level(tilt) {
   say($("tilt-words"), good ? "upright" : "off upright: straighten the box", good ? "good" : "bad");
 }
 
+function checks({ running, at, findings }) {
+  $("run-checks").disabled = running;
+  const time = at && new Date(at / 1000).toLocaleTimeString();
+  const bad = findings.filter(({ verdict }) => verdict !== "ok").length;
+  if (running) say($("checks-words"), "checking… this takes half a minute");
+  else if (!at) say($("checks-words"), "");
+  else say($("checks-words"), `${time}: ${bad ? `${bad} of ${findings.length} want something done` : "all is well"}`,
+    bad ? "bad" : "good");
+  // What wants something done comes first.
+  const rank = { failed: 0, warning: 1, ok: 2 };
+  const sorted = [...findings].sort((a, b) => rank[a.verdict] - rank[b.verdict]);
+  $("findings").replaceChildren(...sorted.map(({ check, of, verdict, measured, advice }) => {
+    const item = document.createElement("li");
+    item.className = verdict;
+    const line = (tag, words, kind) => {
+      const element = document.createElement(tag);
+      say(element, words, kind);
+      item.append(element);
+    };
+    line("h2", of ? `${check} ${of}` : check);
+    line("p", measured);
+    if (advice) line("p", `→ ${advice}`, "advice");
+    return item;
+  }));
+}
+
 // --- what is pressed ---
+
+for (const button of $("tabs").children) button.onclick = () => open(button.dataset.tab);
+$("run-checks").onclick = async () => {
+  $("run-checks").disabled = true;
+  const answer = await tell("/api/checks");
+  if (!answer.ok) say($("checks-words"), await refusal(answer), "bad");
+};
 
 $("login").onsubmit = event => { event.preventDefault(); login(false); };
 $("take-over").onclick = () => login(true);
@@ -216,7 +259,7 @@ $("logout").onclick = async () => { try { await tell("/api/logout"); } finally {
 $("reset-peak").onclick = () => { delete peaks[camera]; };
 $("test-read").onclick = async () => {
   const answer = await tell(`/api/test-read/${camera}`);
-  if (!answer.ok) alert(await refusal(answer));
+  if (!answer.ok) say($("plate-words"), await refusal(answer), "bad");
 };
 
 // The label's code brings the setup code along; it does not stay in the address.
@@ -225,5 +268,5 @@ if (told.has("setup")) {
   $("code").value = told.get("setup");
   history.replaceState(null, "", "/");
 }
-// Whoever comes back within a session is in.
-ask("/api/glance").then(answer => answer.ok && enter(), () => {});
+// Whoever comes back within a session is in; every script is there by then.
+addEventListener("load", () => ask("/api/glance").then(answer => answer.ok && enter(), () => {}));

@@ -20,6 +20,8 @@ struct Fake {
     log_is_full: AtomicBool,
     notes: Mutex<Vec<String>>,
     tested: Mutex<Vec<CameraId>>,
+    drawn: Mutex<Drawing>,
+    checks: AtomicBool,
 }
 
 impl Fake {
@@ -46,7 +48,8 @@ impl Unit for Fake {
     }
 
     fn glance(&self) -> Glance {
-        Glance { unit: "metro/gate-1".to_owned(), ..Glance::default() }
+        let checks = Checks { running: self.checks.load(Ordering::Relaxed), ..Checks::default() };
+        Glance { unit: "metro/gate-1".to_owned(), checks, ..Glance::default() }
     }
 
     fn ask_picture(&self, camera: &CameraId) -> bool {
@@ -60,6 +63,23 @@ impl Unit for Fake {
 
     fn test_read(&self, camera: CameraId) {
         self.tested.lock().unwrap().push(camera);
+    }
+
+    fn begin_checks(&self) {
+        self.checks.store(true, Ordering::Relaxed);
+    }
+
+    fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
+        self.ask_picture(camera).then(|| self.drawn.lock().unwrap().clone())
+    }
+
+    fn draw(&self, _camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        if drawing.zone.iter().any(|zone| zone.points.len() < 3) {
+            return Err(Refusal("a zone has at least 3 points".to_owned()));
+        }
+        self.note(&format!("{by} drew"))?;
+        drawing.clone_into(&mut self.drawn.lock().unwrap());
+        Ok(())
     }
 }
 
@@ -160,6 +180,9 @@ fn without_a_session_there_is_the_empty_page_and_nothing_else() {
                 ("GET", "/api/picture/gate"),
                 ("POST", "/api/test-read/gate"),
                 ("POST", "/api/logout"),
+                ("POST", "/api/checks"),
+                ("GET", "/api/drawing/gate"),
+                ("PUT", "/api/drawing/gate"),
             ] {
                 let answer = site.ask(method, path, cookie, "{}");
                 assert_eq!(answer.status(), 401, "{method} {path}: {}", answer.1);
@@ -191,6 +214,23 @@ fn the_right_code_and_a_name_open_it_until_the_technician_leaves() {
         let noted =
             ["was not let in: the setup code is wrong", "logged in", "asked for a test read at gate", "logged out"];
         assert_eq!(said, noted);
+    });
+}
+
+#[test]
+fn what_is_drawn_is_judged_and_comes_back_and_checks_are_begun() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let lane = r#"{"zone":[{"name":"lane","points":[[0.1,0.2],[0.5,0.25],[0.5,1.0]]}],"line":[]}"#;
+        assert_eq!(site.ask("PUT", "/api/drawing/gate", &cookie, lane).status(), 200);
+        assert_eq!(site.get("/api/drawing/gate", &cookie).1, lane);
+        let bad = r#"{"zone":[{"name":"lane","points":[[0.1,0.2]]}],"line":[]}"#;
+        let refused = site.ask("PUT", "/api/drawing/gate", &cookie, bad);
+        assert!(refused.status() == 422 && refused.1.contains("at least 3 points"), "{}", refused.1);
+        assert_eq!(site.get("/api/drawing/gate", &cookie).1, lane, "what was refused changes nothing");
+        assert_eq!(site.ask("POST", "/api/checks", &cookie, "{}").status(), 200);
+        assert!(site.get("/api/glance", &cookie).1.contains("\"running\":true"));
+        assert_eq!(site.unit.notes()[1..], ["Kim drew", "technician's page: Kim began the checks"]);
     });
 }
 

@@ -1,8 +1,10 @@
 //! What the page needs of the rest of the agent.
 
 use bytes::Bytes;
+use edge_protocol::commissioning::Finding;
 use edge_protocol::id::CameraId;
-use serde::Serialize;
+use edge_protocol::time::WallTime;
+use serde::{Deserialize, Serialize};
 
 /// The unit as the page sees it; the tests' own is another.
 pub trait Unit: Send + Sync {
@@ -30,8 +32,20 @@ pub trait Unit: Send + Sync {
     /// The newest picture that was asked for.
     fn picture(&self, camera: &CameraId) -> Option<Picture>;
 
-    /// Shows the text of the next plate that passes the camera, once.
+    /// Shows the text of one plate: of the one that stands there, or of the next that passes the camera.
     fn test_read(&self, camera: CameraId);
+
+    /// Begins every check, where none is under way.
+    fn begin_checks(&self);
+
+    /// The zones and lines in force; none where there is no such camera.
+    fn drawing(&self, camera: &CameraId) -> Option<Drawing>;
+
+    /// Puts zones and lines in force that somebody has drawn, and writes down who.
+    ///
+    /// # Errors
+    /// Where they are not as they may be, or cannot be kept.
+    fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal>;
 }
 
 /// Why something is not done, in words for a technician.
@@ -74,6 +88,39 @@ pub struct Glance {
     pub problems: Vec<String>,
     /// The test read that was asked for last.
     pub test_read: Option<TestRead>,
+    /// The checks.
+    pub checks: Checks,
+}
+
+/// Every check of the unit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Checks {
+    /// Whether they are under way.
+    pub running: bool,
+    /// When those that follow were made.
+    pub at: Option<WallTime>,
+    /// What they came to.
+    pub findings: Vec<Finding>,
+}
+
+/// Zones and lines of a camera, by the words of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drawing {
+    /// Areas.
+    pub zone: Vec<Shape>,
+    /// Directed lines.
+    pub line: Vec<Shape>,
+}
+
+/// A zone or line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Its name.
+    pub name: String,
+    /// Its points, in 0..=1 of the picture's width and height.
+    pub points: Vec<(f32, f32)>,
 }
 
 /// A camera at a moment.

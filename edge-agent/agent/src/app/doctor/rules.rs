@@ -13,10 +13,10 @@ use edge_store::disk::Room;
 
 pub(super) use line::{OutboxFacts, Reached, broker, center, certificate};
 
-use super::report::Finding;
 use crate::capture::Trouble;
 use crate::config::Place;
 use crate::vision::ModelStanding;
+use edge_protocol::commissioning::Finding;
 
 /// 2025-01-01: no unit is older, so a clock before it was never set.
 const NEVER_SET: WallTime = WallTime::from_millis(1_735_689_600_000);

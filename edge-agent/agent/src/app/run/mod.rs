@@ -7,6 +7,7 @@ pub(super) mod alert;
 mod auditing;
 pub(super) mod cameras;
 pub(super) mod center;
+mod checking;
 pub(super) mod commands;
 pub(super) mod eyes;
 pub(super) mod fitting;
@@ -46,7 +47,7 @@ use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Stop, Supervisor};
 use crate::uplink;
-use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
+use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
 use eyes::Eyes;
 use health::Vitals;
@@ -135,7 +136,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
-    let started = start(&survivor, &clock, &mut supervisor);
+    let started = start(&arguments.config, &survivor, &clock, &mut supervisor);
     let enrolled = survivor.enrolled.clone();
     let ended = started.and_then(|()| ending.wait(&supervisor, enrolled.as_ref(), || survivor.proved()));
     tracing::info!("stopping");
@@ -151,6 +152,8 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
 
 /// What every part of [`start`] needs.
 struct Common<'c> {
+    /// The file that people write.
+    file: &'c Path,
     config: &'c Config,
     /// Nobody has enrolled the unit yet, so nothing is kept.
     is_new: bool,
@@ -166,10 +169,10 @@ impl Common<'_> {
 }
 
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
-fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
     let config = &survivor.config;
     let is_new = survivor.enrolled.is_some();
-    let mut common = Common { config, is_new, clock, heartbeats: Heartbeats::default(), supervisor };
+    let mut common = Common { file, config, is_new, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
     let entries = match &survivor.enrolled {
         None => center::start(&mut common, &vitals)?,
@@ -179,16 +182,18 @@ fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
     let sightings = start_events(&mut common, &shared)?;
-    let throttle = Throttle::default();
-    let viewfinder = Viewfinder::default();
+    let (throttle, viewfinder) = (Throttle::default(), Viewfinder::default());
+    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
+    let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
+    let looks = page::Looks { viewfinder, assignment: settings.cameras.clone(), plates: shared.plates.clone() };
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, (&throttle, &viewfinder))?,
+        Mode::Normal => start_vision(&mut common, sightings, settings)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
     vitals.watch_queue(eyes.gauge());
     start_cameras(&mut common, &eyes, &shared)?;
     health::serve_metrics(&mut common, &vitals)?;
-    page::start(&mut common, &shared, viewfinder)?;
+    page::start(&mut common, (&shared.entries, &vitals), looks, program)?;
     housing::start(&mut common, &shared.entries, &vitals, throttle)?;
     health::start(&mut common, shared.entries, vitals)
 }
@@ -238,13 +243,11 @@ fn start_events(
 fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
-    (throttle, viewfinder): (&Throttle, &Viewfinder),
+    settings: VisionSettings,
 ) -> Result<Eyes, RunError> {
     let config = common.config;
-    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
-    let settings = super::vision::settings(config, program, throttle, viewfinder);
     let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config));
-    let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
+    let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
     let again = Restart::After(PAUSE);

@@ -4,31 +4,43 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_analytics::geometry::Point;
+use edge_analytics::settings::{self as analytics, Line, Zone};
 use edge_protocol::enrolment::SetupCode;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, CameraCondition, CameraHealth, Sentence};
-use edge_store::disk::RealDisk;
+use edge_store::disk::{self, RealDisk};
 
+use super::cameras::analytics_settings;
+use super::checking::Checking;
 use super::health::Vitals;
 use super::plates::Plates;
-use super::{Common, RunError, Shared, auditing, system};
+use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
-use crate::config::{Camera, PlateSearch};
+use crate::config::{self, Camera, Config, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
-use crate::page::{CameraGlance, Glance, Page, Picture, Refusal, Settings, Unit};
+use crate::page::{CameraGlance, Drawing, Glance, Page, Picture, Refusal, Settings, Shape, Unit};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Restart, Station};
-use crate::vision::client::Viewfinder;
+use crate::vision::client::{Assignment, Viewfinder};
 
 /// A port that somebody else has, or a certificate that is missing, is not there at once.
 const AGAIN: Duration = Duration::from_secs(10);
 /// What a unit is called that is nobody's yet.
 const NEW: &str = "not enrolled yet";
 
+/// How the page sees and steers what is looked at.
+pub(super) struct Looks {
+    pub(super) viewfinder: Viewfinder,
+    pub(super) assignment: Assignment,
+    pub(super) plates: Plates,
+}
+
 /// The unit as the page sees it.
 struct Here {
+    file: PathBuf,
     name: Option<String>,
     armed: bool,
     label: Result<Label, String>,
@@ -38,26 +50,33 @@ struct Here {
     cameras: Vec<Camera>,
     entries: Sender<Entry>,
     vitals: Vitals,
-    viewfinder: Viewfinder,
-    plates: Plates,
+    looks: Looks,
+    checking: Checking,
     clock: Clock,
 }
 
 /// Starts the page where the configuration has one.
-pub(super) fn start(common: &mut Common<'_>, shared: &Shared, viewfinder: Viewfinder) -> Result<(), RunError> {
+pub(super) fn start(
+    common: &mut Common<'_>,
+    (entries, vitals): (&Sender<Entry>, &Vitals),
+    looks: Looks,
+    program: PathBuf,
+) -> Result<(), RunError> {
     let config = common.config;
     let Some(page) = &config.page else { return Ok(()) };
+    let checking = checking::start(common, vitals, program)?;
     let here = Here {
+        file: common.file.to_owned(),
         name: (!common.is_new).then(|| format!("{}/{}", config.agency, config.unit)),
         armed: page.armed,
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
         cameras: config.cameras.clone(),
-        entries: shared.entries.clone(),
-        vitals: shared.vitals.clone(),
-        viewfinder,
-        plates: shared.plates.clone(),
+        entries: entries.clone(),
+        vitals: vitals.clone(),
+        looks,
+        checking,
         clock: common.clock.clone(),
     };
     let settings =
@@ -110,20 +129,21 @@ impl Unit for Here {
             cameras: self.cameras.iter().map(glance).collect(),
             tilt,
             problems: health.problems.iter().map(Sentence::to_string).collect(),
-            test_read: self.plates.test(self.clock.mono()),
+            test_read: self.looks.plates.test(self.clock.mono()),
+            checks: self.checking.checks(),
         }
     }
 
     fn ask_picture(&self, camera: &CameraId) -> bool {
         let known = self.cameras.iter().any(|known| known.id == *camera);
         if known {
-            self.viewfinder.ask(camera);
+            self.looks.viewfinder.ask(camera);
         }
         known
     }
 
     fn picture(&self, camera: &CameraId) -> Option<Picture> {
-        let snapshot = self.viewfinder.newest(camera)?;
+        let snapshot = self.looks.viewfinder.newest(camera)?;
         let seen = snapshot.appearance;
         Some(Picture {
             number: snapshot.media.as_nanos() / 1_000_000,
@@ -136,7 +156,39 @@ impl Unit for Here {
     }
 
     fn test_read(&self, camera: CameraId) {
-        self.plates.ask(camera, self.clock.mono());
+        self.looks.plates.ask(camera, self.clock.mono());
+    }
+
+    fn begin_checks(&self) {
+        self.checking.begin();
+    }
+
+    fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
+        let (_, settings) = self.looks.assignment.all().into_iter().find(|(known, _)| known == camera)?;
+        let points = |points: &[Point]| points.iter().map(|point| (point.x, point.y)).collect();
+        let zone = |zone: &Zone| Shape { name: zone.id.clone(), points: points(&zone.outline.0) };
+        let line = |line: &Line| Shape { name: line.id.clone(), points: points(&[line.from, line.to]) };
+        Some(Drawing {
+            zone: settings.zones.iter().map(zone).collect(),
+            line: settings.lines.iter().map(line).collect(),
+        })
+    }
+
+    fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        let table = toml::Table::try_from(drawing).map_err(|error| refusal(&error))?;
+        let text = config::read_text(&self.file).map_err(|error| refusal(&error))?;
+        let redrawn = Config::redrawn(&text, camera, table).map_err(|error| refusal(&error))?;
+        let drawn = redrawn.config.cameras.iter().find(|drawn| drawn.id == *camera);
+        let drawn = drawn.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
+        let (zones, lines) = (drawing.zone.len(), drawing.line.len());
+        self.note(&format!("technician's page: {by} drew {zones} zone(s) and {lines} line(s) at {camera}"))?;
+        disk::replace(&RealDisk, &redrawn.path, redrawn.text.as_bytes()).map_err(|error| refusal(&error))?;
+        let analytics::CameraSettings { zones, lines, .. } = analytics_settings(drawn);
+        self.looks.assignment.change(camera, |settings| {
+            settings.zones = zones;
+            settings.lines = lines;
+        });
+        Ok(())
     }
 }
 
@@ -151,7 +203,7 @@ impl Here {
             words: told.map(|told| told.text.to_string()).unwrap_or_default(),
             fps,
             reads_plates: camera.plates != PlateSearch::Off,
-            plate: self.plates.last(&camera.id, self.clock.mono()),
+            plate: self.looks.plates.last(&camera.id, self.clock.mono()),
         }
     }
 }
