@@ -17,6 +17,7 @@ use city::{City, DEADLINE, FromFactory, Peer, alert, birth};
 use edge_agent::app::enroll::{EnrollArgs, enrol};
 use edge_agent::enrolment::KeyStore;
 use edge_protocol::enrolment::{Outcome, Refusal};
+use edge_tests::browser::Browser;
 use edge_tests::process::{Process, program};
 use edge_tests::world::ended;
 use rtcc::pki::Subject;
@@ -86,8 +87,34 @@ fn a_new_unit_opens_its_page_by_itself_and_begins_anew_once_it_is_enrolled() {
         let page = city.ask("/api/events?lane=health&unit=gate-1")?;
         page["events"].as_array()?.first().map(drop)
     });
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "an enrolled unit's page is shut unless it is armed");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "its page stays open until it is commissioned");
     assert!(agent.terminate(DEADLINE).success());
+}
+
+#[test]
+fn a_new_unit_is_enrolled_on_its_page() {
+    let Some(browser) = Browser::start() else { return };
+    let city = City::start();
+    let unit = city.factory("SN42");
+    let port = edge_tests::port::free();
+    unit.with_a_page(port);
+    let mut waiting = run(&unit);
+    waiting.wait_for_line("the technician's page is open", DEADLINE);
+    browser.open(&format!("https://localhost:{port}/#setup={}", unit.code.on_the_label()));
+    browser.enter("#name", "Kim");
+    browser.click("#enter");
+    browser.wait("the way to enrol", |browser| {
+        let script = "return document.querySelector('[data-tab=enrol]').hidden";
+        (browser.run(script) == false).then_some(())
+    });
+    city.expect(&unit, "gate-1");
+    browser.click("[data-tab=enrol]");
+    browser.enter("#enrol-code", &unit.code.on_the_label());
+    browser.enter("#broker", &format!("localhost:{}", city.port));
+    browser.click("#begin-enrolment");
+    city.approve(&unit);
+    assert!(waiting.wait(DEADLINE).success(), "it ends in order: {:?}", waiting.lines());
+    assert!(unit.identity().exists() && !unit.claim.join("claim.key").exists(), "enrolled, and the claim is erased");
 }
 
 fn run(unit: &FromFactory) -> Process {

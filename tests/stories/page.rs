@@ -9,12 +9,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use edge_agent::config::Config;
+use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::sign::Root;
 use edge_tests::browser::Browser;
 use edge_tests::label::code_on;
 use edge_tests::port;
 use edge_tests::process::program;
 use edge_tests::rtsp::{Reel, RtspCamera};
-use edge_tests::world::{CAMERA, CameraPlan, Plan, World, ended};
+use edge_tests::world::{CAMERA, CameraPlan, Plan, UNIT, World, ended};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -159,10 +161,14 @@ fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
 }
 
 #[test]
-fn the_checks_turn_green_on_the_page_and_zones_are_drawn_with_a_finger() {
+fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_the_page() {
     let Some(browser) = Browser::start() else { return };
     let (unit, camera) = (Unit::new(), gate());
-    let mut world = World::with("metro", plan(&camera, &unit, true));
+    let mut world = World::with("metro", plan(&camera, &unit, false));
+    // What a unit leaves that was enrolled a moment ago.
+    std::fs::create_dir_all(world.data_dir()).expect("the unit's folder");
+    let mark = world.data_dir().join("commissioning.mark");
+    std::fs::write(&mark, "").expect("mark a commissioning that was begun");
     world.start_agent();
     browser.be_a_phone(PHONE);
     unit.open(&browser, &world);
@@ -170,6 +176,30 @@ fn the_checks_turn_green_on_the_page_and_zones_are_drawn_with_a_finger() {
     picture(&browser);
     world.wait_for_video(VIDEO);
 
+    let checked = check_all(&browser);
+    draw(&browser, &world);
+    picture(&browser);
+
+    browser.click("[data-tab=report]");
+    browser.enter("#site", "Main St / 3rd Ave, pole 17");
+    browser.click("#make-report");
+    browser.wait("the report", |browser| text(browser, "#report-words").contains("on its way").then_some(()));
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-report-phone.png");
+    let report = arrived_report(&world);
+    assert_eq!((report.unit.as_str(), report.serial.as_str(), report.technician.as_str()), (UNIT, "SN42", "Kim"));
+    assert_eq!(report.findings.len(), checked, "every check");
+    let gate = &report.cameras[0];
+    assert!(gate.focus > Some(0) && gate.plate_px > Some(0) && gate.place.is_some(), "{gate:?}");
+    assert_eq!(gate.drawn, ["left lane".parse().unwrap(), "stop line".parse().unwrap()]);
+    let kept = std::fs::read_dir(world.data_dir().join("commissioning")).expect("reports are kept").count();
+    assert_eq!((kept, mark.exists()), (1, false));
+    browser.click("#logout");
+    world.wait("the page is shut", || TcpStream::connect(("127.0.0.1", unit.port)).is_err().then_some(()));
+}
+
+/// Runs the checks on the page; how many there are.
+fn check_all(browser: &Browser) -> usize {
     browser.click("[data-tab=checks]");
     browser.click("#run-checks");
     let findings = browser.wait("the checks", |browser| {
@@ -184,16 +214,20 @@ fn the_checks_turn_green_on_the_page_and_zones_are_drawn_with_a_finger() {
         assert_eq!(of(check)["verdict"], "ok", "{}", of(check));
     }
     assert!(of("clock")["measured"].as_str().is_some_and(|words| words.contains("20")), "{}", of("clock"));
-    assert_eq!(fits(&browser), true);
-    keep(&browser, "page-checks-phone.png");
+    assert_eq!(fits(browser), true);
+    keep(browser, "page-checks-phone.png");
+    findings.len()
+}
 
+/// Draws a zone and a line with a finger.
+fn draw(browser: &Browser, world: &World) {
     browser.click("[data-tab=zones]");
     browser.click("#new-zone");
     for corner in [(0.25, 0.6), (0.5, 0.6), (0.5, 0.95), (0.1, 0.95)] {
         browser.touch("#shapes", corner);
     }
     browser.enter("#shape-name", "left lane");
-    keep(&browser, "page-zones-phone.png");
+    keep(browser, "page-zones-phone.png");
     browser.click("#keep-shape");
     browser.click("#new-line");
     for end in [(0.1, 0.75), (0.5, 0.75)] {
@@ -209,8 +243,16 @@ fn the_checks_turn_green_on_the_page_and_zones_are_drawn_with_a_finger() {
     let corner = drawn.zones[0].points[0];
     assert!((corner.0 - 0.25).abs() < 0.01 && (corner.1 - 0.6).abs() < 0.01, "{corner:?}");
     let words = "what to look for was changed";
-    world.wait_for_event("alert", words, |event| {
-        event["record"]["text"].as_str().is_some_and(|text| text.contains(words))
-    });
-    picture(&browser);
+    let says = |event: &Value| event["record"]["text"].as_str().is_some_and(|text| text.contains(words));
+    world.wait_for_event("alert", words, says);
+}
+
+/// The commissioning report as it came to the center; it must be the unit's own.
+fn arrived_report(world: &World) -> Report {
+    let words = "technician's page: Kim commissioned the unit at Main St / 3rd Ave, pole 17: ";
+    let says = |event: &Value| event["record"]["text"].as_str().is_some_and(|text| text.starts_with(words));
+    let arrived = world.wait_for_event("audit", words, says);
+    let sealed: SealedReport = serde_json::from_value(arrived["record"]["report"].clone()).expect("a signed report");
+    let root = Root::from_pem(world.pki.root_pem().as_bytes()).expect("the agency's root");
+    sealed.open(&root).expect("signed by the unit")
 }

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_protocol::time::{MonoTime, WallTime};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const ZONES: &str = include_str!("zones.js");
+const REPORT: &str = include_str!("report.js");
 
 /// Nothing that is told the page is longer.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -66,6 +69,9 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/test-read/{camera}", post(test_read))
         .route("/api/drawing/{camera}", get(drawing).put(draw))
         .route("/api/checks", post(checks))
+        .route("/api/report", get(report).post(commission))
+        .route("/api/report.cose", get(sealed_report))
+        .route("/api/enrol", post(enrol))
         .route("/api/logout", post(logout))
         .layer(middleware::from_fn_with_state(Arc::clone(shared), only_inside));
     Router::new()
@@ -73,6 +79,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
         .route("/zones.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], ZONES)))
+        .route("/report.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], REPORT)))
         .route("/api/login", post(login))
         .merge(inside)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such page"))
@@ -278,4 +285,57 @@ async fn draw(
     let drawn = shared.unit.draw(&camera, &drawing, &name);
     drawn.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
     Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct Enrol {
+    code: String,
+    #[serde(default)]
+    broker: String,
+}
+
+async fn enrol(
+    State(shared): Page,
+    Extension(Technician(name)): Extension<Technician>,
+    Json(Enrol { code, broker }): Json<Enrol>,
+) -> Result<Json<serde_json::Value>, Failure> {
+    shared.unit.note(&format!("technician's page: {name} began the enrolment"))?;
+    let broker = Some(broker.trim().to_owned()).filter(|broker| !broker.is_empty());
+    let begun = shared.unit.enrol(&code, broker);
+    begun.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
+    Ok(Json(json!({})))
+}
+
+#[derive(Deserialize)]
+struct Commission {
+    site: String,
+}
+
+async fn commission(
+    State(shared): Page,
+    Extension(Technician(name)): Extension<Technician>,
+    Json(Commission { site }): Json<Commission>,
+) -> Result<Json<Report>, Failure> {
+    let site = site.trim();
+    if site.is_empty() {
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "say where the unit hangs"));
+    }
+    let made = shared.unit.commission(site, &name);
+    made.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
+    newest(&shared).map(|(report, _)| Json(report))
+}
+
+fn newest(shared: &Shared) -> Result<(Report, SealedReport), Failure> {
+    shared.unit.report().ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no report was made yet"))
+}
+
+async fn report(State(shared): Page) -> Result<Json<Report>, Failure> {
+    newest(&shared).map(|(report, _)| Json(report))
+}
+
+async fn sealed_report(State(shared): Page) -> Result<Response, Failure> {
+    let (report, sealed) = newest(&shared)?;
+    let name = format!("attachment; filename=\"{}-{}.cose\"", report.agency, report.unit);
+    let headers = [(CONTENT_TYPE, "application/cose".to_owned()), (CONTENT_DISPOSITION, name)];
+    Ok((headers, sealed.as_bytes().to_vec()).into_response())
 }

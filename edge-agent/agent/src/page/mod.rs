@@ -23,7 +23,9 @@ use std::time::Duration;
 use answers::Shared;
 use door::Door;
 use listen::TlsListener;
-pub use unit::{CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Refusal, Seen, Shape, TestRead, Unit};
+pub use unit::{
+    CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Refusal, Seen, Shape, Steps, TestRead, Unit,
+};
 
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
@@ -67,7 +69,7 @@ impl Page {
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         loop {
             self.pulse.beat(self.shared.clock.mono());
-            if self.shared.unit.is_open() {
+            if self.is_open() {
                 let listener = TcpListener::bind(self.settings.listen).map_err(|error| self.fault(&error))?;
                 self.serve(listener, stop)?;
             }
@@ -75,6 +77,12 @@ impl Page {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether the unit says so, or somebody is in who has not finished.
+    fn is_open(&self) -> bool {
+        let open = self.shared.unit.is_open();
+        open || self.shared.door().inside(self.shared.clock.mono()).is_some()
     }
 
     fn fault(&self, error: &io::Error) -> Fault {
@@ -106,7 +114,7 @@ impl Page {
     /// Shows that the thread lives, until the page is closed.
     async fn closed(&self) {
         let mut beats = tokio::time::interval(BEAT);
-        while self.shared.unit.is_open() {
+        while self.is_open() {
             self.pulse.beat(self.shared.clock.mono());
             beats.tick().await;
         }

@@ -54,7 +54,7 @@ async function login(takeOver) {
     if (answer.ok) return enter();
     const told = await answer.json();
     if (answer.status === 409) {
-      const since = new Date(told.since / 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      const since = new Date(told.since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
       refuse(`${told.by} is in since ${since}.`);
       $("take-over").textContent = `Take over from ${told.by}`;
       show($("take-over"), true);
@@ -94,7 +94,7 @@ function open(name) {
   tab = name;
   for (const part of document.querySelectorAll("[data-on]")) show(part, part.dataset.on.split(" ").includes(name));
   for (const button of $("tabs").children) button.setAttribute("aria-pressed", button.dataset.tab === name);
-  show($("cameras"), name !== "checks");
+  show($("cameras"), ["aim", "zones"].includes(name));
   showShapes(name === "zones");
 }
 
@@ -167,6 +167,8 @@ function render(glance) {
   }
   level(glance.tilt);
   checks(glance.checks);
+  showReport(glance.commissioned);
+  enrolment(glance.enrolment);
   $("problems").replaceChildren(...glance.problems.map(words => {
     const item = document.createElement("li");
     item.textContent = words;
@@ -220,7 +222,7 @@ function level(tilt) {
 
 function checks({ running, at, findings }) {
   $("run-checks").disabled = running;
-  const time = at && new Date(at / 1000).toLocaleTimeString();
+  const time = at && new Date(at).toLocaleTimeString();
   const bad = findings.filter(({ verdict }) => verdict !== "ok").length;
   if (running) say($("checks-words"), "checking… this takes half a minute");
   else if (!at) say($("checks-words"), "");
@@ -244,9 +246,29 @@ function checks({ running, at, findings }) {
   }));
 }
 
+function enrolment(steps) {
+  show(document.querySelector("[data-tab=enrol]"), Boolean(steps));
+  show(document.querySelector("[data-tab=report]"), !steps);
+  if (!steps) return tab === "enrol" ? open("checks") : undefined;
+  const { running, words, failed } = steps;
+  $("begin-enrolment").disabled = running;
+  if (failed) say($("enrol-words"), failed, "bad");
+  else if (running) say($("enrol-words"), "enrolling…");
+  $("steps").replaceChildren(...words.map(each => {
+    const item = document.createElement("li");
+    item.textContent = each;
+    return item;
+  }));
+}
+
 // --- what is pressed ---
 
 for (const button of $("tabs").children) button.onclick = () => open(button.dataset.tab);
+$("enrol").onsubmit = async event => {
+  event.preventDefault();
+  const answer = await tell("/api/enrol", { code: $("enrol-code").value, broker: $("broker").value });
+  if (!answer.ok) say($("enrol-words"), await refusal(answer), "bad");
+};
 $("run-checks").onclick = async () => {
   $("run-checks").disabled = true;
   const answer = await tell("/api/checks");

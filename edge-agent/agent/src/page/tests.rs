@@ -1,8 +1,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::Bytes;
+use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_store::disk::{RealDisk, replace};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -17,6 +18,8 @@ const CODE: &str = "3469-ACDE-FGHJ";
 #[derive(Default)]
 struct Fake {
     is_closed: AtomicBool,
+    /// How often was looked whether it is closed.
+    looks: AtomicU32,
     log_is_full: AtomicBool,
     notes: Mutex<Vec<String>>,
     tested: Mutex<Vec<CameraId>>,
@@ -32,6 +35,7 @@ impl Fake {
 
 impl Unit for Fake {
     fn is_open(&self) -> bool {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         !self.is_closed.load(Ordering::Relaxed)
     }
 
@@ -80,6 +84,18 @@ impl Unit for Fake {
         self.note(&format!("{by} drew"))?;
         drawing.clone_into(&mut self.drawn.lock().unwrap());
         Ok(())
+    }
+
+    fn enrol(&self, _typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        Err(Refusal(format!("no way to {}", broker.as_deref().unwrap_or("nowhere"))))
+    }
+
+    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+        Err(Refusal(format!("{by} must run the checks before {site} is left")))
+    }
+
+    fn report(&self) -> Option<(Report, SealedReport)> {
+        None
     }
 }
 
@@ -181,6 +197,10 @@ fn without_a_session_there_is_the_empty_page_and_nothing_else() {
                 ("POST", "/api/test-read/gate"),
                 ("POST", "/api/logout"),
                 ("POST", "/api/checks"),
+                ("POST", "/api/enrol"),
+                ("POST", "/api/report"),
+                ("GET", "/api/report"),
+                ("GET", "/api/report.cose"),
                 ("GET", "/api/drawing/gate"),
                 ("PUT", "/api/drawing/gate"),
             ] {
@@ -235,6 +255,21 @@ fn what_is_drawn_is_judged_and_comes_back_and_checks_are_begun() {
 }
 
 #[test]
+fn what_the_unit_will_not_do_is_said_in_its_words() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let enrol = site.ask("POST", "/api/enrol", &cookie, r#"{"code":"x","broker":" broker:8883 "}"#);
+        assert!(enrol.status() == 422 && enrol.1.contains("no way to broker:8883"), "{}", enrol.1);
+        assert_eq!(site.ask("POST", "/api/report", &cookie, r#"{"site":" "}"#).status(), 400);
+        let report = site.ask("POST", "/api/report", &cookie, r#"{"site":"Main St"}"#);
+        assert!(report.status() == 422 && report.1.contains("Kim must run the checks before Main St"), "{}", report.1);
+        for path in ["/api/report", "/api/report.cose"] {
+            assert_eq!(site.get(path, &cookie).status(), 404);
+        }
+    });
+}
+
+#[test]
 fn a_second_technician_is_told_who_is_in_and_may_take_over() {
     visit(|site| {
         let first = site.login("Kim", CODE, false).cookie();
@@ -266,8 +301,12 @@ fn nothing_is_done_that_cannot_be_written_down() {
 fn a_page_that_is_closed_does_not_listen_and_forgets_who_was_in() {
     visit(|site| {
         let cookie = site.login("Kim", CODE, false).cookie();
-        assert_eq!(site.get("/api/glance", &cookie).status(), 200);
         site.unit.is_closed.store(true, Ordering::Relaxed);
+        let before = site.unit.looks.load(Ordering::Relaxed);
+        while site.unit.looks.load(Ordering::Relaxed) < before + 2 {
+            assert_eq!(site.get("/api/glance", &cookie).status(), 200, "not while somebody is in");
+        }
+        assert_eq!(site.ask("POST", "/api/logout", &cookie, "{}").status(), 200);
         let deadline = Clock::system();
         while TcpStream::connect(site.address).is_ok() {
             assert!(deadline.mono().as_duration() < Duration::from_secs(30), "it still listens");

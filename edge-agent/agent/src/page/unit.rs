@@ -1,7 +1,7 @@
 //! What the page needs of the rest of the agent.
 
 use bytes::Bytes;
-use edge_protocol::commissioning::Finding;
+use edge_protocol::commissioning::{Finding, Report, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,21 @@ pub trait Unit: Send + Sync {
     /// # Errors
     /// Where they are not as they may be, or cannot be kept.
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal>;
+
+    /// Begins to enrol a unit that is nobody's yet, with the code as it was typed.
+    ///
+    /// # Errors
+    /// Where there is nothing to begin.
+    fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal>;
+
+    /// Makes the report on how the unit is left, signed by the unit; keeps it and sends it.
+    ///
+    /// # Errors
+    /// Where it cannot be made, and what is to be done before.
+    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal>;
+
+    /// The newest report, and the same as it was signed.
+    fn report(&self) -> Option<(Report, SealedReport)>;
 }
 
 /// Why something is not done, in words for a technician.
@@ -90,6 +105,21 @@ pub struct Glance {
     pub test_read: Option<TestRead>,
     /// The checks.
     pub checks: Checks,
+    /// When the newest report was made.
+    pub commissioned: Option<WallTime>,
+    /// How far the enrolment is; none where the unit is enrolled.
+    pub enrolment: Option<Steps>,
+}
+
+/// How far an enrolment is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Steps {
+    /// Whether it is under way.
+    pub running: bool,
+    /// What was done, in words.
+    pub words: Vec<String>,
+    /// Why it has ended without an identity.
+    pub failed: Option<String>,
 }
 
 /// Every check of the unit.

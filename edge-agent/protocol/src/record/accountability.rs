@@ -7,6 +7,7 @@ use super::health::Span;
 use super::object::words;
 use super::{Sentence, Word};
 use crate::command::{Refusal, Role};
+use crate::commissioning::SealedReport;
 use crate::hash::Hash256;
 use crate::id::{CameraId, CommandId, PersonId, RequestId};
 use crate::time::{ClockQuality, Moment};
@@ -80,6 +81,10 @@ pub struct AuditRecord {
     /// What was asked or done, in words. Never a plate.
     #[n(12)]
     pub text: Sentence,
+    /// How a technician left the unit, signed by the unit.
+    #[n(13)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<SealedReport>,
 }
 
 /// What became of a command. Several follow one command: accepted, then how it ended.

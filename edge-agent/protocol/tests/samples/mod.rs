@@ -1,6 +1,7 @@
 //! One record of every kind with every field filled, for tests of the contract.
 
 use edge_protocol::command::{Refusal, Role};
+use edge_protocol::commissioning::SealedReport;
 use edge_protocol::hash::{Hash128, Hash256, Version};
 use edge_protocol::id::{CommandId, Epoch, PassId, RequestId, Sequence, TrackId};
 use edge_protocol::lane::Lane;
@@ -239,6 +240,7 @@ pub fn audit() -> AuditRecord {
         case: Some("2026-0042".parse().unwrap()),
         refusal: Some(Refusal::Role),
         text: "said in words".parse().unwrap(),
+        report: Some(SealedReport::from_bytes(vec![0xd2, 0x84])),
     }
 }
 

@@ -9,6 +9,8 @@ pub(super) mod cameras;
 pub(super) mod center;
 mod checking;
 pub(super) mod commands;
+mod commissioning;
+mod enrolling;
 pub(super) mod eyes;
 pub(super) mod fitting;
 mod health;
@@ -137,7 +139,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
     let started = start(&arguments.config, &survivor, &clock, &mut supervisor);
-    let enrolled = survivor.enrolled.clone();
+    let enrolled = survivor.awaited.as_ref().map(|awaited| awaited.enrolled.clone());
     let ended = started.and_then(|()| ending.wait(&supervisor, enrolled.as_ref(), || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
@@ -155,8 +157,8 @@ struct Common<'c> {
     /// The file that people write.
     file: &'c Path,
     config: &'c Config,
-    /// Nobody has enrolled the unit yet, so nothing is kept.
-    is_new: bool,
+    /// Only a unit that is nobody's yet has this; it keeps nothing.
+    awaited: Option<surviving::Awaited>,
     clock: &'c Clock,
     heartbeats: Heartbeats,
     supervisor: &'c mut Supervisor,
@@ -171,12 +173,12 @@ impl Common<'_> {
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
 fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
     let config = &survivor.config;
-    let is_new = survivor.enrolled.is_some();
-    let mut common = Common { file, config, is_new, clock, heartbeats: Heartbeats::default(), supervisor };
+    let awaited = survivor.awaited.clone();
+    let mut common = Common { file, config, awaited, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
-    let entries = match &survivor.enrolled {
+    let entries = match &survivor.awaited {
         None => center::start(&mut common, &vitals)?,
-        Some(enrolled) => nobody::start(&mut common, enrolled, &vitals)?,
+        Some(awaited) => nobody::start(&mut common, awaited.clone(), &vitals)?,
     };
     vitals.note_start(&survivor.words);
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
@@ -219,7 +221,7 @@ fn start_events(
     let (sightings, seen) = bounded(SIGHTINGS);
     let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    let kept = if common.is_new { None } else { Some(keeping::start(common, &shared.entries)?) };
+    let kept = if common.awaited.is_some() { None } else { Some(keeping::start(common, &shared.entries)?) };
     if let Some(kept) = &kept {
         vitals.watch_queue(kept.gauge());
     }
@@ -267,7 +269,7 @@ fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Resul
     for described in &common.config.cameras {
         let id = &described.id;
         let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = if common.is_new { None } else { Some(start_recorder(common, described, shared)?) };
+        let mut feed = if common.awaited.is_some() { None } else { Some(start_recorder(common, described, shared)?) };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
         let pulse = common.pulse(format!("camera {id}"));

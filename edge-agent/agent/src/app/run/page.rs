@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use edge_analytics::geometry::Point;
 use edge_analytics::settings::{self as analytics, Line, Zone};
-use edge_protocol::enrolment::SetupCode;
+use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::enrolment::{BadCode, SetupCode};
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{AuditKind, CameraCondition, CameraHealth, Sentence};
+use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
+use edge_protocol::time::MonoTime;
 use edge_store::disk::{self, RealDisk};
 
 use super::cameras::analytics_settings;
 use super::checking::Checking;
+use super::commissioning::{self, Found, Measured, Reports};
+use super::enrolling::{self, Asked, Enrolling};
 use super::health::Vitals;
+use super::nobody::MARK;
 use super::plates::Plates;
 use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
@@ -28,6 +33,8 @@ use crate::vision::client::{Assignment, Viewfinder};
 
 /// A port that somebody else has, or a certificate that is missing, is not there at once.
 const AGAIN: Duration = Duration::from_secs(10);
+/// A commissioning that was begun keeps the page open for so long after each start.
+const BEGUN: Duration = Duration::from_hours(24);
 /// What a unit is called that is nobody's yet.
 const NEW: &str = "not enrolled yet";
 
@@ -52,6 +59,13 @@ struct Here {
     vitals: Vitals,
     looks: Looks,
     checking: Checking,
+    reports: Reports,
+    /// Only a unit that is nobody's yet has this.
+    enrolling: Option<Enrolling>,
+    /// There while a technician is at work, whether the unit is armed or not.
+    mark: PathBuf,
+    /// The page's certificate.
+    certificate: PathBuf,
     clock: Clock,
 }
 
@@ -65,9 +79,13 @@ pub(super) fn start(
     let config = common.config;
     let Some(page) = &config.page else { return Ok(()) };
     let checking = checking::start(common, vitals, program)?;
+    let enrolling = match common.awaited.clone() {
+        Some(awaited) => Some(enrolling::start(common, awaited, page.claim.clone())?),
+        None => None,
+    };
     let here = Here {
         file: common.file.to_owned(),
-        name: (!common.is_new).then(|| format!("{}/{}", config.agency, config.unit)),
+        name: common.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
         armed: page.armed,
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
@@ -77,6 +95,10 @@ pub(super) fn start(
         vitals: vitals.clone(),
         looks,
         checking,
+        reports: Reports::open(config),
+        enrolling,
+        mark: config.data_dir.join(MARK),
+        certificate: page.claim.join("page.pem"),
         clock: common.clock.clone(),
     };
     let settings =
@@ -92,7 +114,8 @@ fn refusal(error: &dyn std::error::Error) -> Refusal {
 
 impl Unit for Here {
     fn is_open(&self) -> bool {
-        let open = self.armed || self.name.is_none();
+        let begun = self.clock.mono() < MonoTime::from_duration(BEGUN) && self.mark.exists();
+        let open = self.armed || self.name.is_none() || begun;
         self.vitals.note_setup(open);
         open
     }
@@ -106,15 +129,7 @@ impl Unit for Here {
     }
 
     fn note(&self, words: &str) -> Result<(), Refusal> {
-        let entry = draft(AuditKind::Local, None, words, self.clock.wall());
-        let record = auditing::write(&self.data_dir.join("audit.sqlite"), entry).map_err(|error| {
-            tracing::error!(%error, "what was asked on the technician's page is refused");
-            Refusal(format!("nothing is done, because it cannot be written down: {error}"))
-        })?;
-        if self.entries.send(Entry::Record(record)).is_err() {
-            tracing::debug!("the outbox has stopped; the audit log itself holds the entry");
-        }
-        Ok(())
+        self.write(draft(AuditKind::Local, None, words, self.clock.wall()))
     }
 
     fn glance(&self) -> Glance {
@@ -124,13 +139,15 @@ impl Unit for Here {
         let tilt = health.board.as_ref().and_then(|board| board.tilt_mdeg).map(|mdeg| mdeg as f32 / 1000.0);
         Glance {
             unit: self.name.clone().unwrap_or_else(|| NEW.to_owned()),
-            serial: self.label.as_ref().map(|label| label.serial.to_string()).unwrap_or_default(),
+            serial: self.serial(),
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
             tilt,
             problems: health.problems.iter().map(Sentence::to_string).collect(),
             test_read: self.looks.plates.test(self.clock.mono()),
             checks: self.checking.checks(),
+            enrolment: self.enrolling.as_ref().map(Enrolling::steps),
+            commissioned: self.reports.newest().map(|(report, _)| report.made.time),
         }
     }
 
@@ -190,9 +207,72 @@ impl Unit for Here {
         });
         Ok(())
     }
+
+    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+        if self.name.is_none() {
+            return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
+        }
+        let checks = self.checking.checks();
+        if checks.running || checks.findings.is_empty() {
+            return Err(Refusal("run the checks first: they go into the report".to_owned()));
+        }
+        let found = Found {
+            technician: by,
+            site,
+            serial: &self.serial(),
+            page: self.certificate.clone(),
+            checks,
+            health: self.vitals.record(&self.clock, &self.data_dir),
+            measured: self.cameras.iter().map(|camera| (camera.id.clone(), self.measured(&camera.id))).collect(),
+            now: self.clock.wall(),
+        };
+        // Read anew: certificates are renewed and zones drawn while the agent runs.
+        let config = Config::read(&self.file).map_err(|error| refusal(&error))?;
+        let (report, sealed) = commissioning::report(&config, &found)?;
+        self.write(commissioning::entry(&report, &sealed))?;
+        self.reports.keep(report, sealed)?;
+        match std::fs::remove_file(&self.mark) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(refusal(&error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
+        let code = typed.parse().map_err(|error: BadCode| refusal(&error))?;
+        enrolling.begin(Asked { code, broker });
+        Ok(())
+    }
+
+    fn report(&self) -> Option<(Report, SealedReport)> {
+        self.reports.newest()
+    }
 }
 
 impl Here {
+    fn measured(&self, camera: &CameraId) -> Measured {
+        Measured {
+            focus: self.picture(camera).and_then(|picture| picture.focus),
+            plate_px: self.looks.plates.last(camera, self.clock.mono()).map(|plate| plate.height_px),
+        }
+    }
+
+    /// Writes an entry into the audit log, and sends it.
+    fn write(&self, entry: AuditRecord) -> Result<(), Refusal> {
+        let record = auditing::write(&self.data_dir.join("audit.sqlite"), entry).map_err(|error| {
+            tracing::error!(%error, "what was asked on the technician's page is refused");
+            Refusal(format!("nothing is done, because it cannot be written down: {error}"))
+        })?;
+        if self.entries.send(Entry::Record(record)).is_err() {
+            tracing::debug!("the outbox has stopped; the audit log itself holds the entry");
+        }
+        Ok(())
+    }
+
+    fn serial(&self) -> String {
+        self.label.as_ref().map(|label| label.serial.to_string()).unwrap_or_default()
+    }
+
     fn camera(&self, camera: &Camera, told: Option<&CameraHealth>) -> CameraGlance {
         #[allow(clippy::cast_precision_loss, reason = "a few hundred pictures a second")]
         let fps = told.map_or(0.0, |told| told.received_mfps as f32 / 1000.0);

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use edge_protocol::record::{AlertKind, AuditKind, Record, Word};
@@ -33,10 +34,19 @@ pub(super) struct Start {
     pub(super) mode: Mode,
     /// What people have to know of this start, in words.
     pub(super) words: Vec<String>,
-    /// Only a unit that is nobody's yet has this: set once it is enrolled.
-    pub(super) enrolled: Option<Stop>,
+    /// Only a unit that is nobody's yet has this.
+    pub(super) awaited: Option<Awaited>,
     life: Option<Life>,
     proof: Option<Proof>,
+}
+
+/// What a unit waits for that is nobody's yet; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Awaited {
+    /// Set once it is enrolled.
+    pub(super) enrolled: Stop,
+    /// Whether somebody enrols it on its page just now.
+    pub(super) under_way: Arc<AtomicBool>,
 }
 
 /// A configuration that may become the last good one.
@@ -88,7 +98,7 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     };
     let mut words: Vec<String> = why.into_iter().collect();
     let Some(home) = state_folder() else {
-        return Ok(Start { config, mode: Mode::Normal, words, enrolled: None, life: None, proof: None });
+        return Ok(Start { config, mode: Mode::Normal, words, awaited: None, life: None, proof: None });
     };
     // Should it not be there and not be made, the count says so.
     drop(std::fs::create_dir_all(&home));
@@ -97,13 +107,13 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     Ok(match mode {
         Mode::Normal => {
             let proof = text.map(|text| Proof { text, copy });
-            Start { config, mode, words, enrolled: None, life: Some(life), proof }
+            Start { config, mode, words, awaited: None, life: Some(life), proof }
         }
         Mode::Safe => {
             words.push(SAFE_MODE.to_owned());
             // What crashes may be what was configured last.
             let config = Config::read(&copy).unwrap_or(config);
-            Start { config, mode, words, enrolled: None, life: Some(life), proof: None }
+            Start { config, mode, words, awaited: None, life: Some(life), proof: None }
         }
     })
 }
@@ -115,8 +125,8 @@ fn new_unit(file: &Path, error: ConfigError) -> Result<Start, ConfigError> {
     if config.page.is_none() {
         return Err(error);
     }
-    let (words, enrolled) = (Vec::new(), Some(Stop::new()));
-    Ok(Start { config, mode: Mode::Normal, words, enrolled, life: None, proof: None })
+    let (words, awaited) = (Vec::new(), Some(Awaited::default()));
+    Ok(Start { config, mode: Mode::Normal, words, awaited, life: None, proof: None })
 }
 
 impl Start {
