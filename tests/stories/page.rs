@@ -61,9 +61,10 @@ impl Unit {
     }
 }
 
-fn rtcc(arguments: &[&str], last: &Path) {
+fn rtcc(arguments: &[&str], last: &Path) -> String {
     let ran = ended("rtcc", Command::new(program("rtcc")).args(arguments).arg(last).env("NO_COLOR", "1"));
     assert!(ran.succeeded, "rtcc {arguments:?}: {}", ran.said);
+    ran.said
 }
 
 /// A camera that looks at a gate.
@@ -192,6 +193,8 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     let gate = &report.cameras[0];
     assert!(gate.focus > Some(0) && gate.plate_px > Some(0) && gate.place.is_some(), "{gate:?}");
     assert_eq!(gate.drawn, ["left lane".parse().unwrap(), "stop line".parse().unwrap()]);
+    let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root"], &world.pki.root_path());
+    assert!(shown.contains("left by Kim at") && shown.contains("ok        tilt"), "{shown}");
     let kept = std::fs::read_dir(world.data_dir().join("commissioning")).expect("reports are kept").count();
     assert_eq!((kept, mark.exists()), (1, false));
     browser.click("#logout");

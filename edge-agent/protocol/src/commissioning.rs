@@ -87,15 +87,19 @@ pub struct Aimed {
     pub name: Word,
     /// Where it hangs.
     #[n(2)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// Width and height of its picture.
     #[n(3)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<(u32, u32)>,
     /// How sharp its picture was: 100 for clean edges.
     #[n(4)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focus: Option<u16>,
     /// The height of the plate that was seen last, pixels.
     #[n(5)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plate_px: Option<u32>,
     /// Names of its zones and lines.
     #[n(6)]
