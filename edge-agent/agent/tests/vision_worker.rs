@@ -53,7 +53,7 @@ impl Rig {
         let (clock, viewfinder) = (Clock::system(), Viewfinder::default());
         let settings = VisionSettings {
             program: PathBuf::from(env!("CARGO_BIN_EXE_edge-agent")),
-            cameras: cameras(count).into_iter().map(|camera| (camera, every_frame())).collect(),
+            cameras: cameras(count).into_iter().map(|camera| (camera, every_frame())).collect::<Vec<_>>().into(),
             providers: vec!["cpu".to_owned()],
             decoders: vec![],
             silence,

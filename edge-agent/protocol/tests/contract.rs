@@ -17,6 +17,7 @@ use cddl::{Member, Rule};
 use edge_protocol::ack::Ack;
 use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
 use edge_protocol::command::{Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope};
+use edge_protocol::commissioning;
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, Epoch, RequestId, Sequence};
 use edge_protocol::lane::Lane;
@@ -260,6 +261,15 @@ fn what_is_asked_and_answered_is_as_the_contract_says() {
 }
 
 #[test]
+fn a_commissioning_report_is_as_the_contract_says() {
+    let (contract, report) = (contract(), samples::report());
+    contract.map("commissioning-report", &report);
+    contract.map("aimed", &report.cameras[0]);
+    contract.map("finding", &report.findings[0]);
+    contract.map("held", &report.certificates[0]);
+}
+
+#[test]
 fn every_word_has_its_number() {
     let contract = contract();
     contract.words::<Lane>("lane");
@@ -273,6 +283,7 @@ fn every_word_has_its_number() {
     contract.words::<CameraCondition>("camera-condition");
     contract.words::<Codec>("codec");
     contract.words::<AuditKind>("audit-kind");
+    contract.words::<commissioning::Verdict>("check-verdict");
     contract.words::<Role>("role");
     contract.words::<Refusal>("refusal");
     contract.words::<UpdateStage>("update-stage");

@@ -52,7 +52,7 @@ pub(super) fn settings(
     let camera = |camera: &config::Camera| (camera.id.clone(), analytics_settings(camera));
     VisionSettings {
         program,
-        cameras: config.cameras.iter().map(camera).collect(),
+        cameras: config.cameras.iter().map(camera).collect::<Vec<_>>().into(),
         providers: config.models.providers.clone(),
         decoders: config.models.decoders.clone(),
         // With the start of another worker this stays below the five seconds within which it must be back.

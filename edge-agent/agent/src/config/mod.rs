@@ -5,6 +5,7 @@
 
 mod board;
 mod camera;
+mod drawn;
 mod fields;
 mod identity;
 mod sections;
@@ -20,8 +21,9 @@ pub use board::{
     TemperaturePart, TemperatureSensor, Trigger,
 };
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
+pub use drawn::Redrawn;
 pub use fields::Mistake;
-pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Reads, Update, Uplink};
+pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
 use fields::Fields;
 
@@ -54,9 +56,14 @@ pub struct Config {
     pub health: Health,
     /// What is fitted to the box.
     pub board: BoardChoice,
+    /// The technician's page; none where the unit has none.
+    pub page: Option<Page>,
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
 }
+
+/// Where data lies unless told otherwise.
+const DATA_DIR: &str = "/var/lib/edge-agent";
 
 /// Where the unit works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +118,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a file, with the identity that its `enrolment` names.
+    /// Reads and checks a file, with the identity that its `enrolment` names and what was drawn on the page.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -119,17 +126,26 @@ impl Config {
         Self::with_identity(&read_text(path)?)
     }
 
-    /// Checks a text, with the identity that its `enrolment` names.
+    /// Checks a text, with the identity that its `enrolment` names and what was drawn on the page.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
         let table = parse(text)?;
-        let identity = place(&table).map(|folder| identity::read(&folder)).transpose()?;
-        Self::check(&table, &identity.unwrap_or_default())
+        let identity = identity_of(&table)?;
+        Self::check(&drawn::laid_over(table)?, &identity)
     }
 
-    /// Checks a text that names everything itself.
+    /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
+    /// nothing: for its page, and for what can be checked before there is a broker.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
+        Self::check(&drawn::laid_over(parse(text)?)?, &identity::nobody())
+    }
+
+    /// Checks a text that says everything itself.
     ///
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
@@ -173,13 +189,21 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
+fn identity_of(table: &Table) -> Result<Table, ConfigError> {
+    place(table).map_or_else(|| Ok(Table::new()), |folder| identity::read(&folder))
+}
+
+fn data_dir(table: &Table) -> PathBuf {
+    table.get("data_dir").and_then(toml::Value::as_str).unwrap_or(DATA_DIR).into()
+}
+
 fn place(table: &Table) -> Option<PathBuf> {
     table.get(identity::KEY)?.as_str().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
 fn read(root: &Fields<'_>) -> Option<Config> {
     let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
-    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| "/var/lib/edge-agent".to_owned());
+    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| DATA_DIR.to_owned());
     let enrolment = root.optional_text(identity::KEY, "the folder for the identity").map(PathBuf::from);
     let unit = root.table("unit");
     let agency = unit.parsed("agency", "the agency's id: a-z, 0-9 and -, at most 32");
@@ -194,6 +218,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     let models = Models::read(&root.table("models"));
     let health = Health::read(&root.table("health"));
     let board = board::choice(root, profile);
+    let page = Page::read(&root.table("page"));
     let cameras = camera::read_all(root);
     root.finish();
     Some(Config {
@@ -210,6 +235,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
         models: models?,
         health,
         board,
+        page,
         cameras: cameras?,
     })
 }

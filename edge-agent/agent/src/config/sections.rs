@@ -121,6 +121,32 @@ pub struct Health {
     pub metrics: Option<SocketAddr>,
 }
 
+/// `[page]`: the technician's page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Where it listens while it is open.
+    pub listen: SocketAddr,
+    /// The folder that the factory made, with the page's certificate and the setup code's hash.
+    pub claim: PathBuf,
+    /// Whether the page of an enrolled unit is open; that of a new one is.
+    pub armed: bool,
+}
+
+impl Page {
+    /// None where the file says nothing of a page.
+    pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
+        let listen = fields.optional_parsed("listen", "an address such as 0.0.0.0:8443");
+        let claim = fields.optional_text("claim", "the folder that the factory made").map(PathBuf::from);
+        let armed = fields.boolean("armed", false);
+        fields.finish();
+        fields.is_present().then(|| Self {
+            listen: listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8443))),
+            claim: claim.unwrap_or_else(|| PathBuf::from("/persist/claim")),
+            armed,
+        })
+    }
+}
+
 impl Uplink {
     pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
         let host = fields.text("host", "the broker's name or address");

@@ -312,6 +312,7 @@ pub fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallSta
         case: asked.map(|command| command.case.clone()),
         refusal: None,
         text: Sentence::cut(text),
+        report: None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::health::Span;
 use super::object::words;
 use super::{Sentence, Word};
 use crate::command::{Refusal, Role};
+use crate::commissioning::SealedReport;
 use crate::hash::Hash256;
 use crate::id::{CameraId, CommandId, PersonId, RequestId};
 use crate::time::{ClockQuality, Moment};
@@ -25,6 +26,8 @@ words!(
         Purge = 3 "purge",
         /// The log itself: begun, set aside.
         Log = 4 "log",
+        /// Something that somebody did at the unit itself, on its page. The name is as given there.
+        Local = 5 "local",
     }
 );
 
@@ -78,6 +81,10 @@ pub struct AuditRecord {
     /// What was asked or done, in words. Never a plate.
     #[n(12)]
     pub text: Sentence,
+    /// How a technician left the unit, signed by the unit.
+    #[n(13)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<SealedReport>,
 }
 
 /// What became of a command. Several follow one command: accepted, then how it ended.

@@ -7,6 +7,7 @@ mod factory;
 mod lists;
 mod models;
 mod pki;
+mod report;
 mod serve;
 mod signer;
 mod verify;
@@ -35,6 +36,7 @@ enum Command {
     Factory(factory::Factory),
     Models(models::Models),
     Enroll(enroll::Enroll),
+    Report(report::Report),
 }
 
 impl Arguments {
@@ -52,6 +54,7 @@ impl Arguments {
             Command::Factory(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Enroll(command) => command.run(),
+            Command::Report(command) => command.run(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How the unit is: gathered from every station, told every minute, and shown to the service watchdog.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use edge_store::ring::RingPlace;
 
 use super::rings::RingWatch;
 use super::witness::Witness;
-use super::{Common, RunError, heat, housing, software, system};
+use super::{Common, RunError, heat, housing, problems, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::metrics::{self, Metrics, Numbers};
 use crate::peripherals::Indication;
@@ -41,6 +42,8 @@ const STANDS_STILL: &str = "pictures arrive and do not change: restart the camer
 #[derive(Debug, Clone, Default)]
 pub(super) struct Vitals {
     shared: Arc<Mutex<Shared>>,
+    /// Whether the technician's page is open.
+    setup_open: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +62,8 @@ struct Shared {
     is_ready: bool,
     /// What people have to know of this start.
     start: Vec<Sentence>,
+    /// Nobody has enrolled the unit yet: it keeps and tells nothing, and that is no fault.
+    is_new: bool,
 }
 
 #[derive(Debug, Default)]
@@ -112,6 +117,9 @@ impl Vitals {
         let shared = self.lock();
         let states = shared.cameras.values().filter_map(|camera| Some(camera.watch.as_ref()?.health(now).state));
         let missing = states.into_iter().any(|state| condition(&state) != CameraCondition::Streaming);
+        if self.setup_open.load(Ordering::Relaxed) {
+            return Indication::SetupOpen;
+        }
         match (&shared.ready, missing, shared.worker.running) {
             (None, ..) => Indication::Booting,
             (Some(_), true, _) => Indication::NoCamera,
@@ -128,6 +136,16 @@ impl Vitals {
     /// What people have to know of this start, as long as it lasts.
     pub(super) fn note_start(&self, words: &[String]) {
         self.lock().start = words.iter().map(|words| Sentence::cut(words)).collect();
+    }
+
+    /// Whether the technician's page is open.
+    pub(super) fn note_setup(&self, open: bool) {
+        self.setup_open.store(open, Ordering::Relaxed);
+    }
+
+    /// The unit is nobody's yet.
+    pub(super) fn note_new(&self) {
+        self.lock().is_new = true;
     }
 
     /// What an update wants to know of the running agent, the disk and the center's word aside.
@@ -191,7 +209,7 @@ impl Vitals {
         }
     }
 
-    fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
+    pub(super) fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
         let mut shared = self.lock();
         let now = clock.wall();
         let order = shared.order.clone();
@@ -201,9 +219,14 @@ impl Vitals {
         let storage = shared.storage(data_dir);
         let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = shared.start.clone();
-        problems.extend(self::problems(&cameras, &shared.worker, &uplink, &storage));
+        problems.extend(problems::unseen(&cameras, &shared.worker));
+        if shared.is_new {
+            problems.push(problems::not_enrolled());
+        } else {
+            problems.extend(problems::unkept(&cameras, &uplink, &storage));
+        }
         problems.extend(shared.board.iter().flat_map(housing::problems));
-        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| worker_lacks(what)));
+        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| problems::worker_lacks(what)));
         problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
         Health {
             at: Moment::from(now.time),
@@ -320,42 +343,6 @@ fn condition(state: &State) -> CameraCondition {
         State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
-}
-
-/// What is wrong, in words, worst first; empty when all is well.
-fn problems(
-    cameras: &[CameraHealth],
-    worker: &WorkerHealth,
-    uplink: &UplinkHealth,
-    storage: &StorageHealth,
-) -> Vec<Sentence> {
-    let mut words = Vec::new();
-    if !worker.running {
-        words.push("the vision worker is not running: nothing is looked at".to_owned());
-    }
-    for camera in cameras.iter().filter(|camera| camera.condition != CameraCondition::Streaming) {
-        words.push(format!("camera {}: {}", camera.camera, camera.text));
-    }
-    for camera in cameras.iter().filter(|camera| camera.ring.is_none()) {
-        words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
-    }
-    if !uplink.connected {
-        words.push("no connection to the broker: records are kept on the unit".to_owned());
-    }
-    if storage.failed_writes > 0 {
-        words.push(format!("{} groups of video could not be stored", storage.failed_writes));
-    }
-    if storage.set_aside > 0 {
-        words.push(format!("damaged files lie set aside ({} of them): look, and remove them", storage.set_aside));
-    }
-    if (Room { total: storage.total_bytes, free: storage.free_bytes }).is_nearly_full() {
-        words.push("the disk is nearly full".to_owned());
-    }
-    words.iter().map(|text| Sentence::cut(text)).collect()
-}
-
-fn worker_lacks(what: &str) -> Sentence {
-    Sentence::cut(&format!("the vision worker does without {what}"))
 }
 
 /// Resident memory of this process, from `/proc`; zero where there is none.

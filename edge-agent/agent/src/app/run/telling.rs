@@ -15,6 +15,7 @@ use super::alert::alert;
 use super::health::Vitals;
 use super::keeping;
 use super::moments::Moments;
+use super::plates::Plates;
 use crate::config::{self, Config};
 use crate::publish::Entry;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};
@@ -28,8 +29,10 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Ends {
     pub(super) seen: Receiver<VisionEvent>,
     pub(super) entries: Sender<Entry>,
-    pub(super) kept: Sender<Detection>,
+    /// Where detections are kept; a unit that is nobody's yet keeps none.
+    pub(super) kept: Option<Sender<Detection>>,
     pub(super) moments: Moments,
+    pub(super) plates: Plates,
     pub(super) vitals: Vitals,
     pub(super) clock: Clock,
     pub(super) pulse: Pulse,
@@ -91,6 +94,7 @@ impl Teller {
 
     fn take(&mut self, event: VisionEvent) -> Result<(), Fault> {
         self.ends.vitals.note(&event);
+        self.ends.plates.note(&event, self.ends.clock.mono());
         match event {
             VisionEvent::Ready(ready) => self.ready(&ready),
             VisionEvent::Sighting(camera, sighting) => {
@@ -98,8 +102,8 @@ impl Teller {
                 let moments = &self.ends.moments;
                 let wall = |media: MediaTime| moments.wall(&camera, media, now);
                 let Some(maker) = self.makers.get_mut(&camera) else { return Ok(()) };
-                if let Some(record) = maker.kept(&sighting, &wall) {
-                    keeping::keep(&self.ends.kept, &record);
+                if let Some((kept, record)) = self.ends.kept.as_ref().zip(maker.kept(&sighting, &wall)) {
+                    keeping::keep(kept, &record);
                 }
                 let records = maker.take(&sighting, &wall);
                 return records.into_iter().try_for_each(|record| self.tell(record));
