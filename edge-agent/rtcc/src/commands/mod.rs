@@ -9,6 +9,9 @@ mod models;
 mod pki;
 mod serve;
 mod signer;
+#[cfg(test)]
+mod stage;
+mod update;
 mod verify;
 mod watch;
 
@@ -35,6 +38,7 @@ enum Command {
     Factory(factory::Factory),
     Models(models::Models),
     Enroll(enroll::Enroll),
+    Update(Box<update::Update>),
 }
 
 impl Arguments {
@@ -52,6 +56,7 @@ impl Arguments {
             Command::Factory(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Enroll(command) => command.run(),
+            Command::Update(command) => command.run(),
         }
     }
 }
