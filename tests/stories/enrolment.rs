@@ -35,7 +35,7 @@ fn from_the_factory_to_the_first_health_under_its_own_name() {
     assert!(!early.wait(DEADLINE).success());
     assert!(early.lines().join("\n").contains("this unit is not enrolled"), "{:?}", early.lines());
     city.expect(&unit, "gate-1");
-    let mut enrolling = Process::spawn("edge-agent enroll", &mut city.enroll_command(&unit, &unit.code));
+    let mut enrolling = Process::spawn("edge-agent enroll", &mut unit.enroll_command(&unit.code));
     enrolling.wait_for_line("waiting for approval", DEADLINE);
     city.wait("the operator sees it", |city| {
         city.rtcc_does(&["enroll", "list"])
@@ -71,17 +71,17 @@ fn run(unit: &FromFactory) -> Process {
 fn a_unit_that_nobody_expects_and_one_with_a_wrong_code_are_sent_away_in_clear_words() {
     let city = City::start();
     let unit = city.factory("SN42");
-    let away = ended("edge-agent enroll", &mut city.enroll_command(&unit, &unit.code));
+    let away = ended("edge-agent enroll", &mut unit.enroll_command(&unit.code));
     assert!(!away.succeeded && away.said.contains("have it expected (`rtcc enroll expect`)"), "{}", away.said);
     assert!(city.alarms().contains("SN42 was refused: unexpected [fault]"), "{}", city.alarms());
     let wrong = "3333-3333-3333".parse().unwrap();
     for left in (1..5).rev() {
-        let away = ended("edge-agent enroll", &mut city.enroll_command(&unit, &wrong));
+        let away = ended("edge-agent enroll", &mut unit.enroll_command(&wrong));
         let words = format!("the setup code is wrong: compare it with the label; {left} more");
         assert!(!away.succeeded && away.said.contains(&words), "{}", away.said);
     }
     for code in [&wrong, &unit.code] {
-        let away = ended("edge-agent enroll", &mut city.enroll_command(&unit, code));
+        let away = ended("edge-agent enroll", &mut unit.enroll_command(code));
         assert!(!away.succeeded && away.said.contains("too many wrong setup codes"), "{}", away.said);
     }
     assert!(!unit.identity().exists());
@@ -97,7 +97,7 @@ fn a_stolen_claim_without_its_code_is_locked_out_and_so_is_the_right_code_for_te
         let nonce = [number; 16];
         assert_eq!(refused(city.ask_as(&unit, &unit.request(nonce, &wrong), nonce)), Refusal::WrongCode);
     }
-    let away = ended("edge-agent enroll", &mut city.enroll_command(&unit, &unit.code));
+    let away = ended("edge-agent enroll", &mut unit.enroll_command(&unit.code));
     assert!(!away.succeeded && away.said.contains("wait ten minutes (until 20"), "{}", away.said);
     let listed = city.rtcc_does(&["enroll", "list"]);
     assert!(listed.contains("locked after wrong setup codes"), "{listed}");
@@ -126,7 +126,7 @@ fn a_second_claim_a_replay_and_an_expired_claim_are_refused_with_an_alarm() {
         city.ask("/api/units")?.as_array()?.iter().find(|unit| unit["unit"] == "gate-1").map(drop)
     });
     assert_eq!(refused(city.ask_as(&copied, &recorded, [7; 16])), Refusal::Replayed);
-    let away = ended("edge-agent enroll", &mut city.enroll_command(&unit, &unit.code));
+    let away = ended("edge-agent enroll", &mut unit.enroll_command(&unit.code));
     assert!(!away.succeeded && away.said.contains("enrolled already: if this is the unit"), "{}", away.said);
     let late = city.factory("SN43");
     city.expect(&late, "gate-2");
@@ -144,7 +144,7 @@ fn with_expired_claim(city: &City, unit: &FromFactory) -> Vec<u8> {
     let expired = unit.copy("expired");
     std::fs::write(expired.claim.join("claim.pem"), old.certificate).unwrap();
     std::fs::write(expired.claim.join("claim.key"), old.key).unwrap();
-    let away = ended("edge-agent enroll", &mut city.enroll_command(&expired, &unit.code));
+    let away = ended("edge-agent enroll", &mut expired.enroll_command(&unit.code));
     assert!(!away.succeeded && away.said.contains("the claim certificate was good until"), "{}", away.said);
     expired.request([8; 16], &unit.code)
 }
@@ -302,7 +302,7 @@ fn a_unit_killed_at_any_step_is_enrolled_or_not_and_goes_on_when_it_is_started_a
             after += 1;
         } else {
             before += 1;
-            let mut again = Process::spawn("edge-agent enroll", &mut city.enroll_command(&unit, &unit.code));
+            let mut again = Process::spawn("edge-agent enroll", &mut unit.enroll_command(&unit.code));
             city.approve_if_asked(&unit, &mut again);
             assert!(again.wait(DEADLINE).success(), "after {dies_at}: {}", again.lines().join("\n"));
         }

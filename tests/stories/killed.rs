@@ -1,5 +1,5 @@
-//! An agent killed with SIGKILL at random moments, against what it said itself while it lived: its log goes down a pipe
-//! to this story, line by line, so that what was said survives the one who said it.
+//! An agent ended at random moments, by SIGKILL or in order, against what it said itself while it lived: its log goes
+//! down a pipe to this story, line by line, so that what was said survives the one who said it.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story reads the clock and lives with random moments")]
 #![allow(clippy::print_stderr, reason = "a seed that is not printed cannot be tried again")]
@@ -20,6 +20,10 @@ use serde_json::Value;
 
 /// Kills where nothing else is asked for.
 const KILLS: u32 = 50;
+/// Stops in order.
+const STOPS: u32 = 5;
+/// Far beyond what a start takes.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest life; it takes the unit a part of it to be up.
 const LONGEST_LIFE_MS: u64 = 1800;
 /// Between two messages that the unit must answer: many commits a life, so that kills fall into them.
@@ -28,12 +32,7 @@ const BETWEEN: Duration = Duration::from_millis(10);
 #[test]
 fn an_agent_killed_at_any_moment_loses_nothing_that_it_committed_and_its_ring_still_gives_a_clip() {
     let kills = std::env::var("KILLS").map_or(KILLS, |text| text.parse().expect("KILLS is a number"));
-    let seed = std::env::var("KILLS_SEED").map_or_else(
-        |_| jiff::Timestamp::now().as_microsecond().unsigned_abs(),
-        |text| text.parse().expect("KILLS_SEED is a number"),
-    );
-    eprintln!("KILLS_SEED={seed}");
-    let mut draw = Draw::new(seed);
+    let mut draw = draw();
     let mut world = World::with("metro", plan());
     let flood = Flood::begin(&world);
     let mut oracle = Oracle::default();
@@ -64,6 +63,42 @@ fn an_agent_killed_at_any_moment_loses_nothing_that_it_committed_and_its_ring_st
     assert!(clip.succeeded, "rtcc clip:\n{}", clip.said);
     let verified = world.verify("clip.mp4");
     assert!(verified.succeeded, "rtcc verify:\n{}", verified.said);
+}
+
+#[test]
+fn an_agent_stopped_in_order_under_load_ends_every_stage_and_loses_nothing() {
+    let mut draw = draw();
+    let mut world = World::with("metro", plan());
+    let flood = Flood::begin(&world);
+    let mut oracle = Oracle::default();
+    for _ in 0..STOPS {
+        world.start_agent();
+        world.agent().wait_for_line("ready", PATIENCE);
+        std::thread::sleep(Duration::from_millis(draw.next() % LONGEST_LIFE_MS));
+        let said = world.stop_agent();
+        let troubled = said.iter().find(|line| line.contains("did not end in time") || line.contains("ERROR"));
+        assert_eq!(troubled, None, "{}", said.join("\n"));
+        oracle.listen(&said, jiff::Timestamp::now());
+        world.wait("the center hears that it stops", || {
+            world.ask("/api/units").filter(|units| units[0]["online"] == false)
+        });
+    }
+    flood.end();
+    assert!(oracle.committed() > u64::from(STOPS), "too little was committed for the stops to mean something");
+    world.start_agent();
+    world.wait_for_health_after(jiff::Timestamp::now(), 1);
+    world.nothing_is_missing_or_counted_twice();
+    oracle.check(&world);
+}
+
+/// Random moments, the same again for the same seed.
+fn draw() -> Draw {
+    let seed = std::env::var("KILLS_SEED").map_or_else(
+        |_| jiff::Timestamp::now().as_microsecond().unsigned_abs(),
+        |text| text.parse().expect("KILLS_SEED is a number"),
+    );
+    eprintln!("KILLS_SEED={seed}");
+    Draw::new(seed)
 }
 
 /// A unit that says what it has committed.

@@ -126,6 +126,26 @@ fn a_broker_that_speaks_only_tls_1_2_gets_nothing() {
 }
 
 #[test]
+fn a_broker_that_refuses_the_unit_gets_nothing_and_is_asked_again_until_it_takes_it() {
+    let pki = Pki::new("springfield");
+    let center_identity = pki.center("center-1");
+    let refusing =
+        BrokerOptions { extra: vec!["clientid_prefixes somebody-else".to_owned()], ..BrokerOptions::default() };
+    let mut broker = Broker::start_with(&pki, &[&center_identity], &refusing);
+    let unit = Unit::start(&pki, broker.port());
+    unit.commit(Lane::Alert, 10);
+    unit.wait("it has been refused twice", |_| {
+        broker.lines().iter().filter(|line| line.contains("not authorised")).count() >= 2
+    });
+    assert!(!unit.is_connected());
+    assert_eq!(unit.waiting(Lane::Alert), 10);
+    broker.restart_with(&pki, &BrokerOptions::default());
+    let center = Center::start(&pki, &center_identity, broker.port());
+    center.wait("all have come", |seen| seen.stored(Lane::Alert) == 10);
+    unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
+}
+
+#[test]
 fn a_ninth_command_is_answered_busy_and_an_oversized_one_by_name() {
     let pki = Pki::new("springfield");
     let center_identity = pki.center("center-1");

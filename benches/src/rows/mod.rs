@@ -9,6 +9,7 @@ mod outbox;
 mod pipeline;
 mod python;
 mod recording;
+mod tracker;
 mod unit;
 mod wire;
 
@@ -24,7 +25,7 @@ use crate::table::Row;
 type Measure = fn(&Surroundings) -> Result<Vec<Row>>;
 
 /// Name, what it measures, and how.
-pub const ALL: [(&str, &str, Measure); 9] = [
+pub const ALL: [(&str, &str, Measure); 10] = [
     ("wire", "payload bytes a record", wire::measure),
     ("outbox", "durable records a second", outbox::measure),
     ("pipeline", "CPU beside bare decoding and bare model runs", pipeline::measure),
@@ -33,6 +34,7 @@ pub const ALL: [(&str, &str, Measure); 9] = [
     ("clip", "a minute out of the ring", clip::measure),
     ("outage", "72 hours offline in the outbox, then drained through a real broker", outage::measure),
     ("latency", "hits and other events at the center", latency::measure),
+    ("tracker", "MOTA and IDF1 on given detections", tracker::measure),
     ("memory", "resident memory and start of the real agent", memory::measure),
 ];
 

@@ -5,7 +5,9 @@
 mod foreign;
 mod streams;
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -248,6 +250,49 @@ fn frames_of_no_size_and_of_too_much_cost_their_own_camera_alone() {
     assert_eq!(worker(), before, "none of it ended the worker");
     drop((rig.units, rig.events));
     assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
+}
+
+#[test]
+fn a_worker_out_of_memory_loses_the_picture_that_it_cannot_hold_and_goes_on() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(huge) = encode_some(Codec::H264, "x264enc speed-preset=ultrafast threads=1", (7680, 4320), 1) else {
+        return;
+    };
+    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates");
+    let mut rig = Rig::start(1, vec![model], PATIENCE);
+    let camera = cameras(1).remove(0);
+    rig.wait_until_ready();
+    rig.send(&camera);
+    rig.wait_for_frame(&camera);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker())).unwrap();
+    let share = limits.lines().find(|line| line.starts_with("Max data size")).unwrap();
+    assert!(share.contains(&(4_u64 << 30).to_string()), "{share}");
+    take_memory_away(worker());
+    rig.send_bytes(&camera, Codec::H264, huge[0].bytes.clone());
+    let huge_ms = rig.next_ms;
+    let looked_at = loop {
+        rig.send(&camera);
+        match rig.events.receive_timeout(PATIENCE).unwrap() {
+            VisionEvent::Sighting(_, Sighting::Frame(frame)) => break frame.media.as_nanos() / 1_000_000,
+            VisionEvent::Progress(_) => assert!(rig.next_ms < 60_000, "nothing is looked at any more"),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(looked_at > huge_ms, "a picture for which there was no memory was looked at");
+    drop((rig.units, rig.events));
+    assert_eq!(rig.supervisor.stop(PATIENCE).overdue, Vec::<String>::new());
+}
+
+/// Lets a worker have no more memory than it has. Only the user that it has become may do that.
+fn take_memory_away(worker: Pid) {
+    let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+    let id = |name: &str| -> u32 {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let mut take = Command::new("prlimit");
+    take.uid(id("Uid:")).gid(id("Gid:")).args(["--data=1:1", "--pid", &worker.to_string()]);
+    assert!(take.status().unwrap().success());
 }
 
 /// Every thread of the worker is behind the filter, without privileges, and not us.

@@ -46,3 +46,18 @@ impl Ack {
         if ack.version == CONTRACT_VERSION { Ok(ack) } else { Err(Unreadable::Version(ack.version)) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_of_another_version_is_told_from_one_that_is_malformed() {
+        let ack = Ack::new(Epoch::new(1), Lane::Hit, Sequence::new(9));
+        for encoding in [Encoding::Cbor, Encoding::Json] {
+            let newer = Ack { version: 2, ..ack }.encode(encoding);
+            assert!(matches!(Ack::decode(&newer), Err(Unreadable::Version(2))));
+            assert_eq!(Ack::decode(&ack.encode(encoding)).unwrap(), ack);
+        }
+    }
+}

@@ -184,13 +184,16 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 fn try_open(path: &Path, schema: Schema) -> Result<(Connection, bool), DatabaseError> {
     let fail = |error| DatabaseError::new(path, error);
-    let bytes = path.metadata().map_or(0, |facts| facts.len());
+    let bytes = path.metadata().ok().map(|facts| facts.len());
+    if bytes == Some(0) {
+        return Err(DatabaseError::Damaged { path: path.to_owned(), reason: "it is empty".to_owned() });
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
     connection.busy_timeout(BUSY).map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(64);
     set_pragmas(&connection).map_err(fail)?;
-    if bytes > 0 && bytes <= CHECK_WHOLE_BYTES {
+    if bytes.is_some_and(|bytes| bytes <= CHECK_WHOLE_BYTES) {
         check(&connection, path)?;
     }
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fail)?;
@@ -258,6 +261,15 @@ mod tests {
         }
         RealDisk.create(&folder.path().join("x.sqlite.damaged-5-wal")).unwrap();
         assert_eq!(set_aside_in(folder.path()).unwrap(), 3, "{:?}", RealDisk.list(folder.path()));
+    }
+
+    #[test]
+    fn a_file_cut_to_nothing_is_set_aside_and_not_taken_for_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sqlite");
+        drop(open(&path, SCHEMA).unwrap());
+        RealDisk.open(&path).unwrap().truncate(0).unwrap();
+        assert!(open(&path, SCHEMA).unwrap().set_aside.is_some());
     }
 
     #[test]

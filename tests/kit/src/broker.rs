@@ -56,8 +56,7 @@ impl Broker {
         // A free port is known only by taking it; another program may be faster, then the next one is tried.
         for _attempt in 0..5 {
             let port = port::free();
-            let config = configuration(folder.path(), port, (pki, &server), options);
-            std::fs::write(folder.path().join("mosquitto.conf"), config).expect("write broker configuration");
+            configure(folder.path(), port, (pki, &server), options);
             if let Ok(process) = launch(folder.path(), port, options.tls12_only) {
                 return Broker { folder, port, tls12_only: options.tls12_only, process: Some(process) };
             }
@@ -103,6 +102,13 @@ impl Broker {
         self.process = Some(process.unwrap_or_else(|said| panic!("broker: {said}")));
     }
 
+    /// The same with other options.
+    pub fn restart_with(&mut self, pki: &Pki, options: &BrokerOptions) {
+        configure(self.folder.path(), self.port, (pki, &pki.server()), options);
+        self.tls12_only = options.tls12_only;
+        self.restart();
+    }
+
     /// What it has said since its last start.
     pub fn lines(&self) -> Vec<String> {
         self.process.as_ref().map(Process::lines).unwrap_or_default()
@@ -131,7 +137,7 @@ fn launch(folder: &Path, port: u16, tls12_only: bool) -> Result<Process, String>
     Ok(process)
 }
 
-fn configuration(folder: &Path, port: u16, (pki, server): (&Pki, &Identity), options: &BrokerOptions) -> String {
+fn configure(folder: &Path, port: u16, (pki, server): (&Pki, &Identity), options: &BrokerOptions) {
     let mut lines = vec![
         // Started as root it would give up its rights and then could not read the keys.
         format!("user {}", user()),
@@ -150,7 +156,7 @@ fn configuration(folder: &Path, port: u16, (pki, server): (&Pki, &Identity), opt
         "log_dest stderr".to_owned(),
     ];
     lines.extend(options.extra.iter().cloned());
-    lines.join("\n") + "\n"
+    std::fs::write(folder.join("mosquitto.conf"), lines.join("\n") + "\n").expect("write broker configuration");
 }
 
 fn user() -> String {

@@ -139,7 +139,8 @@ impl City {
     pub(crate) fn factory(&self, serial: &str) -> FromFactory {
         let home = self.folder.path().join(serial);
         let (pki, out) = (self.authority.folder().display().to_string(), home.display().to_string());
-        self.rtcc_does(&["factory", "--serial", serial, "--pki", &pki, "-o", &out]);
+        let broker = format!("localhost:{}", self.port);
+        self.rtcc_does(&["factory", "--serial", serial, "--broker", &broker, "--pki", &pki, "-o", &out]);
         let unit = FromFactory {
             serial: serial.parse().unwrap(),
             code: code_on(&home.join("label.pdf")),
@@ -172,20 +173,11 @@ impl City {
     pub(crate) fn enrol(&self, serial: &str, called: &str) -> FromFactory {
         let unit = self.factory(serial);
         self.expect(&unit, called);
-        let mut enrolling = Process::spawn("edge-agent enroll", &mut self.enroll_command(&unit, &unit.code));
+        let mut enrolling = Process::spawn("edge-agent enroll", &mut unit.enroll_command(&unit.code));
         self.approve(&unit);
         let status = enrolling.wait(DEADLINE);
         assert!(status.success(), "{}", enrolling.lines().join("\n"));
         unit
-    }
-
-    /// `edge-agent enroll` as a technician types it.
-    pub(crate) fn enroll_command(&self, unit: &FromFactory, code: &SetupCode) -> Command {
-        let mut command = Command::new(program("edge-agent"));
-        command.arg("enroll").arg("--config").arg(unit.config()).arg("--claim").arg(&unit.claim);
-        command.args(["--code", &code.on_the_label(), "--broker", &format!("localhost:{}", self.port)]);
-        command.args(["--wait", "5"]).env("NO_COLOR", "1");
-        command
     }
 
     /// The center's own alarms as `rtcc watch` shows them.
@@ -263,6 +255,14 @@ impl City {
 }
 
 impl FromFactory {
+    /// `edge-agent enroll` as a technician types it.
+    pub(crate) fn enroll_command(&self, code: &SetupCode) -> Command {
+        let mut command = Command::new(program("edge-agent"));
+        command.arg("enroll").arg("--config").arg(self.config()).arg("--claim").arg(&self.claim);
+        command.args(["--code", &code.on_the_label(), "--wait", "5"]).env("NO_COLOR", "1");
+        command
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         self.home.join("edge-agent.toml")
     }

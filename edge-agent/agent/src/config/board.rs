@@ -4,6 +4,8 @@
 //! the configuration: unknown keys are refused and all mistakes are told at once. Whether the parts answer is found
 //! out by who opens them, and an absent one is told in health.
 
+mod parts;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use edge_protocol::id::CameraId;
 
 use super::fields::Fields;
 use super::{ConfigError, Profile};
+use parts::{accelerometer, climate, heat, i2c, illuminator, line, optional, power, temperature, trigger};
 
 /// Which board the configuration names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -288,208 +291,5 @@ fn between_parts(root: &Fields<'_>, board: &Board) {
     }
 }
 
-/// `Some(None)` where the table is absent, `None` where it is wrong.
-#[allow(clippy::option_option, reason = "absent and wrong are two things here")]
-fn optional<T>(fields: &Fields<'_>, read: impl Fn(&Fields<'_>) -> Option<T>) -> Option<Option<T>> {
-    if !fields.is_present() {
-        return Some(None);
-    }
-    let value = read(fields);
-    fields.finish();
-    value.map(Some)
-}
-
-fn i2c(fields: &Fields<'_>, allowed: std::ops::RangeInclusive<u64>) -> Option<I2cPlace> {
-    let bus = fields.text("bus", "a bus such as /dev/i2c-1").map(PathBuf::from);
-    let address = fields.optional_integer("address", allowed.clone());
-    if address.is_none() && !fields.has("address") {
-        fields.mistake("address", format!("is missing; give {:#04x} to {:#04x}", allowed.start(), allowed.end()));
-    }
-    Some(I2cPlace { bus: bus?, address: u8::try_from(address?).ok()? })
-}
-
-fn line(fields: &Fields<'_>) -> Option<Line> {
-    let chip = fields.text("chip", "a chip such as /dev/gpiochip0").map(PathBuf::from);
-    let line = fields.optional_integer("line", 0..=1023);
-    if line.is_none() && !fields.has("line") {
-        fields.mistake("line", "is missing; give the line's number on its chip");
-    }
-    let active_low = fields.boolean("active_low", false);
-    Some(Line { chip: chip?, line: u32::try_from(line?).ok()?, active_low })
-}
-
-/// The nearest `f32`.
-#[allow(clippy::cast_possible_truncation, reason = "a setting of a few digits")]
-fn real(fields: &Fields<'_>, key: &'static str, allowed: std::ops::RangeInclusive<f64>, default: f32) -> f32 {
-    fields.number(key, allowed).map_or(default, |number| number as f32)
-}
-
-fn temperature(fields: &Fields<'_>) -> Option<TemperatureSensor> {
-    let name = fields.text("name", "what it measures");
-    let parts = [("lm75", TemperaturePart::Lm75), ("tmp117", TemperaturePart::Tmp117)];
-    let part = fields.choice("part", &parts, TemperaturePart::Lm75);
-    let allowed = match part {
-        TemperaturePart::Lm75 => 0x48..=0x4f,
-        TemperaturePart::Tmp117 => 0x48..=0x4b,
-    };
-    let place = i2c(fields, allowed);
-    fields.finish();
-    Some(TemperatureSensor { name: name?, part, place: place? })
-}
-
-fn heat(fields: &Fields<'_>) -> Heat {
-    let at = |key, default| real(fields, key, 0.0..=125.0, default);
-    let heat = Heat { warm_at: at("warm_at", 75.0), hot_at: at("hot_at", 82.0), stop_at: at("stop_at", 90.0) };
-    if !(heat.warm_at < heat.hot_at && heat.hot_at < heat.stop_at) {
-        fields.mistake("warm_at", "must lie below hot_at, and that below stop_at");
-    }
-    fields.finish();
-    heat
-}
-
-fn power(fields: &Fields<'_>) -> Option<PowerMonitor> {
-    let place = i2c(fields, 0x40..=0x4f);
-    let shunt = fields.number("shunt_ohms", 0.0001..=1.0);
-    if shunt.is_none() && !fields.has("shunt_ohms") {
-        fields.mistake("shunt_ohms", "is missing; give the shunt's resistance, e.g. 0.002");
-    }
-    let low_volts = real(fields, "low_volts", 0.0..=36.0, 0.0);
-    let critical_volts = real(fields, "critical_volts", 0.0..=36.0, 0.0);
-    if critical_volts > low_volts {
-        fields.mistake("critical_volts", "lies above low_volts; the supply falls to the low one first");
-    }
-    #[allow(clippy::cast_possible_truncation, reason = "a shunt of a few digits")]
-    let shunt_ohms = shunt? as f32;
-    Some(PowerMonitor { place: place?, shunt_ohms, low_volts, critical_volts })
-}
-
-fn accelerometer(fields: &Fields<'_>) -> Option<Accelerometer> {
-    let place = i2c(fields, 0x18..=0x19);
-    let tilt_degrees = real(fields, "tilt_degrees", 0.5..=90.0, 5.0);
-    let shock = fields.integer("shock_mg", 100..=2000, 800);
-    let upright = fields.table("upright_mg");
-    let upright_mg =
-        upright.is_present().then(|| ["x", "y", "z"].map(|axis| real(&upright, axis, -2000.0..=2000.0, 0.0)));
-    upright.finish();
-    #[allow(clippy::cast_possible_truncation, reason = "at most 2000")]
-    let upright_mg = upright_mg.map(|axes| axes.map(|axis| axis as i16));
-    Some(Accelerometer { place: place?, tilt_degrees, shock_mg: u16::try_from(shock).unwrap_or(800), upright_mg })
-}
-
-fn illuminator(fields: &Fields<'_>) -> Option<Illuminator> {
-    let place = i2c(fields, 0x40..=0x7f);
-    let channel = fields.integer("channel", 0..=15, 0);
-    let brightness = real(fields, "brightness", 0.0..=1.0, 1.0);
-    let lighting = if fields.choice("by", &[("light", true), ("schedule", false)], true) {
-        let (below, above) =
-            (real(fields, "on_below_lx", 0.0..=1e5, 5.0), real(fields, "off_above_lx", 0.0..=1e5, 20.0));
-        if below >= above {
-            fields.mistake("off_above_lx", "must lie above on_below_lx, or the light chatters");
-        }
-        Lighting::Light(below, above)
-    } else {
-        let what = "a time of day such as \"18:30\", UTC";
-        let (from, to) = (fields.text("from_utc", what), fields.text("to_utc", what));
-        let minute = |key: &str, text: Option<String>| {
-            let text = text?;
-            minute_of_day(&text).or_else(|| {
-                fields.mistake(key, format!("is \"{text}\"; give {what}"));
-                None
-            })
-        };
-        let (from, to) = (minute("from_utc", from), minute("to_utc", to));
-        Lighting::Schedule(from?, to?)
-    };
-    Some(Illuminator { place: place?, channel: u8::try_from(channel).unwrap_or(0), brightness, lighting })
-}
-
-fn minute_of_day(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
-    (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-}
-
-fn climate(fields: &Fields<'_>, starts: &str) -> Option<Climate> {
-    let line = line(fields);
-    let (default_on, default_off) = if starts == "below" { (-5.0, 2.0) } else { (55.0, 48.0) };
-    let (on_at, off_at) =
-        (real(fields, "on_at", -40.0..=125.0, default_on), real(fields, "off_at", -40.0..=125.0, default_off));
-    if (starts == "below") != (on_at < off_at) {
-        let side = if starts == "below" { "above" } else { "below" };
-        fields
-            .mistake("off_at", format!("must lie {side} on_at: it starts {starts} the one and rests {side} the other"));
-    }
-    Some(Climate { line: line?, on_at, off_at })
-}
-
-fn trigger(fields: &Fields<'_>) -> Option<Trigger> {
-    let name = fields.text("name", "the input's name");
-    let line = line(fields);
-    let seconds = |key, allowed, default| Duration::from_secs(fields.integer(key, allowed, default));
-    let settle = Duration::from_millis(fields.integer("settle_ms", 0..=5000, 50));
-    let (before, after) = (seconds("before_s", 0..=600, 30), seconds("after_s", 0..=600, 60));
-    let hold = Duration::from_hours(fields.integer("hold_hours", 1..=720, 72));
-    let cameras = fields.texts("cameras", "a list of camera ids");
-    let parse = |text: &String| {
-        text.parse().map_err(|error| fields.mistake("cameras", format!("holds \"{text}\", {error}"))).ok()
-    };
-    let cameras: Option<Vec<CameraId>> = cameras.iter().map(parse).collect();
-    fields.finish();
-    Some(Trigger { name: name?, line: line?, settle, before, after, hold, cameras: cameras? })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EXAMPLE: &str = include_str!("../../../docs/board.example.toml");
-
-    fn mistakes(text: &str) -> Vec<String> {
-        match Board::parse(text) {
-            Err(ConfigError::Mistakes(mistakes)) => mistakes.iter().map(ToString::to_string).collect(),
-            other => panic!("expected mistakes, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_commented_example_is_valid_and_fits_every_kind_of_part() {
-        let board = Board::parse(EXAMPLE).unwrap();
-        assert_eq!(board.temperatures.len(), 2);
-        assert_eq!(board.temperatures[0].place.address, 0x48);
-        assert!(board.power.is_some() && board.accelerometer.is_some() && board.light.is_some());
-        assert!(board.illuminator.is_some() && board.heater.is_some() && board.fan.is_some());
-        assert!(board.led.is_some() && board.tamper.is_some() && !board.triggers.is_empty());
-    }
-
-    #[test]
-    fn all_mistakes_are_told_at_once_with_their_keys() {
-        let found = mistakes(
-            "name = \"b\"\nzebra = 1\n[power]\nbus = \"/dev/i2c-1\"\naddress = 0x20\n[fan]\nchip = \"/dev/gpiochip0\"\n\
-             line = 3\non_at = 40\noff_at = 50\n[led]\nchip = \"/dev/gpiochip0\"\nline = 3\n[illuminator]\nby = \"schedule\"\n\
-             bus = \"/dev/i2c-1\"\naddress = 0x41\nfrom_utc = \"25:00\"\nto_utc = \"06:00\"\n",
-        );
-        for start in [
-            "power.address: is 32; give a whole number from 64 to 79",
-            "power.shunt_ohms: is missing",
-            "fan.off_at: must lie below on_at",
-            "illuminator.from_utc: is \"25:00\"",
-            "zebra: is not a known key",
-        ] {
-            assert!(found.iter().any(|mistake| mistake.starts_with(start)), "{start} in {found:#?}");
-        }
-    }
-
-    #[test]
-    fn two_parts_cannot_share_a_line_and_a_fan_needs_a_thermometer() {
-        let found = mistakes(
-            "name = \"b\"\n[fan]\nchip = \"/dev/gpiochip0\"\nline = 3\n[led]\nchip = \"/dev/gpiochip0\"\nline = 3\n",
-        );
-        assert_eq!(
-            found,
-            [
-                "fan: follows the first [[temperature]], and there is none; describe one",
-                "led: has line 3 of /dev/gpiochip0, which another part has",
-            ]
-        );
-    }
-}
+mod tests;

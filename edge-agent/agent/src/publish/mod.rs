@@ -4,6 +4,7 @@
 //! [`GROUP`] after its first record, or at once when it holds something urgent. Only then does the uplink learn of it.
 //! What cannot be written is kept and tried again; senders wait meanwhile, since the queue is bounded.
 
+mod group;
 mod loss;
 mod stage;
 

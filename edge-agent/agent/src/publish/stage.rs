@@ -1,23 +1,19 @@
-//! The stage itself: takes entries, groups them, makes them durable, tells the uplink.
+//! The stage itself: takes entries, makes their groups durable, tells the uplink.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{GROUP, loss};
+use super::group::Group;
+use super::loss;
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Sentence};
-use edge_protocol::time::{Moment, MonoTime};
+use edge_protocol::record::Record;
 use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled};
 
-/// The pause after a failed write: long enough not to wear the disk, short enough to be back soon.
-const RETRY: Duration = Duration::from_secs(1);
 /// The longest the stage goes without showing that it lives.
 const TICK: Duration = Duration::from_secs(1);
-/// The most records of one group.
-const LARGEST_GROUP: usize = 1_000;
 
 /// What the stage is asked to do.
 #[derive(Debug)]
@@ -82,9 +78,7 @@ pub struct Publisher {
     plan: Plan,
     outbox: Outbox,
     ends: Ends,
-    /// Entries of the open group, kept until the disk has them.
-    group: Vec<Entry>,
-    opened_at: Option<MonoTime>,
+    group: Group,
     /// What the log was last told of each lane.
     said: [Sequence; Lane::ALL.len()],
 }
@@ -96,10 +90,12 @@ impl Publisher {
     /// When the disk cannot be used at all. A damaged file is set aside and stated as a gap instead.
     pub fn open(plan: Plan, ends: Ends) -> Result<Self, OutboxError> {
         let OpenedOutbox { outbox, set_aside, .. } = Outbox::open(&plan.path, plan.budget)?;
-        let group: Vec<Entry> = set_aside.iter().map(|path| Entry::Record(gap(path, &ends.clock))).collect();
-        let opened_at = (!group.is_empty()).then(|| ends.clock.mono());
+        let mut group = Group::default();
+        if let Some(path) = set_aside {
+            group.push(Entry::Record(loss::set_aside(&path, ends.clock.wall())), ends.clock.mono());
+        }
         let said = Lane::ALL.map(|lane| outbox.last_committed(lane));
-        let mut publisher = Self { plan, outbox, ends, group, opened_at, said };
+        let mut publisher = Self { plan, outbox, ends, group, said };
         publisher.announce();
         Ok(publisher)
     }
@@ -117,34 +113,15 @@ impl Publisher {
         loop {
             let now = self.ends.clock.mono();
             self.ends.pulse.beat(now);
-            let wait = match self.opened_at {
-                Some(at) => at.saturating_add(GROUP).saturating_since(now),
-                None => TICK,
-            };
-            match self.ends.entries.receive_timeout(if stop.is_set() { Duration::ZERO } else { wait }) {
-                Ok(entry) => self.take(entry),
-                Err(ReceiveError::Timeout) if stop.is_set() => return self.flush(),
-                Err(ReceiveError::Timeout) => self.commit_if_due(),
-                Err(ReceiveError::Closed) => return self.flush(),
+            let wait = if stop.is_set() { Duration::ZERO } else { self.group.wait(now).unwrap_or(TICK) };
+            match self.ends.entries.receive_timeout(wait) {
+                Ok(entry) => self.group.push(entry, self.ends.clock.mono()),
+                Err(ReceiveError::Timeout) if !stop.is_set() => {}
+                Err(ReceiveError::Timeout | ReceiveError::Closed) => return self.flush(),
             }
-        }
-    }
-
-    fn take(&mut self, entry: Entry) {
-        let urgent = is_urgent(&entry);
-        self.group.push(entry);
-        self.opened_at = self.opened_at.or_else(|| Some(self.ends.clock.mono()));
-        if urgent || self.group.len() >= LARGEST_GROUP {
-            self.commit();
-        } else {
-            self.commit_if_due();
-        }
-    }
-
-    fn commit_if_due(&mut self) {
-        let due = |at: MonoTime| self.ends.clock.mono().saturating_since(at) >= GROUP;
-        if self.opened_at.is_some_and(due) {
-            self.commit();
+            if self.group.wait(self.ends.clock.mono()) == Some(Duration::ZERO) {
+                self.commit();
+            }
         }
     }
 
@@ -156,7 +133,7 @@ impl Publisher {
             }
             self.commit();
         }
-        let left = self.group.len();
+        let left = self.group.entries().len();
         if left == 0 { Ok(()) } else { Err(Fault(format!("the disk refused the last {left} records"))) }
     }
 
@@ -164,14 +141,11 @@ impl Publisher {
     fn commit(&mut self) {
         let group = std::mem::take(&mut self.group);
         match self.write(&group) {
-            Ok(()) => {
-                self.opened_at = None;
-                self.announce();
-            }
+            Ok(()) => self.announce(),
             Err(error) => {
-                tracing::error!(error = %Fault::from_error(&error), records = group.len(), "the outbox cannot be written");
-                self.group = group;
-                self.opened_at = Some(self.ends.clock.mono().saturating_add(RETRY));
+                let records = group.entries().len();
+                tracing::error!(error = %Fault::from_error(&error), records, "the outbox cannot be written");
+                self.group = group.refused(self.ends.clock.mono());
                 if error.is_damage() {
                     self.start_over();
                 }
@@ -190,8 +164,8 @@ impl Publisher {
         }
     }
 
-    fn write(&mut self, group: &[Entry]) -> Result<(), OutboxError> {
-        for entry in group {
+    fn write(&mut self, group: &Group) -> Result<(), OutboxError> {
+        for entry in group.entries() {
             match entry {
                 Entry::Record(record) => {
                     self.outbox.append(record.lane(), &record.to_payload())?;
@@ -199,6 +173,9 @@ impl Publisher {
                 Entry::Settle(settlement) => self.settle(*settlement)?,
                 Entry::GiveUp { lane, rotten } => self.outbox.give_up(*lane, rotten)?,
             }
+        }
+        if let Some(record) = loss::never_written(group.given_up(), self.ends.clock.wall()) {
+            self.outbox.append(record.lane(), &record.to_payload())?;
         }
         self.state_losses()?;
         self.outbox.commit()
@@ -230,39 +207,17 @@ impl Publisher {
         match Outbox::start_over(&self.plan.path, self.plan.budget) {
             Ok(OpenedOutbox { outbox, set_aside, .. }) => {
                 self.outbox = outbox;
-                // Acknowledgements are about the former file.
-                self.group.retain(|entry| matches!(entry, Entry::Record(_)));
-                let told = set_aside.iter().map(|path| Entry::Record(gap(path, &self.ends.clock)));
-                self.group.extend(told);
+                self.group.forget_settlements();
+                if let Some(path) = set_aside {
+                    let told = loss::set_aside(&path, self.ends.clock.wall());
+                    self.group.push(Entry::Record(told), self.ends.clock.mono());
+                }
             }
             Err(error) => {
                 tracing::error!(error = %Fault::from_error(&error), "a fresh outbox cannot be made");
             }
         }
     }
-}
-
-/// Whether somebody waits for it: hits and answers are made durable at once.
-fn is_urgent(entry: &Entry) -> bool {
-    match entry {
-        Entry::Record(record) => matches!(record.lane(), Lane::Hit | Lane::Answer),
-        Entry::Settle(_) | Entry::GiveUp { .. } => false,
-    }
-}
-
-/// The alert that waiting records are gone together with their file.
-fn gap(set_aside: &std::path::Path, clock: &Clock) -> Record {
-    let now = clock.wall();
-    let at = Moment::from(now.time);
-    let kept = set_aside.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Record::Alert(Box::new(Alert {
-        at,
-        clock: now.quality,
-        camera: None,
-        kind: AlertKind::Gap(Gap { of: GapOf::Outbox, from: at, to: Some(at) }),
-        over: false,
-        text: Sentence::cut(&format!("the outbox was damaged; what it held is kept as {kept} and was not sent")),
-    }))
 }
 
 #[cfg(test)]

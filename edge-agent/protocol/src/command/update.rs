@@ -69,7 +69,7 @@ impl UpdateScope {
             !name.is_empty() && name.bytes().all(plain)
         };
         let six = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let is_host = six.map_or_else(|| is_name(host), |six| six.parse::<std::net::Ipv6Addr>().is_ok());
+        let is_host = six.map_or_else(|| is_name(host), |six| six.parse::<core::net::Ipv6Addr>().is_ok());
         (is_host && port.is_none_or(is_port)).then_some(host)
     }
 

@@ -165,7 +165,8 @@ impl Settings {
     }
 }
 
-fn address(broker: &str) -> anyhow::Result<(String, u16)> {
+/// A broker's name and port.
+pub(super) fn address(broker: &str) -> anyhow::Result<(String, u16)> {
     let parts = broker.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
     parts.ok_or_else(|| anyhow::anyhow!("{broker:?} is no broker: write host:port"))
 }

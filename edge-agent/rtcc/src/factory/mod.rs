@@ -63,14 +63,26 @@ pub struct NewUnit {
 struct UnitFile<'a> {
     serial: &'a Serial,
     page: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<&'a str>,
     setup_code: StoredCode,
+}
+
+/// What is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The unit's serial number.
+    pub serial: &'a Serial,
+    /// The broker at which it asks to be enrolled, `host:port`; without one the technician has to name it.
+    pub broker: Option<&'a str>,
 }
 
 /// Makes a unit's files and label in `folder`.
 ///
 /// # Errors
 /// Refuses a folder with a unit in it, and returns what the system says.
-pub fn make(authority: &Authority, serial: &Serial, folder: &Path, now_us: i64) -> Result<NewUnit, FactoryError> {
+pub fn make(authority: &Authority, order: Order<'_>, folder: &Path, now_us: i64) -> Result<NewUnit, FactoryError> {
+    let Order { serial, broker } = order;
     let unit = folder.join("unit");
     if unit.exists() {
         return Err(FactoryError::Exists { path: unit });
@@ -94,7 +106,7 @@ pub fn make(authority: &Authority, serial: &Serial, folder: &Path, now_us: i64) 
         write(unit.join(format!("{name}.key")), made.key.as_bytes(), Access::Owner)?;
         write(unit.join(format!("{name}.pem")), made.certificate.as_bytes(), Access::Everybody)?;
     }
-    let file = UnitFile { serial, page: &page_host, setup_code: code.stored(salt) };
+    let file = UnitFile { serial, page: &page_host, broker, setup_code: code.stored(salt) };
     let text = toml::to_string(&file).map_err(|error| FactoryError::Label(error.to_string()))?;
     write(unit.join("unit.toml"), text.as_bytes(), Access::Owner)?;
     let label = Label { serial, page_host: &page_host, code: &code, page: &hash };

@@ -12,6 +12,10 @@ fn authority(folder: &Path) -> Authority {
     Authority::create(folder, &"metro".parse().unwrap(), NOW_US).unwrap()
 }
 
+fn order(serial: &Serial) -> Order<'_> {
+    Order { serial, broker: None }
+}
+
 /// The words of the label, as its one content stream has them.
 fn words(label: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(label).unwrap();
@@ -23,7 +27,8 @@ fn a_unit_gets_a_claim_for_its_own_serial_and_the_label_the_code_that_the_unit_c
     let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let authority = authority(pki.path());
     let serial: Serial = "SN.0042".parse().unwrap();
-    let made = make(&authority, &serial, out.path(), NOW_US).unwrap();
+    let order = Order { broker: Some("broker.example.org:8883"), ..order(&serial) };
+    let made = make(&authority, order, out.path(), NOW_US).unwrap();
     let chain = Chain::from_pem(&std::fs::read(made.unit.join("claim.pem")).unwrap()).unwrap();
     let root = Root::from_pem(&std::fs::read(made.unit.join("root.pem")).unwrap()).unwrap();
     let holder = root.check(&chain, Some(WallTime::from_micros(NOW_US))).unwrap();
@@ -35,12 +40,13 @@ fn a_unit_gets_a_claim_for_its_own_serial_and_the_label_the_code_that_the_unit_c
     let file: toml::Table = std::fs::read_to_string(made.unit.join("unit.toml")).unwrap().parse().unwrap();
     let stored: StoredCode = file["setup_code"].clone().try_into().unwrap();
     assert!(stored.is(&code));
+    assert_eq!(file["broker"].as_str(), Some("broker.example.org:8883"));
 }
 
 #[test]
 fn the_code_is_nowhere_on_the_unit_and_keys_are_their_owners_alone() {
     let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let made = make(&authority(pki.path()), &"SN42".parse().unwrap(), out.path(), NOW_US).unwrap();
+    let made = make(&authority(pki.path()), order(&"SN42".parse().unwrap()), out.path(), NOW_US).unwrap();
     let words = words(&made.label);
     let code = &words[words.iter().position(|word| word == "Setup code").unwrap() + 1];
     for entry in std::fs::read_dir(&made.unit).unwrap() {
@@ -59,8 +65,8 @@ fn a_unit_is_not_made_twice_in_one_folder() {
     let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let authority = authority(pki.path());
     let serial = "SN42".parse().unwrap();
-    let first = make(&authority, &serial, out.path(), NOW_US).unwrap();
+    let first = make(&authority, order(&serial), out.path(), NOW_US).unwrap();
     let label = std::fs::read(&first.label).unwrap();
-    assert!(matches!(make(&authority, &serial, out.path(), NOW_US), Err(FactoryError::Exists { .. })));
+    assert!(matches!(make(&authority, order(&serial), out.path(), NOW_US), Err(FactoryError::Exists { .. })));
     assert_eq!(std::fs::read(&first.label).unwrap(), label);
 }

@@ -38,7 +38,7 @@ GROUPADD_PARAM:${PN} = "--system edge; --system gpio"
 USERADD_PARAM:${PN} = "--system --no-create-home --home-dir ${localstatedir}/lib/edge-agent \
     --shell ${sbindir}/nologin --gid edge --comment 'Edge video appliance agent' edge"
 
-FILES:${PN} += " \
+FILES:${PN} += "\
     ${datadir}/dbus-1/system.d \
     ${localstatedir}/lib/edge-agent \
     ${nonarch_libdir}/sysusers.d \

@@ -2,16 +2,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_protocol::id::PassId;
-use edge_protocol::record::{SequenceRange, Thumb, ThumbOf, Word};
-use edge_protocol::time::ClockQuality;
+use edge_protocol::record::{
+    Alert, AlertKind, Answer, Gap, GapOf, Sentence, SequenceRange, Thumb, ThumbOf, Verdict, Word,
+};
+use edge_protocol::time::{ClockQuality, Moment};
 use edge_store::outbox::{Limit, OutboxReader};
 
 use super::*;
 use crate::publish::QUEUE;
+use crate::publish::group::LARGEST;
 use crate::supervise::Heartbeats;
 use crate::supervise::queue::{Sender, bounded};
 
-const ALL: Limit = Limit { records: 1_000, bytes: 1 << 20 };
+const ALL: Limit = Limit { records: 2_000, bytes: 1 << 20 };
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -72,6 +75,23 @@ fn alert(text: &str) -> Record {
     }))
 }
 
+fn answer() -> Record {
+    let verdict = Verdict::Accepted;
+    let (at, clock) = (Moment::from_millis(1), ClockQuality::Free);
+    Record::Answer(Box::new(Answer { at, clock, request: None, command: None, verdict }))
+}
+
+fn thumb() -> Record {
+    Record::Thumb(Thumb {
+        camera: "gate".parse().unwrap(),
+        pass: PassId(1),
+        of: ThumbOf::Plate,
+        at: Moment::from_millis(1),
+        clock: ClockQuality::Free,
+        jpeg: vec![0; 64],
+    })
+}
+
 #[test]
 fn what_was_sent_is_durable_when_the_stage_has_ended() {
     let bench = Bench::new();
@@ -116,6 +136,40 @@ fn settled_records_are_forgotten_and_an_acknowledgement_of_what_was_never_sent_f
 }
 
 #[test]
+fn a_disk_that_refuses_costs_the_least_urgent_records_beyond_a_bound_and_that_is_stated() {
+    let bench = Bench::new();
+    let (mut publisher, _sender) = bench.open();
+    let now = bench.clock.mono();
+    let mut group = Group::default().refused(now);
+    for record in [alert("oldest"), thumb(), thumb()] {
+        group.push(Entry::Record(record), now);
+    }
+    for i in 0..LARGEST {
+        group.push(Entry::Record(alert(&i.to_string())), now);
+        assert!(group.entries().len() <= LARGEST);
+    }
+    publisher.group = group;
+    publisher.flush().unwrap();
+    drop(publisher);
+    assert_eq!(bench.stored(Lane::Thumb), []);
+    let stored = bench.stored(Lane::Alert);
+    let [first, .., Record::Alert(last)] = stored.as_slice() else { panic!("{stored:?}") };
+    assert_eq!((first, stored.len()), (&alert("0"), LARGEST + 1));
+    assert!(last.text.as_str().ends_with("given up: 1 alert, 2 thumb"), "{last:?}");
+}
+
+#[test]
+fn a_group_that_the_disk_refused_waits_however_urgent_it_is() {
+    let now = Clock::system().mono();
+    let mut group = Group::default();
+    group.push(Entry::Record(answer()), now);
+    assert_eq!(group.wait(now), Some(Duration::ZERO));
+    let mut group = group.refused(now);
+    group.push(Entry::Record(answer()), now);
+    assert!(group.wait(now) > Some(Duration::ZERO));
+}
+
+#[test]
 fn a_damaged_file_is_set_aside_and_the_gap_is_told() {
     let bench = Bench::new();
     #[allow(clippy::disallowed_methods, reason = "the damage itself")]
@@ -134,15 +188,7 @@ fn what_was_dropped_for_room_is_stated_lane_by_lane() {
     let mut bench = Bench::new();
     bench.budget.lanes[Lane::Thumb.index()] = 1;
     let (mut publisher, sender) = bench.open();
-    let thumb = Thumb {
-        camera: "gate".parse().unwrap(),
-        pass: PassId(1),
-        of: ThumbOf::Plate,
-        at: Moment::from_millis(1),
-        clock: ClockQuality::Free,
-        jpeg: vec![0; 64],
-    };
-    sender.send(Entry::Record(Record::Thumb(thumb))).unwrap();
+    sender.send(Entry::Record(thumb())).unwrap();
     publisher.run(&stopped()).unwrap();
     drop(publisher);
     let stored = bench.stored(Lane::Alert);
