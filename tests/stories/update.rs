@@ -1,6 +1,9 @@
 //! An update that the center orders, with every real program: broker, center, agent, the process that carries orders
 //! out, RAUC with its service, and an HTTPS server behind a line that breaks. Only the boots are a script's.
 //!
+//! `rtcc update` rolls it out to two units in two waves, is killed in the middle with its center, and goes on. What fails
+//! in the first wave keeps the second from ever beginning.
+//!
 //! What this needs and a machine may lack is what `tests/stories/rauc.rs` needs. The five minutes in which a new slot
 //! proves itself are not waited for here: the bootloader gives it up, and that is told.
 #![cfg(test)]
@@ -13,17 +16,21 @@
 #[path = "rauc/bench.rs"]
 #[allow(dead_code, reason = "the story of RAUC alone needs more of it")]
 mod bench;
+#[path = "update/bystander.rs"]
+mod bystander;
 
 use std::path::PathBuf;
 use std::process::Command as Program;
 
 use bench::{Bench, Signer};
-use edge_agent::update::SlotName;
-use edge_protocol::command::{Command, MAX_COMMAND_LIFE, Operation, QuietHours, Role, UpdateScope};
+use bystander::Bystander;
+use edge_agent::update::{Order, Orders, SlotName};
+use edge_protocol::command::{Command, MAX_COMMAND_LIFE, Operation, Role, UpdateScope};
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::time::WallTime;
+use edge_store::disk::RealDisk;
 use edge_tests::files::FileServer;
 use edge_tests::process::{Process, program};
 use edge_tests::proxy::{Cuts, Direction, Proxy};
@@ -46,11 +53,24 @@ fn the_story_on_a_bus_of_its_own() {
     story.refuse_a_host_that_the_configuration_does_not_name();
     story.refuse_another_file_than_was_ordered();
     story.refuse_what_is_not_there();
-    story.install_over_a_line_that_breaks();
-    story.give_up_what_never_proves_itself();
+    let rollout = story.install_over_a_line_that_breaks();
+    story.boot_when_the_hour_comes(&rollout);
+    story.give_up_what_never_proves_itself(rollout);
+}
+
+/// The other unit, of the second wave.
+const OTHER: &str = "pole-2";
+
+/// A rollout on its way.
+struct Rollout {
+    /// The request of the first unit.
+    request: String,
+    /// `rtcc update resume`.
+    process: Process,
 }
 
 struct Story {
+    bystander: Bystander,
     world: World,
     bench: Bench,
     server: FileServer,
@@ -74,10 +94,13 @@ impl Story {
         server.put("/good.raucb", std::fs::read(bench.path("good.raucb")).unwrap());
         let line = Proxy::to(server.address());
         world.start_agent();
-        world.wait("the unit is online", || {
-            world.ask(&format!("/api/units/{UNIT}")).filter(|unit| unit["online"] == true)
-        });
-        let mut story = Story { world, bench, server, line, ordered: 0, boots: 0 };
+        let bystander = Bystander::connect(&world.pki, world.broker.port(), OTHER);
+        for unit in [UNIT, OTHER] {
+            world.wait("the unit is online", || {
+                world.ask(&format!("/api/units/{unit}")).filter(|unit| unit["online"] == true)
+            });
+        }
+        let mut story = Story { bystander, world, bench, server, line, ordered: 0, boots: 0 };
         story.power_on();
         story
     }
@@ -192,16 +215,45 @@ impl Story {
         self.wait_for(&request, "failed", "the server answers 404");
     }
 
-    fn install_over_a_line_that_breaks(&mut self) {
+    /// `rtcc update` as a supervisor types it.
+    fn rtcc_update(&self, arguments: &[&str]) -> Process {
+        let person = self.world.pki.person("grace", "supervisor");
+        let mut update = Program::new(program("rtcc"));
+        update.arg("update").args(arguments).args(["--center", &self.world.center_address()]);
+        if arguments[0] != "status" {
+            update.arg("--key").arg(&person.key_path).arg("--cert").arg(&person.certificate_path);
+        }
+        Process::spawn("rtcc update", &mut update)
+    }
+
+    /// The first unit's request, and the second unit's state in the rollout.
+    fn rollout(&self) -> (String, String) {
+        let mut status = self.rtcc_update(&["status", "--json"]);
+        assert!(status.wait(DEADLINE).success(), "{}", status.lines().join("\n"));
+        let shown: Value = serde_json::from_str(&status.lines().join("\n")).unwrap();
+        assert_eq!((&shown["units"][0]["unit"], &shown["units"][1]["unit"]), (&UNIT.into(), &OTHER.into()));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&shown["units"][0]["request"]), text(&shown["units"][1]["state"]))
+    }
+
+    /// Rolls it out with hours that are not now; the center and `rtcc update` are killed while it arrives.
+    fn install_over_a_line_that_breaks(&mut self) -> Rollout {
         let before = self.server.asked().len();
         self.line.plan_cuts(Cuts { seed: 17, direction: Direction::FromTarget, bytes: 200_000..=400_000, count: 3 });
-        // The hour is never quiet at first.
-        let noon = jiff::Timestamp::now().as_second().div_euclid(60).rem_euclid(24 * 60);
-        let hour = u16::try_from((noon + 12 * 60) % (24 * 60)).unwrap();
-        let never = QuietHours { from_min: hour, to_min: (hour + 1) % (24 * 60), offset_min: 0 };
-        let request = self.order(UpdateScope { quiet: Some(never), ..self.good() });
+        let url = format!("https://localhost:{}/good.raucb", self.line.port());
+        let bundle = self.bench.path("good.raucb").display().to_string();
+        let what = ["--version", "2.0.0", "--url", &url, "--bundle", &bundle, "--case", "CHG-2026-17"];
+        let whom = ["--all", "--waves", "1,100%", "--stop-after", "1"];
+        let hours = never();
+        let when = ["--window", &hours, "--utc-offset", "+00:00"];
+        let mut begun = self.rtcc_update(&[&what[..], &whom, &when].concat());
         self.world.wait("the order", || self.order_lies_there().then_some(()));
         let mut first = self.update("carry-out");
+        let (request, _) = self.rollout();
+        let _killed: std::process::ExitStatus = begun.kill();
+        self.world.stop_center();
+        self.world.start_center();
+        let process = self.rtcc_update(&["resume"]);
         self.wait_for(&request, "accepted", "2.0.0 was written to slot B");
         assert_eq!(self.line.cuts_made(), 3);
         let asked: Vec<u64> = self.server.asked().split_off(before).into_iter().map(|(_, from)| from).collect();
@@ -209,41 +261,50 @@ impl Story {
         assert!(asked.is_sorted_by(|a, b| a < b), "each goes on where the one before broke off: {asked:?}");
         assert!(self.bench.slots().1 == self.bench.image("2.0.0"));
         assert!(!self.bench.path("run/reboot").exists(), "it waits for its hours");
-        // A second order while one is under way; the unit is busy with the first.
+        // A second order while one is under way.
         let second = self.order(self.good());
         self.wait_for(&second, "failed", "the update to 2.0.0 is under way");
         let _killed: std::process::ExitStatus = first.kill();
-        self.boot_at_once(&request);
+        Rollout { request, process }
     }
 
-    /// The hours come: the order on the disk is given none, as waiting for them would give.
-    fn boot_at_once(&self, request: &str) {
-        use edge_agent::update::Orders;
-        use edge_store::disk::RealDisk;
+    /// No story waits for an hour: the order on the disk is given none instead.
+    fn boot_when_the_hour_comes(&self, rollout: &Rollout) {
         let folder = self.world.data_dir().join("update");
         let orders = Orders::new(&RealDisk, &folder);
         let order = orders.read().unwrap().unwrap();
-        orders.write(&edge_agent::update::Order { quiet: None, ..order }).unwrap();
+        orders.write(&Order { quiet: None, ..order }).unwrap();
         let _process = self.update("carry-out");
         self.world.wait("the unit is to boot", || self.bench.path("run/reboot").exists().then_some(()));
-        self.wait_for(request, "accepted", "the unit boots into the new slot");
+        self.wait_for(&rollout.request, "accepted", "the unit boots into the new slot");
     }
 
-    fn give_up_what_never_proves_itself(&mut self) {
+    fn give_up_what_never_proves_itself(&mut self, mut rollout: Rollout) {
         for _ in 0..3 {
             assert_eq!(self.power_on(), SlotName::B);
         }
         assert_eq!(self.power_on(), SlotName::A);
         let mut confirm = self.update("confirm");
-        let request = "04".repeat(16);
-        self.wait_for(&request, "failed", "2.0.0 was given up: the bootloader did not start it, or gave it up");
+        let why = "2.0.0 was given up: the bootloader did not start it, or gave it up";
+        self.wait_for(&rollout.request, "failed", why);
         assert!(!self.order_lies_there(), "the order has ended");
         assert!(confirm.wait(DEADLINE).success());
         let rolled_back = self.world.wait_for_event("alert", "the alert of the rollback", |event| {
             event["record"]["kind"]["rollback"]["from"] == "2.0.0"
         });
         assert_eq!(rolled_back["unit"], UNIT);
+        assert!(!rollout.process.wait(DEADLINE).success());
+        let said = rollout.process.lines().join("\n");
+        assert!(said.contains("STOPPED in wave 1 of 2: 1 failed") && said.contains(why), "{said}");
+        assert_eq!(self.rollout(), (rollout.request, "waiting".to_owned()));
+        assert_eq!(self.bystander.heard(), 0, "the second wave has never begun");
     }
+}
+
+/// Two hours that begin in twelve.
+fn never() -> String {
+    let hour = jiff::Timestamp::now().as_second().div_euclid(3600).rem_euclid(24);
+    format!("{:02}:00-{:02}:00", (hour + 12) % 24, (hour + 14) % 24)
 }
 
 /// Bytes that no compression makes less of.

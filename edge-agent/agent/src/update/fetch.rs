@@ -115,10 +115,14 @@ impl<'d> Fetch<'d> {
         Ok(Self { disk, folder, limits, progress })
     }
 
-    /// How much of a bundle is here.
+    /// How many of a bundle's bytes are here.
+    pub fn have(&self, order: &Order) -> u64 {
+        if self.progress.hash == Some(order.hash) { self.progress.have } else { 0 }
+    }
+
+    /// The same in percent.
     pub fn percent(&self, order: &Order) -> u8 {
-        let have = if self.progress.hash == Some(order.hash) { self.progress.have } else { 0 };
-        let percent = u128::from(have) * 100 / u128::from(order.bytes.max(1));
+        let percent = u128::from(self.have(order)) * 100 / u128::from(order.bytes.max(1));
         u8::try_from(percent.min(100)).unwrap_or(100)
     }
 

@@ -28,6 +28,7 @@ use crate::control::{
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
 use crate::supervise::{Clock, Restart, Station};
+use crate::update::rauc::Rauc;
 use crate::update::{Order, Orders};
 use crate::uplink::{Announcement, Outbox as _};
 
@@ -223,6 +224,11 @@ impl Actions for Doer {
 
     fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault> {
         let fault = |error: &dyn std::fmt::Display| ActionFault(error.to_string());
+        if !Rauc::default().is_here() {
+            return Err(ActionFault(
+                "this unit has no slots (RAUC is not installed); its package is updated".to_owned(),
+            ));
+        }
         let order = Order::new(asked.request, asked.command, &asked.scope, self.clock.wall()).map_err(ActionFault)?;
         if order.bytes > self.most_bytes {
             return Err(ActionFault(format!(

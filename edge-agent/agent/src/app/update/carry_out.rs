@@ -84,7 +84,7 @@ impl<'h> Errand<'h> {
         }
         let limits = Limits { daily_bytes: self.settings.daily_bytes, disk_bytes: self.settings.disk_bytes };
         let mut fetch = Fetch::open(&RealDisk, folder, limits)?;
-        let before = fetch.percent(order);
+        let before = fetch.have(order);
         let day = now.time.as_micros().div_euclid(86_400_000_000);
         let mut web = Https::new(&self.settings.ca)?;
         let came = fetch.go_on(order, &mut web, day, &mut |percent| self.look(order, percent));
@@ -99,7 +99,7 @@ impl<'h> Errand<'h> {
             }
             Ok(Came::Broken(why)) => {
                 let percent = fetch.percent(order);
-                self.pause = if percent > before { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
+                self.pause = if fetch.have(order) > before { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
                 self.say(order, percent, &format!("it broke off and goes on: {why}"))?;
                 Ok(Next::After(self.pause))
             }
