@@ -13,7 +13,8 @@ let tab = "aim";
 const peaks = {};
 
 const sleep = ms => new Promise(done => setTimeout(done, ms));
-const show = (element, visible) => { element.hidden = !visible; };
+// As an attribute, which drawings have too.
+const show = (element, visible) => { element.toggleAttribute("hidden", !visible); };
 
 function say(element, words, kind) {
   element.textContent = words;
@@ -223,11 +224,13 @@ function level(tilt) {
 function checks({ running, at, findings }) {
   $("run-checks").disabled = running;
   const time = at && new Date(at).toLocaleTimeString();
-  const bad = findings.filter(({ verdict }) => verdict !== "ok").length;
+  const open = findings.filter(({ verdict }) => verdict !== "ok");
+  const failed = open.some(({ verdict }) => verdict === "failed");
   if (running) say($("checks-words"), "checking… this takes half a minute");
   else if (!at) say($("checks-words"), "");
-  else say($("checks-words"), `${time}: ${bad ? `${bad} of ${findings.length} want something done` : "all is well"}`,
-    bad ? "bad" : "good");
+  else say($("checks-words"),
+    `${time}: ${open.length ? `${open.length} of ${findings.length} want something done` : "all is well"}`,
+    failed ? "bad" : open.length ? "warn-words" : "good");
   // What wants something done comes first.
   const rank = { failed: 0, warning: 1, ok: 2 };
   const sorted = [...findings].sort((a, b) => rank[a.verdict] - rank[b.verdict]);
