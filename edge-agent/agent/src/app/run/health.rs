@@ -18,6 +18,7 @@ use edge_store::disk::{Disk as _, RealDisk, Room};
 use edge_store::ring::RingPlace;
 
 use super::rings::RingWatch;
+use super::sight::Sight;
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, problems, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
@@ -72,8 +73,7 @@ struct CameraVitals {
     ring: Option<RingWatch>,
     coverage: Option<f32>,
     frozen: bool,
-    analysed_before: u64,
-    analysed_mfps: u32,
+    sight: Sight,
 }
 
 impl Vitals {
@@ -198,14 +198,9 @@ impl Vitals {
     /// A span of `span` has passed: what was analysed in it.
     fn measure(&self, span: Duration) {
         let mut shared = self.lock();
-        let analysed: Vec<u64> = shared.progress.cameras.iter().map(|camera| camera.analysed).collect();
-        let order = shared.order.clone();
-        for (camera, analysed) in order.iter().zip(analysed) {
-            let vitals = shared.cameras.entry(camera.clone()).or_default();
-            let frames = analysed.saturating_sub(vitals.analysed_before);
-            vitals.analysed_before = analysed;
-            let mfps = u128::from(frames) * 1_000_000 / span.as_millis().max(1);
-            vitals.analysed_mfps = u32::try_from(mfps).unwrap_or(u32::MAX);
+        let Shared { progress, order, cameras, .. } = &mut *shared;
+        for (camera, progress) in order.iter().zip(&progress.cameras) {
+            cameras.entry(camera.clone()).or_default().sight.look(progress, span);
         }
     }
 
@@ -220,6 +215,7 @@ impl Vitals {
         let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
+        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
         if shared.is_new {
             problems.push(problems::not_enrolled());
         } else {
@@ -277,7 +273,7 @@ impl Shared {
             condition,
             text: Sentence::cut(&text),
             received_mfps,
-            analysed_mfps: vitals.analysed_mfps,
+            analysed_mfps: vitals.sight.analysed_mfps(),
             coverage: Confidence::from_ratio(coverage.unwrap_or(0.0)),
             last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             codec: seen.codec,
