@@ -179,8 +179,9 @@ impl Vitals {
             VisionEvent::Lost { why, .. } => {
                 shared.worker.running = false;
                 shared.worker.restarts += 1;
-                // Who knew of a picture that stands still is gone; the next worker finds out anew.
-                shared.cameras.values_mut().for_each(|camera| camera.frozen = false);
+                // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
+                shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));
+                shared.progress.cameras.iter_mut().for_each(|progress| progress.period_ms = 0);
                 shared.worker.last_end = Some(Sentence::cut(why));
             }
             VisionEvent::Sighting(camera, Sighting::Counts(counts)) => {
@@ -267,7 +268,8 @@ impl Shared {
         };
         // The first period is not over for a minute; until then what of it was looked at.
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
-        let coverage = vitals.coverage.or(so_far).filter(|_| !self.records_alone());
+        let is_there = streaming == CameraCondition::Streaming;
+        let coverage = vitals.coverage.or(so_far).filter(|_| is_there && !self.records_alone());
         Some(CameraHealth {
             camera: id.clone(),
             condition,
@@ -331,12 +333,13 @@ fn share(part_ms: u32, whole_ms: u32) -> f32 {
 fn condition(state: &State) -> CameraCondition {
     match state {
         State::Connecting => CameraCondition::Connecting,
-        State::Receiving | State::WithoutKey(_) => CameraCondition::Streaming,
+        State::Receiving => CameraCondition::Streaming,
         State::Waiting {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        State::Waiting { .. } => CameraCondition::Silent,
+        // What arrives without a key picture is no picture to anybody.
+        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
 }
