@@ -112,9 +112,9 @@ mod tests {
         assert_eq!(station.step(MonoTime::ZERO, 0, Indication::Booting), []);
         let failing = &station.readings().failing;
         let names = ["enclosure", "board", "power", "accelerometer", "light", "illuminator", "heater", "fan", "led"];
-        for name in names.iter().chain(&["gunshot", "tamper"]) {
+        for name in names.iter().chain(&["gunshot", "tamper", "button"]) {
             assert!(failing.iter().any(|words| words.starts_with(&format!("{name}: "))), "{name} in {failing:#?}");
         }
-        assert_eq!(failing.len(), names.len() + 2);
+        assert_eq!(failing.len(), names.len() + 3);
     }
 }
