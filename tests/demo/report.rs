@@ -243,6 +243,12 @@ pub(crate) fn show(summary: &Summary, folder: &Path) -> Result<()> {
     if let Some(clip) = &summary.clip {
         println!("clip     {} ({} bytes, {} gaps, verified)", clip.file, clip.bytes, clip.gaps);
     }
+    if let Some(left) = &summary.commissioning {
+        println!(
+            "left     {} checks ok, {} to look at, {} failed; signed by the unit: {}",
+            left.ok, left.warnings, left.failed, left.file
+        );
+    }
     let path = folder.join("summary.json");
     fs::write(&path, serde_json::to_string_pretty(summary)?)?;
     println!("summary  {}", path.display());

@@ -22,6 +22,7 @@ use crate::report::{self, Watched};
 use crate::scene::{self, Scene};
 use crate::steps::Steps;
 use crate::summary::Summary;
+use crate::visit;
 use crate::world::{Places, World, end};
 
 /// When the link is cut, and for how long.
@@ -60,8 +61,9 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
         summary.broken.push(format!("every program runs to the end ({name} ended with {status})"));
     }
     // The unit says what it has still to say when it stops; the center takes it before it is asked.
-    steps.say("the agent stops, in the order of the data");
     let watched = Watched { seconds: stage.began.elapsed().as_secs_f64(), ended: SystemTime::now(), cut };
+    stage.commission(&mut world, &mut summary);
+    steps.say("the agent stops, in the order of the data");
     world.agent.signal(Signal::SIGTERM);
     ensure!(end(&mut world.agent, STOP).is_some(), "the agent did not stop within {} s", STOP.as_secs());
     report::gather(&mut summary, &center, &scene, &watched, &places.outbox())?;
@@ -141,6 +143,17 @@ impl Stage<'_> {
             thread::sleep(Duration::from_millis(100));
         }
         Ok(false)
+    }
+
+    /// A technician's visit, when everything else is measured: the checks look at the cameras once more beside the agent.
+    fn commission(&self, world: &mut World, summary: &mut Summary) {
+        if world.ended().is_some() {
+            return;
+        }
+        match visit::commission(self.places, &world.page, self.center, &self.steps) {
+            Ok(report) => summary.commissioning = Some(report),
+            Err(error) => summary.broken.push(format!("a commissioning report: {error:#}")),
+        }
     }
 
     /// Asks for the clip.

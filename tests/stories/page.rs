@@ -108,6 +108,11 @@ fn picture(browser: &Browser) -> u64 {
     })
 }
 
+/// Waits until a plate was seen and measured.
+fn plate(browser: &Browser) {
+    browser.wait("the height of the plate", |browser| text(browser, "#plate").contains(" px").then_some(()));
+}
+
 /// Whether nothing sticks out to the right of the screen.
 fn fits(browser: &Browser) -> Value {
     browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
@@ -141,7 +146,7 @@ fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
     log_in(&browser, "Kim", &unit.code);
     assert_eq!(picture(&browser), 960, "the gate's picture as wide as a phone shows");
     browser.wait("how the box hangs", |browser| text(browser, "#tilt").contains('°').then_some(()));
-    browser.wait("the height of the plate", |browser| text(browser, "#plate").contains(" px").then_some(()));
+    plate(&browser);
     browser.click("#test-read");
     browser.wait("a test read", |browser| text(browser, "#read").contains('%').then_some(()));
     assert_eq!(fits(&browser), true);
@@ -179,7 +184,9 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
 
     let checked = check_all(&browser);
     draw(&browser, &world);
+    browser.click("[data-tab=aim]");
     picture(&browser);
+    plate(&browser);
 
     browser.click("[data-tab=report]");
     browser.enter("#site", "Main St / 3rd Ave, pole 17");

@@ -163,7 +163,7 @@ function render(glance) {
   choose(glance.cameras);
   const mine = glance.cameras.find(each => each.id === camera);
   if (mine) {
-    $("stream").textContent = mine.streaming ? `${mine.fps.toFixed(0)} pictures a second` : mine.words;
+    $("stream").textContent = mine.streaming && mine.fps >= 1 ? `${mine.fps.toFixed(0)} pictures a second` : mine.words;
     plates(mine, glance.test_read);
   }
   level(glance.tilt);

@@ -20,6 +20,7 @@ mod housing;
 mod keeping;
 mod moments;
 mod nobody;
+mod opening;
 mod outbox;
 mod page;
 mod plates;

@@ -5,18 +5,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use edge_store::disk::{self, RealDisk};
-
 use super::health::Vitals;
+use super::opening::Opening;
 use super::surviving::Awaited;
 use super::{Common, PAUSE, RunError, system};
 use crate::enrolment::IDENTITY;
 use crate::publish::{self, Entry};
 use crate::supervise::queue::{ReceiveError, Sender, bounded};
 use crate::supervise::{Restart, Station, Stop};
-
-/// Left by a unit that is nobody's yet: a technician is at work here, so its page stays open until it is commissioned.
-pub(super) const MARK: &str = "commissioning.mark";
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -27,9 +23,8 @@ pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, vitals: &Vitals) 
     vitals.note_new();
     tracing::warn!("this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician");
     let identity = common.config.enrolment.as_ref().map(|folder| folder.join(IDENTITY));
-    if let Err(error) = disk::replace(&RealDisk, &common.config.data_dir.join(MARK), b"") {
-        tracing::warn!(%error, "the page will be shut once this unit is enrolled");
-    }
+    // A technician is at work here: the page stays open once the unit is enrolled.
+    Opening::of(&common.config.data_dir).leave();
     let (clock, pulse) = (common.clock.clone(), common.pulse("nobody"));
     let body = move |stop: &Stop| {
         while !stop.is_set() {

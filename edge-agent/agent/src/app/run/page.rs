@@ -10,7 +10,6 @@ use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::enrolment::{BadCode, SetupCode};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
-use edge_protocol::time::MonoTime;
 use edge_store::disk::{self, RealDisk};
 
 use super::cameras::analytics_settings;
@@ -18,7 +17,7 @@ use super::checking::Checking;
 use super::commissioning::{self, Found, Measured, Reports};
 use super::enrolling::{self, Asked, Enrolling};
 use super::health::Vitals;
-use super::nobody::MARK;
+use super::opening::Opening;
 use super::plates::Plates;
 use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
@@ -33,8 +32,6 @@ use crate::vision::client::{Assignment, Viewfinder};
 
 /// A port that somebody else has, or a certificate that is missing, is not there at once.
 const AGAIN: Duration = Duration::from_secs(10);
-/// A commissioning that was begun keeps the page open for so long after each start.
-const BEGUN: Duration = Duration::from_hours(24);
 /// What a unit is called that is nobody's yet.
 const NEW: &str = "not enrolled yet";
 
@@ -62,8 +59,7 @@ struct Here {
     reports: Reports,
     /// Only a unit that is nobody's yet has this.
     enrolling: Option<Enrolling>,
-    /// There while a technician is at work, whether the unit is armed or not.
-    mark: PathBuf,
+    opening: Opening,
     /// The page's certificate.
     certificate: PathBuf,
     clock: Clock,
@@ -97,7 +93,7 @@ pub(super) fn start(
         checking,
         reports: Reports::open(config),
         enrolling,
-        mark: config.data_dir.join(MARK),
+        opening: Opening::of(&config.data_dir),
         certificate: page.claim.join("page.pem"),
         clock: common.clock.clone(),
     };
@@ -114,8 +110,7 @@ fn refusal(error: &dyn std::error::Error) -> Refusal {
 
 impl Unit for Here {
     fn is_open(&self) -> bool {
-        let begun = self.clock.mono() < MonoTime::from_duration(BEGUN) && self.mark.exists();
-        let open = self.armed || self.name.is_none() || begun;
+        let open = self.armed || self.name.is_none() || self.opening.is_open(self.clock.mono());
         self.vitals.note_setup(open);
         open
     }
@@ -231,10 +226,8 @@ impl Unit for Here {
         let (report, sealed) = commissioning::report(&config, &found)?;
         self.write(commissioning::entry(&report, &sealed))?;
         self.reports.keep(report, sealed)?;
-        match std::fs::remove_file(&self.mark) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(refusal(&error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.opening.close();
+        Ok(())
     }
 
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
