@@ -385,9 +385,6 @@ fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
 #[test]
 fn a_model_that_is_missing_is_said_and_the_agent_goes_on() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    if !foreign::runtime_is_here() {
-        return;
-    }
     let rig = Rig::start(1, vec![PathBuf::from("/nonexistent/road-objects")], PATIENCE);
     for _ in 0..2 {
         let why = rig.wait_for("the loss", |event| match event {
