@@ -139,6 +139,22 @@ fn every_opening_says_why() {
     }
 }
 
+/// What starts an ordered update, and goes on with it after a boot.
+#[test]
+fn an_order_is_looked_for_where_the_agent_leaves_it() {
+    let unit = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let (path, service) = (unit("edge-update.path"), unit("edge-update.service"));
+    for (text, line) in [
+        (&path, "PathExists=/var/lib/edge-agent/update/order"),
+        (&path, "Unit=edge-update.service"),
+        (&path, "WantedBy=multi-user.target"),
+        (&service, "ExecStart=/usr/bin/edge-agent update carry-out"),
+        (&service, "Restart=on-failure"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line}");
+    }
+}
+
 /// FIELD's chain: hardware watchdog, PID 1, the agent; and an end to restarting what does not start.
 #[test]
 fn restarts_end_in_a_reboot_and_a_reboot_may_fall_back() {

@@ -23,7 +23,7 @@ pub use board::{
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use drawn::Redrawn;
 pub use fields::Mistake;
-pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Uplink};
+pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
 use fields::Fields;
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub uplink: Uplink,
     /// Who may ask.
     pub control: Control,
+    /// What the center may have downloaded.
+    pub update: Update,
     /// What becomes of plate reads.
     pub reads: Reads,
     /// Lists of plates to look for.
@@ -209,6 +211,8 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     unit.finish();
     let uplink = Uplink::read(&root.table("uplink"));
     let control = Control::read(&root.table("control"));
+    let fields = root.table("update");
+    let update = uplink.as_ref().map(|uplink| Update::read(&fields, uplink));
     let reads = Reads::read(&root.table("reads"));
     let hotlist = Hotlist::read(&root.table("hotlist"), profile);
     let models = Models::read(&root.table("models"));
@@ -225,6 +229,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
         unit: id?,
         uplink: uplink?,
         control: control?,
+        update: update?,
         reads,
         hotlist,
         models: models?,

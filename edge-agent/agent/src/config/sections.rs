@@ -51,8 +51,21 @@ pub enum Acknowledgement {
 pub struct Control {
     /// The agency's root certificate (PEM), the only trust in commands.
     pub agency_root: PathBuf,
-    /// Purposes that a request may name.
+    /// Purposes that a request for video may name.
     pub purposes: Vec<String>,
+}
+
+/// `[update]`: what the center may have downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Hosts that bundles may come from; the broker's where none are named.
+    pub hosts: Vec<String>,
+    /// The authority that signed their certificates (PEM); the broker's where none is named.
+    pub ca: PathBuf,
+    /// Bytes a day that downloads may take; as many as may go up where nothing is said.
+    pub daily_bytes: Option<u64>,
+    /// The largest bundle.
+    pub disk_bytes: u64,
 }
 
 /// `[reads]`: what becomes of plate reads.
@@ -171,6 +184,20 @@ impl Control {
         }
         fields.finish();
         Some(Self { agency_root: agency_root?, purposes })
+    }
+}
+
+impl Update {
+    pub(super) fn read(fields: &Fields<'_>, uplink: &Uplink) -> Self {
+        let mut hosts = fields.texts("hosts", "a list of host names, e.g. [\"updates.example\"]");
+        if hosts.is_empty() {
+            hosts.push(uplink.host.clone());
+        }
+        let ca = fields.optional_text("ca", "the authority of these hosts as a PEM file").map(PathBuf::from);
+        let daily_bytes = fields.optional_integer("daily_bytes", 100_000..=1 << 50).or(uplink.daily_bytes);
+        let disk_bytes = fields.integer("disk_bytes", 1 << 20..=1 << 40, 2 << 30);
+        fields.finish();
+        Self { hosts, ca: ca.unwrap_or_else(|| uplink.ca.clone()), daily_bytes, disk_bytes }
     }
 }
 

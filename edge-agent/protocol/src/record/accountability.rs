@@ -133,6 +133,36 @@ pub enum Verdict {
     /// It is done.
     #[n(5)]
     Done(#[n(0)] Sentence),
+    /// How far an update is; done or failed follows.
+    #[n(6)]
+    Update(#[n(0)] UpdateStep),
+}
+
+words!(
+    /// What a unit does about an update.
+    UpdateStage {
+        /// The bundle is arriving.
+        Downloading = 0 "downloading",
+        /// It is in the other slot, which boots next; the unit waits for its hours, and for a clip that is being sent.
+        Installed = 1 "installed",
+        /// The unit boots into it.
+        Rebooting = 2 "rebooting",
+    }
+);
+
+/// How far an update is.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct UpdateStep {
+    /// What the unit does.
+    #[n(0)]
+    pub stage: UpdateStage,
+    /// How much of the bundle is here, in percent.
+    #[n(1)]
+    pub percent: u8,
+    /// The same in words.
+    #[n(2)]
+    pub text: Sentence,
 }
 
 /// Why a command will not be carried out.

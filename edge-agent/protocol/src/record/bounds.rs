@@ -59,6 +59,7 @@ impl Record {
             }
             Self::Answer(answer) => match &answer.verdict {
                 Verdict::Clip(offer) => at_most(offer.gaps.len(), MAX_LIST, "gaps of a clip"),
+                Verdict::Update(step) => sound(step.percent <= 100, "percent of an update"),
                 Verdict::Accepted
                 | Verdict::Refused(_)
                 | Verdict::Nothing(_)
@@ -99,4 +100,22 @@ fn check_track(event: &ObjectEvent) -> Result<(), OutOfBounds> {
     at_most(event.zones.len().max(event.lines.len()), MAX_LIST, "zones or lines of a track")?;
     let inside = event.path.iter().all(|point| point.x <= PATH_STEPS && point.y <= PATH_STEPS);
     sound(inside, "point of a path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answer, Record, Sentence, UpdateStage, UpdateStep};
+    use super::*;
+    use crate::time::{ClockQuality, Moment};
+
+    #[test]
+    fn an_update_is_never_here_more_than_once() {
+        let answer = |percent| {
+            let step = UpdateStep { stage: UpdateStage::Downloading, percent, text: Sentence::default() };
+            let (at, clock, verdict) = (Moment::from_millis(1), ClockQuality::Free, Verdict::Update(step));
+            Record::Answer(Box::new(Answer { at, clock, request: None, command: None, verdict }))
+        };
+        assert!(answer(100).check().is_ok());
+        assert!(answer(101).check().is_err());
+    }
 }

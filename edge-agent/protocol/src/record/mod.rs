@@ -15,7 +15,7 @@ mod plate;
 mod read;
 mod word;
 
-pub use accountability::{Answer, AuditKind, AuditRecord, ClipOffer, Refused, Verdict};
+pub use accountability::{Answer, AuditKind, AuditRecord, ClipOffer, Refused, UpdateStage, UpdateStep, Verdict};
 pub use alert::{Alert, AlertKind, Change, Gap, GapOf, LossRecord, MAX_LOSS_RANGES, SequenceRange, Tamper, Withheld};
 pub use bounds::OutOfBounds;
 pub use bulk::{ClipChunk, ClipPart, MAX_CHUNK_BYTES, MAX_THUMB_BYTES, Thumb, ThumbOf};

@@ -301,7 +301,12 @@ pub fn verdicts() -> Vec<Verdict> {
         Verdict::Nothing(words()),
         Verdict::Failed(words()),
         Verdict::Done(words()),
+        Verdict::Update(update_step()),
     ]
+}
+
+pub fn update_step() -> UpdateStep {
+    UpdateStep { stage: UpdateStage::Downloading, percent: 40, text: "40 % is here".parse().unwrap() }
 }
 
 pub fn answer(verdict: Verdict) -> Answer {

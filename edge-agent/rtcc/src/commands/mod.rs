@@ -10,6 +10,9 @@ mod pki;
 mod report;
 mod serve;
 mod signer;
+#[cfg(test)]
+mod stage;
+mod update;
 mod verify;
 mod watch;
 
@@ -37,6 +40,7 @@ enum Command {
     Models(models::Models),
     Enroll(enroll::Enroll),
     Report(report::Report),
+    Update(Box<update::Update>),
 }
 
 impl Arguments {
@@ -55,6 +59,7 @@ impl Arguments {
             Command::Models(command) => command.run(),
             Command::Enroll(command) => command.run(),
             Command::Report(command) => command.run(),
+            Command::Update(command) => command.run(),
         }
     }
 }
