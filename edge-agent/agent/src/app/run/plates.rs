@@ -54,7 +54,7 @@ impl Plates {
         match event {
             VisionEvent::Sighting(camera, Sighting::Plate(read)) => shared.note(camera, read, now),
             // Nobody knows any more what stands there.
-            VisionEvent::Lost { .. } => shared.last.clear(),
+            VisionEvent::Lost { .. } => shared.last.values_mut().for_each(|last| last.stands = false),
             VisionEvent::Sighting(..)
             | VisionEvent::Ready(_)
             | VisionEvent::Progress(_)
