@@ -20,6 +20,7 @@ mod score;
 mod steps;
 mod story;
 mod summary;
+mod visit;
 mod world;
 
 use std::path::PathBuf;

@@ -22,6 +22,7 @@ use crate::report::{self, Watched};
 use crate::scene::{self, Scene};
 use crate::steps::Steps;
 use crate::summary::Summary;
+use crate::visit;
 use crate::world::{Places, World, end};
 
 /// When the link is cut, and for how long.
@@ -46,7 +47,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
     let mut world = World::start(&places, &scene.cameras, &listed(&scene), &|words| steps.say(words))?;
     let center = Center::at(world.center_port);
     steps.say("what the center receives (rtcc watch):");
-    let mut watch = watch(&places, &center)?;
+    let watch = watch(&places, &center)?;
     let stage = Stage { places: &places, center: &center, steps, interrupted: &interrupted, began: Instant::now() };
     let mut summary = Summary::default();
     let end_after = if arguments.seconds == 0 { Duration::MAX } else { Duration::from_secs(arguments.seconds) };
@@ -60,12 +61,13 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
         summary.broken.push(format!("every program runs to the end ({name} ended with {status})"));
     }
     // The unit says what it has still to say when it stops; the center takes it before it is asked.
-    steps.say("the agent stops, in the order of the data");
     let watched = Watched { seconds: stage.began.elapsed().as_secs_f64(), ended: SystemTime::now(), cut };
+    stage.commission(&mut world, &mut summary);
+    steps.say("the agent stops, in the order of the data");
     world.agent.signal(Signal::SIGTERM);
     ensure!(end(&mut world.agent, STOP).is_some(), "the agent did not stop within {} s", STOP.as_secs());
     report::gather(&mut summary, &center, &scene, &watched, &places.outbox())?;
-    end_child(&mut watch);
+    drop(watch);
     world.stop()?;
     report::judge(&mut summary, arguments.seconds);
     report::show(&summary, &places.folder)?;
@@ -143,6 +145,17 @@ impl Stage<'_> {
         Ok(false)
     }
 
+    /// A technician's visit, when everything else is measured: the checks look at the cameras once more beside the agent.
+    fn commission(&self, world: &mut World, summary: &mut Summary) {
+        if world.ended().is_some() {
+            return;
+        }
+        match visit::commission(self.places, &world.page, self.center, &self.steps) {
+            Ok(report) => summary.commissioning = Some(report),
+            Err(error) => summary.broken.push(format!("a commissioning report: {error:#}")),
+        }
+    }
+
     /// Asks for the clip.
     fn clip(&self, world: &mut World, scene: &Scene, end_after: Duration, summary: &mut Summary) {
         let Some(camera) = scene.cameras.first() else { return };
@@ -196,7 +209,18 @@ fn places(folder: &Path) -> Result<Places> {
 }
 
 /// Shows live what the center receives.
-fn watch(places: &Places, center: &Center) -> Result<Child> {
+/// A program that ends with this, however the demo ends.
+struct Companion(Child);
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
+            eprintln!("demo: rtcc watch did not end: {error}");
+        }
+    }
+}
+
+fn watch(places: &Places, center: &Center) -> Result<Companion> {
     let mut watch = Command::new(places.programs.join("rtcc"))
         .args(["watch", "--center", center.address()])
         .process_group(0)
@@ -210,11 +234,5 @@ fn watch(places: &Places, center: &Center) -> Result<Child> {
             println!("    {line}");
         }
     })?;
-    Ok(watch)
-}
-
-fn end_child(child: &mut Child) {
-    if let Err(error) = child.kill().and_then(|()| child.wait().map(drop)) {
-        eprintln!("demo: rtcc watch did not end: {error}");
-    }
+    Ok(Companion(watch))
 }

@@ -23,6 +23,8 @@ pub(crate) struct Summary {
     pub(crate) hit: Option<Hit>,
     /// The clip.
     pub(crate) clip: Option<Clip>,
+    /// How a technician left the unit.
+    pub(crate) commissioning: Option<Commissioning>,
     /// What was promised and did not happen; empty is success.
     pub(crate) broken: Vec<String>,
 }
@@ -103,6 +105,21 @@ pub(crate) struct Clip {
     /// Whether every proof holds.
     pub(crate) verified: bool,
     /// Where it is.
+    pub(crate) file: String,
+}
+
+/// The commissioning report.
+#[derive(Debug, Serialize)]
+pub(crate) struct Commissioning {
+    /// Checks that were well.
+    pub(crate) ok: usize,
+    /// Checks that want something done.
+    pub(crate) warnings: usize,
+    /// Checks that failed.
+    pub(crate) failed: usize,
+    /// Whether the signature is the unit's.
+    pub(crate) verified: bool,
+    /// Where the signed report is.
     pub(crate) file: String,
 }
 

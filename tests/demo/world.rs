@@ -14,8 +14,10 @@ use edge_tests::process::Process;
 use edge_tests::proxy::{Link, Proxy};
 use nix::sys::signal::Signal;
 
-/// The agency and the unit of the demo.
-const AGENCY: &str = "demo-city";
+use crate::visit::Page;
+
+/// The agency of the demo.
+pub(crate) const AGENCY: &str = "demo-city";
 /// The unit of the demo.
 pub(crate) const UNIT: &str = "pole-1";
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -63,6 +65,8 @@ pub(crate) struct World {
     broker: Process,
     /// Where the center answers.
     pub(crate) center_port: u16,
+    /// The technician's page.
+    pub(crate) page: Page,
     places: Places,
 }
 
@@ -94,7 +98,8 @@ impl World {
         wait_for_port(center_port, &mut center, "rtcc serve")?;
         say(&format!("center: rtcc serve, http://127.0.0.1:{center_port}/api/events"));
         let config = places.folder.join("edge-agent.toml");
-        fs::write(&config, configuration(places, link.port(), cameras, test_plates)?)?;
+        let page = Page::make(places, free_port()?)?;
+        fs::write(&config, configuration(places, (link.port(), &page), cameras, test_plates)?)?;
         let mut run = Command::new(places.programs.join("edge-agent"));
         let agent = start("edge-agent", run.arg("run").arg("--config").arg(&config).env("NO_COLOR", "1"))?;
         ensure!(
@@ -102,8 +107,9 @@ impl World {
             "the agent does not become ready; it said:\n{}",
             agent.lines().join("\n")
         );
-        say("agent: edge-agent run is ready (models loaded, self-test passed)");
-        Ok(Self { agent, center, link, broker, center_port, places: places.clone() })
+        say("agent: edge-agent run is ready (models loaded, self-test passed), on a simulated board");
+        say(&page.words());
+        Ok(Self { agent, center, link, broker, center_port, page, places: places.clone() })
     }
 
     /// Cuts the link between agent and broker, or heals it.
@@ -168,13 +174,20 @@ fn serve(places: &Places, broker_port: u16, center_port: u16) -> Command {
 }
 
 /// The agent's configuration, written so that a visitor can read it and start from it.
-fn configuration(places: &Places, broker_port: u16, cameras: &[CameraLine], test_plates: &[String]) -> Result<String> {
+fn configuration(
+    places: &Places,
+    (broker_port, page): (u16, &Page),
+    cameras: &[CameraLine],
+    test_plates: &[String],
+) -> Result<String> {
+    let (port, claim) = (page.port, page.claim.display());
     let (folder, models) = (places.folder.display(), places.models.display());
     let hotlist = format!("test_plates = {}", serde_json::Value::from(test_plates));
     let mut text = format!(
         "# Written by the demo. Every setting is explained in edge-agent/docs/edge-agent.example.toml.\n\
          profile = \"dev\"\n\
-         data_dir = \"{folder}/unit\"\n\n\
+         data_dir = \"{folder}/unit\"\n\
+         board = \"sim\"\n\n\
          [unit]\nagency = \"{AGENCY}\"\nid = \"{UNIT}\"\n\n\
          [uplink]\nhost = \"localhost\"\nport = {broker_port}\nca = \"{folder}/pki/root.pem\"\n\
          certificate = \"{folder}/pki/unit-{UNIT}.pem\"\nkey = \"{folder}/pki/unit-{UNIT}.key\"\n\n\
@@ -183,7 +196,9 @@ fn configuration(places: &Places, broker_port: u16, cameras: &[CameraLine], test
          [reads]\npublish = \"all\"\n\n\
          [hotlist]\n{hotlist}\n\n\
          [models]\ndir = \"{models}\"\n\n\
-         [health]\nevery_s = 10\nmetrics_enabled = false\n"
+         [health]\nevery_s = 10\nmetrics_enabled = false\n\n\
+         # The technician's page, open all the time. On a unit it is open only while the unit is commissioned.\n\
+         [page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{claim}\"\narmed = true\n"
     );
     for CameraLine { id, name, source, plates } in cameras {
         write!(

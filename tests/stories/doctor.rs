@@ -58,6 +58,7 @@ fn around() -> Around {
         now: WallStamp { time: now, quality: ClockQuality::Synchronised { bound_ms: 20 } },
         program: program("edge-agent"),
         bench: Bench::default(),
+        running: None,
     }
 }
 

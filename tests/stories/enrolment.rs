@@ -10,12 +10,14 @@ mod city;
 #[path = "enrolment/killing.rs"]
 mod killing;
 
+use std::net::TcpStream;
 use std::process::Command;
 
 use city::{City, DEADLINE, FromFactory, Peer, alert, birth};
 use edge_agent::app::enroll::{EnrollArgs, enrol};
 use edge_agent::enrolment::KeyStore;
 use edge_protocol::enrolment::{Outcome, Refusal};
+use edge_tests::browser::Browser;
 use edge_tests::process::{Process, program};
 use edge_tests::world::ended;
 use rtcc::pki::Subject;
@@ -59,6 +61,59 @@ fn from_the_factory_to_the_first_health_under_its_own_name() {
     let who = "ada at the center".to_owned();
     assert_eq!(city.decisions(), [(who.clone(), "expect".into()), (who, "approve".into())]);
     assert_eq!(city.alarms(), "");
+}
+
+#[test]
+fn a_new_unit_opens_its_page_by_itself_and_begins_anew_once_it_is_enrolled() {
+    let city = City::start();
+    let unit = city.factory("SN42");
+    let port = edge_tests::port::free();
+    unit.with_a_page(port);
+    let mut waiting = run(&unit);
+    waiting.wait_for_line("the technician's page is open", DEADLINE);
+    waiting.wait_for_line("this unit is not enrolled: it looks, and keeps and tells nothing", DEADLINE);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+    city.expect(&unit, "gate-1");
+    let mut enrolling = Process::spawn("edge-agent enroll", &mut unit.enroll_command(&unit.code));
+    city.approve(&unit);
+    assert!(enrolling.wait(DEADLINE).success(), "{:?}", enrolling.lines());
+    assert!(waiting.wait(DEADLINE).success(), "it ends in order: {:?}", waiting.lines());
+    assert!(
+        !unit.home.join("data/ring").exists() && !unit.home.join("data/outbox.sqlite").exists(),
+        "nothing was kept"
+    );
+    let mut agent = run(&unit);
+    city.wait("its health arrives under its name", |city| {
+        let page = city.ask("/api/events?lane=health&unit=gate-1")?;
+        page["events"].as_array()?.first().map(drop)
+    });
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_ok(), "its page stays open until it is commissioned");
+    assert!(agent.terminate(DEADLINE).success());
+}
+
+#[test]
+fn a_new_unit_is_enrolled_on_its_page() {
+    let Some(browser) = Browser::start() else { return };
+    let city = City::start();
+    let unit = city.factory("SN42");
+    let port = edge_tests::port::free();
+    unit.with_a_page(port);
+    let mut waiting = run(&unit);
+    waiting.wait_for_line("the technician's page is open", DEADLINE);
+    browser.open(&format!("https://localhost:{port}/#setup={}", unit.code.on_the_label()));
+    browser.enter("#name", "Kim");
+    browser.click("#enter");
+    browser.wait("the way to enrol", |browser| {
+        let script = "return document.querySelector('[data-tab=enrol]').hidden";
+        (browser.run(script) == false).then_some(())
+    });
+    city.expect(&unit, "gate-1");
+    browser.click("[data-tab=enrol]");
+    browser.enter("#enrol-code", &unit.code.on_the_label());
+    browser.click("#begin-enrolment");
+    city.approve(&unit);
+    assert!(waiting.wait(DEADLINE).success(), "it ends in order: {:?}", waiting.lines());
+    assert!(unit.identity().exists() && !unit.claim.join("claim.key").exists(), "enrolled, and the claim is erased");
 }
 
 fn run(unit: &FromFactory) -> Process {

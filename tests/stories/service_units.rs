@@ -86,6 +86,19 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
+/// On the image a drop-in gives the agent what the technician's page needs.
+#[test]
+fn the_page_opens_the_agent_no_further_than_the_bounds() {
+    let page = std::fs::read_to_string(units().join("edge-agent.page.conf")).unwrap();
+    let folder = folder_with("edge-agent.service", |text| format!("{text}\n{page}"));
+    let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
+    for arguments in [["verify"].as_slice(), &["security", "--offline=true", &threshold]] {
+        let Some(output) = analyze(arguments, &folder.path().join("edge-agent.service")) else { return };
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(arguments != ["verify"] || said(&output).is_empty(), "{}", said(&output));
+    }
+}
+
 #[test]
 fn an_opening_would_be_noticed_in_every_service() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
@@ -111,7 +124,7 @@ fn every_opening_says_why() {
         _ => true,
     };
     let words = |line: &str| line.starts_with('#') && line.split_whitespace().count() >= 4;
-    for name in names(&[".service"]) {
+    for name in names(&[".service", ".page.conf"]) {
         let text = std::fs::read_to_string(units().join(&name)).unwrap();
         let mut explained = false;
         for line in text.lines() {
@@ -123,6 +136,22 @@ fn every_opening_says_why() {
             // A reason covers the openings that follow it without a gap.
             explained = explained && !shut(key, value);
         }
+    }
+}
+
+/// What starts an ordered update, and goes on with it after a boot.
+#[test]
+fn an_order_is_looked_for_where_the_agent_leaves_it() {
+    let unit = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let (path, service) = (unit("edge-update.path"), unit("edge-update.service"));
+    for (text, line) in [
+        (&path, "PathExists=/var/lib/edge-agent/update/order"),
+        (&path, "Unit=edge-update.service"),
+        (&path, "WantedBy=multi-user.target"),
+        (&service, "ExecStart=/usr/bin/edge-agent update carry-out"),
+        (&service, "Restart=on-failure"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line}");
     }
 }
 

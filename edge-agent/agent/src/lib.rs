@@ -1,4 +1,4 @@
-//! The device: capture, vision, record, clip, uplink, control, metrics and what keeps them running.
+//! The device: capture, vision, record, clip, uplink, control, page, metrics and what keeps them running.
 //!
 //! Folders are the stations of the data's way and never import each other; only `app` joins them.
 //! `media` and `supervise` are the floor that every station stands on.
@@ -14,6 +14,7 @@ pub mod keep;
 pub mod media;
 pub mod metrics;
 pub mod onvif;
+pub mod page;
 pub mod peripherals;
 pub mod publish;
 pub mod record;

@@ -16,7 +16,8 @@ use std::fmt::Debug;
 use cddl::{Member, Rule};
 use edge_protocol::ack::Ack;
 use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
-use edge_protocol::command::{Challenge, ClipScope, Command, Operation, Refusal, Role};
+use edge_protocol::command::{Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope};
+use edge_protocol::commissioning;
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, Epoch, RequestId, Sequence};
 use edge_protocol::lane::Lane;
@@ -170,6 +171,16 @@ fn clip_scope() -> ClipScope {
     ClipScope { camera: "gate".parse().unwrap(), from: WallTime::from_micros(1), to: WallTime::from_micros(2) }
 }
 
+fn update_scope() -> UpdateScope {
+    UpdateScope {
+        url: "https://center/edge-1.5.0.raucb".to_owned(),
+        hash: Hash256::of(b"bundle"),
+        bytes: 6,
+        version: "1.5.0".parse().unwrap(),
+        quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }),
+    }
+}
+
 fn command() -> Command {
     Command {
         version: CONTRACT_VERSION,
@@ -237,12 +248,25 @@ fn what_is_asked_and_answered_is_as_the_contract_says() {
     contract.map("ack", &Ack::new(Epoch::new(1), Lane::Hit, Sequence::new(9)));
     contract.map("command", &command());
     contract.map("clip-scope", &clip_scope());
-    contract.choice("operation", &[Operation::Clip(clip_scope()), Operation::Health]);
+    let operations = [Operation::Clip(clip_scope()), Operation::Health, Operation::Update(update_scope())];
+    contract.choice("operation", &operations);
+    contract.map("update-scope", &update_scope());
+    contract.map("quiet-hours", &update_scope().quiet.unwrap());
     contract.map("audit", &samples::audit());
     contract.map("answer", &samples::answer(Verdict::Accepted));
     contract.choice("verdict", &samples::verdicts());
     contract.map("refused", &samples::refused());
     contract.map("clip-offer", &samples::offer());
+    contract.map("update-step", &samples::update_step());
+}
+
+#[test]
+fn a_commissioning_report_is_as_the_contract_says() {
+    let (contract, report) = (contract(), samples::report());
+    contract.map("commissioning-report", &report);
+    contract.map("aimed", &report.cameras[0]);
+    contract.map("finding", &report.findings[0]);
+    contract.map("held", &report.certificates[0]);
 }
 
 #[test]
@@ -259,8 +283,10 @@ fn every_word_has_its_number() {
     contract.words::<CameraCondition>("camera-condition");
     contract.words::<Codec>("codec");
     contract.words::<AuditKind>("audit-kind");
+    contract.words::<commissioning::Verdict>("check-verdict");
     contract.words::<Role>("role");
     contract.words::<Refusal>("refusal");
+    contract.words::<UpdateStage>("update-stage");
     contract.words::<ThumbOf>("thumb-of");
     contract.words::<ClipPart>("clip-part");
     contract.words::<ReadsPublished>("reads-published");

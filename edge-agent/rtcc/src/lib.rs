@@ -14,6 +14,7 @@ pub mod files;
 pub mod http;
 pub mod pki;
 pub mod receiver;
+pub mod rollout;
 pub mod serve;
 pub mod show;
 pub mod wire;

@@ -191,7 +191,8 @@ fn answered(answer: &record::Answer) -> Effect {
             (Some(RequestStatus::Transferring), "the clip is made".to_owned(), Some(offered(offer)))
         }
         Verdict::Nothing(text) | Verdict::Failed(text) => (Some(RequestStatus::Failed), text.to_string(), None),
-        Verdict::Done(text) => (None, text.to_string(), None),
+        Verdict::Done(text) => (Some(RequestStatus::Complete), text.to_string(), None),
+        Verdict::Update(step) => (Some(RequestStatus::Accepted), step.text.to_string(), None),
     };
     Effect::Answer(Answer { request: request.to_string(), status, words, offer })
 }
@@ -214,7 +215,8 @@ fn refusal_status(reason: Refusal) -> Option<RequestStatus> {
         | Refusal::Purpose
         | Refusal::Case
         | Refusal::Scope
-        | Refusal::Unsupported => Some(RequestStatus::Refused),
+        | Refusal::Unsupported
+        | Refusal::Address => Some(RequestStatus::Refused),
     }
 }
 

@@ -79,14 +79,48 @@ impl Browser {
 
     /// Clicks the first element that a CSS selector names, as a person does: it must be there to be seen.
     pub fn click(&self, selector: &str) {
+        let id = self.element(selector);
+        self.session.tell(&format!("element/{id}/click"), &json!({}));
+    }
+
+    /// Types into a field that a CSS selector names, in place of what it holds.
+    pub fn enter(&self, selector: &str, text: &str) {
+        let id = self.element(selector);
+        self.session.tell(&format!("element/{id}/clear"), &json!({}));
+        self.session.tell(&format!("element/{id}/value"), &json!({ "text": text }));
+    }
+
+    /// Touches an element with a finger, at shares of its width and height.
+    pub fn touch(&self, selector: &str, (across, down): (f64, f64)) {
+        let script = format!(
+            "const box = document.querySelector('{selector}').getBoundingClientRect();
+             return [box.left + box.width * {across}, box.top + box.height * {down}].map(Math.round)"
+        );
+        let place = self.run(&script);
+        let step = |kind: &str| json!({ "type": kind, "button": 0 });
+        let there = json!({ "type": "pointerMove", "duration": 0, "x": place[0], "y": place[1] });
+        let steps = json!([there, step("pointerDown"), step("pointerUp")]);
+        let finger = json!({ "pointerType": "touch" });
+        let finger = json!({ "type": "pointer", "id": "finger", "parameters": finger, "actions": steps });
+        self.session.tell("actions", &json!({ "actions": [finger] }));
+    }
+
+    fn element(&self, selector: &str) -> String {
         let element = self.session.tell("element", &json!({ "using": "css selector", "value": selector }));
         let id = element[ELEMENT].as_str().unwrap_or_else(|| panic!("{selector:?} names no element: {element}"));
-        self.session.tell(&format!("element/{id}/click"), &json!({}));
+        id.to_owned()
     }
 
     /// Gives the window a size in pixels.
     pub fn resize(&self, (width, height): (u32, u32)) {
         self.session.tell("window/rect", &json!({ "width": width, "height": height }));
+    }
+
+    /// Shows pages as a phone of this size does, which is narrower than any window.
+    pub fn be_a_phone(&self, (width, height): (u32, u32)) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": true });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
+        self.session.tell("goog/cdp/execute", &command);
     }
 
     /// What is seen in the window, as PNG.

@@ -3,6 +3,8 @@
 //! - [`pki`] an agency's certificates, made on the spot
 //! - [`broker`] a real Mosquitto on a free port, which can be killed, wiped and started again
 //! - [`browser`] Chromium without a window, steered as a person would
+//! - [`files`] a file server over HTTPS that can begin in the middle of a file
+//! - [`label`] what a person reads off a unit's label
 //! - [`port`] a port that nobody listens on
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
 //! - [`rtsp`] an RTSP camera in this process, scripted to misbehave
@@ -26,6 +28,8 @@
 
 pub mod broker;
 pub mod browser;
+pub mod files;
+pub mod label;
 pub mod pki;
 pub mod port;
 pub mod process;

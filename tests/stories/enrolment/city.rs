@@ -17,6 +17,7 @@ use edge_protocol::record::{Alert, AlertKind, Record};
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::state::{AckMode, Birth, ReadsPublished, State};
 use edge_protocol::time::{ClockQuality, Moment, WallStamp, WallTime};
+use edge_tests::label::code_on;
 use edge_tests::process::{Process, program};
 use edge_tests::world::{Ended, ended, library};
 use rtcc::pki::{Authority, Name, Subject};
@@ -143,7 +144,7 @@ impl City {
         self.rtcc_does(&["factory", "--serial", serial, "--broker", &broker, "--pki", &pki, "-o", &out]);
         let unit = FromFactory {
             serial: serial.parse().unwrap(),
-            code: code_on(&home.join("label.pdf")),
+            code: code_on(&home.join("label.pdf")).parse().unwrap(),
             claim: home.join("unit"),
             home,
         };
@@ -285,6 +286,12 @@ impl FromFactory {
         )
     }
 
+    /// Gives its configuration a page at a port.
+    pub(crate) fn with_a_page(&self, port: u16) {
+        let page = format!("[page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{}\"\n", self.claim.display());
+        std::fs::write(self.config(), self.configuration().replace("[health]", &format!("{page}[health]"))).unwrap();
+    }
+
     /// A request of this unit's claim for a key that is made on the spot.
     pub(crate) fn request(&self, nonce: [u8; 16], code: &SetupCode) -> Vec<u8> {
         let read = |file: &str| std::fs::read(self.claim.join(file)).unwrap();
@@ -340,14 +347,6 @@ pub(crate) fn birth(unit: &str, second: i64) -> Vec<u8> {
         ack: AckMode::Center,
     })
     .encode(Encoding::Cbor)
-}
-
-/// The setup code, as the label's one content stream has it.
-fn code_on(label: &Path) -> SetupCode {
-    let text = std::fs::read_to_string(label).unwrap();
-    let mut words = text.lines().filter_map(|line| Some(line.split_once('(')?.1.split_once(") Tj")?.0));
-    words.find(|word| *word == "Setup code").expect("the label says what the code is");
-    words.next().unwrap().parse().unwrap()
 }
 
 /// Reads the one table of `identity.toml` that a peer needs.

@@ -60,6 +60,19 @@ pub(crate) fn lacks() -> Option<String> {
     programs.iter().find(|program| missing(program)).map(|program| format!("{program} is not installed"))
 }
 
+/// Runs an ignored test of the same program on a bus of its own.
+pub(crate) fn on_a_bus_of_its_own(test: &str) {
+    let own = std::env::current_exe().expect("the test's own path");
+    let mut command = Command::new("dbus-run-session");
+    // RAUC's service goes to the bus that it believes to have been started by.
+    command.args(["--", "env", "DBUS_STARTER_BUS_TYPE=session"]).arg(own);
+    command.args(["--exact", test, "--include-ignored", "--nocapture"]);
+    let output = command.output().expect("run dbus-run-session");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -119,7 +119,7 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     tell(&format!("this unit is {}", claim.serial));
     let line = line(arguments, &claim)?;
     let code = arguments.code.clone().map_or_else(ask_for_code, Ok)?;
-    check_code(disk, place.folder(), &claim, &code, clock.wall().time)?;
+    check_code(disk, place.folder(), &claim.code, &code, clock.wall().time)?;
     tell("the setup code is right");
     let asking = Asking::begin(&place, &claim, &code, arguments.key, disk)?;
     tell(if asking.is_again() { "going on with the key that was made before" } else { "made a key; it stays here" });

@@ -52,7 +52,7 @@ pub(super) fn settings(
     let camera = |camera: &config::Camera| (camera.id.clone(), analytics_settings(camera));
     VisionSettings {
         program,
-        cameras: config.cameras.iter().map(camera).collect(),
+        cameras: config.cameras.iter().map(camera).collect::<Vec<_>>().into(),
         providers: config.models.providers.clone(),
         decoders: config.models.decoders.clone(),
         // With the start of another worker this stays below the five seconds within which it must be back.
@@ -119,6 +119,11 @@ impl Runner {
     /// When the library does not load, or telemetry is not off.
     pub fn load(library: &Path) -> Result<Self, InferenceError> {
         Ok(Self { runtime: Runtime::load(library)?, models: Models::default() })
+    }
+
+    /// Name, version and variant of each opened model.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.models.standings().map(|standing| standing.label.as_str())
     }
 }
 

@@ -182,6 +182,8 @@ pub struct Board {
     pub led: Option<Line>,
     /// The tamper switch: closed while the enclosure is shut.
     pub tamper: Option<Line>,
+    /// The service button, which opens the technician's page.
+    pub button: Option<Line>,
     /// Trigger inputs.
     pub triggers: Vec<Trigger>,
 }
@@ -246,6 +248,7 @@ fn read(root: &Fields<'_>) -> Option<Board> {
     let fan = optional(&root.table("fan"), |fields| climate(fields, "above"));
     let led = optional(&root.table("led"), line);
     let tamper = optional(&root.table("tamper"), line);
+    let button = optional(&root.table("button"), line);
     let triggers: Vec<_> = root.tables("trigger").iter().map(trigger).collect();
     root.finish();
     let board = Board {
@@ -260,6 +263,7 @@ fn read(root: &Fields<'_>) -> Option<Board> {
         fan: fan?,
         led: led?,
         tamper: tamper?,
+        button: button?,
         triggers: triggers.into_iter().collect::<Option<_>>()?,
     };
     between_parts(root, &board);
@@ -283,7 +287,7 @@ fn between_parts(root: &Fields<'_>, board: &Board) {
     let mut lines = BTreeSet::new();
     let named = [("heater", board.heater.as_ref().map(|drive| &drive.line))].into_iter();
     let named = named.chain([("fan", board.fan.as_ref().map(|drive| &drive.line)), ("led", board.led.as_ref())]);
-    let named = named.chain([("tamper", board.tamper.as_ref())]);
+    let named = named.chain([("tamper", board.tamper.as_ref()), ("button", board.button.as_ref())]);
     for (key, line) in named.chain(board.triggers.iter().map(|trigger| ("trigger", Some(&trigger.line)))) {
         if let Some(line) = line.filter(|line| !lines.insert((line.chip.clone(), line.line))) {
             root.mistake(key, format!("has line {} of {}, which another part has", line.line, line.chip.display()));

@@ -23,6 +23,20 @@ pub(super) fn read(folder: &Path) -> Result<Table, ConfigError> {
     }
 }
 
+/// What stands in for an identity that is not there yet.
+pub(super) fn nobody() -> Table {
+    let section = |pairs: &[(&str, &str)]| {
+        let pairs = pairs.iter().map(|(key, word)| ((*key).to_owned(), Value::from(*word)));
+        Value::Table(pairs.collect())
+    };
+    let files = [("host", "nobody"), ("ca", "none"), ("certificate", "none"), ("key", "none")];
+    Table::from_iter([
+        ("unit".to_owned(), section(&[("agency", "nobody"), ("id", "new")])),
+        ("uplink".to_owned(), section(&files)),
+        ("control".to_owned(), section(&[("agency_root", "none")])),
+    ])
+}
+
 /// The file with the identity under it, and what both say.
 pub(super) fn lay_under(file: &Table, identity: &Table) -> (Table, Vec<Mistake>) {
     let (mut both, mut mistakes) = (file.clone(), Vec::new());

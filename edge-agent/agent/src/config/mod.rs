@@ -5,6 +5,7 @@
 
 mod board;
 mod camera;
+mod drawn;
 mod fields;
 mod identity;
 mod sections;
@@ -12,6 +13,7 @@ mod sections;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use edge_protocol::hash::Version;
 use edge_protocol::id::{AgencyId, UnitId};
 use toml::Table;
 
@@ -20,14 +22,17 @@ pub use board::{
     TemperaturePart, TemperatureSensor, Trigger,
 };
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
+pub use drawn::Redrawn;
 pub use fields::Mistake;
-pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Publish, Reads, Uplink};
+pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
 use fields::Fields;
 
 /// Everything the agent is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// Names all that follows: it is another as soon as anything in it, the identity or the drawn zones is.
+    pub version: Version,
     /// Whether this is a unit in the field or a developer's.
     pub profile: Profile,
     /// Where outbox, ring, index and audit live.
@@ -42,6 +47,8 @@ pub struct Config {
     pub uplink: Uplink,
     /// Who may ask.
     pub control: Control,
+    /// What the center may have downloaded.
+    pub update: Update,
     /// What becomes of plate reads.
     pub reads: Reads,
     /// Lists of plates to look for.
@@ -52,9 +59,14 @@ pub struct Config {
     pub health: Health,
     /// What is fitted to the box.
     pub board: BoardChoice,
+    /// The technician's page; none where the unit has none.
+    pub page: Option<Page>,
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
 }
+
+/// Where data lies unless told otherwise.
+const DATA_DIR: &str = "/var/lib/edge-agent";
 
 /// Where the unit works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +121,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads and checks a file, with the identity that its `enrolment` names.
+    /// Reads and checks a file, with the identity that its `enrolment` names and what was drawn on the page.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -117,17 +129,26 @@ impl Config {
         Self::with_identity(&read_text(path)?)
     }
 
-    /// Checks a text, with the identity that its `enrolment` names.
+    /// Checks a text, with the identity that its `enrolment` names and what was drawn on the page.
     ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
         let table = parse(text)?;
-        let identity = place(&table).map(|folder| identity::read(&folder)).transpose()?;
-        Self::check(&table, &identity.unwrap_or_default())
+        let identity = identity_of(&table)?;
+        Self::check(&drawn::laid_over(table)?, &identity)
     }
 
-    /// Checks a text that names everything itself.
+    /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
+    /// nothing: for its page, and for what can be checked before there is a broker.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
+        Self::check(&drawn::laid_over(parse(text)?)?, &identity::nobody())
+    }
+
+    /// Checks a text that says everything itself.
     ///
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
@@ -138,7 +159,7 @@ impl Config {
     fn check(file: &Table, identity: &Table) -> Result<Self, ConfigError> {
         let (table, said_twice) = identity::lay_under(file, identity);
         let root = Fields::root(&table);
-        let config = read(&root);
+        let config = read(&root, Version::of(table.to_string().as_bytes()));
         let mistakes = [said_twice, root.mistakes()].concat();
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
@@ -171,13 +192,21 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
+fn identity_of(table: &Table) -> Result<Table, ConfigError> {
+    place(table).map_or_else(|| Ok(Table::new()), |folder| identity::read(&folder))
+}
+
+fn data_dir(table: &Table) -> PathBuf {
+    table.get("data_dir").and_then(toml::Value::as_str).unwrap_or(DATA_DIR).into()
+}
+
 fn place(table: &Table) -> Option<PathBuf> {
     table.get(identity::KEY)?.as_str().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
-fn read(root: &Fields<'_>) -> Option<Config> {
+fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
     let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
-    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| "/var/lib/edge-agent".to_owned());
+    let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| DATA_DIR.to_owned());
     let enrolment = root.optional_text(identity::KEY, "the folder for the identity").map(PathBuf::from);
     let unit = root.table("unit");
     let agency = unit.parsed("agency", "the agency's id: a-z, 0-9 and -, at most 32");
@@ -185,14 +214,18 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     unit.finish();
     let uplink = Uplink::read(&root.table("uplink"));
     let control = Control::read(&root.table("control"));
+    let fields = root.table("update");
+    let update = uplink.as_ref().map(|uplink| Update::read(&fields, uplink));
     let reads = Reads::read(&root.table("reads"));
     let hotlist = Hotlist::read(&root.table("hotlist"), profile);
     let models = Models::read(&root.table("models"));
     let health = Health::read(&root.table("health"));
     let board = board::choice(root, profile);
+    let page = Page::read(&root.table("page"));
     let cameras = camera::read_all(root);
     root.finish();
     Some(Config {
+        version,
         profile,
         data_dir: PathBuf::from(data_dir),
         enrolment,
@@ -200,11 +233,13 @@ fn read(root: &Fields<'_>) -> Option<Config> {
         unit: id?,
         uplink: uplink?,
         control: control?,
+        update: update?,
         reads,
         hotlist,
         models: models?,
         health,
         board,
+        page,
         cameras: cameras?,
     })
 }

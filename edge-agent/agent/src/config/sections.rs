@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use edge_analytics::hotlist::normalise;
+
 use super::fields::Fields;
 use super::{Profile, default_metrics};
 
@@ -51,8 +53,21 @@ pub enum Acknowledgement {
 pub struct Control {
     /// The agency's root certificate (PEM), the only trust in commands.
     pub agency_root: PathBuf,
-    /// Purposes that a request may name.
+    /// Purposes that a request for video may name.
     pub purposes: Vec<String>,
+}
+
+/// `[update]`: what the center may have downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Hosts that bundles may come from; the broker's where none are named.
+    pub hosts: Vec<String>,
+    /// The authority that signed their certificates (PEM); the broker's where none is named.
+    pub ca: PathBuf,
+    /// Bytes a day that downloads may take; as many as may go up where nothing is said.
+    pub daily_bytes: Option<u64>,
+    /// The largest bundle.
+    pub disk_bytes: u64,
 }
 
 /// `[reads]`: what becomes of plate reads.
@@ -108,6 +123,32 @@ pub struct Health {
     pub metrics: Option<SocketAddr>,
 }
 
+/// `[page]`: the technician's page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Where it listens while it is open.
+    pub listen: SocketAddr,
+    /// The folder that the factory made, with the page's certificate and the setup code's hash.
+    pub claim: PathBuf,
+    /// Whether the page of an enrolled unit is open; that of a new one is.
+    pub armed: bool,
+}
+
+impl Page {
+    /// None where the file says nothing of a page.
+    pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
+        let listen = fields.optional_parsed("listen", "an address such as 0.0.0.0:8443");
+        let claim = fields.optional_text("claim", "the folder that the factory made").map(PathBuf::from);
+        let armed = fields.boolean("armed", false);
+        fields.finish();
+        fields.is_present().then(|| Self {
+            listen: listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8443))),
+            claim: claim.unwrap_or_else(|| PathBuf::from("/persist/claim")),
+            armed,
+        })
+    }
+}
+
 impl Uplink {
     pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
         let host = fields.text("host", "the broker's name or address");
@@ -148,6 +189,20 @@ impl Control {
     }
 }
 
+impl Update {
+    pub(super) fn read(fields: &Fields<'_>, uplink: &Uplink) -> Self {
+        let mut hosts = fields.texts("hosts", "a list of host names, e.g. [\"updates.example\"]");
+        if hosts.is_empty() {
+            hosts.push(uplink.host.clone());
+        }
+        let ca = fields.optional_text("ca", "the authority of these hosts as a PEM file").map(PathBuf::from);
+        let daily_bytes = fields.optional_integer("daily_bytes", 100_000..=1 << 50).or(uplink.daily_bytes);
+        let disk_bytes = fields.integer("disk_bytes", 1 << 20..=1 << 40, 2 << 30);
+        fields.finish();
+        Self { hosts, ca: ca.unwrap_or_else(|| uplink.ca.clone()), daily_bytes, disk_bytes }
+    }
+}
+
 impl Reads {
     pub(super) fn read(fields: &Fields<'_>) -> Self {
         let publish = fields.choice("publish", &[("counts", Publish::Counts), ("all", Publish::All)], Publish::Counts);
@@ -166,6 +221,10 @@ impl Hotlist {
                 "test_plates",
                 "is for tests; remove it, or set profile = \"dev\" on a unit that is not in the field",
             );
+        }
+        for plate in test_plates.iter().filter(|plate| normalise(plate).is_err()) {
+            fields
+                .mistake("test_plates", format!("has an entry of {} sign(s) that is no {what}", plate.chars().count()));
         }
         fields.finish();
         Self { test_plates }

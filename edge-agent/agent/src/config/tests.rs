@@ -127,3 +127,26 @@ fn what_both_the_file_and_the_enrolment_say_is_a_mistake() {
     assert!(mistakes[0].to_string().starts_with("unit.id: is said by the enrolment"));
     assert_eq!(both["unit"]["agency"].as_str(), Some("metro"));
 }
+
+#[test]
+fn a_page_is_there_where_the_file_has_its_table_and_shut_unless_it_is_armed() {
+    assert_eq!(Config::parse(EXAMPLE).unwrap().page, None);
+    let page =
+        |lines: &str| Config::parse(&EXAMPLE.replace("[health]", &format!("[page]\n{lines}\n[health]"))).unwrap().page;
+    let shipped = page("").unwrap();
+    assert_eq!((shipped.listen.port(), shipped.claim.to_str(), shipped.armed), (8443, Some("/persist/claim"), false));
+    assert!(page("armed = true").unwrap().armed);
+}
+
+#[test]
+fn a_unit_that_is_nobodys_has_all_that_its_file_says_and_an_identity_beside_it_is_a_mistake() {
+    let lines = EXAMPLE.lines().filter(|line| {
+        let told = ["agency =", "id = \"pole", "host =", "ca =", "certificate =", "key =", "agency_root ="];
+        !told.iter().any(|key| line.starts_with(key))
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let config = Config::before_enrolment(&text).unwrap();
+    assert_eq!((config.unit.as_str(), config.cameras.len()), ("new", 2));
+    let Err(ConfigError::Mistakes(mistakes)) = Config::before_enrolment(EXAMPLE) else { panic!("no mistake") };
+    assert!(mistakes.iter().any(|mistake| mistake.key == "unit.id"), "{mistakes:?}");
+}

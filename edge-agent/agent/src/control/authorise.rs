@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edge_protocol::command::{ClipScope, Command, MAX_COMMAND_LIFE, Operation, Refusal};
+use edge_protocol::command::{ClipScope, Command, MAX_COMMAND_LIFE, Operation, Refusal, UpdateScope};
 use edge_protocol::id::{AgencyId, CameraId, UnitId};
 use edge_protocol::record::Word;
 use edge_protocol::time::{ClockQuality, WallStamp};
@@ -18,10 +18,12 @@ pub struct Policy {
     pub unit: UnitId,
     /// Its cameras.
     pub cameras: Vec<CameraId>,
-    /// Purposes that a command may name.
+    /// Purposes that a command for video may name; others need one in its own words.
     pub purposes: Vec<Word>,
     /// The longest clip.
     pub longest_clip: Duration,
+    /// Where bundles may be downloaded from.
+    pub bundle_hosts: Vec<String>,
 }
 
 /// Why not, with what exactly is wrong for log and audit.
@@ -55,7 +57,8 @@ pub(super) fn authorise(
     if !command.operation.allowed_to(command.role) {
         return Err(refuse(Refusal::Role, format!("not for a {}", command.role.as_str())));
     }
-    if !policy.purposes.contains(&command.purpose) {
+    let is_known = policy.purposes.contains(&command.purpose) || !command.operation.shows_video();
+    if !is_known || command.purpose.as_str().trim().is_empty() {
         return Err(refuse(Refusal::Purpose, format!("purpose {:?}", command.purpose.as_str())));
     }
     let digits = command.case.as_str().chars().filter(|c| c.is_alphanumeric()).count();
@@ -65,6 +68,7 @@ pub(super) fn authorise(
     match &command.operation {
         Operation::Clip(scope) => in_scope(scope, policy),
         Operation::Health => Ok(()),
+        Operation::Update(scope) => can_be_fetched(scope, policy),
     }
 }
 
@@ -85,6 +89,17 @@ fn in_time(command: &Command, now: WallStamp) -> Result<(), Refused> {
             Ok(())
         }
         ClockQuality::Free | ClockQuality::Unknown => Ok(()),
+    }
+}
+
+fn can_be_fetched(scope: &UpdateScope, policy: &Policy) -> Result<(), Refused> {
+    if !scope.is_sound() {
+        return Err(refuse(Refusal::Scope, "address, size or hours of the update make no sense"));
+    }
+    let host = scope.host().map(str::to_owned);
+    match host.filter(|host| policy.bundle_hosts.contains(host)) {
+        Some(_) => Ok(()),
+        None => Err(refuse(Refusal::Address, format!("nothing is downloaded from {}", scope.url))),
     }
 }
 

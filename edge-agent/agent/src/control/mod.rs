@@ -17,8 +17,8 @@ mod station;
 
 pub use authorise::Policy;
 pub use challenge::Challenges;
-pub use seams::{ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, MadeClip, Outlet};
-pub use station::{Control, Ends, draft};
+pub use seams::{ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, MadeClip, Outlet, UpdateAsked};
+pub use station::{Control, Ends, answered, draft};
 
 #[cfg(test)]
 mod tests;

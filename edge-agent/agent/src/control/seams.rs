@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use edge_protocol::command::UpdateScope;
 use edge_protocol::id::{CameraId, CommandId, RequestId};
 use edge_protocol::record::{AuditRecord, ClipChunk, ClipOffer, Record};
 use edge_protocol::time::WallTime;
@@ -48,6 +49,17 @@ pub struct ClipAsked {
     pub from: WallTime,
     /// Until when.
     pub to: WallTime,
+}
+
+/// An update that an authorised person asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateAsked {
+    /// For which request; names the answers that follow.
+    pub request: RequestId,
+    /// By which command.
+    pub command: CommandId,
+    /// Which bundle, and when to boot into it.
+    pub scope: UpdateScope,
 }
 
 /// An action was begun and could not be finished.
@@ -99,6 +111,12 @@ pub trait Actions: Send {
     /// # Errors
     /// When it cannot be made.
     fn health(&mut self) -> Result<(), ActionFault>;
+
+    /// Leaves the update for the process that carries it out, which answers from then on; on the disk when it returns.
+    ///
+    /// # Errors
+    /// When another one is under way, or it can be seen at once that it will not do.
+    fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault>;
 }
 
 /// Where answers and pieces go: the outbox.

@@ -6,6 +6,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use edge_protocol::command::{Challenge, Command, MAX_COMMAND_BYTES, Operation, Refusal};
 use edge_protocol::hash::Hash256;
+use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::record::{
     Answer, AuditKind, AuditRecord, ClipPart, Record, Refused as RefusedAnswer, Sentence, Verdict,
 };
@@ -14,7 +15,7 @@ use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 
 use super::authorise::{Refused, authorise};
 use super::limit::Limit;
-use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, ClipAsked, MadeClip, Outlet};
+use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, ClipAsked, MadeClip, Outlet, UpdateAsked};
 use super::{Challenges, Policy};
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -127,8 +128,7 @@ impl Control {
                 text,
                 ..intent
             });
-            let (at, clock, verdict) = (wall.time.into(), wall.quality, refused(Refusal::Interrupted));
-            self.send(Record::Answer(Box::new(Answer { at, clock, request, command, verdict })));
+            self.send(answered(request, command, refused(Refusal::Interrupted), wall));
         }
     }
 
@@ -201,7 +201,7 @@ impl Control {
             Operation::Clip(scope) => {
                 let (camera, from, to) = (scope.camera.clone(), scope.from, scope.to);
                 let asked = ClipAsked { request: command.request, camera, from, to };
-                let answer = |verdict| answered(Some(command), verdict, wall);
+                let answer = |verdict| answered(Some(command.request), Some(command.id), verdict, wall);
                 match self.ends.actions.clip(&asked)? {
                     Clip::Nothing(reason) => {
                         let verdict = Verdict::Nothing(Sentence::cut(&reason));
@@ -213,6 +213,11 @@ impl Control {
                         hand_over(made, self.ends.outlet.as_mut(), &self.ends.pulse, &self.ends.clock, stop)
                     }
                 }
+            }
+            Operation::Update(scope) => {
+                let (request, scope) = (command.request, scope.clone());
+                self.ends.actions.update(&UpdateAsked { request, command: command.id, scope })?;
+                Ok("the update is left for the process that carries it out".to_owned())
             }
         }
     }
@@ -230,7 +235,7 @@ impl Control {
     }
 
     fn answer(&mut self, asked: Option<&Command>, verdict: Verdict, wall: WallStamp) {
-        self.send(answered(asked, verdict, wall));
+        self.send(answered(asked.map(|asked| asked.request), asked.map(|asked| asked.id), verdict, wall));
     }
 
     /// Writes down what has happened already; that it cannot be written changes nothing of it.
@@ -285,14 +290,9 @@ fn refused(reason: Refusal) -> Verdict {
     Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(reason.sentence()) })
 }
 
-fn answered(asked: Option<&Command>, verdict: Verdict, wall: WallStamp) -> Record {
-    Record::Answer(Box::new(Answer {
-        at: wall.time.into(),
-        clock: wall.quality,
-        request: asked.map(|command| command.request),
-        command: asked.map(|command| command.id),
-        verdict,
-    }))
+/// The answer to a command, as far as it is known which.
+pub fn answered(request: Option<RequestId>, command: Option<CommandId>, verdict: Verdict, wall: WallStamp) -> Record {
+    Record::Answer(Box::new(Answer { at: wall.time.into(), clock: wall.quality, request, command, verdict }))
 }
 
 /// An entry of the audit log that is not numbered and chained yet; of something that happened without a command where
@@ -312,6 +312,7 @@ pub fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallSta
         case: asked.map(|command| command.case.clone()),
         refusal: None,
         text: Sentence::cut(text),
+        report: None,
     }
 }
 
@@ -319,5 +320,6 @@ fn describe(operation: &Operation) -> String {
     match operation {
         Operation::Clip(scope) => format!("video of {} from {} to {}", scope.camera, scope.from, scope.to),
         Operation::Health => "a health record".to_owned(),
+        Operation::Update(scope) => format!("update to {} from {}", scope.version, scope.url),
     }
 }

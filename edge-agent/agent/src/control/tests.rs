@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge_protocol::command::{
-    Challenge, ClipScope, Command, MAX_COMMAND_BYTES, MAX_COMMAND_LIFE, Operation, Refusal, Role,
+    Challenge, ClipScope, Command, MAX_COMMAND_BYTES, MAX_COMMAND_LIFE, Operation, QuietHours, Refusal, Role,
+    UpdateScope,
 };
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, RequestId};
@@ -63,6 +64,7 @@ struct Seen {
     log_fails: bool,
     /// How many clips were made.
     clips: usize,
+    updates: Vec<UpdateAsked>,
     ring_is_empty: bool,
     disk_fails: bool,
     /// The line takes no pieces.
@@ -134,6 +136,13 @@ impl Actions for Camera {
     fn health(&mut self) -> Result<(), ActionFault> {
         Ok(())
     }
+
+    fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault> {
+        let mut seen = self.0.lock().unwrap();
+        assert!(matches!(seen.log.last(), Some(entry) if entry.kind == AuditKind::Intent), "written before the act");
+        seen.updates.push(asked.clone());
+        if seen.disk_fails { Err(ActionFault("the disk is full".to_owned())) } else { Ok(()) }
+    }
 }
 
 struct Out(Shared);
@@ -174,6 +183,7 @@ impl Unit {
             cameras: vec!["gate".parse().unwrap()],
             purposes: vec!["investigation".parse().unwrap()],
             longest_clip: Duration::from_hours(1),
+            bundle_hosts: vec!["center".to_owned()],
         };
         let published = Arc::clone(&seen);
         let ends = Ends {
@@ -297,13 +307,14 @@ fn a_clip_that_a_stop_cuts_short_may_be_asked_again() {
 #[test]
 fn every_role_is_held_to_what_it_includes() {
     for &role in Role::ALL {
-        for operation in [a_clip(), Operation::Health] {
+        for operation in [a_clip(), Operation::Health, an_update("center")] {
             let mut unit = Unit::new();
             let verdicts = unit.ask(&unit.command(role, operation.clone()));
             let allowed = match (&operation, role) {
                 (Operation::Clip(_), Role::Investigator | Role::Supervisor)
-                | (Operation::Health, Role::Technician | Role::Supervisor) => true,
-                (Operation::Clip(_) | Operation::Health, _) => false,
+                | (Operation::Health, Role::Technician | Role::Supervisor)
+                | (Operation::Update(_), Role::Supervisor | Role::PolicyAdmin) => true,
+                (Operation::Clip(_) | Operation::Health | Operation::Update(_), _) => false,
             };
             let expected = if allowed { None } else { Some(Refusal::Role) };
             assert_eq!(refusal(&verdicts), expected, "{role:?} {operation:?}");
@@ -344,6 +355,52 @@ fn what_a_command_says_wrongly_is_refused_by_name() {
         assert_eq!(refusal(&unit.ask(&command)), Some(expected), "case {number}");
         assert_eq!((unit.clips(), unit.log()), (0, vec![AuditKind::Refusal]), "case {number}");
     }
+}
+
+fn an_update(host: &str) -> Operation {
+    Operation::Update(UpdateScope {
+        url: format!("https://{host}/edge-1.5.0.raucb"),
+        hash: Hash256::of(b"bundle"),
+        bytes: 6,
+        version: "1.5.0".parse().unwrap(),
+        quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: 0 }),
+    })
+}
+
+#[test]
+fn an_update_is_written_down_and_left_for_the_process_that_carries_it_out() {
+    let mut unit = Unit::new();
+    let command =
+        Command { purpose: "new-version".parse().unwrap(), ..unit.command(Role::PolicyAdmin, an_update("center")) };
+    assert_eq!(unit.ask(&command), [Verdict::Accepted], "its end is for that process to tell");
+    let left = std::mem::take(&mut unit.seen.lock().unwrap().updates);
+    let Operation::Update(scope) = &command.operation else { panic!("{command:?}") };
+    assert_eq!(left, [UpdateAsked { request: command.request, command: command.id, scope: scope.clone() }]);
+    assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
+    assert!(unit.seen.lock().unwrap().log[0].text.as_str().contains("1.5.0 from https://center/edge-1.5.0.raucb"));
+    unit.seen.lock().unwrap().disk_fails = true;
+    let again = Command { id: CommandId::from_bytes([7; 16]), ..command };
+    assert!(matches!(&unit.ask(&again)[..], [Verdict::Accepted, Verdict::Failed(_)]));
+}
+
+#[test]
+fn nothing_is_downloaded_from_where_the_configuration_does_not_say() {
+    let (mut unit, elsewhere) = (Unit::new(), ["elsewhere", "center.elsewhere", "center@elsewhere", "CENTER"]);
+    for host in elsewhere {
+        let verdicts = unit.ask(&unit.command(Role::Supervisor, an_update(host)));
+        assert_eq!(refusal(&verdicts), Some(Refusal::Address), "{host}");
+    }
+    let Operation::Update(good) = an_update("center") else { return };
+    for scope in [
+        UpdateScope { bytes: 0, ..good.clone() },
+        UpdateScope { quiet: Some(QuietHours { from_min: 1440, to_min: 0, offset_min: 0 }), ..good.clone() },
+    ] {
+        let verdicts = unit.ask(&unit.command(Role::Supervisor, Operation::Update(scope)));
+        assert_eq!(refusal(&verdicts), Some(Refusal::Scope));
+    }
+    let nameless = Command { purpose: " ".parse().unwrap(), ..unit.command(Role::Supervisor, an_update("center")) };
+    assert_eq!(refusal(&unit.ask(&nameless)), Some(Refusal::Purpose));
+    assert!(unit.seen.lock().unwrap().updates.is_empty());
 }
 
 fn scope(camera: &str, seconds: u64) -> Operation {

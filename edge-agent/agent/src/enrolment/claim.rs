@@ -18,19 +18,36 @@ pub struct Claim {
     /// The broker that the factory named, `host:port`.
     pub broker: Option<String>,
     folder: PathBuf,
-    pub(super) code: StoredCode,
+    /// What is kept of the setup code.
+    pub code: StoredCode,
     pub(super) chain: Chain,
     pub(super) key: SigningKey,
     /// The agency's root, PEM.
     pub(super) root: Vec<u8>,
 }
 
-/// `unit.toml`.
-#[derive(Deserialize)]
-struct UnitFile {
-    serial: Serial,
-    broker: Option<String>,
-    setup_code: StoredCode,
+/// `unit.toml`: what stands on the unit's label, and stays when the claim is gone.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Label {
+    /// The unit's serial number.
+    pub serial: Serial,
+    /// The broker that the factory named, `host:port`.
+    pub broker: Option<String>,
+    /// What is kept of the setup code.
+    pub setup_code: StoredCode,
+}
+
+impl Label {
+    /// Reads it from the factory's folder.
+    ///
+    /// # Errors
+    /// Where it is missing or not what it should be.
+    pub fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, EnrolError> {
+        let path = folder.join("unit.toml");
+        let text = read(disk, &path).map_err(at("read", &path))?;
+        let text = String::from_utf8_lossy(&text);
+        toml::from_str(&text).map_err(|error| EnrolError::Unfit { path, why: error.to_string() })
+    }
 }
 
 impl Claim {
@@ -45,9 +62,7 @@ impl Claim {
         };
         let unfit = |name: &str, why: String| EnrolError::Unfit { path: folder.join(name), why };
         let unusable = |name: &'static str| move |error: SignatureError| unfit(name, error.to_string());
-        let text = String::from_utf8_lossy(&file("unit.toml")?).into_owned();
-        let UnitFile { serial, broker, setup_code } =
-            toml::from_str(&text).map_err(|error| unfit("unit.toml", error.to_string()))?;
+        let Label { serial, broker, setup_code } = Label::read(disk, folder)?;
         let chain = Chain::from_pem(&file("claim.pem")?).map_err(unusable("claim.pem"))?;
         let key = SigningKey::from_pem(&file("claim.key")?).map_err(unusable("claim.key"))?;
         let root = file("root.pem")?;

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use edge_protocol::enrolment::{BadAnswer, Refusal, Refused};
 use edge_protocol::time::WallTime;
 
-pub use claim::Claim;
+pub use claim::{Claim, Label};
 pub use identity::{IDENTITY, Place};
 pub use key::KeyStore;
 pub use renew::{Line, Renewer};

@@ -248,7 +248,7 @@ fn five_wrong_codes_lock_for_ten_minutes_and_pulling_the_plug_wins_none() {
     let folder = place.folder().to_owned();
     let check = |disk: &FaultyDisk, code: &SetupCode, later_s| {
         let at = now().time.saturating_add(std::time::Duration::from_secs(later_s));
-        check_code(disk, &folder, &claim, code, at)
+        check_code(disk, &folder, &claim.code, code, at)
     };
     let mut disk = disk;
     for left in (1..5).rev() {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use edge_protocol::enrolment::{MOST_TRIES, SetupCode, Tries};
+use edge_protocol::enrolment::{MOST_TRIES, SetupCode, StoredCode, Tries};
 use edge_protocol::time::WallTime;
 use edge_store::disk::{Disk, read, replace};
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, EnrolError, at};
+use super::{EnrolError, at};
 
 /// Where wrong tries are counted, beside the identity.
 const FILE: &str = "setup-tries.toml";
@@ -26,7 +26,7 @@ struct Kept {
 pub fn check_code(
     disk: &dyn Disk,
     folder: &Path,
-    claim: &Claim,
+    right: &StoredCode,
     code: &SetupCode,
     now: WallTime,
 ) -> Result<(), EnrolError> {
@@ -37,7 +37,7 @@ pub fn check_code(
     }
     let after = before.after_wrong(now);
     note(disk, &path, after)?;
-    if claim.code.is(code) {
+    if right.is(code) {
         return note(disk, &path, Tries::default());
     }
     match after.locked(now) {

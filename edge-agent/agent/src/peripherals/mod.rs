@@ -30,7 +30,9 @@ pub use led::Indication;
 pub use light::Opt3001;
 pub use parts::{Dimmer, Drivable, Fitted, Open, Posture, Sensor, Switch};
 pub use power::{Ina226, Power};
-pub use station::{Climate, Effort, Illuminator, Input, Level, Lighting, Noticed, Parts, Readings, Station, Supply};
+pub use station::{
+    Climate, Effort, HELD, Illuminator, Input, Level, Lighting, Noticed, Parts, Readings, Station, Supply,
+};
 pub use temperature::{Lm75, Tmp117};
 pub use two_point::{Drive, TwoPoint};
 pub use units::{Amperes, Celsius, Degrees, Lux, Share, Volts, Watts};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::station::{Climate, Illuminator, Input, Level, Lighting, Parts, Supply};
+use super::station::{Climate, HELD, Illuminator, Input, Level, Lighting, Parts, Supply};
 use super::{
     Amperes, Celsius, Debounce, Degrees, Drivable, Drive, Fitted, Lux, PartError, Posture, Power, Sensor, Share, Tilt,
     TwoPoint, Volts,
@@ -11,6 +11,7 @@ use super::{
 
 /// What the simulated parts read; `None` is a part that does not answer.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a contact of its own, open or closed")]
 pub struct Bench {
     /// Temperature of the enclosure.
     pub celsius: Option<f32>,
@@ -24,6 +25,8 @@ pub struct Bench {
     pub lux: f32,
     /// Whether the enclosure is shut.
     pub shut: bool,
+    /// Whether somebody presses the service button.
+    pub button: bool,
     /// Whether the trigger's contact is closed.
     pub trigger: bool,
 }
@@ -37,6 +40,7 @@ impl Default for Bench {
             struck: false,
             lux: 420.0,
             shut: true,
+            button: false,
             trigger: false,
         }
     }
@@ -117,6 +121,10 @@ pub fn parts(bench: &Arc<Mutex<Bench>>) -> Parts {
         fan: Some(climate("fan", 55.0, 48.0, Drive::On)),
         led: Some(sink("led")),
         tamper: Some(input("tamper", |bench| Some(bench.shut))),
+        button: Some(Input {
+            contact: sensor("button", bench, |bench| Some(bench.button)),
+            debounce: Debounce::new(HELD),
+        }),
         triggers: vec![input("trigger", |bench| Some(bench.trigger))],
     }
 }

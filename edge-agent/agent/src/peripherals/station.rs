@@ -20,6 +20,9 @@ const COOLER: f32 = 4.0;
 /// How far above its threshold the supply must rise.
 const STRONGER: f32 = 0.3;
 
+/// A button counts as pressed once it was held for so long: nobody leans on it by mistake.
+pub const HELD: Duration = Duration::from_secs(5);
+
 /// How much analysis heat and power leave. Recording and hits are never touched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
@@ -129,6 +132,8 @@ pub struct Parts {
     pub led: Option<Fitted<dyn Drivable<bool>>>,
     /// Closed while the enclosure is shut.
     pub tamper: Option<Input>,
+    /// The service button; its rule is [`HELD`].
+    pub button: Option<Input>,
     /// Contacts that hold video.
     pub triggers: Vec<Input>,
 }
@@ -136,6 +141,8 @@ pub struct Parts {
 /// What was noticed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Noticed {
+    /// The service button was held for [`HELD`].
+    Button,
     /// A trigger's contact closed; its place in [`Parts::triggers`].
     Trigger(usize, MonoTime),
     /// The enclosure was opened, or shut again.
@@ -227,6 +234,9 @@ impl Station {
             if let Some((Edge::Closed, at)) = input.look(now) {
                 noticed.push(Noticed::Trigger(place, at));
             }
+        }
+        if let Some((Edge::Closed, _)) = self.parts.button.as_mut().and_then(|button| button.look(now)) {
+            noticed.push(Noticed::Button);
         }
         if let Some(tamper) = self.parts.tamper.as_mut() {
             noticed.extend(tamper.look(now).map(|(edge, _)| Noticed::Enclosure(edge)));
@@ -332,7 +342,7 @@ impl Station {
 
     fn failing(&self) -> Vec<String> {
         let parts = &self.parts;
-        let inputs = || parts.triggers.iter().chain(&parts.tamper);
+        let inputs = || parts.triggers.iter().chain(&parts.tamper).chain(&parts.button);
         let mut words: Vec<String> = parts.thermometers.iter().filter_map(Fitted::trouble).collect();
         words.extend(parts.supply.iter().filter_map(|supply| supply.part.trouble()));
         words.extend(parts.level.iter().filter_map(|level| level.part.trouble()));

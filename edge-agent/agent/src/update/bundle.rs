@@ -18,23 +18,11 @@ const CLOCKS_APART: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
     /// Where it is.
-    pub source: Source,
+    pub file: PathBuf,
     /// The file's SHA-256, where whoever wants it said so.
     pub hash: Option<Hash256>,
-}
-
-/// Where a bundle is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Source {
-    /// A file on this unit.
-    File(PathBuf),
-    /// To be downloaded.
-    Url {
-        /// From where.
-        url: String,
-        /// How long it is.
-        bytes: u64,
-    },
+    /// The version, where whoever wants it said so.
+    pub version: Option<Version>,
 }
 
 /// A bundle that was found good.
@@ -79,6 +67,14 @@ pub enum Refusal {
     /// Its version is none.
     #[error("it has no version that can be compared: {0}")]
     NoVersion(String),
+    /// Its version is another than was wanted.
+    #[error("its version is {found}, and {wanted} was wanted")]
+    OtherVersion {
+        /// The bundle's version.
+        found: Version,
+        /// The one wanted.
+        wanted: Version,
+    },
     /// Its version is below the floor.
     #[error("its version {version} is below {floor}, which this unit has already confirmed; it never goes back")]
     BelowFloor {
@@ -132,6 +128,8 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules<'r> {
     pub(super) standing: &'r Standing,
+    /// The version that was asked for, where one was.
+    pub(super) wanted: Option<&'r Version>,
     pub(super) floor: Option<&'r Version>,
     /// The latest moment that is known to have been, whatever the clock says.
     pub(super) latest: WallTime,
@@ -145,6 +143,9 @@ pub(super) fn judge(info: &BundleInfo, file: PathBuf, rules: Rules<'_>) -> Resul
         return Err(Refusal::OtherBoard { bundle: info.compatible.clone(), unit });
     }
     let version: Version = info.version.parse().map_err(|_| Refusal::NoVersion(info.version.clone()))?;
+    if let Some(wanted) = rules.wanted.filter(|wanted| version != **wanted) {
+        return Err(Refusal::OtherVersion { found: version, wanted: wanted.clone() });
+    }
     if let Some(floor) = rules.floor.filter(|floor| version < **floor) {
         return Err(Refusal::BelowFloor { version, floor: floor.clone() });
     }
@@ -202,7 +203,8 @@ mod tests {
     fn judged(info: &BundleInfo, now: &str, quality: ClockQuality, latest: &str) -> Result<Bundle, Refusal> {
         let (standing, floor) = (standing(), "1.4.0".parse().unwrap());
         let now = WallStamp { time: now.parse().unwrap(), quality };
-        let rules = Rules { standing: &standing, floor: Some(&floor), latest: latest.parse().unwrap(), now };
+        let rules =
+            Rules { standing: &standing, wanted: None, floor: Some(&floor), latest: latest.parse().unwrap(), now };
         judge(info, PathBuf::from("/b"), rules)
     }
 

@@ -1,22 +1,21 @@
-//! The state on the disk: one file, replaced whole.
+//! What is known of an update on the disk: small files, each replaced whole.
 //!
-//! Byte by byte: the line `edge-update 1`, a line with the SHA-256 of everything after it as 64 hexadecimal digits, then
-//! the state as JSON. A file that is not so is set aside, never deleted: what it said of the floor is lost, and the
-//! version that runs then stands in for it.
+//! Byte by byte: a line that says what is kept and in which version, a line with the SHA-256 of everything after it as
+//! 64 hexadecimal digits, then JSON. A file that is not so is set aside, never deleted: what it said of the floor is
+//! lost, and the version that runs then stands in for it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_protocol::hash::Hash256;
 use edge_store::disk::{self, Disk};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::State;
-
-const FIRST_LINE: &str = "edge-update 1";
-/// No state is longer.
+/// No such file is longer.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The state cannot be kept.
+/// What is known of an update cannot be kept.
 #[derive(Debug, thiserror::Error)]
 #[error("the state of the update cannot be kept in {path}: {source}")]
 pub struct KeepFault {
@@ -26,31 +25,54 @@ pub struct KeepFault {
     source: io::Error,
 }
 
+/// One kind of file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// Its first line.
+    pub(super) first_line: &'static str,
+}
+
 /// What was found.
 #[derive(Debug)]
-pub(super) enum Found {
-    /// No file: nothing was ever updated.
+pub(super) enum Found<T> {
+    /// No file.
     Nothing,
-    /// A state.
-    State(Box<State>),
+    /// What was kept.
+    Kept(T),
     /// A damaged file, set aside.
     SetAside(PathBuf),
 }
 
-/// Reads the state.
-pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Found, KeepFault> {
-    let fault = |source| KeepFault { path: path.to_owned(), source };
-    let bytes = match whole(disk, path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(fault(error)),
-    };
-    if let Some(state) = parse(&bytes) {
-        return Ok(Found::State(Box::new(state)));
+impl Kind {
+    /// Reads what was kept.
+    pub(super) fn read<T: DeserializeOwned>(self, disk: &dyn Disk, path: &Path) -> Result<Found<T>, KeepFault> {
+        let fault = |source| KeepFault { path: path.to_owned(), source };
+        let bytes = match whole(disk, path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(error) => return Err(fault(error)),
+        };
+        if let Some(kept) = self.parse(&bytes) {
+            return Ok(Found::Kept(kept));
+        }
+        let aside = path.with_extension("damaged");
+        disk.rename(path, &aside).map_err(fault)?;
+        Ok(Found::SetAside(aside))
     }
-    let aside = path.with_extension("damaged");
-    disk.rename(path, &aside).map_err(fault)?;
-    Ok(Found::SetAside(aside))
+
+    fn parse<T: DeserializeOwned>(self, bytes: &[u8]) -> Option<T> {
+        let (first, rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+        let (hash, body) = rest.split_once('\n')?;
+        let sound = first == self.first_line && hash == Hash256::of(body.as_bytes()).to_string();
+        sound.then(|| serde_json::from_str(body).ok())?
+    }
+
+    /// The bytes that are kept.
+    pub(super) fn bytes<T: Serialize>(self, kept: &T) -> Vec<u8> {
+        // It is made of words and numbers; there is nothing in it that JSON cannot say.
+        let body = serde_json::to_string(kept).unwrap_or_default();
+        format!("{}\n{}\n{body}", self.first_line, Hash256::of(body.as_bytes())).into_bytes()
+    }
 }
 
 fn whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
@@ -61,44 +83,43 @@ fn whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8]) -> Option<State> {
-    let (first, rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
-    let (hash, body) = rest.split_once('\n')?;
-    let sound = first == FIRST_LINE && hash == Hash256::of(body.as_bytes()).to_string();
-    sound.then(|| serde_json::from_str(body).ok())?
-}
-
-/// The bytes of a state.
-pub(super) fn bytes(state: &State) -> Vec<u8> {
-    // A state is made of words and numbers; there is nothing in it that JSON cannot say.
-    let body = serde_json::to_string(state).unwrap_or_default();
-    format!("{FIRST_LINE}\n{}\n{body}", Hash256::of(body.as_bytes())).into_bytes()
-}
-
-/// Writes the state; it is on the disk when this returns.
+/// Writes bytes; they are on the disk when this returns.
 pub(super) fn write(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), KeepFault> {
     disk::replace(disk, path, bytes).map_err(|source| KeepFault { path: path.to_owned(), source })
+}
+
+/// Removes a file that may not be there; it stays away when this returns.
+pub(super) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), KeepFault> {
+    let fault = |source| KeepFault { path: path.to_owned(), source };
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(fault(error)),
+        Ok(()) => path.parent().map_or(Ok(()), |folder| disk.sync_folder(folder)).map_err(fault),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use edge_store::disk::faulty::{FaultyDisk, Plan};
 
+    use super::super::State;
     use super::*;
 
     #[test]
     fn a_state_that_rotted_is_set_aside_and_never_believed() {
         let disk = FaultyDisk::new(Plan::none());
         let path = Path::new("/data/update/state");
-        assert!(matches!(read(&disk, path).unwrap(), Found::Nothing));
+        let kind = Kind { first_line: "edge-update 1" };
+        let read = || kind.read::<State>(&disk, path).unwrap();
+        assert!(matches!(read(), Found::Nothing));
         let state = State { floor: Some("1.4.0".parse().unwrap()), ..State::default() };
-        let bytes = bytes(&state);
+        let bytes = kind.bytes(&state);
         for offset in 0..bytes.len() {
             write(&disk, path, &bytes).unwrap();
-            assert!(matches!(read(&disk, path).unwrap(), Found::State(found) if *found == state));
+            assert!(matches!(read(), Found::Kept(found) if found == state));
             disk.rot(path, offset);
-            assert!(matches!(read(&disk, path).unwrap(), Found::SetAside(_)), "byte {offset}");
-            assert!(matches!(read(&disk, path).unwrap(), Found::Nothing));
+            assert!(matches!(read(), Found::SetAside(_)), "byte {offset}");
+            assert!(matches!(read(), Found::Nothing));
         }
     }
 }

@@ -1,19 +1,21 @@
 //! Updates that cannot brick: what is wanted, what was written, whether it works, and the way back.
 //!
 //! Belongs here: the state of an update, what may be installed, when an image is good. Does not belong here: how RAUC
-//! writes a slot or how a bootloader counts; nor cameras, broker and models, of which only evidence is seen.
+//! writes a slot, how a bootloader counts or how HTTPS is spoken; nor cameras, broker and models, of which only evidence is seen.
 //!
 //! The words are RAUC's: a *bundle* is installed into the *slot* that is not *booted*; that slot becomes *primary* and
 //! boots next; until it is *marked good* the bootloader counts its attempts and then goes back.
 //!
 //! [`apply`] decides, without clock, disk or RAUC; [`Updater`] keeps the state on the disk before it does anything, so
-//! that a power cut at any step finds what was under way. [`Slots`] is the seam to RAUC.
+//! that a power cut at any step finds what was under way. [`Slots`] is the seam to RAUC. What the center asks for is an
+//! [`Order`]; its bundle is brought here by a [`Fetch`] before the rest begins.
 
 mod bundle;
 mod evidence;
+mod fetch;
 mod keep;
 pub mod models;
-
+mod order;
 pub mod rauc;
 mod slots;
 mod state;
@@ -25,10 +27,12 @@ mod fake;
 #[cfg(test)]
 mod power_cuts;
 
-pub use bundle::{BUNDLE_LIFE, Bundle, Refusal, Source, Wanted};
+pub use bundle::{BUNDLE_LIFE, Bundle, Refusal, Wanted};
 pub use evidence::{Before, Evidence, HOLD, LINE_PATIENCE, Missing, Verdict, WITHIN, Watch, line_holds, missing};
+pub use fetch::{Came, Fetch, Limits, Opened, Web, WebFault};
 pub use keep::KeepFault;
+pub use order::{Order, Orders};
 pub use slots::{BootState, BundleInfo, Slot, SlotName, Slots, SlotsFault, Standing};
 pub use state::{Change, Confirmed, Effect, Event, Phase, State, Step, Told, apply};
-pub use updater::{Outside, UpdateFault, Updater};
+pub use updater::{FETCHED, Outside, UpdateFault, Updater};
 pub use version::{BadVersion, Version};

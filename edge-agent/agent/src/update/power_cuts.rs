@@ -1,7 +1,7 @@
 //! Whole updates on a fake board, with the power failing at any step: what boots is the old image or the new one, never
 //! neither and never half of one, and in the end the state says which.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -74,8 +74,8 @@ struct FakeOutside {
 }
 
 impl Outside for FakeOutside {
-    fn fetch(&mut self, _: &Wanted, _: &Path) -> Result<PathBuf, Refusal> {
-        Ok(PathBuf::from("/media/new.raucb"))
+    fn check(&mut self, _: &Wanted) -> Result<(), Refusal> {
+        Ok(())
     }
 
     fn tell(&mut self, told: &Told) -> bool {
@@ -175,7 +175,7 @@ impl Sequence {
             (seen.reached, seen.acknowledged) = (false, false);
         }
         let _maybe_cut = updater.start(at(0), wall());
-        let wanted = Wanted { source: Source::File(PathBuf::from("/media/new.raucb")), hash: None };
+        let wanted = Wanted { file: PathBuf::from("/media/new.raucb"), hash: None, version: None };
         if updater.state().phase == Phase::Idle {
             let _maybe_cut = updater.handle(Event::Asked(wanted, Before::from(&healthy())), at(0), wall());
         }

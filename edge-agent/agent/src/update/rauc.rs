@@ -70,6 +70,11 @@ impl Rauc {
         Self { arguments: vec![format!("--conf={}", file.display())], ..Self::default() }
     }
 
+    /// Whether there is a RAUC here; a machine without has no slots.
+    pub fn is_here(&self) -> bool {
+        self.program.exists()
+    }
+
     fn run(&self, arguments: &[&str]) -> Result<Output, SlotsFault> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(arguments);

@@ -1,7 +1,7 @@
 //! The update as a state machine: (state, event, now) to state and effects. No clock, no disk, no RAUC.
 //!
 //! ```text
-//! idle ─► downloading ─► verified ─► installed ─► rebooting ─► confirming ─┬─► good
+//! idle ─► checking ─► verified ─► installed ─► rebooting ─► confirming ─┬─► good
 //!   ▲          │             │       (other slot                    │      │    ▲
 //!   └─refused──┴──not written┘         primary)            awaiting line ──┼────┘
 //!                                                                   ▼      ▼
@@ -71,8 +71,8 @@ pub enum Phase {
     /// Nothing is under way.
     #[default]
     Idle,
-    /// The bundle is being fetched.
-    Downloading {
+    /// The bundle is being read.
+    Checking {
         /// Which.
         wanted: Wanted,
         /// What the running image can do.
@@ -140,7 +140,7 @@ impl Phase {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Idle => "idle",
-            Self::Downloading { .. } => "downloading",
+            Self::Checking { .. } => "checking",
             Self::Verified { .. } => "verified, being written",
             Self::Installed { .. } => "installed, other slot primary",
             Self::Rebooting { .. } => "rebooting",
@@ -173,8 +173,8 @@ pub enum Event {
     Started(Standing, String),
     /// Somebody wants a bundle installed; what the running image can do.
     Asked(Wanted, Before),
-    /// The bundle is here, or is not.
-    Fetched(Result<Bundled, Refusal>),
+    /// The bundle was read, or is refused.
+    Checked(Result<Bundled, Refusal>),
     /// The slot was written and is primary, or is not.
     Written(Result<(), String>),
     /// The unit may boot now.
@@ -185,7 +185,7 @@ pub enum Event {
     Told(usize),
 }
 
-/// A fetched bundle as RAUC read it.
+/// A bundle as RAUC read it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bundled {
     /// What it says of itself.
@@ -201,11 +201,11 @@ pub struct Bundled {
 /// What is to be done, after the state is on the disk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Fetch a bundle and read it.
-    Fetch(Wanted),
+    /// Read a bundle.
+    Check(Wanted),
     /// Write it to the other slot.
     Install(Bundle),
-    /// Remove what was fetched.
+    /// Remove what was downloaded.
     Discard,
     /// Boot.
     Reboot,
@@ -234,7 +234,7 @@ pub fn apply(mut state: State, event: Event, mono: MonoTime, wall: WallStamp) ->
     deciding.state.phase = match event {
         Event::Started(standing, boot) => deciding.started(phase, &standing, &boot),
         Event::Asked(wanted, before) => deciding.asked(phase, wanted, before),
-        Event::Fetched(fetched) => deciding.fetched(phase, fetched),
+        Event::Checked(checked) => deciding.checked(phase, checked),
         Event::Written(written) => deciding.written(phase, written),
         Event::RebootAllowed => deciding.reboot_allowed(phase),
         Event::Looked(evidence, way_back) => deciding.looked(phase, evidence.as_ref(), way_back),
@@ -263,9 +263,9 @@ impl Deciding {
         let booted = standing.booted;
         match phase {
             Phase::Idle | Phase::Good { .. } | Phase::RolledBack { .. } => self.started_at_rest(phase, standing, boot),
-            Phase::Downloading { wanted, before } => {
-                self.effects.push(Effect::Fetch(wanted.clone()));
-                Phase::Downloading { wanted, before }
+            Phase::Checking { wanted, before } => {
+                self.effects.push(Effect::Check(wanted.clone()));
+                Phase::Checking { wanted, before }
             }
             Phase::Verified { bundle, change, tries } if booted == change.from => {
                 if tries >= MOST_TRIES {
@@ -328,10 +328,10 @@ impl Deciding {
     fn asked(&mut self, phase: Phase, wanted: Wanted, before: Before) -> Phase {
         match phase {
             Phase::Idle | Phase::Good { .. } | Phase::RolledBack { .. } => {
-                self.effects.push(Effect::Fetch(wanted.clone()));
-                Phase::Downloading { wanted, before }
+                self.effects.push(Effect::Check(wanted.clone()));
+                Phase::Checking { wanted, before }
             }
-            Phase::Downloading { .. }
+            Phase::Checking { .. }
             | Phase::Verified { .. }
             | Phase::Installed { .. }
             | Phase::Rebooting { .. }
@@ -344,14 +344,14 @@ impl Deciding {
         }
     }
 
-    fn fetched(&mut self, phase: Phase, fetched: Result<Bundled, Refusal>) -> Phase {
-        let Phase::Downloading { before, .. } = phase else { return phase };
-        let Bundled { info, file, standing, boot } = match fetched {
+    fn checked(&mut self, phase: Phase, checked: Result<Bundled, Refusal>) -> Phase {
+        let Phase::Checking { wanted, before } = phase else { return phase };
+        let Bundled { info, file, standing, boot } = match checked {
             Ok(bundled) => bundled,
             Err(refusal) => return self.refuse(&refusal),
         };
-        let (floor, latest) = (self.state.floor.as_ref(), self.state.latest);
-        match judge(&info, file, Rules { standing: &standing, floor, latest, now: self.wall }) {
+        let (floor, latest, wanted) = (self.state.floor.as_ref(), self.state.latest, wanted.version.as_ref());
+        match judge(&info, file, Rules { standing: &standing, wanted, floor, latest, now: self.wall }) {
             Ok(bundle) => {
                 let (from, old) = (standing.booted, standing.slot(standing.booted).version.clone());
                 let change = Change { from, old, new: bundle.version.clone(), before, boot };
@@ -423,7 +423,7 @@ impl Deciding {
                     }
                 }
             }
-            Phase::Downloading { .. }
+            Phase::Checking { .. }
             | Phase::Verified { .. }
             | Phase::Installed { .. }
             | Phase::Rebooting { .. }

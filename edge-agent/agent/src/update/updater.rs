@@ -2,29 +2,29 @@
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use edge_protocol::time::{MonoTime, WallStamp};
 use edge_store::disk::Disk;
 
-use super::keep::{self, Found, KeepFault};
+use super::keep::{self, Found, KeepFault, Kind};
 use super::state::{Bundled, Effect, Event, State, apply};
 use super::{Bundle, Refusal, Slots, SlotsFault, Told, Wanted};
 
 /// The file of the state in the update's folder.
 const STATE: &str = "state";
-/// What was fetched, in the same folder.
-const FETCHED: &str = "bundle.raucb";
+const KIND: Kind = Kind { first_line: "edge-update 1" };
+/// What was downloaded, in the update's folder.
+pub const FETCHED: &str = "bundle.raucb";
 
 /// What an update needs of the rest of the unit. A trait so that tests can cut the power in the middle of it.
 pub trait Outside: Debug + Send {
-    /// Brings a bundle to this unit: a file that is there already is left where it is, one to be downloaded goes to
-    /// `to`. The hash, where one is wanted, was compared when this returns.
+    /// Checks that the bundle's file is there and, where a hash is wanted, that it is the one.
     ///
     /// # Errors
-    /// Why there is none; nothing else was changed.
-    fn fetch(&mut self, wanted: &Wanted, to: &Path) -> Result<PathBuf, Refusal>;
+    /// Why it is not.
+    fn check(&mut self, wanted: &Wanted) -> Result<(), Refusal>;
 
     /// Writes something down where people read it. False where that has to be tried again.
     fn tell(&mut self, told: &Told) -> bool;
@@ -70,11 +70,11 @@ impl Updater {
         outside: Box<dyn Outside>,
     ) -> Result<Self, KeepFault> {
         let (mut state, mut kept) = (State::default(), Vec::new());
-        match keep::read(disk.as_ref(), &folder.join(STATE))? {
+        match KIND.read(disk.as_ref(), &folder.join(STATE))? {
             Found::Nothing => {}
-            Found::State(found) => {
-                state = *found;
-                kept = keep::bytes(&state);
+            Found::Kept(found) => {
+                state = found;
+                kept = KIND.bytes(&state);
             }
             Found::SetAside(path) => {
                 let words = format!("the state of the update was damaged and is set aside as {}", path.display());
@@ -140,7 +140,7 @@ impl Updater {
     }
 
     fn keep(&mut self, state: State) -> Result<(), KeepFault> {
-        let bytes = keep::bytes(&state);
+        let bytes = KIND.bytes(&state);
         // Most looks change nothing that is kept, and the disk wears.
         if bytes != self.kept {
             keep::write(self.disk.as_ref(), &self.folder.join(STATE), &bytes)?;
@@ -152,7 +152,7 @@ impl Updater {
 
     fn perform(&mut self, effect: Effect) -> Result<Option<Event>, UpdateFault> {
         Ok(match effect {
-            Effect::Fetch(wanted) => Some(Event::Fetched(self.fetch(&wanted))),
+            Effect::Check(wanted) => Some(Event::Checked(self.check(&wanted))),
             Effect::Install(bundle) => Some(Event::Written(self.install(&bundle))),
             Effect::Discard => {
                 // What is not there needs no removing, and what stays is written over by the next download.
@@ -175,8 +175,9 @@ impl Updater {
         })
     }
 
-    fn fetch(&mut self, wanted: &Wanted) -> Result<Bundled, Refusal> {
-        let file = self.outside.fetch(wanted, &self.folder.join(FETCHED))?;
+    fn check(&mut self, wanted: &Wanted) -> Result<Bundled, Refusal> {
+        self.outside.check(wanted)?;
+        let file = wanted.file.clone();
         let info = self.slots.inspect(&file)?;
         let standing = self.slots.status().map_err(|fault| Refusal::NotInstalled(fault.to_string()))?;
         Ok(Bundled { info, file, standing, boot: self.outside.boot() })

@@ -6,9 +6,11 @@
 
 mod challenge;
 mod role;
+mod update;
 
 pub use challenge::Challenge;
 pub use role::{Refusal, Role};
+pub use update::{MAX_URL_BYTES, QuietHours, UpdateScope};
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -85,6 +87,9 @@ pub enum Operation {
     /// A health record now instead of within the minute.
     #[n(1)]
     Health,
+    /// Another version of the software.
+    #[n(2)]
+    Update(#[n(0)] UpdateScope),
 }
 
 /// Which video.
@@ -107,7 +112,7 @@ impl Operation {
     pub const fn shows_video(&self) -> bool {
         match self {
             Self::Clip(_) => true,
-            Self::Health => false,
+            Self::Health | Self::Update(_) => false,
         }
     }
 
@@ -115,9 +120,11 @@ impl Operation {
     pub const fn allowed_to(&self, role: Role) -> bool {
         match (self, role) {
             (Self::Clip(_), Role::Investigator | Role::Supervisor)
-            | (Self::Health, Role::Technician | Role::Supervisor) => true,
+            | (Self::Health, Role::Technician | Role::Supervisor)
+            | (Self::Update(_), Role::Supervisor | Role::PolicyAdmin) => true,
             (Self::Clip(_), Role::Viewer | Role::Auditor | Role::Technician | Role::PolicyAdmin)
-            | (Self::Health, Role::Viewer | Role::Investigator | Role::Auditor | Role::PolicyAdmin) => false,
+            | (Self::Health, Role::Viewer | Role::Investigator | Role::Auditor | Role::PolicyAdmin)
+            | (Self::Update(_), Role::Viewer | Role::Investigator | Role::Auditor | Role::Technician) => false,
         }
     }
 }

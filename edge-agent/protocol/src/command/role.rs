@@ -55,7 +55,7 @@ words!(
         Purpose = 9 "purpose",
         /// No case number, or one that does not look like one.
         Case = 10 "case",
-        /// No such camera, or a range that makes no sense or is too long.
+        /// No such camera, or a range, size or hours that make no sense.
         Scope = 11 "scope",
         /// Too many commands.
         RateLimited = 12 "rate-limited",
@@ -67,6 +67,8 @@ words!(
         Unsupported = 15 "unsupported",
         /// It was begun, and the unit was restarted before its end.
         Interrupted = 16 "interrupted",
+        /// The bundle lies where this unit downloads nothing from.
+        Address = 17 "address",
     }
 );
 
@@ -85,12 +87,13 @@ impl Refusal {
             Self::Role => "your role does not include this",
             Self::Purpose => "a purpose that the policy lists is needed",
             Self::Case => "a case number is needed",
-            Self::Scope => "there is no such camera or the range makes no sense",
+            Self::Scope => "there is no such camera, or range, size or hours make no sense",
             Self::RateLimited => "too many commands; wait a little",
             Self::Busy => "the unit is busy with earlier commands; try again",
             Self::AuditUnavailable => "the unit cannot write its audit log, so it does nothing that must be in it",
             Self::Unsupported => "this unit cannot do that",
             Self::Interrupted => "the unit was restarted while it did this; ask again",
+            Self::Address => "the unit downloads bundles over https from the hosts of its configuration alone",
         }
     }
 }

@@ -7,6 +7,7 @@ use super::health::Span;
 use super::object::words;
 use super::{Sentence, Word};
 use crate::command::{Refusal, Role};
+use crate::commissioning::SealedReport;
 use crate::hash::Hash256;
 use crate::id::{CameraId, CommandId, PersonId, RequestId};
 use crate::time::{ClockQuality, Moment};
@@ -25,6 +26,8 @@ words!(
         Purge = 3 "purge",
         /// The log itself: begun, set aside.
         Log = 4 "log",
+        /// Something that somebody did at the unit itself, on its page. The name is as given there.
+        Local = 5 "local",
     }
 );
 
@@ -78,6 +81,10 @@ pub struct AuditRecord {
     /// What was asked or done, in words. Never a plate.
     #[n(12)]
     pub text: Sentence,
+    /// How a technician left the unit, signed by the unit.
+    #[n(13)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<SealedReport>,
 }
 
 /// What became of a command. Several follow one command: accepted, then how it ended.
@@ -126,6 +133,36 @@ pub enum Verdict {
     /// It is done.
     #[n(5)]
     Done(#[n(0)] Sentence),
+    /// How far an update is; done or failed follows.
+    #[n(6)]
+    Update(#[n(0)] UpdateStep),
+}
+
+words!(
+    /// What a unit does about an update.
+    UpdateStage {
+        /// The bundle is arriving.
+        Downloading = 0 "downloading",
+        /// It is in the other slot, which boots next; the unit waits for its hours, and for a clip that is being sent.
+        Installed = 1 "installed",
+        /// The unit boots into it.
+        Rebooting = 2 "rebooting",
+    }
+);
+
+/// How far an update is.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(map)]
+pub struct UpdateStep {
+    /// What the unit does.
+    #[n(0)]
+    pub stage: UpdateStage,
+    /// How much of the bundle is here, in percent.
+    #[n(1)]
+    pub percent: u8,
+    /// The same in words.
+    #[n(2)]
+    pub text: Sentence,
 }
 
 /// Why a command will not be carried out.

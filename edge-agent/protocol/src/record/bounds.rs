@@ -4,6 +4,7 @@ use super::alert::AlertKind;
 use super::object::{ObjectEvent, ObjectRecord};
 use super::read::Read;
 use super::{MAX_CHUNK_BYTES, MAX_PATH_POINTS, MAX_THUMB_BYTES, PATH_STEPS, Record, Verdict};
+use crate::commissioning::MAX_REPORT_BYTES;
 
 /// The most entries in a list that has no bound of its own.
 const MAX_LIST: usize = 256;
@@ -58,13 +59,17 @@ impl Record {
             }
             Self::Answer(answer) => match &answer.verdict {
                 Verdict::Clip(offer) => at_most(offer.gaps.len(), MAX_LIST, "gaps of a clip"),
+                Verdict::Update(step) => sound(step.percent <= 100, "percent of an update"),
                 Verdict::Accepted
                 | Verdict::Refused(_)
                 | Verdict::Nothing(_)
                 | Verdict::Failed(_)
                 | Verdict::Done(_) => Ok(()),
             },
-            Self::Audit(_) => Ok(()),
+            Self::Audit(entry) => {
+                let report = entry.report.as_ref().map_or(0, |report| report.as_bytes().len());
+                at_most(report, MAX_REPORT_BYTES, "bytes of a report")
+            }
             Self::Thumb(thumb) => at_most(thumb.jpeg.len(), MAX_THUMB_BYTES, "bytes of a picture"),
             Self::Clip(chunk) => at_most(chunk.bytes.len(), MAX_CHUNK_BYTES, "bytes of a piece"),
         }
@@ -95,4 +100,22 @@ fn check_track(event: &ObjectEvent) -> Result<(), OutOfBounds> {
     at_most(event.zones.len().max(event.lines.len()), MAX_LIST, "zones or lines of a track")?;
     let inside = event.path.iter().all(|point| point.x <= PATH_STEPS && point.y <= PATH_STEPS);
     sound(inside, "point of a path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answer, Record, Sentence, UpdateStage, UpdateStep};
+    use super::*;
+    use crate::time::{ClockQuality, Moment};
+
+    #[test]
+    fn an_update_is_never_here_more_than_once() {
+        let answer = |percent| {
+            let step = UpdateStep { stage: UpdateStage::Downloading, percent, text: Sentence::default() };
+            let (at, clock, verdict) = (Moment::from_millis(1), ClockQuality::Free, Verdict::Update(step));
+            Record::Answer(Box::new(Answer { at, clock, request: None, command: None, verdict }))
+        };
+        assert!(answer(100).check().is_ok());
+        assert!(answer(101).check().is_err());
+    }
 }

@@ -15,7 +15,7 @@ mod plate;
 mod read;
 mod word;
 
-pub use accountability::{Answer, AuditKind, AuditRecord, ClipOffer, Refused, Verdict};
+pub use accountability::{Answer, AuditKind, AuditRecord, ClipOffer, Refused, UpdateStage, UpdateStep, Verdict};
 pub use alert::{Alert, AlertKind, Change, Gap, GapOf, LossRecord, MAX_LOSS_RANGES, SequenceRange, Tamper, Withheld};
 pub use bounds::OutOfBounds;
 pub use bulk::{ClipChunk, ClipPart, MAX_CHUNK_BYTES, MAX_THUMB_BYTES, Thumb, ThumbOf};
@@ -45,7 +45,7 @@ use crate::wire::Context;
 /// What was in force when something was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct Versions {
-    /// The models.
+    /// The models: of their names as health has them, one a line.
     #[n(0)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Version>,

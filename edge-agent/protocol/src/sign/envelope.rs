@@ -23,6 +23,8 @@ pub enum Kind {
     Renewal,
     /// The manifest of a set of models.
     ModelSet,
+    /// A commissioning report.
+    Commissioning,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Enrolment => b"edge enrolment v1",
             Self::Renewal => b"edge renewal v1",
             Self::ModelSet => b"edge model set v1",
+            Self::Commissioning => b"edge commissioning v1",
         }
     }
 }

@@ -1,12 +1,14 @@
 //! One record of every kind with every field filled, for tests of the contract.
 
 use edge_protocol::command::{Refusal, Role};
+use edge_protocol::commissioning::{Aimed, Finding, Held, Report, SealedReport};
 use edge_protocol::hash::{Hash128, Hash256, Version};
 use edge_protocol::id::{CommandId, Epoch, PassId, RequestId, Sequence, TrackId};
 use edge_protocol::lane::Lane;
 use edge_protocol::media::Codec;
 use edge_protocol::record::*;
-use edge_protocol::time::{ClockQuality, Moment};
+use edge_protocol::state::{Place, PlaceSource};
+use edge_protocol::time::{ClockQuality, Moment, WallStamp, WallTime};
 
 pub fn moment(seconds: i64) -> Moment {
     Moment::from_millis(1_780_000_000_000 + seconds * 1000)
@@ -239,6 +241,37 @@ pub fn audit() -> AuditRecord {
         case: Some("2026-0042".parse().unwrap()),
         refusal: Some(Refusal::Role),
         text: "said in words".parse().unwrap(),
+        report: Some(SealedReport::from_bytes(vec![0xd2, 0x84])),
+    }
+}
+
+pub fn report() -> Report {
+    let place = Place { latitude_e7: 1, longitude_e7: 2, source: PlaceSource::Configured };
+    Report {
+        version: 1,
+        made: WallStamp { time: WallTime::from_millis(1), quality: CLOCK },
+        agency: "springfield".parse().unwrap(),
+        unit: "gate-1".parse().unwrap(),
+        serial: "SN42".parse().unwrap(),
+        technician: "Kim".parse().unwrap(),
+        site: "Main St, pole 17".parse().unwrap(),
+        software: "edge-agent 1".parse().unwrap(),
+        models: vec!["plates 1".parse().unwrap()],
+        cameras: vec![Aimed {
+            camera: "gate".parse().unwrap(),
+            name: "Gate".parse().unwrap(),
+            place: Some(place),
+            size: Some((1920, 1080)),
+            focus: Some(93),
+            plate_px: Some(31),
+            drawn: vec!["lane".parse().unwrap()],
+        }],
+        findings: vec![Finding::failed("tilt", "9°", "straighten it").of("box")],
+        certificates: vec![Held {
+            of: "unit".parse().unwrap(),
+            serial: "0a".to_owned(),
+            until: WallTime::from_millis(2),
+        }],
     }
 }
 
@@ -268,7 +301,12 @@ pub fn verdicts() -> Vec<Verdict> {
         Verdict::Nothing(words()),
         Verdict::Failed(words()),
         Verdict::Done(words()),
+        Verdict::Update(update_step()),
     ]
+}
+
+pub fn update_step() -> UpdateStep {
+    UpdateStep { stage: UpdateStage::Downloading, percent: 40, text: "40 % is here".parse().unwrap() }
 }
 
 pub fn answer(verdict: Verdict) -> Answer {

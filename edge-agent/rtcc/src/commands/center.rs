@@ -131,6 +131,13 @@ impl Center {
         self.answered(self.agent.post(self.url(path)).send_json(decision)).map(drop)
     }
 
+    /// Hands in a decision that is answered with JSON.
+    pub(crate) fn ask<T: DeserializeOwned>(&self, path: &str, decision: &serde_json::Value) -> anyhow::Result<T> {
+        let mut response = self.answered(self.agent.post(self.url(path)).send_json(decision))?;
+        let body = response.body_mut().with_config().limit(MAX_JSON_BYTES);
+        body.read_json().context("the center's answer is not what this version understands")
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use edge_protocol::command::ClipScope;
+use edge_protocol::command::{ClipScope, Operation};
 use edge_protocol::evidence::VerifiedClip;
 use edge_protocol::id::{CameraId, RequestId, UnitId};
 use edge_protocol::record::Word;
@@ -180,7 +180,7 @@ impl Errand<'_> {
         let question = super::signer::Question {
             unit: &self.clip.unit,
             request: self.request,
-            scope: &self.scope,
+            operation: &Operation::Clip(self.scope.clone()),
             purpose: &self.clip.purpose,
             case: &self.clip.case,
         };
@@ -278,7 +278,7 @@ impl Shown {
     }
 }
 
-fn note(words: &str) -> anyhow::Result<()> {
+pub(super) fn note(words: &str) -> anyhow::Result<()> {
     writeln!(std::io::stderr(), "{words}")?;
     Ok(())
 }

@@ -7,8 +7,12 @@ mod factory;
 mod lists;
 mod models;
 mod pki;
+mod report;
 mod serve;
 mod signer;
+#[cfg(test)]
+mod stage;
+mod update;
 mod verify;
 mod watch;
 
@@ -35,6 +39,8 @@ enum Command {
     Factory(factory::Factory),
     Models(models::Models),
     Enroll(enroll::Enroll),
+    Report(report::Report),
+    Update(Box<update::Update>),
 }
 
 impl Arguments {
@@ -52,6 +58,8 @@ impl Arguments {
             Command::Factory(command) => command.run(),
             Command::Models(command) => command.run(),
             Command::Enroll(command) => command.run(),
+            Command::Report(command) => command.run(),
+            Command::Update(command) => command.run(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use edge_protocol::batch::CONTRACT_VERSION;
-use edge_protocol::command::{Challenge, ClipScope, Command, MAX_COMMAND_LIFE, Operation, Role};
+use edge_protocol::command::{Challenge, Command, MAX_COMMAND_LIFE, Operation, Role};
 use edge_protocol::id::{AgencyId, CommandId, PersonId, RequestId, UnitId};
 use edge_protocol::model_set::ModelSet;
 use edge_protocol::record::Word;
@@ -26,7 +26,7 @@ pub(super) struct Signer {
 pub(super) struct Question<'a> {
     pub(super) unit: &'a UnitId,
     pub(super) request: RequestId,
-    pub(super) scope: &'a ClipScope,
+    pub(super) operation: &'a Operation,
     pub(super) purpose: &'a Word,
     pub(super) case: &'a Word,
 }
@@ -53,6 +53,11 @@ impl Signer {
         set.head(&self.key, &self.chain).context("cannot sign: does the key belong to the certificate?")
     }
 
+    /// In which role the signer signs.
+    pub(super) const fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whose units the signer speaks to.
     pub(super) const fn agency(&self) -> &AgencyId {
         &self.agency
@@ -70,7 +75,7 @@ impl Signer {
             unit: question.unit.clone(),
             issuer: self.person.clone(),
             role: self.role,
-            operation: Operation::Clip(question.scope.clone()),
+            operation: question.operation.clone(),
             purpose: question.purpose.clone(),
             case: question.case.clone(),
             policy: None,

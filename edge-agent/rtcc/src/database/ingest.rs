@@ -255,7 +255,7 @@ impl<'a> Ingest<'a> {
     }
 
     /// The transaction, for the tables that have their own file.
-    pub(super) fn transaction(&self) -> &Transaction<'a> {
+    pub(crate) fn transaction(&self) -> &Transaction<'a> {
         self.transaction
     }
 

@@ -7,6 +7,7 @@ pub mod enrolment;
 pub mod ingest;
 pub mod queries;
 pub mod requests;
+pub mod rollouts;
 pub mod spans;
 
 use std::path::{Path, PathBuf};
@@ -15,10 +16,12 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 /// The version of the schema below, kept in `SQLite`'s `user_version`.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What version 2 added.
 const ENROLMENT: &str = include_str!("enrolment.sql");
+/// What version 3 added.
+const ROLLOUTS: &str = include_str!("rollouts.sql");
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -101,21 +104,14 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError
     // Two receivers may start at once: the second waits here and then finds the schema made.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match found {
-        0 => {
-            transaction.execute_batch(SCHEMA)?;
-            transaction.execute_batch(ENROLMENT)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
-        1 => {
-            transaction.execute_batch(ENROLMENT)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        }
-        SCHEMA_VERSION => {}
-        found => {
-            return Err(DatabaseError::TooNew { path: path.to_owned(), found });
-        }
+    let steps = [SCHEMA, ENROLMENT, ROLLOUTS];
+    let Some(missing) = usize::try_from(found).ok().and_then(|found| steps.get(found..)) else {
+        return Err(DatabaseError::TooNew { path: path.to_owned(), found });
+    };
+    for step in missing {
+        transaction.execute_batch(step)?;
     }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(transaction.commit()?)
 }
 
@@ -148,8 +144,9 @@ mod tests {
         old.pragma_update(None, "user_version", 1).unwrap();
         drop(old);
         let new = Database::open(&path, PATIENCE).unwrap();
-        let tables = "SELECT count(*) FROM sqlite_schema WHERE name IN ('records', 'expected', 'decisions')";
-        assert_eq!(new.connection.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 3);
+        let tables =
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('records', 'expected', 'decisions', 'rollouts')";
+        assert_eq!(new.connection.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 4);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Requests for clips: what was asked, what became of it, and which bytes of the file have arrived.
+//! Requests: what was asked, what became of it, and which bytes of a clip have arrived.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,11 @@ pub enum RequestStatus {
     Waiting,
     /// The unit did not take the command, but would take a fresh one for the same request.
     Again,
-    /// The unit accepted and pinned the range.
+    /// The unit accepted; it has pinned the range of a clip, and the words say how far an update is.
     Accepted,
     /// Bytes of the clip are arriving.
     Transferring,
-    /// Everything arrived and is on disk.
+    /// Everything arrived and is on disk, or what was asked is done.
     Complete,
     /// The unit refused; the words say why.
     Refused,
@@ -82,6 +82,14 @@ pub struct Request {
     pub offer: Option<Offer>,
     #[serde(skip)]
     number: i64,
+}
+
+impl Request {
+    /// Whether the unit's word ends it: nothing but words comes of it.
+    pub fn ends_by_word(&self) -> bool {
+        let asked = self.question.get("operation");
+        asked.is_some_and(|asked| asked == "health" || asked.get("update").is_some())
+    }
 }
 
 /// What a unit made of a request.

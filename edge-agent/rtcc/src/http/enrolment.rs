@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
 
 impl Asker {
     /// The name for the audit table, if the asker may do this.
-    fn name(&self, said: &str, roles: &[Role]) -> Result<String, ApiError> {
+    pub(super) fn name(&self, said: &str, roles: &[Role]) -> Result<String, ApiError> {
         match self {
             Self::Person(person) if roles.contains(&person.role) => Ok(person.name.clone()),
             Self::Person(person) => {
@@ -61,7 +61,7 @@ impl Asker {
 /// Who may have a unit expected.
 const EXPECT: &[Role] = &[Role::Technician, Role::Supervisor, Role::PolicyAdmin];
 /// Who may decide.
-const DECIDE: &[Role] = &[Role::Supervisor, Role::PolicyAdmin];
+pub(super) const DECIDE: &[Role] = &[Role::Supervisor, Role::PolicyAdmin];
 
 pub(super) async fn overview(State(center): State<Arc<Center>>) -> Result<Json<Overview>, ApiError> {
     let now_us = (center.now_us)();
@@ -197,7 +197,7 @@ async fn change(
     Ok(())
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(WORDS).collect()
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Belongs here: questions, answers, and who may ask. Does not belong here: SQL (`database`) and the broker (`broker`).
 //! Everything that can be asked for is read from the database. What can be changed: a signed command is handed in, whose
-//! signature is for the unit to judge; and units are enrolled and revoked, by persons whose certificate says so, or by
-//! whoever is at this machine.
+//! signature is for the unit to judge; units are enrolled and revoked, and rollouts begun, moved on and stopped, by persons
+//! whose certificate says so, or by whoever is at this machine.
 
 mod center;
 mod enrolment;
@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod metrics;
 mod requests;
+mod rollouts;
 pub mod tls;
 mod units;
 
@@ -50,6 +51,10 @@ pub fn router(center: Arc<Center>) -> Router {
         .route("/api/enrolments/approve", post(enrolment::approve))
         .route("/api/enrolments/refuse", post(enrolment::refuse))
         .route("/api/enrolments/revoke", post(enrolment::revoke))
+        .route("/api/rollouts", get(rollouts::list).post(rollouts::begin))
+        .route("/api/rollouts/{id}", get(rollouts::one))
+        .route("/api/rollouts/{id}/step", post(rollouts::step))
+        .route("/api/rollouts/{id}/stop", post(rollouts::stop))
         .route("/api/clips/{id}", get(files::clip))
         .route("/api/thumbs/{hash}", get(files::thumb))
         .route("/metrics", get(metrics::metrics))

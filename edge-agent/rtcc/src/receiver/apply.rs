@@ -209,9 +209,12 @@ impl Step<'_> {
             }
             self.ingest.offer(&answer.request, unit, offer)?;
         }
-        // Only the bytes on disk make a clip complete, whatever the unit calls it.
-        if let Some(status) = answer.status.filter(|status| *status != RequestStatus::Complete) {
-            self.ingest.answer(&answer.request, unit, status, &answer.words)?;
+        if let Some(status) = answer.status {
+            let known = self.ingest.request(&answer.request)?;
+            // Only the bytes on disk make a clip complete, whatever the unit calls it.
+            if status != RequestStatus::Complete || known.is_some_and(|known| known.ends_by_word()) {
+                self.ingest.answer(&answer.request, unit, status, &answer.words)?;
+            }
         }
         self.finish(unit, &answer.request)
     }

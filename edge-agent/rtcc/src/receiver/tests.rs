@@ -259,6 +259,30 @@ fn a_clip_is_complete_when_every_byte_of_both_files_is_here_in_whatever_order() 
 }
 
 #[test]
+fn an_update_ends_by_the_units_word_and_says_meanwhile_how_far_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", r#"{"operation":{"update":{"version":"1.5.0"}}}"#);
+    let said = |status, words: &str| {
+        Effect::Answer(Answer { request: "ab".into(), status: Some(status), words: words.into(), offer: None })
+    };
+    let mut seen = Vec::new();
+    for (sequence, (status, words)) in (1..).zip([
+        (RequestStatus::Accepted, "40 % is here"),
+        (RequestStatus::Accepted, "the unit boots"),
+        (RequestStatus::Complete, "slot B is good"),
+        (RequestStatus::Failed, "too late"),
+    ]) {
+        center.take(vec![batch(7, "answer", vec![bare(sequence, said(status, words))])]).unwrap();
+        let request = center.request("ab");
+        seen.push((request.status, request.words));
+    }
+    let end = (RequestStatus::Complete, "slot B is good".to_owned());
+    let on_its_way = |words: &str| (RequestStatus::Accepted, words.to_owned());
+    assert_eq!(seen, [on_its_way("40 % is here"), on_its_way("the unit boots"), end.clone(), end]);
+}
+
+#[test]
 fn pieces_that_a_dead_unit_left_behind_do_not_hide_that_it_must_be_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());

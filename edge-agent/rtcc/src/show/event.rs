@@ -211,6 +211,9 @@ fn audit(record: &Value) -> Option<String> {
         }
     }
     words.push(format!(": {}", terminal(text(record, "text")?)));
+    if text(record, "report").is_some() {
+        words.push(" (signed report: rtcc report)".to_owned());
+    }
     Some(words.concat())
 }
 

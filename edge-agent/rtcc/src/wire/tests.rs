@@ -4,7 +4,7 @@ use edge_protocol::hash::{Hash128, Hash256};
 use edge_protocol::id::{CommandId, PassId, RequestId};
 use edge_protocol::record::{
     Alert, ClipChunk, Confidence, Hit, LossRecord, Match, PlateText, Read, Refused, Revision, Sentence, SequenceRange,
-    Span as Period, Thumb, ThumbOf, Versions, Word,
+    Span as Period, Thumb, ThumbOf, UpdateStage, UpdateStep, Versions, Word,
 };
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::state::{AckMode, Birth, CameraCard, Death, ReadsPublished};
@@ -187,6 +187,7 @@ fn verdicts_become_what_people_see() {
         manifest_bytes: 5,
         manifest_hash: Hash256::of(b"n"),
     };
+    let step = UpdateStep { stage: UpdateStage::Downloading, percent: 40, text: Sentence::cut("40 % is here") };
     let refuse = |reason| Verdict::Refused(Refused { reason, text: Sentence::cut("no") });
     for (given, status) in [
         (Verdict::Accepted, Some(RequestStatus::Accepted)),
@@ -198,7 +199,9 @@ fn verdicts_become_what_people_see() {
         (Verdict::Clip(made), Some(RequestStatus::Transferring)),
         (Verdict::Nothing(Sentence::cut("nothing")), Some(RequestStatus::Failed)),
         (Verdict::Failed(Sentence::cut("disk")), Some(RequestStatus::Failed)),
-        (Verdict::Done(Sentence::cut("done")), None),
+        (Verdict::Done(Sentence::cut("done")), Some(RequestStatus::Complete)),
+        (Verdict::Update(step), Some(RequestStatus::Accepted)),
+        (refuse(Refusal::Address), Some(RequestStatus::Refused)),
     ] {
         let found = items("answer", verdict(given.clone()));
         let Effect::Answer(answer) = &found[0].effect else { panic!("{found:?}") };

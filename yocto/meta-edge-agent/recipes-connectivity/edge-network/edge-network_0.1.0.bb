@@ -9,6 +9,7 @@ SRC_URI = " \
     file://10-service.network \
     file://20-uplink.network \
     file://50-edge-resolved.conf \
+    file://80-edge-page.conf \
     file://edge.dnssd \
     file://nftables.conf \
     file://development.nft \
@@ -24,6 +25,7 @@ PACKAGES =+ "${PN}-development"
 do_install() {
     install -D -m 0644 -t ${D}${systemd_unitdir}/network ${S}/10-service.link ${S}/10-service.network ${S}/20-uplink.network
     install -D -m 0644 ${S}/50-edge-resolved.conf ${D}${systemd_unitdir}/resolved.conf.d/50-edge.conf
+    install -D -m 0644 ${S}/80-edge-page.conf ${D}${nonarch_libdir}/sysctl.d/80-edge-page.conf
     install -D -m 0644 ${S}/edge.dnssd ${D}${systemd_unitdir}/dnssd/edge.dnssd
     install -D -m 0644 ${S}/nftables.conf ${D}${sysconfdir}/nftables.conf
     install -D -m 0644 ${S}/development.nft ${D}${sysconfdir}/nftables.d/development.nft
@@ -31,7 +33,7 @@ do_install() {
 
 FILES:${PN} += "\
     ${systemd_unitdir}/network ${systemd_unitdir}/resolved.conf.d ${systemd_unitdir}/dnssd \
-    ${sysconfdir}/nftables.conf \
+    ${nonarch_libdir}/sysctl.d ${sysconfdir}/nftables.conf \
 "
 # Opens ssh on the service port; only the image for a desk has it.
 FILES:${PN}-development += "${sysconfdir}/nftables.d"

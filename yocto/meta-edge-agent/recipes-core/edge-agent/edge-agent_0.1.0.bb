@@ -14,7 +14,8 @@ CARGO_BUILD_FLAGS += "--bin edge-agent"
 
 do_install() {
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/edge-agent ${D}${bindir}/edge-agent
-    for unit in edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-reboot.service; do
+    for unit in edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-reboot.service \
+        edge-update.path edge-update.service; do
         install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
     done
     # The agent's user may ask RAUC's service.
@@ -30,7 +31,7 @@ do_install() {
 }
 
 SYSTEMD_PACKAGES = "${PN}"
-SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path"
+SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-update.path"
 
 USERADD_PACKAGES = "${PN}"
 GROUPADD_PARAM:${PN} = "--system edge; --system gpio"
@@ -43,6 +44,7 @@ FILES:${PN} += "\
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/tmpfiles.d \
     ${systemd_system_unitdir}/edge-reboot.service \
+    ${systemd_system_unitdir}/edge-update.service \
 "
 
 # Decoders and parsers are plugins that the agent asks for by name.

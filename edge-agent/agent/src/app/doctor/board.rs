@@ -3,12 +3,12 @@
 use edge_protocol::record::Health;
 use edge_protocol::time::MonoTime;
 
-use super::report::Finding;
 use super::rules;
 use crate::app::run::fitting::{Fittings, fittings};
 use crate::config::BoardChoice;
 use crate::peripherals::simulated::Bench;
 use crate::peripherals::{Fitted, Level, Parts, Supply, Tilt};
+use edge_protocol::commissioning::Finding;
 
 /// What the configured board says; a simulated one stands on `bench`.
 pub(super) fn board(choice: &BoardChoice, bench: &Bench, running: Option<&Health>) -> Vec<Finding> {

@@ -8,12 +8,12 @@ use edge_protocol::record::Health;
 use edge_protocol::sign::Chain;
 use edge_protocol::time::WallTime;
 
-use super::report::Finding;
 use super::rules::{self, Reached};
 use crate::app::run::center::uplink_settings;
 use crate::config::Config;
 use crate::supervise::Clock;
 use crate::uplink::probe::{self, ProbeError};
+use edge_protocol::commissioning::Finding;
 
 /// The agent answers from memory.
 const PATIENCE: Duration = Duration::from_secs(3);

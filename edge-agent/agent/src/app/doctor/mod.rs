@@ -18,8 +18,9 @@ use std::process::ExitCode;
 use edge_protocol::record::{CameraCondition, Health, Sentence};
 use edge_protocol::time::WallStamp;
 
-pub use report::{Finding, Report, Verdict};
-pub use rules::focus_score;
+pub use edge_protocol::commissioning::{Finding, Verdict};
+pub use report::Report;
+pub use rules::{focus_score, light_advice};
 
 use crate::config::{self, Config, ConfigError, Source};
 use crate::peripherals::simulated::Bench;
@@ -53,6 +54,8 @@ pub struct Around {
     pub program: PathBuf,
     /// What a simulated board reads.
     pub bench: Bench,
+    /// How the agent is that makes the checks itself; where there is none, one that runs is asked.
+    pub running: Option<Box<Health>>,
 }
 
 /// Why there is no diagnosis.
@@ -75,7 +78,7 @@ pub enum DoctorError {
 /// When the report cannot be told; what is wrong with the unit is in the report.
 pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, DoctorError> {
     let program = std::env::current_exe().map_err(DoctorError::Program)?;
-    let around = Around { now: Clock::system().wall(), program, bench: Bench::default() };
+    let around = Around { now: Clock::system().wall(), program, bench: Bench::default(), running: None };
     let report = examine(&arguments.config, &around);
     let mut out = std::io::stdout();
     if arguments.json {
@@ -86,17 +89,26 @@ pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, DoctorError> {
     Ok(report.exit_code())
 }
 
-/// Makes every check of a configuration.
+/// Makes every check of a configuration; of a unit that is nobody's yet those that need no center.
 pub fn examine(path: &Path, around: &Around) -> Report {
     let clock = rules::clock(&around.now);
-    match Config::read(path) {
+    let (config, first, is_new) = match Config::read(path) {
         Ok(config) => {
-            let mut findings = vec![configuration(&config, path), clock];
-            findings.extend(all(&config, around));
-            Report::new(findings)
+            let first = configuration(&config, path);
+            (Ok(config), first, false)
         }
-        Err(error) => Report::new(vec![unreadable(path, &error), clock]),
-    }
+        Err(error @ ConfigError::NotEnrolled { .. }) => {
+            let config = config::read_text(path).and_then(|text| Config::before_enrolment(&text));
+            (config, unreadable(path, &error), true)
+        }
+        Err(error) => {
+            let first = unreadable(path, &error);
+            (Err(error), first, false)
+        }
+    };
+    let mut findings = vec![first, clock];
+    findings.extend(config.into_iter().flat_map(|config| all(&config, is_new, around)));
+    Report::new(findings)
 }
 
 fn configuration(config: &Config, path: &Path) -> Finding {
@@ -115,8 +127,11 @@ fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     Finding::failed("configuration", format!("{}: {error}", path.display()), advice)
 }
 
-fn all(config: &Config, around: &Around) -> Vec<Finding> {
-    let agent = line::agent(config.health.metrics);
+fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
+    let agent = match &around.running {
+        Some(health) => Agent::Runs(health.clone()),
+        None => line::agent(config.health.metrics),
+    };
     let running = match &agent {
         Agent::Runs(health) => Some(health.as_ref()),
         Agent::Absent | Agent::Unknown => None,
@@ -125,10 +140,13 @@ fn all(config: &Config, around: &Around) -> Vec<Finding> {
     findings.extend(seen(config, around, running));
     let disk = storage::disk(&config.data_dir);
     findings.push(rules::disk(&disk));
-    let rings = config.cameras.iter().map(|camera| (camera, storage::ring(config, camera)));
-    findings.extend(rings.map(|(camera, ring)| rules::ring(&ring, disk.total).of(camera.id.as_str())));
-    findings.extend(line::broker(config, &agent, around.now.time));
-    findings.push(rules::center(&storage::outbox(&config.data_dir), around.now.time));
+    // Nothing is recorded or sent before it is known for whom.
+    if !is_new {
+        let rings = config.cameras.iter().map(|camera| (camera, storage::ring(config, camera)));
+        findings.extend(rings.map(|(camera, ring)| rules::ring(&ring, disk.total).of(camera.id.as_str())));
+        findings.extend(line::broker(config, &agent, around.now.time));
+        findings.push(rules::center(&storage::outbox(&config.data_dir), around.now.time));
+    }
     let places = config.cameras.iter().map(|camera| (camera, camera.place.as_ref()));
     findings.extend(places.map(|(camera, place)| rules::position(place).of(camera.id.as_str())));
     findings.extend(board::board(&config.board, &around.bench, running));

@@ -3,59 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use edge_protocol::commissioning::{Finding, Verdict};
 use serde::{Deserialize, Serialize};
-
-/// What a check came to, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// It works, and something should be done about it.
-    Warning,
-    /// It does not work.
-    Failed,
-}
-
-/// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What was checked.
-    pub check: String,
-    /// Of which part, where there are several: a camera's id, a sensor's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub of: Option<String>,
-    /// What it came to.
-    pub verdict: Verdict,
-    /// What was measured.
-    pub measured: String,
-    /// What to do; none where nothing is to be done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub advice: Option<String>,
-}
-
-impl Finding {
-    /// As it should be.
-    pub(super) fn ok(check: &str, measured: impl Into<String>) -> Self {
-        Self { check: check.to_owned(), of: None, verdict: Verdict::Ok, measured: measured.into(), advice: None }
-    }
-
-    /// Works, and something should be done.
-    pub(super) fn warning(check: &str, measured: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warning, advice: Some(advice.into()), ..Self::ok(check, measured) }
-    }
-
-    /// Does not work.
-    pub(super) fn failed(check: &str, measured: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Failed, advice: Some(advice.into()), ..Self::ok(check, measured) }
-    }
-
-    /// The same of one of several parts.
-    #[must_use]
-    pub(super) fn of(self, part: impl Into<String>) -> Self {
-        Self { of: Some(part.into()), ..self }
-    }
-}
 
 /// All checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

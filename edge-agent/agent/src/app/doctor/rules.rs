@@ -13,10 +13,10 @@ use edge_store::disk::Room;
 
 pub(super) use line::{OutboxFacts, Reached, broker, center, certificate};
 
-use super::report::Finding;
 use crate::capture::Trouble;
 use crate::config::Place;
 use crate::vision::ModelStanding;
+use edge_protocol::commissioning::Finding;
 
 /// 2025-01-01: no unit is older, so a clock before it was never set.
 const NEVER_SET: WallTime = WallTime::from_millis(1_735_689_600_000);
@@ -117,21 +117,21 @@ pub(super) fn picture(appearance: Result<&Appearance, &str>) -> Finding {
     let burnt = appearance.burnt * 100.0;
     let measured =
         format!("decoded; brightness {:.0} of 255, {burnt:.0} % burnt out, {sharpness}", appearance.brightness);
+    match light_advice(appearance) {
+        Some(advice) => Finding::warning("picture", measured, advice),
+        None => Finding::ok("picture", measured),
+    }
+}
+
+/// What to do about a picture's light; none where it is good.
+pub fn light_advice(appearance: &Appearance) -> Option<&'static str> {
     let limits = CareSettings::default();
     if appearance.brightness < limits.dark_below {
-        Finding::warning(
-            "picture",
-            measured,
-            "too dark to see: take the lens cap off, open the iris, or switch the illuminator on",
-        )
+        Some("too dark to see: take the lens cap off, open the iris, or switch the illuminator on")
     } else if appearance.burnt > limits.burnt_above {
-        Finding::warning(
-            "picture",
-            measured,
-            "over-exposed: turn the camera away from the light or shorten its exposure",
-        )
+        Some("over-exposed: turn the camera away from the light or shorten its exposure")
     } else {
-        Finding::ok("picture", measured)
+        None
     }
 }
 

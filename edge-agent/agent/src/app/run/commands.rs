@@ -1,12 +1,12 @@
 //! What commands need: the audit log, the clips, and the way back through the outbox.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge_protocol::id::{CameraId, CommandId};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Word};
+use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Sentence, Verdict, Word};
 use edge_protocol::sign::{Chain, Root, SigningKey};
 use edge_protocol::time::WallStamp;
 use edge_store::audit::{Audit, Entry as Written, Intended};
@@ -17,14 +17,19 @@ use super::alert::alert;
 use super::health::Vitals;
 use super::outbox::Bridge;
 use super::{Common, RunError, ring_place, software, system};
+use crate::app::update::lock::Lock;
+use crate::app::update::outside::answer;
 use crate::clip::{self, Asked, ClipError, Signer};
 use crate::config::Config;
 use crate::control::{
     ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, Control, Ends, MadeClip, Outlet, Policy,
+    UpdateAsked,
 };
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
 use crate::supervise::{Clock, Restart, Station};
+use crate::update::rauc::Rauc;
+use crate::update::{Order, Orders};
 use crate::uplink::{Announcement, Outbox as _};
 
 /// The longest clip of one request.
@@ -51,7 +56,15 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     let ends = Ends {
         commands: asked,
         audit: Box::new(log),
-        actions: Box::new(Doer { rings, signer, vitals: vitals.clone(), clock: common.clock.clone() }),
+        actions: Box::new(Doer {
+            rings,
+            signer,
+            vitals: vitals.clone(),
+            clock: common.clock.clone(),
+            updates: config.data_dir.join("update"),
+            most_bytes: config.update.disk_bytes,
+            entries: entries.clone(),
+        }),
         outlet: Box::new(Outgoing { bridge, entries, pieces: Pieces::default() }),
         publish_challenge: Box::new(move |challenge, number| {
             announcement.update(|birth| {
@@ -68,6 +81,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
         cameras: config.cameras.iter().map(|camera| camera.id.clone()).collect(),
         purposes: config.control.purposes.iter().map(|purpose| Word::cut(purpose)).collect(),
         longest_clip: LONGEST_CLIP,
+        bundle_hosts: config.update.hosts.clone(),
     };
     let root = Root::from_pem(&read(&config.control.agency_root)?)
         .map_err(|error| unfit(&config.control.agency_root, &error))?;
@@ -167,9 +181,20 @@ struct Doer {
     signer: Signer,
     vitals: Vitals,
     clock: Clock,
+    /// The update's folder.
+    updates: PathBuf,
+    /// The largest bundle.
+    most_bytes: u64,
+    entries: Sender<Entry>,
 }
 
 impl Doer {
+    fn tell(&self, record: Record) {
+        if self.entries.send(Entry::Record(record)).is_err() {
+            tracing::debug!("the outbox has stopped; whoever gave an order hears nothing of it");
+        }
+    }
+
     fn ring(&self, camera: &CameraId) -> Result<RingReader, ActionFault> {
         let place = self.rings.iter().find(|place| place.camera == *camera);
         let place = place.ok_or_else(|| ActionFault(format!("there is no camera {camera}")))?;
@@ -194,6 +219,39 @@ impl Actions for Doer {
 
     fn health(&mut self) -> Result<(), ActionFault> {
         self.vitals.tell_now();
+        Ok(())
+    }
+
+    fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault> {
+        let fault = |error: &dyn std::fmt::Display| ActionFault(error.to_string());
+        if !Rauc::default().is_here() {
+            return Err(ActionFault(
+                "this unit has no slots (RAUC is not installed); its package is updated".to_owned(),
+            ));
+        }
+        let order = Order::new(asked.request, asked.command, &asked.scope, self.clock.wall()).map_err(ActionFault)?;
+        if order.bytes > self.most_bytes {
+            return Err(ActionFault(format!(
+                "a bundle has up to {} bytes here ([update] disk_bytes)",
+                self.most_bytes
+            )));
+        }
+        let _changing = Lock::order(&self.updates).map_err(|error| fault(&error))?;
+        let orders = Orders::new(&RealDisk, &self.updates);
+        let before = orders.read().map_err(|error| fault(&error))?;
+        // A request that is repeated after a restart is the same order.
+        let (same, other): (Vec<_>, Vec<_>) = before.into_iter().partition(|before| before.request == order.request);
+        if same.iter().any(|same| same.handed) {
+            return Ok(());
+        }
+        if let Some(other) = other.iter().find(|other| other.handed) {
+            return Err(ActionFault(format!("the update to {} is under way", other.version)));
+        }
+        orders.write(&order).map_err(|error| fault(&error))?;
+        for before in other {
+            let verdict = Verdict::Failed(Sentence::cut("another order took its place before its bundle was here"));
+            self.tell(answer(&before, verdict, self.clock.wall()));
+        }
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use crate::config::{self, Board, BoardChoice, ConfigError};
 use crate::peripherals::fit::{self, OnBus, OnLine};
 use crate::peripherals::simulated::{self, Bench};
 use crate::peripherals::{
-    Celsius, Climate, Debounce, Degrees, Drive, Illuminator, Input, Level, Lighting, Lux, Parts, Share, Supply, Tilt,
-    TwoPoint, Volts,
+    Celsius, Climate, Debounce, Degrees, Drive, HELD, Illuminator, Input, Level, Lighting, Lux, Parts, Share, Supply,
+    Tilt, TwoPoint, Volts,
 };
 
 /// The tamper switch's spring.
@@ -82,6 +82,7 @@ fn parts(board: &Board) -> Parts {
         fan: board.fan.as_ref().map(|drive| climate("fan", drive, Drive::On)),
         led: board.led.as_ref().map(|line| fit::switch("led", on_line(line))),
         tamper: board.tamper.as_ref().map(|line| input("tamper", line, TAMPER_SETTLE)),
+        button: board.button.as_ref().map(|line| input("button", line, HELD)),
         triggers: board.triggers.iter().map(|trigger| input(&trigger.name, &trigger.line, trigger.settle)).collect(),
     }
 }
@@ -111,9 +112,9 @@ mod tests {
         assert_eq!(station.step(MonoTime::ZERO, 0, Indication::Booting), []);
         let failing = &station.readings().failing;
         let names = ["enclosure", "board", "power", "accelerometer", "light", "illuminator", "heater", "fan", "led"];
-        for name in names.iter().chain(&["gunshot", "tamper"]) {
+        for name in names.iter().chain(&["gunshot", "tamper", "button"]) {
             assert!(failing.iter().any(|words| words.starts_with(&format!("{name}: "))), "{name} in {failing:#?}");
         }
-        assert_eq!(failing.len(), names.len() + 2);
+        assert_eq!(failing.len(), names.len() + 3);
     }
 }

@@ -1,6 +1,7 @@
 //! How the unit is: gathered from every station, told every minute, and shown to the service watchdog.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +18,9 @@ use edge_store::disk::{Disk as _, RealDisk, Room};
 use edge_store::ring::RingPlace;
 
 use super::rings::RingWatch;
+use super::sight::Sight;
 use super::witness::Witness;
-use super::{Common, RunError, heat, housing, software, system};
+use super::{Common, RunError, heat, housing, problems, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::metrics::{self, Metrics, Numbers};
 use crate::peripherals::Indication;
@@ -41,6 +43,8 @@ const STANDS_STILL: &str = "pictures arrive and do not change: restart the camer
 #[derive(Debug, Clone, Default)]
 pub(super) struct Vitals {
     shared: Arc<Mutex<Shared>>,
+    /// Whether the technician's page is open.
+    setup_open: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +63,8 @@ struct Shared {
     is_ready: bool,
     /// What people have to know of this start.
     start: Vec<Sentence>,
+    /// Nobody has enrolled the unit yet: it keeps and tells nothing, and that is no fault.
+    is_new: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,8 +73,7 @@ struct CameraVitals {
     ring: Option<RingWatch>,
     coverage: Option<f32>,
     frozen: bool,
-    analysed_before: u64,
-    analysed_mfps: u32,
+    sight: Sight,
 }
 
 impl Vitals {
@@ -112,6 +117,9 @@ impl Vitals {
         let shared = self.lock();
         let states = shared.cameras.values().filter_map(|camera| Some(camera.watch.as_ref()?.health(now).state));
         let missing = states.into_iter().any(|state| condition(&state) != CameraCondition::Streaming);
+        if self.setup_open.load(Ordering::Relaxed) {
+            return Indication::SetupOpen;
+        }
         match (&shared.ready, missing, shared.worker.running) {
             (None, ..) => Indication::Booting,
             (Some(_), true, _) => Indication::NoCamera,
@@ -128,6 +136,16 @@ impl Vitals {
     /// What people have to know of this start, as long as it lasts.
     pub(super) fn note_start(&self, words: &[String]) {
         self.lock().start = words.iter().map(|words| Sentence::cut(words)).collect();
+    }
+
+    /// Whether the technician's page is open.
+    pub(super) fn note_setup(&self, open: bool) {
+        self.setup_open.store(open, Ordering::Relaxed);
+    }
+
+    /// The unit is nobody's yet.
+    pub(super) fn note_new(&self) {
+        self.lock().is_new = true;
     }
 
     /// What an update wants to know of the running agent, the disk and the center's word aside.
@@ -161,8 +179,9 @@ impl Vitals {
             VisionEvent::Lost { why, .. } => {
                 shared.worker.running = false;
                 shared.worker.restarts += 1;
-                // Who knew of a picture that stands still is gone; the next worker finds out anew.
-                shared.cameras.values_mut().for_each(|camera| camera.frozen = false);
+                // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
+                shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));
+                shared.progress.cameras.iter_mut().for_each(|progress| progress.period_ms = 0);
                 shared.worker.last_end = Some(Sentence::cut(why));
             }
             VisionEvent::Sighting(camera, Sighting::Counts(counts)) => {
@@ -180,18 +199,13 @@ impl Vitals {
     /// A span of `span` has passed: what was analysed in it.
     fn measure(&self, span: Duration) {
         let mut shared = self.lock();
-        let analysed: Vec<u64> = shared.progress.cameras.iter().map(|camera| camera.analysed).collect();
-        let order = shared.order.clone();
-        for (camera, analysed) in order.iter().zip(analysed) {
-            let vitals = shared.cameras.entry(camera.clone()).or_default();
-            let frames = analysed.saturating_sub(vitals.analysed_before);
-            vitals.analysed_before = analysed;
-            let mfps = u128::from(frames) * 1_000_000 / span.as_millis().max(1);
-            vitals.analysed_mfps = u32::try_from(mfps).unwrap_or(u32::MAX);
+        let Shared { progress, order, cameras, .. } = &mut *shared;
+        for (camera, progress) in order.iter().zip(&progress.cameras) {
+            cameras.entry(camera.clone()).or_default().sight.look(progress, span);
         }
     }
 
-    fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
+    pub(super) fn record(&self, clock: &Clock, data_dir: &std::path::Path) -> Health {
         let mut shared = self.lock();
         let now = clock.wall();
         let order = shared.order.clone();
@@ -201,9 +215,15 @@ impl Vitals {
         let storage = shared.storage(data_dir);
         let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = shared.start.clone();
-        problems.extend(self::problems(&cameras, &shared.worker, &uplink, &storage));
+        problems.extend(problems::unseen(&cameras, &shared.worker));
+        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
+        if shared.is_new {
+            problems.push(problems::not_enrolled());
+        } else {
+            problems.extend(problems::unkept(&cameras, &uplink, &storage));
+        }
         problems.extend(shared.board.iter().flat_map(housing::problems));
-        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| worker_lacks(what)));
+        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| problems::worker_lacks(what)));
         problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
         Health {
             at: Moment::from(now.time),
@@ -248,13 +268,14 @@ impl Shared {
         };
         // The first period is not over for a minute; until then what of it was looked at.
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
-        let coverage = vitals.coverage.or(so_far).filter(|_| !self.records_alone());
+        let is_there = streaming == CameraCondition::Streaming;
+        let coverage = vitals.coverage.or(so_far).filter(|_| is_there && !self.records_alone());
         Some(CameraHealth {
             camera: id.clone(),
             condition,
             text: Sentence::cut(&text),
             received_mfps,
-            analysed_mfps: vitals.analysed_mfps,
+            analysed_mfps: vitals.sight.analysed_mfps(),
             coverage: Confidence::from_ratio(coverage.unwrap_or(0.0)),
             last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             codec: seen.codec,
@@ -312,50 +333,15 @@ fn share(part_ms: u32, whole_ms: u32) -> f32 {
 fn condition(state: &State) -> CameraCondition {
     match state {
         State::Connecting => CameraCondition::Connecting,
-        State::Receiving | State::WithoutKey(_) => CameraCondition::Streaming,
+        State::Receiving => CameraCondition::Streaming,
         State::Waiting {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        State::Waiting { .. } => CameraCondition::Silent,
+        // What arrives without a key picture is no picture to anybody.
+        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
-}
-
-/// What is wrong, in words, worst first; empty when all is well.
-fn problems(
-    cameras: &[CameraHealth],
-    worker: &WorkerHealth,
-    uplink: &UplinkHealth,
-    storage: &StorageHealth,
-) -> Vec<Sentence> {
-    let mut words = Vec::new();
-    if !worker.running {
-        words.push("the vision worker is not running: nothing is looked at".to_owned());
-    }
-    for camera in cameras.iter().filter(|camera| camera.condition != CameraCondition::Streaming) {
-        words.push(format!("camera {}: {}", camera.camera, camera.text));
-    }
-    for camera in cameras.iter().filter(|camera| camera.ring.is_none()) {
-        words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
-    }
-    if !uplink.connected {
-        words.push("no connection to the broker: records are kept on the unit".to_owned());
-    }
-    if storage.failed_writes > 0 {
-        words.push(format!("{} groups of video could not be stored", storage.failed_writes));
-    }
-    if storage.set_aside > 0 {
-        words.push(format!("damaged files lie set aside ({} of them): look, and remove them", storage.set_aside));
-    }
-    if (Room { total: storage.total_bytes, free: storage.free_bytes }).is_nearly_full() {
-        words.push("the disk is nearly full".to_owned());
-    }
-    words.iter().map(|text| Sentence::cut(text)).collect()
-}
-
-fn worker_lacks(what: &str) -> Sentence {
-    Sentence::cut(&format!("the vision worker does without {what}"))
 }
 
 /// Resident memory of this process, from `/proc`; zero where there is none.

@@ -15,6 +15,7 @@ use super::alert::alert;
 use super::fitting::{Fittings, fittings};
 use super::health::Vitals;
 use super::holding::Holding;
+use super::opening::Opening;
 use super::{Common, RunError, ring_place, system};
 use crate::config::Trigger;
 use crate::peripherals::simulated::Bench;
@@ -43,6 +44,8 @@ struct Housing {
     clock: Clock,
     pulse: Pulse,
     last_reset: Sentence,
+    /// What opens the technician's page; none where there is no page.
+    page: Option<Opening>,
     /// Since when nothing is analysed.
     blind_since: Option<WallTime>,
 }
@@ -85,6 +88,7 @@ pub(super) fn start(
         clock: common.clock.clone(),
         pulse: common.pulse("peripherals"),
         last_reset,
+        page: config.page.as_ref().map(|_| Opening::of(&config.data_dir)),
         blind_since: None,
     };
     let body = move |stop: &Stop| housing.run(stop, bench.as_deref());
@@ -153,6 +157,7 @@ impl Housing {
     /// What is done about something, and the alerts that say so.
     fn make_of(&mut self, noticed: Noticed, now: MonoTime) -> Vec<Record> {
         match noticed {
+            Noticed::Button => self.page.iter().filter_map(|page| page.open(self.clock.wall())).collect(),
             Noticed::Trigger(place, at) => vec![self.trigger(place, now.saturating_since(at), now)],
             Noticed::Enclosure(edge) => {
                 let (over, words) = match edge {

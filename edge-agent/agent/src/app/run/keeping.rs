@@ -5,9 +5,9 @@ use edge_protocol::time::WallStamp;
 use edge_store::index::Detection;
 
 use super::alert::alert;
-use super::commands::Log;
+use super::auditing;
 use super::{Common, PAUSE, RunError, system};
-use crate::control::{Appended, AuditLog as _, draft};
+use crate::control::draft;
 use crate::keep::{Ends, Keeper, QUEUE, Told};
 use crate::publish::Entry;
 use crate::supervise::queue::{Sender, bounded};
@@ -21,10 +21,8 @@ pub(super) fn start(common: &mut Common<'_>, entries: &Sender<Entry>) -> Result<
     let tell = Box::new(move |told| {
         let now = clock.wall();
         let record = match told {
-            Told::Purged(count) => match Log::open(&audit).map(|mut log| log.append(purge(count, now), None)) {
-                Ok(Ok(Appended::Written(entry))) => Record::Audit(Box::new(entry)),
-                Ok(Ok(Appended::Replayed)) => return,
-                Ok(Err(error)) => return tracing::error!(%error, count, "a purge is not in the audit log"),
+            Told::Purged(count) => match auditing::write(&audit, purge(count, now)) {
+                Ok(record) => record,
                 Err(error) => return tracing::error!(%error, count, "a purge is not in the audit log"),
             },
             Told::SetAside(path) => {

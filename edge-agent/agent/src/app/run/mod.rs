@@ -4,9 +4,13 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod alert;
+mod auditing;
 pub(super) mod cameras;
 pub(super) mod center;
+mod checking;
 pub(super) mod commands;
+mod commissioning;
+mod enrolling;
 pub(super) mod eyes;
 pub(super) mod fitting;
 mod health;
@@ -15,10 +19,16 @@ mod holding;
 mod housing;
 mod keeping;
 mod moments;
+mod nobody;
+mod opening;
 mod outbox;
+mod page;
+mod plates;
+mod problems;
 mod recording;
 mod renewing;
 mod rings;
+mod sight;
 pub(super) mod surviving;
 pub(super) mod telling;
 pub(super) mod witness;
@@ -39,13 +49,14 @@ use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
-use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Supervisor};
+use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Stop, Supervisor};
 use crate::uplink;
-use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues};
+use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
 use eyes::Eyes;
 use health::Vitals;
 use moments::Moments;
+use plates::Plates;
 use telling::Teller;
 
 /// How long all stages together may take to end.
@@ -129,8 +140,9 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
-    let started = start(&survivor, &clock, &mut supervisor);
-    let ended = started.and_then(|()| ending.wait(&supervisor, || survivor.proved()));
+    let started = start(&arguments.config, &survivor, &clock, &mut supervisor);
+    let enrolled = survivor.awaited.as_ref().map(|awaited| awaited.enrolled.clone());
+    let ended = started.and_then(|()| ending.wait(&supervisor, enrolled.as_ref(), || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -144,7 +156,11 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
 
 /// What every part of [`start`] needs.
 struct Common<'c> {
+    /// The file that people write.
+    file: &'c Path,
     config: &'c Config,
+    /// Only a unit that is nobody's yet has this; it keeps nothing.
+    awaited: Option<surviving::Awaited>,
     clock: &'c Clock,
     heartbeats: Heartbeats,
     supervisor: &'c mut Supervisor,
@@ -157,26 +173,33 @@ impl Common<'_> {
 }
 
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
-fn start(survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
     let config = &survivor.config;
-    let mut common = Common { config, clock, heartbeats: Heartbeats::default(), supervisor };
+    let awaited = survivor.awaited.clone();
+    let mut common = Common { file, config, awaited, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
-    let entries = center::start(&mut common, &vitals)?;
+    let entries = match &survivor.awaited {
+        None => center::start(&mut common, &vitals)?,
+        Some(awaited) => nobody::start(&mut common, awaited.clone(), &vitals)?,
+    };
     vitals.note_start(&survivor.words);
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
-    let moments = Moments::default();
-    let sightings = start_events(&mut common, &entries, &moments, &vitals)?;
-    let throttle = Throttle::default();
-    let viewfinder = Viewfinder::default();
+    let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
+    let sightings = start_events(&mut common, &shared)?;
+    let (throttle, viewfinder) = (Throttle::default(), Viewfinder::default());
+    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
+    let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
+    let looks = page::Looks { viewfinder, assignment: settings.cameras.clone(), plates: shared.plates.clone() };
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, (&throttle, &viewfinder))?,
+        Mode::Normal => start_vision(&mut common, sightings, settings)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
     vitals.watch_queue(eyes.gauge());
-    start_cameras(&mut common, &eyes, &Shared { entries: &entries, moments: &moments, vitals: &vitals })?;
+    start_cameras(&mut common, &eyes, &shared)?;
     health::serve_metrics(&mut common, &vitals)?;
-    housing::start(&mut common, &entries, &vitals, throttle)?;
-    health::start(&mut common, entries, vitals)
+    page::start(&mut common, (&shared.entries, &vitals), looks, program)?;
+    housing::start(&mut common, &shared.entries, &vitals, throttle)?;
+    health::start(&mut common, shared.entries, vitals)
 }
 
 /// The agent's version, as every record and manifest names it.
@@ -184,22 +207,32 @@ fn software() -> Word {
     Word::cut(concat!("edge-agent ", env!("CARGO_PKG_VERSION")))
 }
 
+/// What stages share.
+struct Shared {
+    entries: Sender<Entry>,
+    moments: Moments,
+    vitals: Vitals,
+    plates: Plates,
+}
+
 /// Sightings to records; what comes back is where the vision worker's words go.
 fn start_events(
     common: &mut Common<'_>,
-    entries: &Sender<Entry>,
-    moments: &Moments,
-    vitals: &Vitals,
+    shared: &Shared,
 ) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
     let (sightings, seen) = bounded(SIGHTINGS);
-    let kept = keeping::start(common, entries)?;
+    let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    vitals.watch_queue(kept.gauge());
+    let kept = if common.awaited.is_some() { None } else { Some(keeping::start(common, &shared.entries)?) };
+    if let Some(kept) = &kept {
+        vitals.watch_queue(kept.gauge());
+    }
     let ends = telling::Ends {
         seen,
-        entries: entries.clone(),
+        entries: shared.entries.clone(),
         kept,
-        moments: moments.clone(),
+        moments: shared.moments.clone(),
+        plates: shared.plates.clone(),
         vitals: vitals.clone(),
         clock: common.clock.clone(),
         pulse: common.pulse("events"),
@@ -214,13 +247,11 @@ fn start_events(
 fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
-    (throttle, viewfinder): (&Throttle, &Viewfinder),
+    settings: VisionSettings,
 ) -> Result<Eyes, RunError> {
     let config = common.config;
-    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
-    let settings = super::vision::settings(config, program, throttle, viewfinder);
     let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config));
-    let (eyes, units) = eyes::eyes(config.cameras.len(), throttle.clone());
+    let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
     let again = Restart::After(PAUSE);
@@ -235,26 +266,21 @@ fn no_vision(config: &Config, vitals: &Vitals, throttle: &Throttle) -> Eyes {
     eyes::eyes(config.cameras.len(), throttle.clone()).0
 }
 
-/// What every camera's threads share.
-struct Shared<'s> {
-    entries: &'s Sender<Entry>,
-    moments: &'s Moments,
-    vitals: &'s Vitals,
-}
-
 /// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
-fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared<'_>) -> Result<(), RunError> {
+fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Result<(), RunError> {
     for described in &common.config.cameras {
         let id = &described.id;
         let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = start_recorder(common, described, shared)?;
+        let mut feed = if common.awaited.is_some() { None } else { Some(start_recorder(common, described, shared)?) };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
         let pulse = common.pulse(format!("camera {id}"));
-        let body = move |stop: &crate::supervise::Stop| {
+        let body = move |stop: &Stop| {
             camera.run(stop, &pulse, &mut |unit| {
                 moments.note(&unit);
-                feed.offer(unit.clone());
+                if let Some(feed) = &mut feed {
+                    feed.offer(unit.clone());
+                }
                 eye.offer(unit);
             });
             Ok(())
@@ -266,11 +292,7 @@ fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared<'_>) -> R
     Ok(())
 }
 
-fn start_recorder(
-    common: &mut Common<'_>,
-    camera: &config::Camera,
-    shared: &Shared<'_>,
-) -> Result<record::Feed, RunError> {
+fn start_recorder(common: &mut Common<'_>, camera: &config::Camera, shared: &Shared) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
     let place = ring_place(common.config, camera);
     shared.vitals.watch_queue(feed.gauge());
@@ -317,10 +339,19 @@ impl Ending {
         Ok(Self { runtime, terminate, interrupt })
     }
 
-    /// Waits for a polite signal, or for a stage to fail without which nothing works. What has run for a while has
-    /// proved itself.
-    fn wait(mut self, supervisor: &Supervisor, mut proved: impl FnMut()) -> Result<(), RunError> {
+    /// Waits for a polite signal, for a new unit to be enrolled, or for a stage to fail without which nothing works.
+    /// What has run for a while has proved itself.
+    fn wait(
+        mut self,
+        supervisor: &Supervisor,
+        enrolled: Option<&Stop>,
+        mut proved: impl FnMut(),
+    ) -> Result<(), RunError> {
         let failed = supervisor.failed();
+        let is_enrolled = async || match enrolled {
+            Some(enrolled) => enrolled.wait().await,
+            None => std::future::pending().await,
+        };
         self.runtime.block_on(async {
             let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
             let mut is_proved = false;
@@ -328,6 +359,7 @@ impl Ending {
                 tokio::select! {
                     _ = self.terminate.recv() => return Ok(()),
                     _ = self.interrupt.recv() => return Ok(()),
+                    () = is_enrolled() => return Ok(()),
                     () = failed.wait() => return Err(RunError::Stage),
                     () = &mut runs_well, if !is_proved => {
                         is_proved = true;

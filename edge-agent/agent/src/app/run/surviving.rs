@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use edge_protocol::record::{AlertKind, AuditKind, Record, Word};
@@ -13,12 +14,12 @@ use edge_protocol::time::WallStamp;
 use edge_store::disk::{self, RealDisk};
 
 use super::alert::alert;
-use super::commands::Log;
+use super::auditing;
 use crate::config::{Config, ConfigError, read_text};
-use crate::control::{Appended, AuditLog as _, draft};
+use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Life, Mode};
+use crate::supervise::{Clock, Life, Mode, Stop};
 
 /// A configuration with which the agent has run for so long is good.
 pub(super) const PROVED: Duration = Duration::from_mins(5);
@@ -33,8 +34,19 @@ pub(super) struct Start {
     pub(super) mode: Mode,
     /// What people have to know of this start, in words.
     pub(super) words: Vec<String>,
+    /// Only a unit that is nobody's yet has this.
+    pub(super) awaited: Option<Awaited>,
     life: Option<Life>,
     proof: Option<Proof>,
+}
+
+/// What a unit waits for that is nobody's yet; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Awaited {
+    /// Set once it is enrolled.
+    pub(super) enrolled: Stop,
+    /// Whether somebody enrols it on its page just now.
+    pub(super) under_way: Arc<AtomicBool>,
 }
 
 /// A configuration that may become the last good one.
@@ -80,10 +92,13 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
 /// # Errors
 /// As [`usable`].
 pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> {
-    let Usable { config, text, why } = usable(file)?;
+    let Usable { config, text, why } = match usable(file) {
+        Ok(usable) => usable,
+        Err(error) => return new_unit(file, error),
+    };
     let mut words: Vec<String> = why.into_iter().collect();
     let Some(home) = state_folder() else {
-        return Ok(Start { config, mode: Mode::Normal, words, life: None, proof: None });
+        return Ok(Start { config, mode: Mode::Normal, words, awaited: None, life: None, proof: None });
     };
     // Should it not be there and not be made, the count says so.
     drop(std::fs::create_dir_all(&home));
@@ -92,15 +107,26 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     Ok(match mode {
         Mode::Normal => {
             let proof = text.map(|text| Proof { text, copy });
-            Start { config, mode, words, life: Some(life), proof }
+            Start { config, mode, words, awaited: None, life: Some(life), proof }
         }
         Mode::Safe => {
             words.push(SAFE_MODE.to_owned());
             // What crashes may be what was configured last.
             let config = Config::read(&copy).unwrap_or(config);
-            Start { config, mode, words, life: Some(life), proof: None }
+            Start { config, mode, words, awaited: None, life: Some(life), proof: None }
         }
     })
+}
+
+/// The start of a unit that lacks nothing but its enrolment, and has a page for who enrols it.
+fn new_unit(file: &Path, error: ConfigError) -> Result<Start, ConfigError> {
+    let ConfigError::NotEnrolled { .. } = error else { return Err(error) };
+    let config = read_text(file).and_then(|text| Config::before_enrolment(&text))?;
+    if config.page.is_none() {
+        return Err(error);
+    }
+    let (words, awaited) = (Vec::new(), Some(Awaited::default()));
+    Ok(Start { config, mode: Mode::Normal, words, awaited, life: None, proof: None })
 }
 
 impl Start {
@@ -130,12 +156,8 @@ pub(super) fn tell(words: &[String], data_dir: &Path, entries: &Sender<Entry>, n
         tracing::error!("{words}");
         let kind = AlertKind::Fault(Word::cut("start"));
         let mut records = vec![Record::Alert(Box::new(alert(kind, false, words, now)))];
-        let entry = draft(AuditKind::Log, None, words, now);
-        let entry = Log::open(&data_dir.join("audit.sqlite")).map(|mut log| log.append(entry, None));
-        match entry {
-            Ok(Ok(Appended::Written(entry))) => records.push(Record::Audit(Box::new(entry))),
-            Ok(Ok(Appended::Replayed)) => {}
-            Ok(Err(error)) => tracing::error!(%error, "this start is not in the audit log"),
+        match auditing::write(&data_dir.join("audit.sqlite"), draft(AuditKind::Log, None, words, now)) {
+            Ok(record) => records.push(record),
             Err(error) => tracing::error!(%error, "this start is not in the audit log"),
         }
         for record in records {

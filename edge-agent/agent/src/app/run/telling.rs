@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use edge_analytics::event::{EventMaker, EventPolicy, Publish};
 use edge_analytics::hotlist::{Hotlist, Listed, normalise};
+use edge_protocol::hash::Version;
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Word};
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Versions, Word};
 use edge_protocol::time::{MediaTime, Moment};
 use edge_store::index::Detection;
 
@@ -15,6 +16,7 @@ use super::alert::alert;
 use super::health::Vitals;
 use super::keeping;
 use super::moments::Moments;
+use super::plates::Plates;
 use crate::config::{self, Config};
 use crate::publish::Entry;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};
@@ -28,8 +30,10 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Ends {
     pub(super) seen: Receiver<VisionEvent>,
     pub(super) entries: Sender<Entry>,
-    pub(super) kept: Sender<Detection>,
+    /// Where detections are kept; a unit that is nobody's yet keeps none.
+    pub(super) kept: Option<Sender<Detection>>,
     pub(super) moments: Moments,
+    pub(super) plates: Plates,
     pub(super) vitals: Vitals,
     pub(super) clock: Clock,
     pub(super) pulse: Pulse,
@@ -49,8 +53,14 @@ pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
             config::Publish::All => Publish::All,
         },
         hotlist: Arc::new(test_list(&config.hotlist.test_plates)),
+        versions: Versions { config: Some(config.version), ..Versions::default() },
         ..EventPolicy::default()
     }
+}
+
+/// Names the models in use together; what health calls them, one a line.
+pub(in crate::app) fn models_version<'a>(labels: impl Iterator<Item = &'a str>) -> Version {
+    Version::of(labels.collect::<Vec<_>>().join("\n").as_bytes())
 }
 
 /// Tells the service manager that the agent has started.
@@ -91,6 +101,7 @@ impl Teller {
 
     fn take(&mut self, event: VisionEvent) -> Result<(), Fault> {
         self.ends.vitals.note(&event);
+        self.ends.plates.note(&event, self.ends.clock.mono());
         match event {
             VisionEvent::Ready(ready) => self.ready(&ready),
             VisionEvent::Sighting(camera, sighting) => {
@@ -98,8 +109,8 @@ impl Teller {
                 let moments = &self.ends.moments;
                 let wall = |media: MediaTime| moments.wall(&camera, media, now);
                 let Some(maker) = self.makers.get_mut(&camera) else { return Ok(()) };
-                if let Some(record) = maker.kept(&sighting, &wall) {
-                    keeping::keep(&self.ends.kept, &record);
+                if let Some((kept, record)) = self.ends.kept.as_ref().zip(maker.kept(&sighting, &wall)) {
+                    keeping::keep(kept, &record);
                 }
                 let records = maker.take(&sighting, &wall);
                 return records.into_iter().try_for_each(|record| self.tell(record));
@@ -122,6 +133,8 @@ impl Teller {
         for model in &ready.models {
             tracing::info!(model = model.label, provider = model.provider, "model loaded and tested");
         }
+        let models = models_version(ready.models.iter().map(|model| model.label.as_str()));
+        self.makers.values_mut().for_each(|maker| maker.look_with(models));
         self.started("ready");
     }
 

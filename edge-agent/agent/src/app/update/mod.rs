@@ -4,12 +4,14 @@
 //! These commands run beside the agent, as its user: an image whose agent does not even start must be given up too. One
 //! of them at a time owns the update's state; a lock on a file says which.
 
+mod carry_out;
+pub(super) mod lock;
 mod models;
-mod outside;
+pub(super) mod outside;
 mod sight;
 mod status;
+mod web;
 
-use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,12 +21,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 use edge_store::disk::RealDisk;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::app::run::{surviving, witness};
 use crate::supervise::Clock;
 use crate::update::rauc::Rauc;
-use crate::update::{Before, Event, Phase, Source, State, Updater, Wanted};
+use crate::update::{Before, Event, FETCHED, Phase, Refusal, State, Updater, Wanted};
+use carry_out::Errand;
+use lock::Lock;
 use outside::Unit;
 use sight::Sight;
 
@@ -37,6 +40,7 @@ const LOOK: Duration = Duration::from_secs(5);
   edge-agent update status
   edge-agent update install /media/edge-bundle.raucb
   edge-agent update confirm                           what edge-mark-good.service runs after each boot
+  edge-agent update carry-out                         what edge-update.service runs when the center orders an update
 
 They run as the user that owns the data folder: sudo -u edge edge-agent update ...")]
 pub struct UpdateArgs {
@@ -86,6 +90,8 @@ the one in use, or that fails its self-test on this board is refused; the models
     },
     /// Watches a new slot until it is good or has to go; marks one that was good before at once
     Confirm,
+    /// Downloads, installs and boots what the center ordered; ends when there is no order
+    CarryOut,
 }
 
 /// Runs one of the subcommands.
@@ -101,6 +107,7 @@ pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
         UpdateCommand::Models { file } => models::install(&config, file, &here.clock),
         UpdateCommand::Confirm => here.confirm(),
+        UpdateCommand::CarryOut => Errand::new(&here, config.update).run(),
     }
 }
 
@@ -120,34 +127,52 @@ impl Here {
         self.data_dir.join("update")
     }
 
-    /// The one owner of the update's state, for as long as the lock is held.
-    fn updater(&self) -> anyhow::Result<(Updater, Flock<File>)> {
+    /// The bundle that was downloaded.
+    fn downloaded(&self) -> PathBuf {
+        self.folder().join(FETCHED)
+    }
+
+    /// The state as it lies on the disk, whoever owns it.
+    fn peek(&self) -> anyhow::Result<State> {
+        Ok(self.open()?.state().clone())
+    }
+
+    fn open(&self) -> anyhow::Result<Updater> {
+        let unit = Unit::new(self.data_dir.clone(), self.clock.clone());
+        Ok(Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(unit))?)
+    }
+
+    fn updater(&self) -> anyhow::Result<(Updater, Lock)> {
+        let found = self.try_updater()?;
+        found.context("another update command runs; edge-mark-good.service takes some minutes after a boot")
+    }
+
+    /// The one owner of the update's state, for as long as the lock is held; none while another process is it.
+    fn try_updater(&self) -> anyhow::Result<Option<(Updater, Lock)>> {
         let folder = self.folder();
         let owner = std::fs::metadata(&self.data_dir).with_context(|| self.data_dir.display().to_string())?.uid();
         let who = nix::unistd::geteuid().as_raw();
         ensure!(owner == who, "run this as the user that owns {} (uid {owner})", self.data_dir.display());
-        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let lock = File::create(folder.join("lock")).with_context(|| format!("cannot lock {}", folder.display()))?;
-        let Ok(lock) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
-            bail!("another update command runs; edge-mark-good.service takes some minutes after a boot")
-        };
-        let unit = Unit::new(self.data_dir.clone(), self.clock.clone());
-        let updater = Updater::open(Arc::new(RealDisk), folder, Box::new(self.rauc()), Box::new(unit))?;
-        Ok((updater, lock))
+        let lock = Lock::state(&folder).with_context(|| format!("cannot lock {}", folder.display()))?;
+        lock.map(|lock| Ok((self.open()?, lock))).transpose()
+    }
+
+    /// Has the state machine install a bundle, with what the running agent says of itself.
+    fn ask(&self, updater: &mut Updater, wanted: Wanted) -> anyhow::Result<Option<Refusal>> {
+        let seen = witness::runtime_folder().and_then(|folder| witness::read(&folder));
+        if seen.is_none() {
+            writeln!(std::io::stderr(), "the agent does not run here: nothing will be asked of cameras and broker")?;
+        }
+        let asked = Event::Asked(wanted, seen.as_ref().map(Before::from).unwrap_or_default());
+        Ok(updater.handle(asked, self.clock.mono(), self.clock.wall())?)
     }
 
     fn install(&self, file: &Path, reboot: bool) -> anyhow::Result<()> {
         let (mut updater, _lock) = self.updater()?;
         let file = std::path::absolute(file)?;
-        let wanted = Wanted { source: Source::File(file.clone()), hash: None };
-        let seen = witness::runtime_folder().and_then(|folder| witness::read(&folder));
-        if seen.is_none() {
-            writeln!(std::io::stderr(), "the agent does not run here: nothing will be asked of cameras and broker")?;
-        }
-        let before = seen.as_ref().map(Before::from).unwrap_or_default();
         updater.start(self.clock.mono(), self.clock.wall())?;
-        let asked = Event::Asked(wanted, before);
-        if let Some(refusal) = updater.handle(asked, self.clock.mono(), self.clock.wall())? {
+        let wanted = Wanted { file: file.clone(), hash: None, version: None };
+        if let Some(refusal) = self.ask(&mut updater, wanted)? {
             bail!("{} is refused, and nothing was changed: {refusal}", file.display());
         }
         let Phase::Installed { change } = &updater.state().phase else {
@@ -187,7 +212,7 @@ fn is_at_rest(state: &State) -> bool {
     match state.phase {
         Phase::Idle | Phase::Good { .. } | Phase::RolledBack { .. } => state.marked && state.untold.is_empty(),
         Phase::Installed { .. } | Phase::Rebooting { .. } | Phase::RollingBack { .. } => true,
-        Phase::Downloading { .. } | Phase::Verified { .. } | Phase::Confirming { .. } | Phase::AwaitingLine { .. } => {
+        Phase::Checking { .. } | Phase::Verified { .. } | Phase::Confirming { .. } | Phase::AwaitingLine { .. } => {
             false
         }
     }

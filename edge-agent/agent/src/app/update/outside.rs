@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use edge_protocol::hash::Hash256;
-use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Change as Versions, Record, Word};
+use edge_protocol::record::{
+    AlertKind, AuditKind, AuditRecord, Change as Versions, Record, Sentence, UpdateStage, UpdateStep, Verdict, Word,
+};
 use edge_protocol::time::WallStamp;
+use edge_store::disk::RealDisk;
 
 use crate::app::run::commands::Log;
 use crate::app::run::{self, witness};
-use crate::control::{Appended, AuditLog as _, draft};
+use crate::control::{Appended, AuditLog as _, answered, draft};
 use crate::supervise::Clock;
-use crate::update::{Change, Outside, Refusal, Source, Told, Version, Wanted};
+use crate::update::{Change, Order, Orders, Outside, Refusal, Told, Version, Wanted};
 
 /// Made in the runtime folder to have the unit boot; `edge-reboot.path` looks for it.
 const REBOOT: &str = "reboot";
@@ -34,8 +37,8 @@ impl Unit {
         Self { data_dir, clock, told: 0 }
     }
 
-    /// Writes an entry into the audit log and leaves it, and an alert, for the agent to send.
-    fn write_down(&mut self, told: &Told) -> Result<(), String> {
+    /// Writes an entry into the audit log and leaves it, an alert, and the answer to an order for the agent to send.
+    fn write_down(&mut self, told: &Told, order: Option<&Order>) -> Result<(), String> {
         let now = self.clock.wall();
         let mut log = Log::open(&self.data_dir.join("audit.sqlite")).map_err(|error| error.to_string())?;
         let entry = log.append(entry(told, now), None).map_err(|error| error.to_string())?;
@@ -43,31 +46,57 @@ impl Unit {
         if let Appended::Written(entry) = entry {
             records.push(Record::Audit(Box::new(entry)));
         }
-        for record in records {
-            self.told += 1;
-            let number = now.time.as_micros().unsigned_abs().saturating_add(self.told);
-            witness::leave(&self.data_dir, number, &record).map_err(|error| error.to_string())?;
+        records.extend(order.map(|order| answer(order, verdict(told), now)));
+        records.iter().try_for_each(|record| self.leave(record, now)).map_err(|error| error.to_string())
+    }
+
+    fn leave(&mut self, record: &Record, now: WallStamp) -> io::Result<()> {
+        self.told += 1;
+        let number = now.time.as_micros().unsigned_abs().saturating_add(self.told);
+        witness::leave(&self.data_dir, number, record)
+    }
+
+    /// Tells whoever gave the order how far it is.
+    pub(super) fn progress(&mut self, order: &Order, step: UpdateStep) -> io::Result<()> {
+        let now = self.clock.wall();
+        self.leave(&answer(order, Verdict::Update(step), now), now)
+    }
+
+    /// Gives up an order that the update's state machine has not got yet.
+    pub(super) fn give_up(&mut self, order: &Order, why: &Refusal) -> Result<(), String> {
+        self.write_down(&Told::Refused(why.to_string()), Some(order))?;
+        self.orders(&RealDisk).remove().map_err(|error| error.to_string())
+    }
+
+    fn orders<'d>(&self, disk: &'d RealDisk) -> Orders<'d> {
+        Orders::new(disk, &self.data_dir.join("update"))
+    }
+
+    /// Writes down what became of the update that is under way, and ends the order that it came from with it.
+    fn conclude(&mut self, told: &Told) -> Result<(), String> {
+        let orders = self.orders(&RealDisk);
+        let order = orders.read().map_err(|error| error.to_string())?.filter(|order| order.handed);
+        self.write_down(told, order.as_ref())?;
+        match told {
+            Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) if order.is_some() => {
+                orders.remove().map_err(|error| error.to_string())
+            }
+            Told::Installed(_) | Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) => Ok(()),
         }
-        Ok(())
     }
 }
 
 impl Outside for Unit {
-    fn fetch(&mut self, wanted: &Wanted, _: &Path) -> Result<PathBuf, Refusal> {
-        let path = match &wanted.source {
-            Source::File(path) => path.clone(),
-            Source::Url { url, .. } => {
-                return Err(Refusal::NotFetched(format!("{url}: this unit downloads nothing yet")));
-            }
-        };
-        let Some(hash) = wanted.hash else { return Ok(path) };
-        let found =
-            hash_of(&path).map_err(|error| Refusal::Unreadable { path: path.clone(), why: error.to_string() })?;
-        if found == hash { Ok(path) } else { Err(Refusal::OtherHash { found, wanted: hash }) }
+    fn check(&mut self, wanted: &Wanted) -> Result<(), Refusal> {
+        let Wanted { file, hash, .. } = wanted;
+        let Some(hash) = *hash else { return Ok(()) };
+        let unreadable = |error: io::Error| Refusal::Unreadable { path: file.clone(), why: error.to_string() };
+        let found = hash_of(file).map_err(unreadable)?;
+        if found == hash { Ok(()) } else { Err(Refusal::OtherHash { found, wanted: hash }) }
     }
 
     fn tell(&mut self, told: &Told) -> bool {
-        let written = self.write_down(told);
+        let written = self.conclude(told);
         if let Err(error) = &written {
             tracing::error!(error, ?told, "what became of an update is not written down; tried again");
         }
@@ -122,6 +151,20 @@ fn words(told: &Told) -> String {
     }
 }
 
+/// What became of an order, for whoever gave it.
+fn verdict(told: &Told) -> Verdict {
+    let text = Sentence::cut(&words(told));
+    match told {
+        Told::Installed(_) => Verdict::Update(UpdateStep { stage: UpdateStage::Installed, percent: 100, text }),
+        Told::Good(_) => Verdict::Done(text),
+        Told::Refused(_) | Told::RolledBack(..) => Verdict::Failed(text),
+    }
+}
+
+pub(in crate::app) fn answer(order: &Order, verdict: Verdict, now: WallStamp) -> Record {
+    answered(Some(order.request), Some(order.command), verdict, now)
+}
+
 fn entry(told: &Told, now: WallStamp) -> AuditRecord {
     let kind = match told {
         Told::Refused(_) => AuditKind::Refusal,
@@ -149,26 +192,95 @@ fn alert(told: &Told, now: WallStamp) -> Option<Record> {
 
 #[cfg(test)]
 mod tests {
+    use edge_protocol::command::UpdateScope;
+    use edge_protocol::id::{CommandId, RequestId};
     use edge_protocol::lane::Lane;
 
     use super::*;
     use crate::update::{Before, SlotName};
 
+    fn change() -> Change {
+        let (old, new, boot) = ("1.0.0".parse().ok(), "2.0.0".parse().unwrap(), "first".to_owned());
+        Change { from: SlotName::A, old, new, before: Before::default(), boot }
+    }
+
+    /// What was left for the agent to send, in its order.
+    fn left(folder: &Path) -> Vec<Record> {
+        let files = std::fs::read_dir(folder.join("update/tell")).unwrap().map(|file| file.unwrap().path());
+        let mut files: Vec<PathBuf> = files.collect();
+        files.sort();
+        let lane = |file: &Path| file.extension().unwrap().to_str().unwrap().parse::<Lane>().unwrap();
+        files.iter().map(|file| Record::from_payload(lane(file), &std::fs::read(file).unwrap()).unwrap()).collect()
+    }
+
+    fn order(folder: &Path, handed: bool) -> Order {
+        let scope = UpdateScope {
+            url: "https://center/b".to_owned(),
+            hash: Hash256::of(b"bundle"),
+            bytes: 6,
+            version: "2.0.0".parse().unwrap(),
+            quiet: None,
+        };
+        let (request, command) = (RequestId::from_bytes([1; 16]), CommandId::from_bytes([2; 16]));
+        let order = Order::new(request, command, &scope, WallStamp::default()).unwrap();
+        let order = Order { handed, ..order };
+        std::fs::create_dir_all(folder.join("update")).unwrap();
+        Orders::new(&RealDisk, &folder.join("update")).write(&order).unwrap();
+        order
+    }
+
+    #[test]
+    fn whoever_ordered_an_update_hears_of_each_step_and_its_end_ends_the_order() {
+        let ends: [(Told, bool); 3] = [
+            (Told::Good(change()), true),
+            (Told::RolledBack(change(), "no frame of camera north".into()), false),
+            (Told::Refused("it is for another board".into()), false),
+        ];
+        for (end, is_good) in ends {
+            let folder = tempfile::tempdir().unwrap();
+            let order = order(folder.path(), true);
+            let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+            assert!(unit.tell(&Told::Installed(change())));
+            let orders = Orders::new(&RealDisk, &folder.path().join("update"));
+            assert_eq!(orders.read().unwrap(), Some(order.clone()), "its end is still to come");
+            assert!(unit.tell(&end));
+            assert_eq!(orders.read().unwrap(), None, "{end:?}");
+            let mut answers = Vec::new();
+            for record in left(folder.path()) {
+                let Record::Answer(answer) = record else { continue };
+                answers.push(answer);
+            }
+            assert!(answers.iter().all(|answer| answer.request == Some(order.request)), "{answers:?}");
+            let verdicts: Vec<&Verdict> = answers.iter().map(|answer| &answer.verdict).collect();
+            let [Verdict::Update(step), last] = verdicts[..] else { panic!("{verdicts:?}") };
+            assert_eq!(step.stage, UpdateStage::Installed);
+            assert!(matches!((last, is_good), (Verdict::Done(_), true) | (Verdict::Failed(_), false)), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_technician_installs_says_nothing_to_whoever_ordered_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let order = order(folder.path(), false);
+        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        assert!(unit.tell(&Told::Refused("it is no whole bundle".into())));
+        assert!(left(folder.path()).iter().all(|record| !matches!(record, Record::Answer(_))));
+        let orders = Orders::new(&RealDisk, &folder.path().join("update"));
+        assert_eq!(orders.read().unwrap().as_ref(), Some(&order));
+        unit.give_up(&order, &Refusal::NotFetched("a week is over".into())).unwrap();
+        assert!(matches!(left(folder.path()).last(), Some(Record::Answer(_))));
+        assert_eq!(orders.read().unwrap(), None);
+    }
+
     #[test]
     fn a_rollback_is_in_the_audit_log_and_left_for_the_agent_to_send() {
         let folder = tempfile::tempdir().unwrap();
         let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
-        let (old, new, boot) = ("1.0.0".parse().ok(), "2.0.0".parse().unwrap(), "first".to_owned());
-        let change = Change { from: SlotName::A, old, new, before: Before::default(), boot };
-        assert!(unit.tell(&Told::RolledBack(change, "no frame of camera north".into())));
-        let mut left: Vec<PathBuf> =
-            std::fs::read_dir(folder.path().join("update/tell")).unwrap().map(|file| file.unwrap().path()).collect();
-        left.sort();
-        let read = |path: &PathBuf, lane| Record::from_payload(lane, &std::fs::read(path).unwrap()).unwrap();
-        let Record::Alert(alert) = read(&left[0], Lane::Alert) else { panic!("no alert") };
+        assert!(unit.tell(&Told::RolledBack(change(), "no frame of camera north".into())));
+        let left = left(folder.path());
+        let [Record::Alert(alert), Record::Audit(entry)] = &left[..] else { panic!("{left:?}") };
         let versions = Versions { from: Word::cut("2.0.0"), to: Word::cut("1.0.0") };
         assert_eq!(alert.kind, AlertKind::Rollback(versions));
-        let Record::Audit(entry) = read(&left[1], Lane::Audit) else { panic!("no entry") };
         assert_eq!(entry.text.as_str(), "slot A with 1.0.0 is back, 2.0.0 was given up: no frame of camera north");
         assert_eq!(entry.entry, 1);
     }
@@ -179,8 +291,8 @@ mod tests {
         let path = folder.path().join("b.raucb");
         edge_store::disk::replace(&edge_store::disk::RealDisk, &path, b"abc").unwrap();
         let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
-        let mut wanted = |hash| unit.fetch(&Wanted { source: Source::File(path.clone()), hash: Some(hash) }, &path);
-        assert_eq!(wanted(Hash256::of(b"abc")), Ok(path.clone()));
+        let mut wanted = |hash| unit.check(&Wanted { file: path.clone(), hash: Some(hash), version: None });
+        assert_eq!(wanted(Hash256::of(b"abc")), Ok(()));
         assert!(matches!(wanted(Hash256::of(b"abd")), Err(Refusal::OtherHash { .. })));
     }
 }

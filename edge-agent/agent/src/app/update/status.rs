@@ -1,19 +1,18 @@
 //! `edge-agent update status`: RAUC's slots and the update's state, for a person or a program.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use edge_store::disk::RealDisk;
 use serde_json::json;
 
 use super::Here;
-use super::outside::Unit;
-use crate::update::{BootState, SlotName, Slots, Standing, State, Updater};
+use crate::update::{BootState, Order, Orders, SlotName, Slots, Standing, State};
 
 /// Shows it. Changes nothing and takes no lock.
 pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
-    let unit = Unit::new(here.data_dir.clone(), here.clock.clone());
-    let updater = Updater::open(Arc::new(RealDisk), here.folder(), Box::new(here.rauc()), Box::new(unit))?;
+    let state = here.peek()?;
+    let folder = here.folder();
+    let order = Orders::new(&RealDisk, &folder).read()?;
     let standing = here.rauc().status();
     let mut out = std::io::stdout();
     if as_json {
@@ -25,9 +24,8 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
             })
         });
         let why = standing.as_ref().err().map(ToString::to_string);
-        let state = updater.state();
-        let answer =
-            json!({ "state": state.phase.as_str(), "floor": state.floor, "slots": slots, "why_no_slots": why });
+        let answer = json!({ "state": state.phase.as_str(), "floor": state.floor, "slots": slots,
+            "why_no_slots": why, "order": order });
         writeln!(out, "{answer}")?;
         return Ok(());
     }
@@ -39,7 +37,10 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
         }
         Err(fault) => writeln!(out, "no slots are known here: {fault}")?,
     }
-    writeln!(out, "update: {}", summary(updater.state()))?;
+    writeln!(out, "update: {}", summary(&state))?;
+    if let Some(order) = order {
+        writeln!(out, "ordered by the center: {}", ordered(&order))?;
+    }
     Ok(())
 }
 
@@ -53,6 +54,11 @@ fn line(standing: &Standing, name: SlotName) -> String {
     words.extend((standing.primary == name).then_some("primary"));
     let version = slot.version.as_ref().map_or_else(|| "version unknown".to_owned(), ToString::to_string);
     format!("slot {}: {version}, {}", name.as_str(), words.join(", "))
+}
+
+fn ordered(order: &Order) -> String {
+    let how = if order.handed { "its bundle was downloaded" } else { "its bundle is being downloaded" };
+    format!("{}, {how} from {}", order.version, order.url)
 }
 
 fn summary(state: &State) -> String {

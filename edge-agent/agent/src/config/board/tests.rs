@@ -16,7 +16,7 @@ fn the_commented_example_is_valid_and_fits_every_kind_of_part() {
     assert_eq!(board.temperatures[0].place.address, 0x48);
     assert!(board.power.is_some() && board.accelerometer.is_some() && board.light.is_some());
     assert!(board.illuminator.is_some() && board.heater.is_some() && board.fan.is_some());
-    assert!(board.led.is_some() && board.tamper.is_some() && !board.triggers.is_empty());
+    assert!(board.led.is_some() && board.tamper.is_some() && board.button.is_some() && !board.triggers.is_empty());
 }
 
 #[test]

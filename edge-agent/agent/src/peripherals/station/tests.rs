@@ -91,6 +91,20 @@ fn a_trigger_is_told_once_with_the_time_at_which_it_closed() {
 }
 
 #[test]
+fn a_button_counts_once_it_was_held_and_not_when_somebody_leans_on_it() {
+    let mut box_ = Box_::new();
+    box_.pass(1000);
+    box_.turn(|bench| bench.button = true);
+    assert_eq!(box_.pass(4900), []);
+    box_.turn(|bench| bench.button = false);
+    assert_eq!(box_.pass(1000), []);
+    box_.turn(|bench| bench.button = true);
+    assert_eq!(box_.pass(20_000), [Noticed::Button], "once, however long");
+    box_.turn(|bench| bench.button = false);
+    assert_eq!(box_.pass(20_000), []);
+}
+
+#[test]
 fn strokes_turns_and_an_opened_box_are_told_and_a_gust_is_not() {
     let mut box_ = Box_::new();
     box_.pass(1000);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use edge_protocol::time::ClockQuality;
 
 use super::super::evidence::tests::healthy;
-use super::super::{HOLD, Slot, Source, WITHIN};
+use super::super::{HOLD, Slot, WITHIN};
 use super::*;
 
 fn at(span: Duration) -> MonoTime {
@@ -72,16 +72,16 @@ fn bundled(version: &str, compatible: &str) -> Bundled {
 }
 
 fn wanted() -> Wanted {
-    Wanted { source: Source::File(PathBuf::from("/b.raucb")), hash: None }
+    Wanted { file: PathBuf::from("/b.raucb"), hash: None, version: None }
 }
 
 #[test]
 fn a_refused_bundle_changes_nothing_but_what_is_told() {
     for (version, compatible) in [("0.9.0", "edge-test"), ("2.0.0", "edge-other")] {
         let asked = apply(in_phase(Phase::Idle), Event::Asked(wanted(), Before::default()), MonoTime::ZERO, wall());
-        assert_eq!(asked.effects, [Effect::Fetch(wanted())]);
-        let fetched = Event::Fetched(Ok(bundled(version, compatible)));
-        let step = apply(asked.state, fetched, MonoTime::ZERO, wall());
+        assert_eq!(asked.effects, [Effect::Check(wanted())]);
+        let checked = Event::Checked(Ok(bundled(version, compatible)));
+        let step = apply(asked.state, checked, MonoTime::ZERO, wall());
         assert!(matches!(step.state.untold.as_slice(), [Told::Refused(_)]), "{step:?}");
         let state = State { untold: Vec::new(), ..step.state };
         assert_eq!(state, State { latest: wall().time, ..in_phase(Phase::Idle) });
@@ -90,9 +90,20 @@ fn a_refused_bundle_changes_nothing_but_what_is_told() {
 }
 
 #[test]
+fn a_bundle_of_another_version_than_was_ordered_is_refused() {
+    for (ordered, is_taken) in [("2.0.0", true), ("2.0.1", false)] {
+        let wanted = Wanted { version: Some(version(ordered)), ..wanted() };
+        let asked = apply(in_phase(Phase::Idle), Event::Asked(wanted, Before::default()), MonoTime::ZERO, wall());
+        let checked = Event::Checked(Ok(bundled("2.0.0", "edge-test")));
+        let step = apply(asked.state, checked, MonoTime::ZERO, wall());
+        assert_eq!(matches!(step.state.phase, Phase::Verified { .. }), is_taken, "{step:?}");
+    }
+}
+
+#[test]
 fn the_way_back_gets_all_its_attempts_before_anything_is_written() {
     let asked = apply(in_phase(Phase::Idle), Event::Asked(wanted(), Before::default()), MonoTime::ZERO, wall());
-    let step = apply(asked.state, Event::Fetched(Ok(bundled("2.0.0", "edge-test"))), MonoTime::ZERO, wall());
+    let step = apply(asked.state, Event::Checked(Ok(bundled("2.0.0", "edge-test"))), MonoTime::ZERO, wall());
     assert!(matches!(step.effects.as_slice(), [Effect::Mark(BootState::Good), Effect::Install(_)]), "{step:?}");
 }
 

@@ -3,6 +3,7 @@
 //! Two threads per life of a worker: this stage feeds and watches, a second one listens. What the worker says is
 //! passed on as it comes; what was not looked at while there was no worker is said when looking begins again.
 
+mod assignment;
 mod child;
 mod listen;
 mod viewfinder;
@@ -17,12 +18,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, Scope};
 use std::time::Duration;
 
-use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
 use edge_protocol::time::MediaTime;
 use edge_protocol::time::MonoTime;
 
+pub use self::assignment::Assignment;
 use self::child::Child;
 use self::listen::Listener;
 pub use self::viewfinder::Viewfinder;
@@ -54,7 +55,7 @@ pub struct VisionSettings {
     /// The program to start: the agent itself.
     pub program: PathBuf,
     /// Each camera with what to look for.
-    pub cameras: Vec<(CameraId, CameraSettings)>,
+    pub cameras: Assignment,
     /// Execution providers in the order to try.
     pub providers: Vec<String>,
     /// Decoders to prefer, by the name of their element.
@@ -142,6 +143,8 @@ pub struct VisionClient {
     indices: BTreeMap<CameraId, CameraIndex>,
     looked: BTreeMap<CameraIndex, MediaTime>,
     was_ready: bool,
+    /// The assignment that the worker has.
+    assigned: u64,
 }
 
 impl std::fmt::Debug for VisionClient {
@@ -170,10 +173,10 @@ enum End {
 impl VisionClient {
     /// A stage without a worker yet.
     pub fn new(settings: VisionSettings, prepare: Prepare, queues: VisionQueues, clock: Clock, pulse: Pulse) -> Self {
-        let numbered = settings.cameras.iter().zip(0..).map(|((camera, _), index)| (camera.clone(), index));
-        let indices = numbered.collect();
+        let indices = settings.cameras.all().into_iter().zip(0..).map(|((camera, _), index)| (camera, index)).collect();
         let VisionQueues { units, events } = queues;
-        Self { settings, prepare, units, events, clock, pulse, indices, looked: BTreeMap::new(), was_ready: false }
+        let (looked, was_ready, assigned) = (BTreeMap::new(), false, 0);
+        Self { settings, prepare, units, events, clock, pulse, indices, looked, was_ready, assigned }
     }
 
     /// Keeps a worker running until told to stop.
@@ -211,7 +214,7 @@ impl VisionClient {
         };
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = Child::start(&self.settings.program, &arguments, theirs)?;
-        let names = self.settings.cameras.iter().map(|(camera, _)| camera.clone()).collect();
+        let names = self.settings.cameras.all().into_iter().map(|(camera, _)| camera).collect();
         let listener = Arc::new(Listener::new(
             names,
             &self.settings.viewfinder,
@@ -253,6 +256,7 @@ impl VisionClient {
         child.forward_log(scope)?;
         // It reads its models only once the runtime's libraries are loaded.
         socket.set_write_timeout(Some(self.settings.start))?;
+        self.assigned = self.settings.cameras.number();
         introduce(&self.settings, models, socket)?;
         // From here on, one that takes nothing more is as hung as one that says nothing more.
         socket.set_write_timeout(Some(self.settings.silence))?;
@@ -269,7 +273,7 @@ impl VisionClient {
     fn feed(&mut self, stop: &Stop, socket: &UnixStream, listener: &Listener) -> Result<End, WireError> {
         let born = self.clock.mono();
         let (mut beat, mut last_beat, mut scratch) = (0, None::<MonoTime>, Vec::new());
-        let mut thinned = 100;
+        let (mut thinned, assigned) = (100, self.assigned);
         let mut socket = socket;
         loop {
             let now = self.clock.mono();
@@ -279,6 +283,9 @@ impl VisionClient {
             }
             if listener.over() {
                 return Ok(End::Lost("closed its socket".to_owned()));
+            }
+            if self.settings.cameras.number() != assigned {
+                return Ok(End::Lost("what to look for was changed".to_owned()));
             }
             let Some(ready) = listener.ready_since() else {
                 if now.saturating_since(born) > self.settings.start {
@@ -338,7 +345,7 @@ impl VisionClient {
 fn introduce(settings: &VisionSettings, models: Vec<ModelBytes>, mut socket: &UnixStream) -> Result<(), WireError> {
     let mut scratch = Vec::new();
     let configure = Configure {
-        cameras: settings.cameras.iter().map(|(_, settings)| settings.clone()).collect(),
+        cameras: settings.cameras.all().into_iter().map(|(_, settings)| settings).collect(),
         providers: settings.providers.clone(),
         decoders: settings.decoders.clone(),
     };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use edge_protocol::time::WallTime;
 
-use crate::app::doctor::report::Finding;
 use crate::uplink::probe::Distrust;
+use edge_protocol::commissioning::Finding;
 
 /// A certificate that ends within this should have been renewed.
 const ENDS_SOON: Duration = Duration::from_hours(30 * 24);

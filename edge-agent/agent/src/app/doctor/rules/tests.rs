@@ -1,8 +1,8 @@
 use edge_analytics::infer::ModelRole;
 
-use super::super::report::Verdict;
 use super::*;
 use crate::uplink::probe::Distrust;
+use edge_protocol::commissioning::Verdict;
 
 const NOW: WallTime = WallTime::from_millis(1_790_000_000_000);
 

@@ -20,6 +20,7 @@ fn housing() -> (Housing, Receiver<Entry>) {
         pulse: Heartbeats::default().register("peripherals", LOOK, clock.mono()),
         clock,
         last_reset: Sentence::cut("tests"),
+        page: None,
         blind_since: None,
     };
     (housing, queued)
@@ -61,6 +62,17 @@ fn a_trigger_is_an_alert_dated_when_the_contact_closed() {
     assert_eq!(told[0].kind, AlertKind::Trigger(Word::cut("trigger")));
     let age = before.saturating_since(WallTime::from_millis(told[0].at.as_millis()));
     assert!((4900..=5000).contains(&age.as_millis()), "{age:?}");
+}
+
+#[test]
+fn the_service_button_opens_the_page_and_is_told_where_there_is_one() {
+    let (mut housing, _queued) = housing();
+    assert_eq!(housing.make_of(Noticed::Button, MonoTime::ZERO), []);
+    let folder = tempfile::tempdir().unwrap();
+    housing.page = Some(Opening::of(folder.path()));
+    let told = housing.make_of(Noticed::Button, MonoTime::ZERO);
+    assert!(matches!(&told[..], [Record::Audit(entry)] if entry.text.as_str().starts_with("the service button")));
+    assert!(Opening::of(folder.path()).is_open(MonoTime::ZERO));
 }
 
 #[test]

@@ -1,0 +1,48 @@
+//! A unit that is nobody's yet: it looks, so that its cameras can be aimed, and keeps and tells nothing.
+//!
+//! Once it is enrolled this life ends, and the service manager begins the next one, which is a unit's.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::health::Vitals;
+use super::opening::Opening;
+use super::surviving::Awaited;
+use super::{Common, PAUSE, RunError, system};
+use crate::enrolment::IDENTITY;
+use crate::publish::{self, Entry};
+use crate::supervise::queue::{ReceiveError, Sender, bounded};
+use crate::supervise::{Restart, Station, Stop};
+
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Stands where outbox and uplink are otherwise: what is to be told is dropped. Sees when there is an identity.
+pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
+    let (entries, told) = bounded(publish::QUEUE);
+    vitals.watch_queue(entries.gauge());
+    vitals.note_new();
+    tracing::warn!("this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician");
+    let identity = common.config.enrolment.as_ref().map(|folder| folder.join(IDENTITY));
+    // A technician is at work here: the page stays open once the unit is enrolled.
+    Opening::of(&common.config.data_dir).leave();
+    let (clock, pulse) = (common.clock.clone(), common.pulse("nobody"));
+    let body = move |stop: &Stop| {
+        while !stop.is_set() {
+            pulse.beat(clock.mono());
+            match told.receive_timeout(LOOK) {
+                Ok(_) | Err(ReceiveError::Timeout) => {}
+                Err(ReceiveError::Closed) => return Ok(()),
+            }
+            // Who enrols it here has more to do after that: the first connection, and the claim's end.
+            let under_way = awaited.under_way.load(Ordering::Acquire);
+            if !under_way && identity.as_ref().is_some_and(|identity| identity.exists()) {
+                tracing::info!("this unit is enrolled: it begins anew");
+                awaited.enrolled.set();
+            }
+        }
+        Ok(())
+    };
+    let started = common.supervisor.start("nobody", Station::Publish, Restart::After(PAUSE), body);
+    started.map_err(system("cannot start without an identity"))?;
+    Ok(entries)
+}

@@ -1,0 +1,282 @@
+//! The technician's page joined to the rest of the agent: what it shows, what it asks for and what it writes down.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use edge_analytics::geometry::Point;
+use edge_analytics::settings::{self as analytics, Line, Zone};
+use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::enrolment::{BadCode, SetupCode};
+use edge_protocol::id::CameraId;
+use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
+use edge_store::disk::{self, RealDisk};
+
+use super::cameras::analytics_settings;
+use super::checking::Checking;
+use super::commissioning::{self, Found, Measured, Reports};
+use super::enrolling::{self, Asked, Enrolling};
+use super::health::Vitals;
+use super::opening::Opening;
+use super::plates::Plates;
+use super::{Common, RunError, auditing, checking, system};
+use crate::app::doctor::{focus_score, light_advice};
+use crate::config::{self, Camera, Config, PlateSearch};
+use crate::control::draft;
+use crate::enrolment::{Label, check_code};
+use crate::page::{CameraGlance, Drawing, Glance, Page, Picture, Refusal, Settings, Shape, Unit};
+use crate::publish::Entry;
+use crate::supervise::queue::Sender;
+use crate::supervise::{Clock, Restart, Station};
+use crate::vision::client::{Assignment, Viewfinder};
+
+/// A port that somebody else has, or a certificate that is missing, is not there at once.
+const AGAIN: Duration = Duration::from_secs(10);
+/// What a unit is called that is nobody's yet.
+const NEW: &str = "not enrolled yet";
+
+/// How the page sees and steers what is looked at.
+pub(super) struct Looks {
+    pub(super) viewfinder: Viewfinder,
+    pub(super) assignment: Assignment,
+    pub(super) plates: Plates,
+}
+
+/// The unit as the page sees it.
+struct Here {
+    file: PathBuf,
+    name: Option<String>,
+    armed: bool,
+    label: Result<Label, String>,
+    /// Where wrong codes are counted, for the page and for `edge-agent enroll` together.
+    tries: PathBuf,
+    data_dir: PathBuf,
+    cameras: Vec<Camera>,
+    entries: Sender<Entry>,
+    vitals: Vitals,
+    looks: Looks,
+    checking: Checking,
+    reports: Reports,
+    /// Only a unit that is nobody's yet has this.
+    enrolling: Option<Enrolling>,
+    opening: Opening,
+    /// The page's certificate.
+    certificate: PathBuf,
+    clock: Clock,
+}
+
+/// Starts the page where the configuration has one.
+pub(super) fn start(
+    common: &mut Common<'_>,
+    (entries, vitals): (&Sender<Entry>, &Vitals),
+    looks: Looks,
+    program: PathBuf,
+) -> Result<(), RunError> {
+    let config = common.config;
+    let Some(page) = &config.page else { return Ok(()) };
+    let checking = checking::start(common, vitals, program)?;
+    let enrolling = match common.awaited.clone() {
+        Some(awaited) => Some(enrolling::start(common, awaited, page.claim.clone())?),
+        None => None,
+    };
+    let here = Here {
+        file: common.file.to_owned(),
+        name: common.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
+        armed: page.armed,
+        label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
+        tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
+        data_dir: config.data_dir.clone(),
+        cameras: config.cameras.clone(),
+        entries: entries.clone(),
+        vitals: vitals.clone(),
+        looks,
+        checking,
+        reports: Reports::open(config),
+        enrolling,
+        opening: Opening::of(&config.data_dir),
+        certificate: page.claim.join("page.pem"),
+        clock: common.clock.clone(),
+    };
+    let settings =
+        Settings { listen: page.listen, certificate: page.claim.join("page.pem"), key: page.claim.join("page.key") };
+    let mut page = Page::new(settings, Arc::new(here), common.clock.clone(), common.pulse("page"));
+    let started = common.supervisor.start("page", Station::Control, Restart::After(AGAIN), move |stop| page.run(stop));
+    started.map_err(system("cannot start the technician's page"))
+}
+
+fn refusal(error: &dyn std::error::Error) -> Refusal {
+    Refusal(error.to_string())
+}
+
+impl Unit for Here {
+    fn is_open(&self) -> bool {
+        let open = self.armed || self.name.is_none() || self.opening.is_open(self.clock.mono());
+        self.vitals.note_setup(open);
+        open
+    }
+
+    fn try_code(&self, typed: &str) -> Result<(), Refusal> {
+        let label = self.label.as_ref().map_err(|why| Refusal(why.clone()))?;
+        let code: SetupCode = typed.parse().map_err(|error| refusal(&error))?;
+        let now = self.clock.wall().time;
+        std::fs::create_dir_all(&self.tries).map_err(|error| refusal(&error))?;
+        check_code(&RealDisk, &self.tries, &label.setup_code, &code, now).map_err(|error| refusal(&error))
+    }
+
+    fn note(&self, words: &str) -> Result<(), Refusal> {
+        self.write(draft(AuditKind::Local, None, words, self.clock.wall()))
+    }
+
+    fn glance(&self) -> Glance {
+        let health = self.vitals.record(&self.clock, &self.data_dir);
+        let glance = |camera: &Camera| self.camera(camera, health.cameras.iter().find(|told| told.camera == camera.id));
+        #[allow(clippy::cast_precision_loss, reason = "at most 180 degrees")]
+        let tilt = health.board.as_ref().and_then(|board| board.tilt_mdeg).map(|mdeg| mdeg as f32 / 1000.0);
+        Glance {
+            unit: self.name.clone().unwrap_or_else(|| NEW.to_owned()),
+            serial: self.serial(),
+            enrolled: self.name.is_some(),
+            cameras: self.cameras.iter().map(glance).collect(),
+            tilt,
+            problems: health.problems.iter().map(Sentence::to_string).collect(),
+            test_read: self.looks.plates.test(self.clock.mono()),
+            checks: self.checking.checks(),
+            enrolment: self.enrolling.as_ref().map(Enrolling::steps),
+            commissioned: self.reports.newest().map(|(report, _)| report.made.time),
+        }
+    }
+
+    fn ask_picture(&self, camera: &CameraId) -> bool {
+        let known = self.cameras.iter().any(|known| known.id == *camera);
+        if known {
+            self.looks.viewfinder.ask(camera);
+        }
+        known
+    }
+
+    fn picture(&self, camera: &CameraId) -> Option<Picture> {
+        let snapshot = self.looks.viewfinder.newest(camera)?;
+        let seen = snapshot.appearance;
+        Some(Picture {
+            number: snapshot.media.as_nanos() / 1_000_000,
+            size: snapshot.size,
+            focus: seen.sharpness.map(focus_score),
+            brightness: seen.brightness,
+            light: light_advice(&seen).map(str::to_owned),
+            jpeg: snapshot.jpeg.clone().into(),
+        })
+    }
+
+    fn test_read(&self, camera: CameraId) {
+        self.looks.plates.ask(camera, self.clock.mono());
+    }
+
+    fn begin_checks(&self) {
+        self.checking.begin();
+    }
+
+    fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
+        let (_, settings) = self.looks.assignment.all().into_iter().find(|(known, _)| known == camera)?;
+        let points = |points: &[Point]| points.iter().map(|point| (point.x, point.y)).collect();
+        let zone = |zone: &Zone| Shape { name: zone.id.clone(), points: points(&zone.outline.0) };
+        let line = |line: &Line| Shape { name: line.id.clone(), points: points(&[line.from, line.to]) };
+        Some(Drawing {
+            zone: settings.zones.iter().map(zone).collect(),
+            line: settings.lines.iter().map(line).collect(),
+        })
+    }
+
+    fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        let table = toml::Table::try_from(drawing).map_err(|error| refusal(&error))?;
+        let text = config::read_text(&self.file).map_err(|error| refusal(&error))?;
+        let redrawn = Config::redrawn(&text, camera, table).map_err(|error| refusal(&error))?;
+        let drawn = redrawn.config.cameras.iter().find(|drawn| drawn.id == *camera);
+        let drawn = drawn.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
+        let (zones, lines) = (drawing.zone.len(), drawing.line.len());
+        self.note(&format!("technician's page: {by} drew {zones} zone(s) and {lines} line(s) at {camera}"))?;
+        disk::replace(&RealDisk, &redrawn.path, redrawn.text.as_bytes()).map_err(|error| refusal(&error))?;
+        let analytics::CameraSettings { zones, lines, .. } = analytics_settings(drawn);
+        self.looks.assignment.change(camera, |settings| {
+            settings.zones = zones;
+            settings.lines = lines;
+        });
+        Ok(())
+    }
+
+    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+        if self.name.is_none() {
+            return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
+        }
+        let checks = self.checking.checks();
+        if checks.running || checks.findings.is_empty() {
+            return Err(Refusal("run the checks first: they go into the report".to_owned()));
+        }
+        let found = Found {
+            technician: by,
+            site,
+            serial: &self.serial(),
+            page: self.certificate.clone(),
+            checks,
+            health: self.vitals.record(&self.clock, &self.data_dir),
+            measured: self.cameras.iter().map(|camera| (camera.id.clone(), self.measured(&camera.id))).collect(),
+            now: self.clock.wall(),
+        };
+        // Read anew: certificates are renewed and zones drawn while the agent runs.
+        let config = Config::read(&self.file).map_err(|error| refusal(&error))?;
+        let (report, sealed) = commissioning::report(&config, &found)?;
+        self.write(commissioning::entry(&report, &sealed))?;
+        self.reports.keep(report, sealed)?;
+        self.opening.close();
+        Ok(())
+    }
+
+    fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
+        let code = typed.parse().map_err(|error: BadCode| refusal(&error))?;
+        enrolling.begin(Asked { code, broker });
+        Ok(())
+    }
+
+    fn report(&self) -> Option<(Report, SealedReport)> {
+        self.reports.newest()
+    }
+}
+
+impl Here {
+    fn measured(&self, camera: &CameraId) -> Measured {
+        Measured {
+            focus: self.picture(camera).and_then(|picture| picture.focus),
+            plate_px: self.looks.plates.last(camera, self.clock.mono()).map(|plate| plate.height_px),
+        }
+    }
+
+    /// Writes an entry into the audit log, and sends it.
+    fn write(&self, entry: AuditRecord) -> Result<(), Refusal> {
+        let record = auditing::write(&self.data_dir.join("audit.sqlite"), entry).map_err(|error| {
+            tracing::error!(%error, "what was asked on the technician's page is refused");
+            Refusal(format!("nothing is done, because it cannot be written down: {error}"))
+        })?;
+        if self.entries.send(Entry::Record(record)).is_err() {
+            tracing::debug!("the outbox has stopped; the audit log itself holds the entry");
+        }
+        Ok(())
+    }
+
+    fn serial(&self) -> String {
+        self.label.as_ref().map(|label| label.serial.to_string()).unwrap_or_default()
+    }
+
+    fn camera(&self, camera: &Camera, told: Option<&CameraHealth>) -> CameraGlance {
+        #[allow(clippy::cast_precision_loss, reason = "a few hundred pictures a second")]
+        let fps = told.map_or(0.0, |told| told.received_mfps as f32 / 1000.0);
+        CameraGlance {
+            id: camera.id.clone(),
+            name: camera.name.clone(),
+            streaming: told.is_some_and(|told| told.condition == CameraCondition::Streaming),
+            words: told.map(|told| told.text.to_string()).unwrap_or_default(),
+            fps,
+            reads_plates: camera.plates != PlateSearch::Off,
+            plate: self.looks.plates.last(&camera.id, self.clock.mono()),
+        }
+    }
+}

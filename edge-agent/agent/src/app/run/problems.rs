@@ -1,0 +1,43 @@
+//! What is wrong with the unit, in words for a person; nothing where all is well.
+
+use edge_protocol::record::{CameraCondition, CameraHealth, Sentence, StorageHealth, UplinkHealth, WorkerHealth};
+use edge_store::disk::Room;
+
+/// What a unit that is nobody's yet says instead of what it does not keep.
+pub(super) fn not_enrolled() -> Sentence {
+    Sentence::cut("this unit is not enrolled: it looks, and keeps and tells nothing")
+}
+
+/// What is not looked at, worst first.
+pub(super) fn unseen(cameras: &[CameraHealth], worker: &WorkerHealth) -> Vec<Sentence> {
+    let worker = (!worker.running).then(|| "the vision worker is not running: nothing is looked at".to_owned());
+    let dark = cameras.iter().filter(|camera| camera.condition != CameraCondition::Streaming);
+    let dark = dark.map(|camera| format!("camera {}: {}", camera.camera, camera.text));
+    worker.into_iter().chain(dark).map(|text| Sentence::cut(&text)).collect()
+}
+
+/// What is not kept or not told, worst first.
+pub(super) fn unkept(cameras: &[CameraHealth], uplink: &UplinkHealth, storage: &StorageHealth) -> Vec<Sentence> {
+    let mut words = Vec::new();
+    for camera in cameras.iter().filter(|camera| camera.ring.is_none()) {
+        words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
+    }
+    if !uplink.connected {
+        words.push("no connection to the broker: records are kept on the unit".to_owned());
+    }
+    if storage.failed_writes > 0 {
+        words.push(format!("{} groups of video could not be stored", storage.failed_writes));
+    }
+    if storage.set_aside > 0 {
+        words.push(format!("damaged files lie set aside ({} of them): look, and remove them", storage.set_aside));
+    }
+    if (Room { total: storage.total_bytes, free: storage.free_bytes }).is_nearly_full() {
+        words.push("the disk is nearly full".to_owned());
+    }
+    words.iter().map(|text| Sentence::cut(text)).collect()
+}
+
+/// Something that the vision worker does without.
+pub(super) fn worker_lacks(what: &str) -> Sentence {
+    Sentence::cut(&format!("the vision worker does without {what}"))
+}

@@ -1,0 +1,28 @@
+//! Locks between processes: who owns the update's state, and who changes the order.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// Held for as long as it is kept.
+#[derive(Debug)]
+pub(in crate::app) struct Lock(#[expect(dead_code, reason = "dropping it gives the lock back")] Flock<File>);
+
+impl Lock {
+    /// Owns the update's state; none while another process does, which can take minutes.
+    pub(super) fn state(folder: &Path) -> io::Result<Option<Self>> {
+        Ok(Flock::lock(file(folder, "lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
+    }
+
+    /// May change the order: waits for whoever does so, which is a matter of moments.
+    pub(in crate::app) fn order(folder: &Path) -> io::Result<Self> {
+        Flock::lock(file(folder, "order.lock")?, FlockArg::LockExclusive).map(Self).map_err(|(_, error)| error.into())
+    }
+}
+
+fn file(folder: &Path, name: &str) -> io::Result<File> {
+    std::fs::create_dir_all(folder)?;
+    File::create(folder.join(name))
+}

@@ -1,0 +1,122 @@
+//! The technician's page: one page over HTTPS, for a phone on a ladder.
+//!
+//! Belongs here: the port, who is in, what is asked and what is answered. Does not belong here: looking, checking and
+//! writing, which the rest of the agent does behind [`Unit`]. No recorded video can be reached: nothing here knows of a
+//! ring, and a picture is one that the vision worker makes of what the camera shows now.
+//!
+//! The way of a question: TLS with the certificate that the factory made; the session that a setup code has opened
+//! ([`door`]); then the audit log, before anything is shown or changed that should be known afterwards.
+
+mod answers;
+mod door;
+mod listen;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use answers::Shared;
+use door::Door;
+use listen::TlsListener;
+pub use unit::{
+    CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Refusal, Seen, Shape, Steps, TestRead, Unit,
+};
+
+use crate::supervise::{Clock, Fault, Pulse, Stop};
+
+/// Between two heartbeats, and between two looks whether the page is open.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// Where the page is, and with what it proves to be the unit's.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The page's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+/// The page's server.
+pub struct Page {
+    settings: Settings,
+    shared: Arc<Shared>,
+    pulse: Pulse,
+}
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Page({})", self.settings.listen)
+    }
+}
+
+impl Page {
+    /// A page that does not listen yet.
+    pub fn new(settings: Settings, unit: Arc<dyn Unit>, clock: Clock, pulse: Pulse) -> Self {
+        Self { settings, shared: Arc::new(Shared { unit, door: Mutex::new(Door::default()), clock }), pulse }
+    }
+
+    /// Listens whenever the page is open, until told to stop.
+    ///
+    /// # Errors
+    /// When the port or the certificate cannot be had.
+    pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        loop {
+            self.pulse.beat(self.shared.clock.mono());
+            if self.is_open() {
+                let listener = TcpListener::bind(self.settings.listen).map_err(|error| self.fault(&error))?;
+                self.serve(listener, stop)?;
+            }
+            if stop.wait_timeout(BEAT) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the unit says so, or somebody is in who has not finished.
+    fn is_open(&self) -> bool {
+        let open = self.shared.unit.is_open();
+        open || self.shared.door().inside(self.shared.clock.mono()).is_some()
+    }
+
+    fn fault(&self, error: &io::Error) -> Fault {
+        Fault(format!("the technician's page cannot be served on {} ([page]): {error}", self.settings.listen))
+    }
+
+    /// Answers until the page is closed. Whoever was in is out.
+    fn serve(&self, listener: TcpListener, stop: &Stop) -> Result<(), Fault> {
+        let taken = |error: io::Error| self.fault(&error);
+        let configuration = listen::configuration(&self.settings.certificate, &self.settings.key)?;
+        listener.set_nonblocking(true).map_err(taken)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(taken)?;
+        let served = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
+            let address = listener.local_addr().map_err(taken)?;
+            tracing::info!(%address, "the technician's page is open");
+            let server = axum::serve(TlsListener::new(listener, configuration), answers::router(&self.shared));
+            tokio::select! {
+                ended = server => ended.map_err(taken),
+                () = self.closed() => Ok(()),
+                () = stop.wait() => Ok(()),
+            }
+        });
+        self.shared.door().clear();
+        tracing::info!("the technician's page is closed");
+        served
+    }
+
+    /// Shows that the thread lives, until the page is closed.
+    async fn closed(&self) {
+        let mut beats = tokio::time::interval(BEAT);
+        while self.is_open() {
+            self.pulse.beat(self.shared.clock.mono());
+            beats.tick().await;
+        }
+    }
+}

@@ -1,0 +1,315 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use bytes::Bytes;
+use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::id::CameraId;
+use edge_store::disk::{RealDisk, replace};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
+
+use super::*;
+use crate::supervise::Heartbeats;
+
+const CODE: &str = "3469-ACDE-FGHJ";
+
+/// A unit with one camera, whose log can be full.
+#[derive(Default)]
+struct Fake {
+    is_closed: AtomicBool,
+    /// How often was looked whether it is closed.
+    looks: AtomicU32,
+    log_is_full: AtomicBool,
+    notes: Mutex<Vec<String>>,
+    tested: Mutex<Vec<CameraId>>,
+    drawn: Mutex<Drawing>,
+    checks: AtomicBool,
+}
+
+impl Fake {
+    fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap().clone()
+    }
+}
+
+impl Unit for Fake {
+    fn is_open(&self) -> bool {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        !self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn try_code(&self, typed: &str) -> Result<(), Refusal> {
+        if typed == CODE { Ok(()) } else { Err(Refusal("the setup code is wrong".to_owned())) }
+    }
+
+    fn note(&self, words: &str) -> Result<(), Refusal> {
+        if self.log_is_full.load(Ordering::Relaxed) {
+            return Err(Refusal("it cannot be written down".to_owned()));
+        }
+        self.notes.lock().unwrap().push(words.to_owned());
+        Ok(())
+    }
+
+    fn glance(&self) -> Glance {
+        let checks = Checks { running: self.checks.load(Ordering::Relaxed), ..Checks::default() };
+        Glance { unit: "metro/gate-1".to_owned(), checks, ..Glance::default() }
+    }
+
+    fn ask_picture(&self, camera: &CameraId) -> bool {
+        camera.as_str() == "gate"
+    }
+
+    fn picture(&self, _camera: &CameraId) -> Option<Picture> {
+        let jpeg = Bytes::from_static(b"a picture");
+        Some(Picture { number: 7, size: (640, 360), focus: Some(93), brightness: 120.0, light: None, jpeg })
+    }
+
+    fn test_read(&self, camera: CameraId) {
+        self.tested.lock().unwrap().push(camera);
+    }
+
+    fn begin_checks(&self) {
+        self.checks.store(true, Ordering::Relaxed);
+    }
+
+    fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
+        self.ask_picture(camera).then(|| self.drawn.lock().unwrap().clone())
+    }
+
+    fn draw(&self, _camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        if drawing.zone.iter().any(|zone| zone.points.len() < 3) {
+            return Err(Refusal("a zone has at least 3 points".to_owned()));
+        }
+        self.note(&format!("{by} drew"))?;
+        drawing.clone_into(&mut self.drawn.lock().unwrap());
+        Ok(())
+    }
+
+    fn enrol(&self, _typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        Err(Refusal(format!("no way to {}", broker.as_deref().unwrap_or("nowhere"))))
+    }
+
+    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+        Err(Refusal(format!("{by} must run the checks before {site} is left")))
+    }
+
+    fn report(&self) -> Option<(Report, SealedReport)> {
+        None
+    }
+}
+
+/// An answer: its first line and headers, and its body.
+struct Answer(String, String);
+
+impl Answer {
+    fn status(&self) -> u16 {
+        self.0.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The cookie as a browser sends it back.
+    fn cookie(&self) -> String {
+        let line = self.0.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+        for flag in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(line.split("; ").any(|found| found == flag), "{flag} in {line}");
+        }
+        line.split(';').next().unwrap().to_owned()
+    }
+}
+
+/// A page that listens, and a browser that knows its certificate.
+struct Site {
+    unit: Arc<Fake>,
+    address: SocketAddr,
+    browser: Arc<ClientConfig>,
+    _folder: TempDir,
+}
+
+/// Runs a visit to a page that serves; whether it still does is the visit's business.
+fn visit(what: impl FnOnce(&Site)) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("page.pem"), folder.path().join("page.key"));
+    replace(&RealDisk, &certificate, made.cert.pem().as_bytes()).unwrap();
+    replace(&RealDisk, &key, made.signing_key.serialize_pem().as_bytes()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let browser = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let browser = Arc::new(browser.with_root_certificates(roots).with_no_client_auth());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (clock, stop) = (Clock::system(), Stop::new());
+    let pulse = Heartbeats::default().register("page", Duration::from_mins(1), clock.mono());
+    let unit = Arc::new(Fake::default());
+    let page = Page::new(Settings { listen: address, certificate, key }, Arc::clone(&unit) as _, clock, pulse);
+    let site = Site { unit, address, browser, _folder: folder };
+    std::thread::scope(|scope| {
+        let serving = scope.spawn(|| page.serve(listener, &stop));
+        let visited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| what(&site)));
+        stop.set();
+        serving.join().unwrap().unwrap();
+        visited.unwrap_or_else(|why| std::panic::resume_unwind(why));
+    });
+}
+
+impl Site {
+    fn ask(&self, method: &str, path: &str, cookie: &str, body: &str) -> Answer {
+        let connection = ClientConnection::new(Arc::clone(&self.browser), "localhost".try_into().unwrap()).unwrap();
+        let mut line = StreamOwned::new(connection, TcpStream::connect(self.address).unwrap());
+        write!(
+            line,
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        // The other side may end without a word of TLS; what it has said until then is the answer.
+        let _ended = line.read_to_string(&mut answer);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {answer:?}"));
+        Answer(head.to_owned(), body.to_owned())
+    }
+
+    fn get(&self, path: &str, cookie: &str) -> Answer {
+        self.ask("GET", path, cookie, "")
+    }
+
+    fn login(&self, name: &str, code: &str, take_over: bool) -> Answer {
+        let body = format!("{{\"name\":\"{name}\",\"code\":\"{code}\",\"take_over\":{take_over}}}");
+        self.ask("POST", "/api/login", "", &body)
+    }
+}
+
+#[test]
+fn without_a_session_there_is_the_empty_page_and_nothing_else() {
+    visit(|site| {
+        for (path, holds) in [("/", "Setup code"), ("/page.css", "--ink"), ("/page.js", "use strict")] {
+            let answer = site.get(path, "");
+            assert!(answer.status() == 200 && answer.1.contains(holds), "{path}: {}", answer.0);
+            assert!(answer.0.contains("default-src 'none'") && answer.0.contains("no-store"), "{}", answer.0);
+        }
+        let made_up = format!("__Host-session={}", "0".repeat(64));
+        for cookie in ["", "__Host-session=", &made_up] {
+            for (method, path) in [
+                ("GET", "/api/glance"),
+                ("GET", "/api/picture/gate"),
+                ("POST", "/api/test-read/gate"),
+                ("POST", "/api/logout"),
+                ("POST", "/api/checks"),
+                ("POST", "/api/enrol"),
+                ("POST", "/api/report"),
+                ("GET", "/api/report"),
+                ("GET", "/api/report.cose"),
+                ("GET", "/api/drawing/gate"),
+                ("PUT", "/api/drawing/gate"),
+            ] {
+                let answer = site.ask(method, path, cookie, "{}");
+                assert_eq!(answer.status(), 401, "{method} {path}: {}", answer.1);
+            }
+        }
+        assert_eq!(site.get("/ring", "").status(), 404);
+        assert!(site.unit.notes().is_empty() && site.unit.tested.lock().unwrap().is_empty());
+    });
+}
+
+#[test]
+fn the_right_code_and_a_name_open_it_until_the_technician_leaves() {
+    visit(|site| {
+        let wrong = site.login("Kim", "3333-3333-3333", false);
+        assert!(wrong.status() == 403 && wrong.1.contains("the setup code is wrong"), "{}", wrong.1);
+        assert_eq!(site.login("  ", CODE, false).status(), 400);
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let glance = site.get("/api/glance", &cookie);
+        assert!(glance.1.contains("\"technician\":\"Kim\",\"unit\":\"metro/gate-1\""), "{}", glance.1);
+        let picture = site.get("/api/picture/gate?after=6", &cookie);
+        assert!(picture.1 == "a picture" && picture.0.contains("\"focus\":93"), "{}", picture.0);
+        assert_eq!(site.get("/api/picture/yard", &cookie).status(), 404);
+        assert_eq!(site.ask("POST", "/api/test-read/gate", &cookie, "{}").status(), 200);
+        assert_eq!(site.unit.tested.lock().unwrap().len(), 1);
+        assert_eq!(site.ask("POST", "/api/logout", &cookie, "{}").status(), 200);
+        assert_eq!(site.get("/api/glance", &cookie).status(), 401);
+        let begins = "technician's page: Kim ";
+        let said: Vec<String> = site.unit.notes().iter().map(|note| note.replace(begins, "")).collect();
+        let noted =
+            ["was not let in: the setup code is wrong", "logged in", "asked for a test read at gate", "logged out"];
+        assert_eq!(said, noted);
+    });
+}
+
+#[test]
+fn what_is_drawn_is_judged_and_comes_back_and_checks_are_begun() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let lane = r#"{"zone":[{"name":"lane","points":[[0.1,0.2],[0.5,0.25],[0.5,1.0]]}],"line":[]}"#;
+        assert_eq!(site.ask("PUT", "/api/drawing/gate", &cookie, lane).status(), 200);
+        assert_eq!(site.get("/api/drawing/gate", &cookie).1, lane);
+        let bad = r#"{"zone":[{"name":"lane","points":[[0.1,0.2]]}],"line":[]}"#;
+        let refused = site.ask("PUT", "/api/drawing/gate", &cookie, bad);
+        assert!(refused.status() == 422 && refused.1.contains("at least 3 points"), "{}", refused.1);
+        assert_eq!(site.get("/api/drawing/gate", &cookie).1, lane, "what was refused changes nothing");
+        assert_eq!(site.ask("POST", "/api/checks", &cookie, "{}").status(), 200);
+        assert!(site.get("/api/glance", &cookie).1.contains("\"running\":true"));
+        assert_eq!(site.unit.notes()[1..], ["Kim drew", "technician's page: Kim began the checks"]);
+    });
+}
+
+#[test]
+fn what_the_unit_will_not_do_is_said_in_its_words() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let enrol = site.ask("POST", "/api/enrol", &cookie, r#"{"code":"x","broker":" broker:8883 "}"#);
+        assert!(enrol.status() == 422 && enrol.1.contains("no way to broker:8883"), "{}", enrol.1);
+        assert_eq!(site.ask("POST", "/api/report", &cookie, r#"{"site":" "}"#).status(), 400);
+        let report = site.ask("POST", "/api/report", &cookie, r#"{"site":"Main St"}"#);
+        assert!(report.status() == 422 && report.1.contains("Kim must run the checks before Main St"), "{}", report.1);
+        for path in ["/api/report", "/api/report.cose"] {
+            assert_eq!(site.get(path, &cookie).status(), 404);
+        }
+    });
+}
+
+#[test]
+fn a_second_technician_is_told_who_is_in_and_may_take_over() {
+    visit(|site| {
+        let first = site.login("Kim", CODE, false).cookie();
+        let second = site.login("Sam", CODE, false);
+        assert!(second.status() == 409 && second.1.contains("\"by\":\"Kim\""), "{}", second.1);
+        assert_eq!(site.get("/api/glance", &first).status(), 200, "asking changes nothing");
+        let second = site.login("Sam", CODE, true).cookie();
+        let first = site.get("/api/glance", &first);
+        assert!(first.status() == 401 && first.1.contains("Sam has taken over"), "{}", first.1);
+        assert_eq!(site.get("/api/glance", &second).status(), 200);
+        assert_eq!(site.unit.notes().last().unwrap(), "technician's page: Sam took over from Kim");
+    });
+}
+
+#[test]
+fn nothing_is_done_that_cannot_be_written_down() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        site.unit.log_is_full.store(true, Ordering::Relaxed);
+        let refused = site.ask("POST", "/api/test-read/gate", &cookie, "{}");
+        assert!(refused.status() == 503 && refused.1.contains("cannot be written down"), "{}", refused.1);
+        assert!(site.unit.tested.lock().unwrap().is_empty());
+        let refused = site.login("Sam", CODE, true);
+        assert!(refused.status() == 503 && !refused.0.contains("set-cookie"), "{}", refused.0);
+    });
+}
+
+#[test]
+fn a_page_that_is_closed_does_not_listen_and_forgets_who_was_in() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        site.unit.is_closed.store(true, Ordering::Relaxed);
+        let before = site.unit.looks.load(Ordering::Relaxed);
+        while site.unit.looks.load(Ordering::Relaxed) < before + 2 {
+            assert_eq!(site.get("/api/glance", &cookie).status(), 200, "not while somebody is in");
+        }
+        assert_eq!(site.ask("POST", "/api/logout", &cookie, "{}").status(), 200);
+        let deadline = Clock::system();
+        while TcpStream::connect(site.address).is_ok() {
+            assert!(deadline.mono().as_duration() < Duration::from_secs(30), "it still listens");
+        }
+    });
+}

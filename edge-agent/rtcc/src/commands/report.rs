@@ -1,0 +1,131 @@
+//! `rtcc report`: how a technician left a unit, signed by the unit.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use edge_protocol::commissioning::{Report as Commissioned, SealedReport};
+use edge_protocol::sign::Root;
+use rtcc::files::{self, Access};
+use rtcc::show::text::terminal;
+use serde::Deserialize;
+
+use super::center::{Center, CenterArguments};
+
+/// The center gives at most so many events at once; a report further back is found by its file.
+const NEWEST: &str = "5000";
+
+/// Show a unit's newest commissioning report, if its signature is the unit's own.
+///
+/// The unit sends it in its audit log. With --file a report that a technician kept is read instead, without a center.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rtcc report gate-1 --root pki/root.pem
+  rtcc report gate-1 --root pki/root.pem -o gate-1.cose      keeps the signed file as well
+  rtcc report --file metro-gate-1.cose --root root.pem --json")]
+pub(crate) struct Report {
+    /// The unit.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    unit: Option<String>,
+    /// A report that was kept, in place of the center's.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// The agency's root certificate.
+    #[arg(long)]
+    root: PathBuf,
+    /// Where to keep the signed report.
+    #[arg(short, long = "out", value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// The report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    center: CenterArguments,
+}
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    events: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    record: Entry,
+}
+
+/// What is needed of an entry of the audit log.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    report: Option<SealedReport>,
+}
+
+impl Report {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let root = Root::from_pem(&read(&self.root)?).context("the root certificate")?;
+        let sealed = match (&self.file, &self.unit) {
+            (Some(file), _) => SealedReport::from_bytes(read(file)?),
+            (None, Some(unit)) => newest(&self.center.open()?, unit)?,
+            (None, None) => bail!("name a unit or a file"),
+        };
+        let report = sealed.open(&root).context("NOT VERIFIED: the report")?;
+        if let Some(out) = &self.out {
+            files::replace(out, sealed.as_bytes(), Access::Everybody)
+                .with_context(|| format!("cannot write {}", out.display()))?;
+        }
+        let found = if self.json { serde_json::to_string(&report)? } else { words(&report) };
+        writeln!(std::io::stdout(), "{found}")?;
+        Ok(())
+    }
+}
+
+fn newest(center: &Center, unit: &str) -> anyhow::Result<SealedReport> {
+    let question = [("lane", "audit"), ("unit", unit), ("newest", "true"), ("limit", NEWEST)];
+    let page: Page = center.get("/api/events", &question)?;
+    let found = page.events.into_iter().find_map(|event| event.record.report);
+    found.with_context(|| format!("{unit} has sent no commissioning report lately"))
+}
+
+fn words(report: &Commissioned) -> String {
+    let Commissioned { agency, unit, serial, site, technician, software, .. } = report;
+    let mut lines = vec![
+        format!("{agency}/{unit} ({}) at {}", terminal(serial.as_str()), terminal(site.as_str())),
+        format!("left by {} at {}, {}", terminal(technician.as_str()), report.made.time, report.made.quality),
+        format!("software  {}, models {}", terminal(software.as_str()), list(&report.models)),
+    ];
+    for camera in &report.cameras {
+        let number = |what: &str, number: Option<String>| number.map(|number| format!(", {what} {number}"));
+        let size = camera.size.map(|(width, height)| format!("{width}x{height}"));
+        let measures = [
+            number("size", size),
+            number("focus", camera.focus.map(|focus| focus.to_string())),
+            number("plates of pixels", camera.plate_px.map(|height| height.to_string())),
+        ];
+        let measures: String = measures.into_iter().flatten().collect();
+        lines.push(format!("camera    {} {}{measures}", camera.camera, terminal(camera.name.as_str())));
+    }
+    for found in &report.findings {
+        let of = found.of.as_deref().map(|of| format!(" {of}")).unwrap_or_default();
+        let measured = found.measured.lines().collect::<Vec<_>>().join("; ");
+        lines.push(format!(
+            "{:<9} {}: {}",
+            found.verdict.as_str(),
+            terminal(&(found.check.clone() + &of)),
+            terminal(&measured)
+        ));
+    }
+    for held in &report.certificates {
+        lines.push(format!(
+            "holds     {} certificate {} until {}",
+            terminal(held.of.as_str()),
+            terminal(&held.serial),
+            held.until
+        ));
+    }
+    lines.join("\n")
+}
+
+fn list<T: AsRef<str>>(words: &[T]) -> String {
+    words.iter().map(|word| terminal(word.as_ref())).collect::<Vec<_>>().join(", ")
+}

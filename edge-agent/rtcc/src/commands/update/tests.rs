@@ -1,0 +1,157 @@
+//! Rollouts to units that say what the test has them say.
+
+use edge_protocol::command::{Command, Role};
+use rtcc::database::requests::RequestStatus;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::*;
+use crate::commands::stage::{Unit, World};
+
+const UNITS: [&str; 3] = ["gate-1", "gate-2", "gate-3"];
+
+fn world() -> (World, [Unit; 3]) {
+    let world = World::new("grace", Role::Supervisor);
+    let units = UNITS.map(|name| {
+        let mut unit = world.unit(name);
+        unit.is_born(1);
+        unit
+    });
+    rtcc::files::replace(&world.path("b.raucb"), b"bundle", rtcc::files::Access::Owner).unwrap();
+    (world, units)
+}
+
+impl World {
+    fn words(&self, more: &[&str]) -> Vec<String> {
+        let center = format!("http://{}", self.address);
+        ["rtcc", "update"]
+            .into_iter()
+            .chain(more.iter().copied())
+            .chain(["--center", &center])
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn signed(&self, more: &[&str]) -> Vec<String> {
+        let files = ["pki/person-grace.key", "pki/person-grace.pem"].map(|name| self.path(name).display().to_string());
+        self.words(&[more, &["--key", &files[0], "--cert", &files[1]]].concat())
+    }
+
+    /// Begins a rollout to all three units.
+    fn roll_out(&self, more: &[&str]) -> std::thread::JoinHandle<anyhow::Result<()>> {
+        let bundle = self.path("b.raucb").display().to_string();
+        let what = ["--version", "1.5.0", "--url", "https://updates.example/b.raucb", "--bundle", &bundle];
+        let whom = ["--units", "gate-1,gate-2,gate-3", "--case", "CHG-17"];
+        Self::run(self.signed(&[&what[..], &whom, more].concat()))
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        matches!(self.commands.try_recv(), Err(TryRecvError::Empty))
+    }
+}
+
+fn failure(run: std::thread::JoinHandle<anyhow::Result<()>>) -> String {
+    format!("{:#}", run.join().unwrap().unwrap_err())
+}
+
+fn scope(command: &Command) -> UpdateScope {
+    let Operation::Update(scope) = &command.operation else { panic!("{command:?}") };
+    scope.clone()
+}
+
+#[test]
+fn the_second_wave_is_asked_when_the_first_is_good() {
+    let (mut world, [mut first, mut second, mut third]) = world();
+    let run = world.roll_out(&["--waves", "1,100%", "--window", "02:00-04:00", "--utc-offset", "-08:00"]);
+    let asked = first.hear(&mut world.commands);
+    assert_eq!((asked.role, asked.case.as_str()), (Role::Supervisor, "CHG-17"));
+    let scope = scope(&asked);
+    assert_eq!((scope.hash, scope.bytes), (Hash256::of(b"bundle"), 6));
+    assert_eq!(scope.quiet, Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }));
+    first.answer(&asked, RequestStatus::Accepted, None);
+    assert!(world.is_quiet(), "nobody else while the first is under way");
+    first.answer(&asked, RequestStatus::Complete, None);
+    for unit in [&mut second, &mut third] {
+        let asked = unit.hear(&mut world.commands);
+        unit.answer(&asked, RequestStatus::Complete, None);
+    }
+    run.join().unwrap().unwrap();
+    World::run(world.words(&["status"])).join().unwrap().unwrap();
+}
+
+#[test]
+fn a_failure_in_the_first_wave_keeps_the_second_from_ever_beginning() {
+    let (mut world, [mut first, ..]) = world();
+    let run = world.roll_out(&["--waves", "1,100%", "--stop-after", "1"]);
+    let asked = first.hear(&mut world.commands);
+    first.answer(&asked, RequestStatus::Failed, None);
+    let words = failure(run);
+    assert!(words.contains("STOPPED in wave 1 of 2") && words.contains("gate-1 for one: the unit's words"), "{words}");
+    assert!(failure(World::run(world.signed(&["resume"]))).contains("STOPPED in wave 1"), "and so it stays");
+    assert!(world.is_quiet());
+}
+
+#[test]
+fn an_interrupted_rollout_goes_on_where_it_was_and_asks_nobody_twice() {
+    let (mut world, [mut first, mut second, mut third]) = world();
+    let interrupted = world.roll_out(&["--waves", "1,1,1"]);
+    let asked = first.hear(&mut world.commands);
+    first.answer(&asked, RequestStatus::Complete, None);
+    let asked = second.hear(&mut world.commands);
+    second.answer(&asked, RequestStatus::Accepted, None);
+    let again = world.roll_out(&[]);
+    assert!(failure(again).contains("a rollout is running"));
+    let resumed = World::run(world.signed(&["resume"]));
+    second.answer(&asked, RequestStatus::Complete, None);
+    let asked = third.hear(&mut world.commands);
+    third.answer(&asked, RequestStatus::Complete, None);
+    resumed.join().unwrap().unwrap();
+    interrupted.join().unwrap().unwrap();
+    assert!(world.is_quiet(), "each was asked once");
+}
+
+#[test]
+fn a_stopped_rollout_asks_nobody_else() {
+    let (mut world, [mut first, ..]) = world();
+    let run = world.roll_out(&["--waves", "1,100%"]);
+    let asked = first.hear(&mut world.commands);
+    World::run(world.words(&["stop", "--why", "wrong file"])).join().unwrap().unwrap();
+    let words = failure(run);
+    assert!(words.contains("STOPPED") && words.contains("wrong file"), "{words}");
+    first.answer(&asked, RequestStatus::Complete, None);
+    assert!(world.is_quiet());
+    assert!(failure(World::run(world.words(&["stop"]))).contains("is not running"));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anybody_is_asked() {
+    let (mut world, _units) = world();
+    for (wrong, words) in [
+        (["--units", "gate-9"], "no unit called gate-9 was ever heard"),
+        (["--url", "http://updates.example/b"], "--url is no address"),
+        (["--bundle", "/nowhere"], "/nowhere"),
+    ] {
+        let bundle = world.path("b.raucb").display().to_string();
+        let mut given = BTreeMap::from([("--units", "gate-1"), ("--url", "https://updates.example/b")]);
+        given.insert("--bundle", &bundle);
+        given.insert(wrong[0], wrong[1]);
+        let mut all = vec!["--version", "1.5.0", "--case", "CHG-17"];
+        all.extend(given.iter().flat_map(|(key, value)| [*key, *value]));
+        let found = failure(World::run(world.signed(&all)));
+        assert!(found.contains(words), "{found}");
+    }
+    assert!(world.is_quiet());
+    let investigator = World::new("grace", Role::Investigator);
+    rtcc::files::replace(&investigator.path("b.raucb"), b"bundle", rtcc::files::Access::Owner).unwrap();
+    assert!(failure(investigator.roll_out(&[])).contains("signed by a supervisor or policy-admin"));
+}
+
+#[test]
+fn hours_are_two_different_times_of_a_day() {
+    assert_eq!(hours("02:00-04:30"), Ok((120, 270)));
+    assert_eq!(hours("23:00-01:00"), Ok((1380, 60)));
+    for wrong in ["", "2-4", "02:00", "24:00-01:00", "02:60-03:00", "02:00-02:00", "night"] {
+        assert!(hours(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(["+05:30", "-08:00", "00:00"].map(offset), [Ok(330), Ok(-480), Ok(0)]);
+    assert!(offset("PST").is_err());
+}

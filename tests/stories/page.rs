@@ -1,0 +1,268 @@
+//! The technician's page, in a real browser on a phone and on a larger screen: over agent, vision worker, broker and
+//! center. Skipped where there is no browser, but not in CI.
+#![cfg(test)]
+#![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use edge_agent::config::Config;
+use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::sign::Root;
+use edge_tests::browser::Browser;
+use edge_tests::label::code_on;
+use edge_tests::port;
+use edge_tests::process::program;
+use edge_tests::rtsp::{Reel, RtspCamera};
+use edge_tests::world::{CAMERA, CameraPlan, Plan, UNIT, World, ended};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const WRONG: &str = "3333-3333-3333";
+const DESK: (u32, u32) = (1280, 900);
+const PHONE: (u32, u32) = (390, 844);
+/// Enough video for the checks to find a ring.
+const VIDEO: Duration = Duration::from_secs(3);
+/// The checks as they are shown.
+const FINDINGS: &str = "return [...document.querySelectorAll('#findings li')].map(row => ({ verdict: row.className,
+    check: row.querySelector('h2').textContent, measured: row.querySelector('p').textContent }))";
+
+/// A unit as it comes from the factory, and where its page is.
+struct Unit {
+    folder: TempDir,
+    code: String,
+    port: u16,
+}
+
+impl Unit {
+    fn new() -> Unit {
+        let folder = tempfile::Builder::new().prefix("edge-page-").tempdir().expect("folder");
+        let (pki, home) = (folder.path().join("pki"), folder.path().join("SN42"));
+        rtcc(&["pki", "init", "--agency", "metro", "--dir"], &pki);
+        rtcc(&["factory", "--serial", "SN42", "--pki", &pki.display().to_string(), "-o"], &home);
+        Unit { code: code_on(&home.join("label.pdf")), folder, port: port::free() }
+    }
+
+    fn claim(&self) -> PathBuf {
+        self.folder.path().join("SN42/unit")
+    }
+
+    /// The configuration's table.
+    fn settings(&self, armed: bool) -> String {
+        let (port, claim) = (self.port, self.claim());
+        format!("[page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{}\"\narmed = {armed}\n", claim.display())
+    }
+
+    fn open(&self, browser: &Browser, world: &World) {
+        world.wait("the page listens", || TcpStream::connect(("127.0.0.1", self.port)).ok());
+        browser.open(&format!("https://localhost:{}/", self.port));
+    }
+}
+
+fn rtcc(arguments: &[&str], last: &Path) -> String {
+    let ran = ended("rtcc", Command::new(program("rtcc")).args(arguments).arg(last).env("NO_COLOR", "1"));
+    assert!(ran.succeeded, "rtcc {arguments:?}: {}", ran.said);
+    ran.said
+}
+
+/// A camera that looks at a gate.
+fn gate() -> RtspCamera {
+    let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/check/gate_00.jpg");
+    RtspCamera::start(Reel::still(&picture, (1280, 720), 10, 30))
+}
+
+/// The gate's camera on a simulated board.
+fn plan(gate: &RtspCamera, unit: &Unit, armed: bool) -> Plan {
+    let camera = CameraPlan::rtsp(CAMERA, &gate.url());
+    let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n";
+    let source = camera.source.clone() + "[camera.place]\nlatitude = 34.0195\nlongitude = -118.4912\n";
+    Plan {
+        cameras: vec![CameraPlan { settings, source, ..camera }],
+        head: "board = \"sim\"\n".to_owned(),
+        settings: unit.settings(armed),
+        ..Plan::default()
+    }
+}
+
+/// What stands in an element that is to be seen; empty where it is hidden.
+fn text(browser: &Browser, selector: &str) -> String {
+    let script = format!(
+        "const found = document.querySelector('{selector}'); return found && found.offsetParent ? found.textContent : ''"
+    );
+    browser.run(&script).as_str().unwrap_or_default().to_owned()
+}
+
+fn log_in(browser: &Browser, name: &str, code: &str) {
+    browser.enter("#name", name);
+    browser.enter("#code", code);
+    browser.click("#enter");
+}
+
+/// Waits until a picture is shown and measured; its width.
+fn picture(browser: &Browser) -> u64 {
+    browser.wait("a picture and its focus", |browser| {
+        let shown = browser.run("return document.querySelector('#picture').naturalWidth").as_u64()?;
+        (shown > 0 && text(browser, "#focus").parse::<u32>().is_ok_and(|focus| focus > 0)).then_some(shown)
+    })
+}
+
+/// Waits until a plate was seen and measured.
+fn plate(browser: &Browser) {
+    browser.wait("the height of the plate", |browser| text(browser, "#plate").contains(" px").then_some(()));
+}
+
+/// Whether nothing sticks out to the right of the screen.
+fn fits(browser: &Browser) -> Value {
+    browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+}
+
+/// Keeps what is seen for people who read about it, where they ask for it.
+fn keep(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("EDGE_SCREENSHOTS") {
+        std::fs::write(Path::new(&folder).join(name), browser.picture()).expect("write a screenshot");
+    }
+}
+
+#[test]
+fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
+    let Some(browser) = Browser::start() else { return };
+    let (unit, camera) = (Unit::new(), gate());
+    let mut world = World::with("metro", plan(&camera, &unit, true));
+    world.start_agent();
+    browser.resize(DESK);
+    unit.open(&browser, &world);
+
+    log_in(&browser, "Kim", WRONG);
+    let refused = browser.wait("red words", |browser| {
+        let words = text(browser, "#refused");
+        (!words.is_empty()).then_some(words)
+    });
+    assert!(refused.contains("the setup code is wrong") && refused.contains("4 more"), "{refused}");
+    assert_eq!(browser.run("return getComputedStyle(document.querySelector('#refused')).color"), "rgb(176, 0, 32)");
+    keep(&browser, "page-login.png");
+
+    log_in(&browser, "Kim", &unit.code);
+    assert_eq!(picture(&browser), 960, "the gate's picture as wide as a phone shows");
+    browser.wait("how the box hangs", |browser| text(browser, "#tilt").contains('°').then_some(()));
+    plate(&browser);
+    browser.click("#test-read");
+    browser.wait("a test read", |browser| text(browser, "#read").contains('%').then_some(()));
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-aim.png");
+    browser.be_a_phone(PHONE);
+    assert_eq!(picture(&browser), 960);
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-aim-phone.png");
+
+    browser.click("#logout");
+    browser.wait("the way in again", |browser| text(browser, "#enter").contains("Log in").then_some(()));
+    let audited = |words: &str| {
+        world.wait_for_event("audit", words, |event| event["record"]["text"].as_str() == Some(words));
+    };
+    audited("technician's page: Kim logged in");
+    audited("technician's page: Kim asked for a test read at yard");
+    audited("technician's page: Kim logged out");
+}
+
+#[test]
+fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_the_page() {
+    let Some(browser) = Browser::start() else { return };
+    let (unit, camera) = (Unit::new(), gate());
+    let mut world = World::with("metro", plan(&camera, &unit, false));
+    // What a unit leaves that was enrolled a moment ago.
+    std::fs::create_dir_all(world.data_dir()).expect("the unit's folder");
+    let mark = world.data_dir().join("commissioning.mark");
+    std::fs::write(&mark, "").expect("mark a commissioning that was begun");
+    world.start_agent();
+    browser.be_a_phone(PHONE);
+    unit.open(&browser, &world);
+    log_in(&browser, "Kim", &unit.code);
+    picture(&browser);
+    world.wait_for_video(VIDEO);
+
+    let checked = check_all(&browser);
+    draw(&browser, &world);
+    browser.click("[data-tab=aim]");
+    picture(&browser);
+    plate(&browser);
+
+    browser.click("[data-tab=report]");
+    browser.enter("#site", "Main St / 3rd Ave, pole 17");
+    browser.click("#make-report");
+    browser.wait("the report", |browser| text(browser, "#report-words").contains("on its way").then_some(()));
+    assert_eq!(fits(&browser), true);
+    keep(&browser, "page-report-phone.png");
+    let report = arrived_report(&world);
+    assert_eq!((report.unit.as_str(), report.serial.as_str(), report.technician.as_str()), (UNIT, "SN42", "Kim"));
+    assert_eq!(report.findings.len(), checked, "every check");
+    let gate = &report.cameras[0];
+    assert!(gate.focus > Some(0) && gate.plate_px > Some(0) && gate.place.is_some(), "{gate:?}");
+    assert_eq!(gate.drawn, ["left lane".parse().unwrap(), "stop line".parse().unwrap()]);
+    let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root"], &world.pki.root_path());
+    assert!(shown.contains("left by Kim at") && shown.contains("ok        tilt"), "{shown}");
+    let kept = std::fs::read_dir(world.data_dir().join("commissioning")).expect("reports are kept").count();
+    assert_eq!((kept, mark.exists()), (1, false));
+    browser.click("#logout");
+    world.wait("the page is shut", || TcpStream::connect(("127.0.0.1", unit.port)).is_err().then_some(()));
+}
+
+/// Runs the checks on the page; how many there are.
+fn check_all(browser: &Browser) -> usize {
+    browser.click("[data-tab=checks]");
+    browser.click("#run-checks");
+    let findings = browser.wait("the checks", |browser| {
+        let found = browser.run(FINDINGS);
+        found.as_array().filter(|found| !found.is_empty()).cloned()
+    });
+    let of = |check: &str| {
+        let found = findings.iter().find(|found| found["check"].as_str().is_some_and(|name| name.starts_with(check)));
+        found.unwrap_or_else(|| panic!("no check {check} in {findings:?}"))
+    };
+    for check in ["agent", "camera", "picture", "self-test", "disk", "broker", "center", "position", "tilt", "power"] {
+        assert_eq!(of(check)["verdict"], "ok", "{}", of(check));
+    }
+    assert!(of("clock")["measured"].as_str().is_some_and(|words| words.contains("20")), "{}", of("clock"));
+    assert_eq!(fits(browser), true);
+    keep(browser, "page-checks-phone.png");
+    findings.len()
+}
+
+/// Draws a zone and a line with a finger.
+fn draw(browser: &Browser, world: &World) {
+    browser.click("[data-tab=zones]");
+    browser.click("#new-zone");
+    for corner in [(0.25, 0.6), (0.5, 0.6), (0.5, 0.95), (0.1, 0.95)] {
+        browser.touch("#shapes", corner);
+    }
+    browser.enter("#shape-name", "left lane");
+    keep(browser, "page-zones-phone.png");
+    browser.click("#keep-shape");
+    browser.click("#new-line");
+    for end in [(0.1, 0.75), (0.5, 0.75)] {
+        browser.touch("#shapes", end);
+    }
+    browser.enter("#shape-name", "stop line");
+    browser.click("#keep-shape");
+    browser.click("#save-shapes");
+    browser.wait("the drawing is kept", |browser| (text(browser, "#save-words") == "saved and in force").then_some(()));
+    let config = Config::read(&world.configuration()).expect("a good configuration");
+    let drawn = &config.cameras[0];
+    assert_eq!((drawn.zones[0].name.as_str(), drawn.lines[0].name.as_str()), ("left lane", "stop line"));
+    let corner = drawn.zones[0].points[0];
+    assert!((corner.0 - 0.25).abs() < 0.01 && (corner.1 - 0.6).abs() < 0.01, "{corner:?}");
+    let words = "what to look for was changed";
+    let says = |event: &Value| event["record"]["text"].as_str().is_some_and(|text| text.contains(words));
+    world.wait_for_event("alert", words, says);
+}
+
+/// The commissioning report as it came to the center; it must be the unit's own.
+fn arrived_report(world: &World) -> Report {
+    let words = "technician's page: Kim commissioned the unit at Main St / 3rd Ave, pole 17: ";
+    let says = |event: &Value| event["record"]["text"].as_str().is_some_and(|text| text.starts_with(words));
+    let arrived = world.wait_for_event("audit", words, says);
+    let sealed: SealedReport = serde_json::from_value(arrived["record"]["report"].clone()).expect("a signed report");
+    let root = Root::from_pem(world.pki.root_pem().as_bytes()).expect("the agency's root");
+    sealed.open(&root).expect("signed by the unit")
+}
