@@ -19,6 +19,8 @@ use crate::summary::{Camera, Delays, Events, Hit, Latency, Summary};
 const PERSON_TRACKS: u64 = 50;
 /// The share of gate passes that must be read exactly.
 const EXACT_SHARE: f64 = 0.9;
+/// Passes that a minute of the gate has at least.
+const GATE_PASSES: usize = 20;
 /// Passes that end in the last seconds are not scored: their final read is still to come.
 const END_MARGIN_S: f64 = 4.0;
 
@@ -186,9 +188,9 @@ pub(crate) fn judge(summary: &mut Summary, seconds: u64) {
     if let Some(gate) = &summary.gate {
         let share = gate.exact as f64 / gate.passes.max(1) as f64;
         must(
-            gate.passes > 0 && share >= EXACT_SHARE,
+            gate.passes >= if seconds >= 60 { GATE_PASSES } else { 1 } && share >= EXACT_SHARE,
             format!(
-                "{:.0} % of the gate's passes read exactly ({} of {})",
+                "{:.0} % of the gate's passes read exactly, {GATE_PASSES} at least in a minute ({} of {})",
                 EXACT_SHARE * 100.0,
                 gate.exact,
                 gate.passes

@@ -47,7 +47,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
     let mut world = World::start(&places, &scene.cameras, &listed(&scene), &|words| steps.say(words))?;
     let center = Center::at(world.center_port);
     steps.say("what the center receives (rtcc watch):");
-    let mut watch = watch(&places, &center)?;
+    let watch = watch(&places, &center)?;
     let stage = Stage { places: &places, center: &center, steps, interrupted: &interrupted, began: Instant::now() };
     let mut summary = Summary::default();
     let end_after = if arguments.seconds == 0 { Duration::MAX } else { Duration::from_secs(arguments.seconds) };
@@ -67,7 +67,7 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
     world.agent.signal(Signal::SIGTERM);
     ensure!(end(&mut world.agent, STOP).is_some(), "the agent did not stop within {} s", STOP.as_secs());
     report::gather(&mut summary, &center, &scene, &watched, &places.outbox())?;
-    end_child(&mut watch);
+    drop(watch);
     world.stop()?;
     report::judge(&mut summary, arguments.seconds);
     report::show(&summary, &places.folder)?;
@@ -209,7 +209,18 @@ fn places(folder: &Path) -> Result<Places> {
 }
 
 /// Shows live what the center receives.
-fn watch(places: &Places, center: &Center) -> Result<Child> {
+/// A program that ends with this, however the demo ends.
+struct Companion(Child);
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
+            eprintln!("demo: rtcc watch did not end: {error}");
+        }
+    }
+}
+
+fn watch(places: &Places, center: &Center) -> Result<Companion> {
     let mut watch = Command::new(places.programs.join("rtcc"))
         .args(["watch", "--center", center.address()])
         .process_group(0)
@@ -223,11 +234,5 @@ fn watch(places: &Places, center: &Center) -> Result<Child> {
             println!("    {line}");
         }
     })?;
-    Ok(watch)
-}
-
-fn end_child(child: &mut Child) {
-    if let Err(error) = child.kill().and_then(|()| child.wait().map(drop)) {
-        eprintln!("demo: rtcc watch did not end: {error}");
-    }
+    Ok(Companion(watch))
 }

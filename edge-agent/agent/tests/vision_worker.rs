@@ -2,7 +2,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test waits for one kind of event and passes over the others")]
 //! The confined vision worker as a real process: killed, hung, fed by several cameras.
 
-mod foreign;
 mod streams;
 
 use std::os::unix::process::CommandExt as _;
@@ -42,6 +41,11 @@ struct Rig {
 
 fn cameras(count: usize) -> Vec<CameraId> {
     (0..count).map(|n| format!("camera-{n}").parse().unwrap()).collect()
+}
+
+/// A model of the product.
+fn shipped() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates")
 }
 
 fn every_frame() -> CameraSettings {
@@ -148,8 +152,7 @@ fn worker() -> Pid {
 #[test]
 fn a_worker_killed_or_hung_is_back_and_says_what_was_not_looked_at() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(folder) = foreign::model("fastestdet") else { return };
-    let mut rig = Rig::start(2, vec![folder], Duration::from_secs(2));
+    let mut rig = Rig::start(2, vec![shipped()], Duration::from_secs(2));
     let cameras = cameras(2);
     rig.wait_until_ready();
     for camera in &cameras {
@@ -183,8 +186,7 @@ fn a_worker_killed_or_hung_is_back_and_says_what_was_not_looked_at() {
 #[test]
 fn a_picture_that_is_asked_for_comes_as_a_small_file_with_its_numbers() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates");
-    let mut rig = Rig::start(1, vec![model], Duration::from_secs(5));
+    let mut rig = Rig::start(1, vec![shipped()], Duration::from_secs(5));
     let camera = cameras(1).remove(0);
     rig.wait_until_ready();
     rig.send(&camera);
@@ -226,8 +228,7 @@ fn frames_of_no_size_and_of_too_much_cost_their_own_camera_alone() {
     let Some(huge) = encode_some(Codec::H264, "x264enc speed-preset=ultrafast threads=1", (7680, 4320), 1) else {
         return;
     };
-    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates");
-    let mut rig = Rig::start(2, vec![model], PATIENCE);
+    let mut rig = Rig::start(2, vec![shipped()], PATIENCE);
     let cameras = cameras(2);
     rig.wait_until_ready();
     let before = worker();
@@ -258,8 +259,7 @@ fn a_worker_out_of_memory_loses_the_picture_that_it_cannot_hold_and_goes_on() {
     let Some(huge) = encode_some(Codec::H264, "x264enc speed-preset=ultrafast threads=1", (7680, 4320), 1) else {
         return;
     };
-    let model = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/plates");
-    let mut rig = Rig::start(1, vec![model], PATIENCE);
+    let mut rig = Rig::start(1, vec![shipped()], PATIENCE);
     let camera = cameras(1).remove(0);
     rig.wait_until_ready();
     rig.send(&camera);
@@ -337,7 +337,6 @@ fn duration() -> Duration {
 #[test]
 fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(folder) = foreign::model("fastestdet") else { return };
     let Some(streams) = KINDS
         .iter()
         .map(|(codec, encoder, size)| Some((*codec, encode(*codec, encoder, *size)?)))
@@ -346,7 +345,7 @@ fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
         return;
     };
     let names = cameras(KINDS.len());
-    let rig = Rig::start(KINDS.len(), vec![folder], Duration::from_secs(10));
+    let rig = Rig::start(KINDS.len(), vec![shipped()], Duration::from_secs(10));
     rig.wait_until_ready();
     let Rig { supervisor, units, events, clock, .. } = rig;
     let (begun, length) = (clock.mono(), i64::try_from(LENGTH.as_nanos()).unwrap());
@@ -386,9 +385,6 @@ fn five_cameras_of_three_codecs_are_all_decoded_behind_the_filter() {
 #[test]
 fn a_model_that_is_missing_is_said_and_the_agent_goes_on() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    if !foreign::runtime_is_here() {
-        return;
-    }
     let rig = Rig::start(1, vec![PathBuf::from("/nonexistent/road-objects")], PATIENCE);
     for _ in 0..2 {
         let why = rig.wait_for("the loss", |event| match event {

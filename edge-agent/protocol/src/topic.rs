@@ -110,11 +110,6 @@ pub fn unit_filter(agency: &AgencyId, unit: &UnitId) -> String {
     format!("{ROOT}/{agency}/{unit}/down/#")
 }
 
-/// What a unit subscribes to besides: its agency's signed broadcasts.
-pub fn broadcast_filter(agency: &AgencyId) -> String {
-    format!("{ROOT}/{agency}/all/+")
-}
-
 /// What a center's receivers share: every record of the agency's units.
 pub fn records_filter(agency: &AgencyId) -> String {
     format!("{ROOT}/{agency}/+/up/#")

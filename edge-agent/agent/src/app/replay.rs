@@ -130,8 +130,10 @@ fn replay(arguments: &ReplayArgs, out: &mut impl Write) -> Result<(), ReplayErro
     let (mut runner, specs) = arguments.models.open(&roles)?;
     let analytics = CameraAnalytics::new(settings, &specs);
     let mut analytics = analytics.map_err(|error| ModelsError::Model(error.to_string()))?;
+    let mut maker = EventMaker::new(arguments.camera.clone(), policy);
+    maker.look_with(telling::models_version(runner.labels()));
     let mut teller = Teller {
-        maker: EventMaker::new(arguments.camera.clone(), policy),
+        maker,
         start: WallTime::from_micros(arguments.start.as_microsecond()),
         json: arguments.json,
         counted: BTreeMap::new(),

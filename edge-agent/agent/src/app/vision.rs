@@ -120,6 +120,11 @@ impl Runner {
     pub fn load(library: &Path) -> Result<Self, InferenceError> {
         Ok(Self { runtime: Runtime::load(library)?, models: Models::default() })
     }
+
+    /// Name, version and variant of each opened model.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.models.standings().map(|standing| standing.label.as_str())
+    }
 }
 
 impl Infer for Runner {

@@ -13,6 +13,7 @@ mod sections;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use edge_protocol::hash::Version;
 use edge_protocol::id::{AgencyId, UnitId};
 use toml::Table;
 
@@ -30,6 +31,8 @@ use fields::Fields;
 /// Everything the agent is told before it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// Names all that follows: it is another as soon as anything in it, the identity or the drawn zones is.
+    pub version: Version,
     /// Whether this is a unit in the field or a developer's.
     pub profile: Profile,
     /// Where outbox, ring, index and audit live.
@@ -156,7 +159,7 @@ impl Config {
     fn check(file: &Table, identity: &Table) -> Result<Self, ConfigError> {
         let (table, said_twice) = identity::lay_under(file, identity);
         let root = Fields::root(&table);
-        let config = read(&root);
+        let config = read(&root, Version::of(table.to_string().as_bytes()));
         let mistakes = [said_twice, root.mistakes()].concat();
         match config {
             Some(config) if mistakes.is_empty() => Ok(config),
@@ -201,7 +204,7 @@ fn place(table: &Table) -> Option<PathBuf> {
     table.get(identity::KEY)?.as_str().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }
 
-fn read(root: &Fields<'_>) -> Option<Config> {
+fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
     let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
     let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| DATA_DIR.to_owned());
     let enrolment = root.optional_text(identity::KEY, "the folder for the identity").map(PathBuf::from);
@@ -222,6 +225,7 @@ fn read(root: &Fields<'_>) -> Option<Config> {
     let cameras = camera::read_all(root);
     root.finish();
     Some(Config {
+        version,
         profile,
         data_dir: PathBuf::from(data_dir),
         enrolment,

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use edge_analytics::hotlist::normalise;
+
 use super::fields::Fields;
 use super::{Profile, default_metrics};
 
@@ -219,6 +221,10 @@ impl Hotlist {
                 "test_plates",
                 "is for tests; remove it, or set profile = \"dev\" on a unit that is not in the field",
             );
+        }
+        for plate in test_plates.iter().filter(|plate| normalise(plate).is_err()) {
+            fields
+                .mistake("test_plates", format!("has an entry of {} sign(s) that is no {what}", plate.chars().count()));
         }
         fields.finish();
         Self { test_plates }

@@ -39,7 +39,8 @@ fn gap(text: &str, now: WallStamp) -> Record {
 fn record<'l>(losses: impl Iterator<Item = &'l Loss>, lane: Lane, epoch: Epoch, now: WallStamp) -> Record {
     let ranges: Vec<SequenceRange> = losses.map(|loss| SequenceRange { first: loss.first, last: loss.last }).collect();
     let count: u64 = ranges.iter().map(SequenceRange::count).sum();
-    let text = format!("{count} records of the lane {lane} were dropped to stay within the disk's share");
+    let text =
+        format!("{count} records of the lane {lane} were dropped: the disk's share or the day's bytes were used up");
     alert(AlertKind::Loss(LossRecord { epoch, lane, ranges }), &text, now)
 }
 

@@ -245,6 +245,9 @@ pub struct CameraProgress {
     /// How long that period has lasted, milliseconds.
     #[n(9)]
     pub period_ms: u32,
+    /// Frames that the models were given and could not look at.
+    #[n(10)]
+    pub failed: u64,
 }
 
 /// Why a frame did not come through.

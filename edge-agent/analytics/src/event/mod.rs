@@ -8,6 +8,7 @@ mod read;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use edge_protocol::hash::Version;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{Alert, AlertKind, Match, ObjectRecord, Record, Sentence, Tamper, Versions};
 use edge_protocol::time::{ClockQuality, Moment, WallStamp};
@@ -70,6 +71,11 @@ impl EventMaker {
     /// Goes on under another policy: a new hotlist has come, say.
     pub fn adopt(&mut self, policy: EventPolicy) {
         self.policy = policy;
+    }
+
+    /// From now on these models look.
+    pub fn look_with(&mut self, models: Version) {
+        self.policy.versions.model = Some(models);
     }
 
     /// The worker was started again and counts tracks and passes anew.

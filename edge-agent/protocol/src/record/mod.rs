@@ -45,7 +45,7 @@ use crate::wire::Context;
 /// What was in force when something was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct Versions {
-    /// The models.
+    /// The models: of their names as health has them, one a line.
     #[n(0)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Version>,

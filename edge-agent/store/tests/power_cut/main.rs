@@ -87,7 +87,7 @@ fn nothing_that_was_said_to_be_stored_is_lost_in_a_power_cut() {
 
 #[test]
 #[cfg(any(feature = "sabotage-fsync-off", feature = "sabotage-ack-before-commit"))]
-fn power_cuts_show_a_store_that_says_too_early_that_something_is_stored() {
+fn a_power_cut_sees_a_store_that_says_too_early_that_something_is_stored() {
     match Volume::new() {
         Ok(_) => println!("seen: {}", run(20).expect_err("nothing was lost")),
         Err(reason) => println!("SKIPPED: {reason}"),

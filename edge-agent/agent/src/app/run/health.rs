@@ -18,6 +18,7 @@ use edge_store::disk::{Disk as _, RealDisk, Room};
 use edge_store::ring::RingPlace;
 
 use super::rings::RingWatch;
+use super::sight::Sight;
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, problems, software, system};
 use crate::capture::{CameraWatch, State, Trouble};
@@ -72,8 +73,7 @@ struct CameraVitals {
     ring: Option<RingWatch>,
     coverage: Option<f32>,
     frozen: bool,
-    analysed_before: u64,
-    analysed_mfps: u32,
+    sight: Sight,
 }
 
 impl Vitals {
@@ -179,8 +179,9 @@ impl Vitals {
             VisionEvent::Lost { why, .. } => {
                 shared.worker.running = false;
                 shared.worker.restarts += 1;
-                // Who knew of a picture that stands still is gone; the next worker finds out anew.
-                shared.cameras.values_mut().for_each(|camera| camera.frozen = false);
+                // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
+                shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));
+                shared.progress.cameras.iter_mut().for_each(|progress| progress.period_ms = 0);
                 shared.worker.last_end = Some(Sentence::cut(why));
             }
             VisionEvent::Sighting(camera, Sighting::Counts(counts)) => {
@@ -198,14 +199,9 @@ impl Vitals {
     /// A span of `span` has passed: what was analysed in it.
     fn measure(&self, span: Duration) {
         let mut shared = self.lock();
-        let analysed: Vec<u64> = shared.progress.cameras.iter().map(|camera| camera.analysed).collect();
-        let order = shared.order.clone();
-        for (camera, analysed) in order.iter().zip(analysed) {
-            let vitals = shared.cameras.entry(camera.clone()).or_default();
-            let frames = analysed.saturating_sub(vitals.analysed_before);
-            vitals.analysed_before = analysed;
-            let mfps = u128::from(frames) * 1_000_000 / span.as_millis().max(1);
-            vitals.analysed_mfps = u32::try_from(mfps).unwrap_or(u32::MAX);
+        let Shared { progress, order, cameras, .. } = &mut *shared;
+        for (camera, progress) in order.iter().zip(&progress.cameras) {
+            cameras.entry(camera.clone()).or_default().sight.look(progress, span);
         }
     }
 
@@ -220,6 +216,7 @@ impl Vitals {
         let zones = heat::read(std::path::Path::new(heat::ZONES));
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
+        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
         if shared.is_new {
             problems.push(problems::not_enrolled());
         } else {
@@ -271,13 +268,14 @@ impl Shared {
         };
         // The first period is not over for a minute; until then what of it was looked at.
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
-        let coverage = vitals.coverage.or(so_far).filter(|_| !self.records_alone());
+        let is_there = streaming == CameraCondition::Streaming;
+        let coverage = vitals.coverage.or(so_far).filter(|_| is_there && !self.records_alone());
         Some(CameraHealth {
             camera: id.clone(),
             condition,
             text: Sentence::cut(&text),
             received_mfps,
-            analysed_mfps: vitals.analysed_mfps,
+            analysed_mfps: vitals.sight.analysed_mfps(),
             coverage: Confidence::from_ratio(coverage.unwrap_or(0.0)),
             last_picture_ms: seen.last_unit_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             codec: seen.codec,
@@ -335,12 +333,13 @@ fn share(part_ms: u32, whole_ms: u32) -> f32 {
 fn condition(state: &State) -> CameraCondition {
     match state {
         State::Connecting => CameraCondition::Connecting,
-        State::Receiving | State::WithoutKey(_) => CameraCondition::Streaming,
+        State::Receiving => CameraCondition::Streaming,
         State::Waiting {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        State::Waiting { .. } => CameraCondition::Silent,
+        // What arrives without a key picture is no picture to anybody.
+        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
 }

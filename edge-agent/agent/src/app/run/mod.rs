@@ -28,6 +28,7 @@ mod problems;
 mod recording;
 mod renewing;
 mod rings;
+mod sight;
 pub(super) mod surviving;
 pub(super) mod telling;
 pub(super) mod witness;

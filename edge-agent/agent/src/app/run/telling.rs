@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use edge_analytics::event::{EventMaker, EventPolicy, Publish};
 use edge_analytics::hotlist::{Hotlist, Listed, normalise};
+use edge_protocol::hash::Version;
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Word};
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Versions, Word};
 use edge_protocol::time::{MediaTime, Moment};
 use edge_store::index::Detection;
 
@@ -52,8 +53,14 @@ pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
             config::Publish::All => Publish::All,
         },
         hotlist: Arc::new(test_list(&config.hotlist.test_plates)),
+        versions: Versions { config: Some(config.version), ..Versions::default() },
         ..EventPolicy::default()
     }
+}
+
+/// Names the models in use together; what health calls them, one a line.
+pub(in crate::app) fn models_version<'a>(labels: impl Iterator<Item = &'a str>) -> Version {
+    Version::of(labels.collect::<Vec<_>>().join("\n").as_bytes())
 }
 
 /// Tells the service manager that the agent has started.
@@ -126,6 +133,8 @@ impl Teller {
         for model in &ready.models {
             tracing::info!(model = model.label, provider = model.provider, "model loaded and tested");
         }
+        let models = models_version(ready.models.iter().map(|model| model.label.as_str()));
+        self.makers.values_mut().for_each(|maker| maker.look_with(models));
         self.started("ready");
     }
 

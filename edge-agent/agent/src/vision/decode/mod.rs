@@ -14,6 +14,7 @@ pub use pipeline::WhenFull;
 pub use warmup::warm_up;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use edge_protocol::media::Codec;
@@ -24,6 +25,10 @@ use crate::media::nal;
 
 /// Media time going back by more than this is another time line; a decoder that went on would reorder frames.
 const BACKWARD: Duration = Duration::from_secs(1);
+
+/// A decoder that takes so much of a stream in, in time and in access units, and gives no picture is not going to. Some
+/// hold a picture for each of their threads, and a camera may send one a second.
+const MUTE: (Duration, u32) = (Duration::from_secs(10), 100);
 
 /// Where frames go, on the decoder's own thread.
 pub type OnFrame = Arc<dyn Fn(Frame) + Send + Sync>;
@@ -83,6 +88,8 @@ pub struct Unit {
 /// The decoder of one camera, through every change of codec, error and jump in time.
 pub struct Decoder {
     on_frame: OnFrame,
+    /// Frames that came out, of whichever decoder.
+    given: Arc<AtomicU64>,
     full: WhenFull,
     preferred: Vec<String>,
     running: Option<Running>,
@@ -94,6 +101,9 @@ struct Running {
     codec: Codec,
     last: MediaTime,
     starved: bool,
+    /// What had come out when something last did; what went in first since then, and how much.
+    given: u64,
+    unanswered: Option<(MediaTime, u32)>,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -105,7 +115,13 @@ impl std::fmt::Debug for Decoder {
 impl Decoder {
     /// A decoder that has seen nothing yet. `preferred` names elements to try before those of higher rank.
     pub fn new(preferred: Vec<String>, full: WhenFull, on_frame: OnFrame) -> Self {
-        Self { on_frame, full, preferred, running: None, rebuilt: 0 }
+        let given = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&given);
+        let on_frame: OnFrame = Arc::new(move |frame| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            on_frame(frame);
+        });
+        Self { on_frame, given, full, preferred, running: None, rebuilt: 0 }
     }
 
     /// Takes one access unit.
@@ -126,6 +142,11 @@ impl Decoder {
             self.running = Some(running);
             return Ok(Taken::Behind);
         }
+        let given = self.given.load(Ordering::Relaxed);
+        if std::mem::replace(&mut running.given, given) != given {
+            running.unanswered = None;
+        }
+        running.unanswered.get_or_insert((unit.decode, 0)).1 += 1;
         running.starved = !running.pipeline.push(unit.media, unit.decode, unit.bytes)?;
         running.last = unit.decode;
         let taken = if running.starved { Taken::Behind } else { Taken::Decoding };
@@ -154,13 +175,20 @@ impl Decoder {
     fn build(&self, unit: &Unit) -> Result<Running, DecodeError> {
         let on_frame = Arc::clone(&self.on_frame);
         let pipeline = Pipeline::build(unit.codec, &self.preferred, self.full, &on_frame)?;
-        Ok(Running { pipeline, codec: unit.codec, last: unit.decode, starved: false })
+        let given = self.given.load(Ordering::Relaxed);
+        Ok(Running { pipeline, codec: unit.codec, last: unit.decode, starved: false, given, unanswered: None })
     }
 
-    /// Drops a decoder that failed, is for another codec, or would see time run backward.
+    /// Drops a decoder that failed, gives no pictures, is for another codec, or would see time run backward.
     fn give_up_what_does_not_fit(&mut self, unit: &Unit) -> Result<(), DecodeError> {
         let Some(running) = &self.running else { return Ok(()) };
-        let failure = running.pipeline.failure();
+        let is_long = |(since, units)| unit.decode.saturating_since(since) > MUTE.0 && units > MUTE.1;
+        let is_mute = running.given == self.given.load(Ordering::Relaxed) && running.unanswered.is_some_and(is_long);
+        let mute = || DecodeError::Failed {
+            decoder: running.pipeline.name().to_owned(),
+            what: format!("it took {} s of the stream in and gave no picture", MUTE.0.as_secs()),
+        };
+        let failure = running.pipeline.failure().or_else(|| is_mute.then(mute));
         let backward = running.last.saturating_since(unit.decode) > BACKWARD;
         if failure.is_none() && !backward && running.codec == unit.codec {
             return Ok(());

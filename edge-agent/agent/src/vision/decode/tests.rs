@@ -103,3 +103,23 @@ fn noise_in_place_of_pictures_ends_in_an_error_or_nothing_and_a_key_frame_heals_
     decoder.drain().unwrap();
     assert_eq!(times(&seen).last(), Some(&2040));
 }
+
+#[test]
+fn a_decoder_that_gives_no_picture_makes_way_for_another() {
+    let (mut decoder, seen) = decoder(WhenFull::Wait);
+    decoder.take(unit(Codec::H264, 0, H264_KEY)).unwrap();
+    // An access unit delimiter alone: well formed, and no picture.
+    let nothing = [0, 0, 0, 2, 9, 0x10];
+    let mut complaint = None;
+    for tenth in 1..=300 {
+        if let Err(error) = decoder.take(unit(Codec::H264, tenth * 100, &nothing)) {
+            complaint.get_or_insert((tenth, error.to_string()));
+        }
+    }
+    let (tenth, words) = complaint.expect("it is given up");
+    assert!((101..=130).contains(&tenth) && words.contains("gave no picture"), "after {tenth}: {words}");
+    let before = times(&seen).len();
+    decoder.take(unit(Codec::H264, 31_000, H264_KEY)).unwrap();
+    decoder.drain().unwrap();
+    assert!(times(&seen).len() > before, "the next one decodes");
+}

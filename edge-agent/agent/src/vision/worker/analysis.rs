@@ -87,10 +87,14 @@ impl<E: Infer> Analysis<E> {
             matches!(sighting, Sighting::Frame(FrameSighting { outcome: Outcome::Analysed, .. }))
         };
         let analysed = sightings.iter().filter(analysed).count();
+        let failed =
+            |sighting: &&Sighting| matches!(sighting, Sighting::Frame(FrameSighting { outcome: Outcome::Failed, .. }));
+        let failed = sightings.iter().filter(failed).count();
         let fault = analytics.fault().map(ToString::to_string);
         let (looked_ms, period_ms) = analytics.looked();
         shared.camera(camera, |progress| {
             progress.analysed += analysed as u64;
+            progress.failed += failed as u64;
             (progress.looked_ms, progress.period_ms) = (looked_ms, period_ms);
             if let Some(fault) = fault {
                 progress.complaint = fault;

@@ -1,0 +1,108 @@
+//! What the vision worker made of a camera's stream between two looks.
+
+use std::time::Duration;
+
+use edge_protocol::id::CameraId;
+use edge_protocol::record::Sentence;
+
+use crate::vision::CameraProgress;
+
+/// So much of a stream without one decoded picture is a fault; less may be a decoder that has just begun.
+const UNDECODED: (Duration, u64) = (Duration::from_secs(10), 20);
+
+/// One camera's counters at the last look, and what they grew by before it.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    last: CameraProgress,
+    span: Duration,
+    units: u64,
+    decoded: u64,
+    failed: u64,
+    rebuilt: u64,
+    analysed: u64,
+}
+
+impl Sight {
+    /// A span of `span` has passed since the last look. A worker that began anew counts from zero, which is no growth.
+    pub(super) fn look(&mut self, now: &CameraProgress, span: Duration) {
+        let grown = |of: fn(&CameraProgress) -> u64| of(now).saturating_sub(of(&self.last));
+        *self = Self {
+            span,
+            units: grown(|progress| progress.units),
+            decoded: grown(|progress| progress.decoded),
+            failed: grown(|progress| progress.failed),
+            rebuilt: grown(|progress| progress.rebuilt),
+            analysed: grown(|progress| progress.analysed),
+            last: now.clone(),
+        };
+    }
+
+    /// Frames analysed, thousandths a second.
+    pub(super) fn analysed_mfps(&self) -> u32 {
+        let mfps = u128::from(self.analysed) * 1_000_000 / self.span.as_millis().max(1);
+        u32::try_from(mfps).unwrap_or(u32::MAX)
+    }
+
+    /// What is wrong with decoder or models, worst first; none where nothing is.
+    pub(super) fn problem(&self, camera: &CameraId) -> Option<Sentence> {
+        let what = if self.decoded == 0 && self.span >= UNDECODED.0 && self.units >= UNDECODED.1 {
+            "its stream arrives and no picture is decoded".to_owned()
+        } else if self.failed > 0 {
+            format!("{} pictures could not be looked at", self.failed)
+        } else if self.rebuilt > 0 {
+            format!("its decoder had to be made anew {} time(s)", self.rebuilt)
+        } else {
+            return None;
+        };
+        let complaint = if self.last.complaint.is_empty() { "" } else { ": " };
+        Some(Sentence::cut(&format!("camera {camera}: {what}{complaint}{}", self.last.complaint)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn progress(units: u64, decoded: u64, failed: u64, rebuilt: u64) -> CameraProgress {
+        let complaint = if rebuilt > 0 { "decoder x: gave no picture".to_owned() } else { String::new() };
+        CameraProgress { units, decoded, analysed: decoded, failed, rebuilt, complaint, ..CameraProgress::default() }
+    }
+
+    /// What is told after each of some looks, a minute apart.
+    fn told(looks: &[CameraProgress]) -> Vec<String> {
+        let (mut sight, camera) = (Sight::default(), "gate".parse().unwrap());
+        let told = looks.iter().map(|progress| {
+            sight.look(progress, MINUTE);
+            sight.problem(&camera).map(|words| words.as_str().to_owned()).unwrap_or_default()
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_stream_that_is_not_decoded_is_told_with_the_decoders_words_and_no_longer_than_it_lasts() {
+        let looks = [progress(900, 900, 0, 0), progress(1800, 900, 0, 4), progress(2700, 1800, 0, 4)];
+        let worst = "camera gate: its stream arrives and no picture is decoded: decoder x: gave no picture";
+        assert_eq!(told(&looks), ["", worst, ""]);
+    }
+
+    #[test]
+    fn pictures_that_fail_and_decoders_made_anew_are_counted() {
+        let looks = [progress(900, 890, 10, 0), progress(1800, 1700, 10, 2)];
+        let anew = "camera gate: its decoder had to be made anew 2 time(s): decoder x: gave no picture";
+        assert_eq!(told(&looks), ["camera gate: 10 pictures could not be looked at", anew]);
+    }
+
+    #[test]
+    fn a_camera_without_a_stream_and_a_worker_that_began_anew_are_no_fault_of_the_decoder() {
+        assert_eq!(told(&[progress(0, 0, 0, 0), progress(900, 900, 0, 0), progress(5, 5, 0, 0)]), ["", "", ""]);
+    }
+
+    #[test]
+    fn frames_analysed_are_told_by_the_second() {
+        let mut sight = Sight::default();
+        sight.look(&progress(900, 900, 0, 0), MINUTE);
+        assert_eq!(sight.analysed_mfps(), 15_000);
+    }
+}
