@@ -39,7 +39,7 @@ fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
 /// A folder with all units, their programs replaced by one that exists on this machine, and one unit changed.
 fn folder_with(changed: &str, change: impl Fn(&str) -> String) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for name in names(&[".service", ".socket", ".mount", ".path"]) {
+    for name in names(&[".service", ".socket", ".mount", ".path", ".timer"]) {
         let mut text = std::fs::read_to_string(units().join(&name)).unwrap();
         if name == changed {
             text = change(&text);
@@ -60,7 +60,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn systemd_has_nothing_to_say_about_any_unit() {
     let folder = folder_with("", str::to_owned);
-    let all = names(&[".service", ".socket", ".mount", ".path"]);
+    let all = names(&[".service", ".socket", ".mount", ".path", ".timer"]);
     assert!(all.len() >= 11, "units are missing: {all:?}");
     for name in all {
         let Some(output) = analyze(&["verify"], &folder.path().join(&name)) else { return };

@@ -5,7 +5,7 @@
 //! ring, and a picture is one that the vision worker makes of what the camera shows now.
 //!
 //! The way of a question: TLS with the certificate that the factory made; the session that a setup code has opened
-//! ([`door`]); then the audit log, before anything is shown or changed that should be known afterwards.
+//! (`door`); then the audit log, before anything is shown or changed that should be known afterwards.
 
 mod answers;
 mod door;

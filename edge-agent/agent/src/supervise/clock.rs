@@ -11,10 +11,15 @@ use super::BootTime;
 
 /// The variable in which the service unit says the boot's id (`%b`).
 const BOOT_ID: &str = "EDGE_BOOT_ID";
-/// The file that systemd-timesyncd touches once the clock was set from the network.
-const TIMESYNC_MARK: &str = "/run/systemd/timesync/synchronized";
-/// timesyncd states no error bound; its default poll keeps an ordinary crystal well within this.
-const TIMESYNC_BOUND_MS: u32 = 500;
+/// What says that the clock follows a source of time, and for how long it is believed.
+const MARKS: [(&str, Option<Duration>); 2] = [
+    // systemd-timesyncd touches it once the clock was set from the network.
+    ("/run/systemd/timesync/synchronized", None),
+    // The image's edge-clock.service touches it every minute in which chrony is within the bound.
+    ("/run/edge-clock/synchronized", Some(Duration::from_mins(5))),
+];
+/// What edge-clock.service demands. timesyncd states none; its default poll keeps an ordinary crystal well within this.
+const BOUND_MS: u32 = 500;
 
 /// Reads time for the whole agent. Clones share one origin, so their [`MonoTime`]s compare.
 #[derive(Debug, Clone)]
@@ -47,18 +52,25 @@ impl Clock {
     /// The wall clock with its quality. A box without a battery boots in 1970 and says [`ClockQuality::Free`].
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn wall(&self) -> WallStamp {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now();
+        let since_1970 = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let micros = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
-        WallStamp { time: WallTime::from_micros(micros), quality: quality() }
+        WallStamp { time: WallTime::from_micros(micros), quality: quality(now) }
     }
 }
 
-fn quality() -> ClockQuality {
-    if Path::new(TIMESYNC_MARK).exists() {
-        ClockQuality::Synchronised { bound_ms: TIMESYNC_BOUND_MS }
+fn quality(now: SystemTime) -> ClockQuality {
+    if MARKS.iter().any(|(mark, within)| is_fresh(Path::new(mark), *within, now)) {
+        ClockQuality::Synchronised { bound_ms: BOUND_MS }
     } else {
         ClockQuality::Free
     }
+}
+
+/// Whether a mark is there and, where its age counts, not older than that. One of the future is of another clock.
+fn is_fresh(mark: &Path, within: Option<Duration>, now: SystemTime) -> bool {
+    let Ok(touched) = mark.metadata().and_then(|facts| facts.modified()) else { return false };
+    within.is_none_or(|within| now.duration_since(touched).is_ok_and(|age| age <= within))
 }
 
 #[cfg(test)]
@@ -70,5 +82,18 @@ mod tests {
         let clock = Clock::system();
         let earlier = clock.mono();
         assert!(clock.clone().mono() >= earlier);
+    }
+
+    #[test]
+    fn a_mark_that_is_absent_old_or_of_the_future_makes_no_synchronised_clock() {
+        let mark = tempfile::NamedTempFile::new().unwrap();
+        let touched = mark.path().metadata().unwrap().modified().unwrap();
+        let minutes = Duration::from_mins;
+        let fresh = |within, now| is_fresh(mark.path(), within, now);
+        assert!(fresh(Some(minutes(5)), touched + minutes(4)));
+        assert!(!fresh(Some(minutes(5)), touched + minutes(6)), "chrony has lost its source");
+        assert!(!fresh(Some(minutes(5)), touched - minutes(1)));
+        assert!(fresh(None, touched + minutes(6)));
+        assert!(!is_fresh(Path::new("/nonexistent/mark"), None, touched));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use edge_protocol::hash::Version;
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Alert, AlertKind, Match, ObjectRecord, Record, Sentence, Tamper, Versions};
+use edge_protocol::record::{Alert, AlertKind, Match, ObjectRecord, Record, Sentence, Tamper, Versions, Word};
 use edge_protocol::time::{ClockQuality, Moment, WallStamp};
 
 use crate::care::{CareSighting, Finding};
@@ -138,6 +138,8 @@ impl EventMaker {
             records.push(Record::Hit(Box::new(hit)));
             records.extend(thumbs.into_iter().map(Record::Thumb));
             self.remember(plate.pass, matched);
+        } else if self.is_refuted(plate, found.map(|(matched, _)| matched)) {
+            records.push(Record::Alert(Box::new(refuted(&self.camera, plate, dates))));
         }
         if self.policy.publish == Publish::All {
             records.push(Record::Read(Box::new(read)));
@@ -152,6 +154,12 @@ impl EventMaker {
         !waits && self.hits.get(&plate.pass).is_none_or(|told| matched < *told)
     }
 
+    /// Whether the whole pass says less than the hit that was told of it: somebody may be about to stop a car.
+    fn is_refuted(&self, plate: &PlateRead, matched: Option<Match>) -> bool {
+        let told = self.hits.get(&plate.pass).filter(|_| plate.revision == Revision::Final);
+        told.is_some_and(|told| matched.is_none_or(|matched| matched > *told))
+    }
+
     fn remember(&mut self, pass: PassId, matched: Match) {
         self.hits.insert(pass, matched);
         if self.hits.len() > PASSES_REMEMBERED {
@@ -161,6 +169,20 @@ impl EventMaker {
 
     fn versions(&self) -> Versions {
         Versions { hotlist: self.policy.hotlist.version(), ..self.policy.versions }
+    }
+}
+
+/// That a hit does not stand; the text of the plate stays on the unit as that of any other.
+fn refuted(camera: &CameraId, plate: &PlateRead, dates: &Dates<'_>) -> Alert {
+    let words =
+        format!("the hit of pass {} does not stand: read to its end, the plate fits the list less", plate.pass.0);
+    Alert {
+        at: dates.moment(plate.last),
+        clock: dates.clock(plate.last),
+        camera: Some(camera.clone()),
+        kind: AlertKind::Fault(Word::cut("hit-refuted")),
+        over: false,
+        text: Sentence::cut(&words),
     }
 }
 

@@ -163,6 +163,23 @@ fn a_better_match_is_told_again_and_a_fuzzy_one_waits_for_the_end() {
 }
 
 #[test]
+fn a_hit_that_the_whole_pass_does_not_bear_out_is_taken_back_in_words_without_the_plate() {
+    let mut maker = maker(Publish::Counts, &["AB123CD"], Match::Fuzzy);
+    let refuted = |records: Vec<Record>| match records.as_slice() {
+        [Record::Alert(alert)] => Some(alert.text.as_str().to_owned()),
+        _ => None,
+    };
+    maker.take(&plate("AB123CD", Revision::Preview), &wall);
+    assert_eq!(refuted(maker.take(&plate("AB123CD", Revision::Final), &wall)), None, "it stands");
+    for other in ["XY987ZW", "AB124CD"] {
+        let words = refuted(maker.take(&plate(other, Revision::Final), &wall)).expect(other);
+        assert!(words.contains("pass 3 does not stand") && !words.contains(other), "{words}");
+    }
+    maker.restart();
+    assert_eq!(refuted(maker.take(&plate("XY987ZW", Revision::Final), &wall)), None, "nothing was told");
+}
+
+#[test]
 fn pictures_stay_within_their_bytes_together() {
     let mut maker = maker(Publish::Counts, &["AB123CD"], Match::Exact);
     let Sighting::Plate(mut read) = plate("AB123CD", Revision::Final) else { panic!() };

@@ -15,7 +15,7 @@ CARGO_BUILD_FLAGS += "--bin edge-agent"
 do_install() {
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/edge-agent ${D}${bindir}/edge-agent
     for unit in edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-reboot.service \
-        edge-update.path edge-update.service; do
+        edge-update.path edge-update.service edge-clock.service edge-clock.timer; do
         install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
     done
     # The agent's user may ask RAUC's service.
@@ -31,7 +31,8 @@ do_install() {
 }
 
 SYSTEMD_PACKAGES = "${PN}"
-SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-update.path"
+SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-update.path \
+    edge-clock.timer"
 
 USERADD_PACKAGES = "${PN}"
 GROUPADD_PARAM:${PN} = "--system edge; --system gpio"
@@ -43,6 +44,7 @@ FILES:${PN} += "\
     ${localstatedir}/lib/edge-agent \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/tmpfiles.d \
+    ${systemd_system_unitdir}/edge-clock.service \
     ${systemd_system_unitdir}/edge-reboot.service \
     ${systemd_system_unitdir}/edge-update.service \
 "

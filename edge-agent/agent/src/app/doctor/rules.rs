@@ -143,7 +143,7 @@ pub fn focus_score(sharpness: f32) -> u16 {
 }
 
 pub(super) fn clock(now: &WallStamp) -> Finding {
-    let advice = "connect a network with a time server (NTP), or set one in /etc/systemd/timesyncd.conf";
+    let advice = "connect a network with a time server (NTP), or name one: /persist/chrony on the image, else /etc/systemd/timesyncd.conf";
     if now.time < NEVER_SET {
         let words = format!("{}: never set since power-on", now.time);
         return Finding::failed(
