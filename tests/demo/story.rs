@@ -60,9 +60,9 @@ pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
     if let Some((name, status)) = world.ended() {
         summary.broken.push(format!("every program runs to the end ({name} ended with {status})"));
     }
+    stage.commission(&mut world, &mut summary);
     // The unit says what it has still to say when it stops; the center takes it before it is asked.
     let watched = Watched { seconds: stage.began.elapsed().as_secs_f64(), ended: SystemTime::now(), cut };
-    stage.commission(&mut world, &mut summary);
     steps.say("the agent stops, in the order of the data");
     world.agent.signal(Signal::SIGTERM);
     ensure!(end(&mut world.agent, STOP).is_some(), "the agent did not stop within {} s", STOP.as_secs());
