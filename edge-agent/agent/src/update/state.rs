@@ -136,6 +136,20 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether an update can begin.
+    pub const fn is_open(&self) -> bool {
+        match self {
+            Self::Idle | Self::Good { .. } | Self::RolledBack { .. } => true,
+            Self::Checking { .. }
+            | Self::Verified { .. }
+            | Self::Installed { .. }
+            | Self::Rebooting { .. }
+            | Self::Confirming { .. }
+            | Self::AwaitingLine { .. }
+            | Self::RollingBack { .. } => false,
+        }
+    }
+
     /// In a word or two.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -326,21 +340,12 @@ impl Deciding {
     }
 
     fn asked(&mut self, phase: Phase, wanted: Wanted, before: Before) -> Phase {
-        match phase {
-            Phase::Idle | Phase::Good { .. } | Phase::RolledBack { .. } => {
-                self.effects.push(Effect::Check(wanted.clone()));
-                Phase::Checking { wanted, before }
-            }
-            Phase::Checking { .. }
-            | Phase::Verified { .. }
-            | Phase::Installed { .. }
-            | Phase::Rebooting { .. }
-            | Phase::Confirming { .. }
-            | Phase::AwaitingLine { .. }
-            | Phase::RollingBack { .. } => {
-                self.effects.push(Effect::Refuse(Refusal::Busy(phase.as_str().to_owned())));
-                phase
-            }
+        if phase.is_open() {
+            self.effects.push(Effect::Check(wanted.clone()));
+            Phase::Checking { wanted, before }
+        } else {
+            self.effects.push(Effect::Refuse(Refusal::Busy(phase.as_str().to_owned())));
+            phase
         }
     }
 

@@ -76,7 +76,7 @@ impl<'h> Errand<'h> {
     fn bring(&mut self, order: &Order, folder: &Path) -> anyhow::Result<Next> {
         let now = self.here.clock.wall();
         let phase = self.here.peek()?.phase;
-        if !is_open(&phase) {
+        if !phase.is_open() {
             return self.give_up(order, &Refusal::Busy(phase.as_str().to_owned()));
         }
         if let Some(late) = order.is_late(now, self.waited()) {
@@ -134,7 +134,7 @@ impl<'h> Errand<'h> {
     fn hand_over(&mut self, order: &Order, file: &Path) -> anyhow::Result<Next> {
         let Some((mut updater, _lock)) = self.here.try_updater()? else { return Ok(Next::After(LOOK)) };
         updater.start(self.here.clock.mono(), self.here.clock.wall())?;
-        if !is_open(&updater.state().phase) {
+        if !updater.state().phase.is_open() {
             return self.give_up(order, &Refusal::Busy(updater.state().phase.as_str().to_owned()));
         }
         let folder = self.here.folder();
@@ -167,7 +167,7 @@ impl<'h> Errand<'h> {
             let text = Sentence::cut("the unit boots into the new slot");
             self.unit.progress(order, UpdateStep { stage: UpdateStage::Rebooting, percent: 100, text })?;
             updater.handle(Event::RebootAllowed, clock.mono(), clock.wall())?;
-        } else if is_open(&state.phase) && state.untold.is_empty() {
+        } else if state.phase.is_open() && state.untold.is_empty() {
             // Handed over, and the power failed before the state machine had it.
             self.here.ask(&mut updater, wanted(order, &self.here.downloaded()))?;
         }
@@ -205,20 +205,6 @@ fn is_mine(phase: &Phase, may_boot: impl Fn() -> bool) -> bool {
 
 fn wanted(order: &Order, file: &Path) -> Wanted {
     Wanted { file: file.to_owned(), hash: Some(order.hash), version: Some(order.version.clone()) }
-}
-
-/// Whether an update can begin.
-fn is_open(phase: &Phase) -> bool {
-    match phase {
-        Phase::Idle | Phase::Good { .. } | Phase::RolledBack { .. } => true,
-        Phase::Checking { .. }
-        | Phase::Verified { .. }
-        | Phase::Installed { .. }
-        | Phase::Rebooting { .. }
-        | Phase::Confirming { .. }
-        | Phase::AwaitingLine { .. }
-        | Phase::RollingBack { .. } => false,
-    }
 }
 
 /// Whether pieces of a clip wait for the line, or a command is being carried out that may make some.
