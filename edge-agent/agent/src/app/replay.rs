@@ -7,19 +7,18 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use edge_analytics::camera::CameraAnalytics;
 use edge_analytics::event::{EventMaker, EventPolicy, Publish};
-use edge_analytics::hotlist::{Hotlist, Listed, normalise};
+use edge_analytics::hotlist::normalise;
 use edge_analytics::infer::ModelRole;
 use edge_analytics::settings::{CameraSettings, PlateSearch};
 use edge_analytics::sighting::Sighting;
 use edge_protocol::id::CameraId;
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{Record, Word};
+use edge_protocol::record::Record;
 use edge_protocol::time::{ClockQuality, MediaTime, WallStamp, WallTime};
 use serde_json::json;
 
@@ -188,20 +187,13 @@ fn settings(arguments: &ReplayArgs) -> CameraSettings {
 }
 
 fn policy(arguments: &ReplayArgs) -> Result<EventPolicy, ReplayError> {
-    let listed = |text: &String| match normalise(text) {
-        Ok(plate) => Ok(Listed { plate, reason: None }),
-        Err(_) => Err(ReplayError::Plate(text.clone())),
-    };
-    let listed = arguments.test_plates.iter().map(listed).collect::<Result<Vec<_>, _>>()?;
+    let plate = |text: &String| normalise(text).map_err(|_| ReplayError::Plate(text.clone()));
+    let plates = arguments.test_plates.iter().map(plate).collect::<Result<Vec<_>, _>>()?;
     let publish = match arguments.publish {
         Published::Counts => Publish::Counts,
         Published::All => Publish::All,
     };
-    Ok(EventPolicy {
-        publish,
-        hotlist: Arc::new(Hotlist::new(Word::cut("test"), None, listed)),
-        ..EventPolicy::default()
-    })
+    Ok(EventPolicy { publish, hotlist: telling::test_list(&plates), ..EventPolicy::default() })
 }
 
 /// Writes what the unit would send.

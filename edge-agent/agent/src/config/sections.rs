@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_analytics::hotlist::normalise;
+use edge_protocol::record::PlateText;
 
 use super::fields::Fields;
 use super::{Profile, default_metrics};
@@ -92,7 +93,7 @@ pub enum Publish {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hotlist {
     /// Plates that make hits; accepted only with `profile = "dev"`.
-    pub test_plates: Vec<String>,
+    pub test_plates: Vec<PlateText>,
 }
 
 /// `[models]`.
@@ -215,19 +216,19 @@ impl Reads {
 impl Hotlist {
     pub(super) fn read(fields: &Fields<'_>, profile: Profile) -> Self {
         let what = "a list of plates, A-Z and 0-9";
-        let test_plates = fields.texts("test_plates", what);
-        if profile == Profile::Field && !test_plates.is_empty() {
+        let given = fields.texts("test_plates", what);
+        if profile == Profile::Field && !given.is_empty() {
             fields.mistake(
                 "test_plates",
                 "is for tests; remove it, or set profile = \"dev\" on a unit that is not in the field",
             );
         }
-        for plate in test_plates.iter().filter(|plate| normalise(plate).is_err()) {
-            fields
-                .mistake("test_plates", format!("has an entry of {} sign(s) that is no {what}", plate.chars().count()));
+        let (test_plates, wrong): (Vec<_>, Vec<_>) = given.iter().map(|text| normalise(text)).partition(Result::is_ok);
+        if !wrong.is_empty() {
+            fields.mistake("test_plates", format!("has {} text(s) that are no plate; give {what}", wrong.len()));
         }
         fields.finish();
-        Self { test_plates }
+        Self { test_plates: test_plates.into_iter().flatten().collect() }
     }
 }
 

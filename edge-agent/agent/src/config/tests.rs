@@ -1,3 +1,4 @@
+use edge_protocol::record::PlateText;
 use edge_store::disk::{RealDisk, replace};
 
 use super::*;
@@ -33,7 +34,10 @@ fn test_plates_are_refused_in_the_field() {
     let text = EXAMPLE.replace("[hotlist]", "[hotlist]\ntest_plates = [\"ABC123\"]\n");
     assert!(mistakes(&text)[0].starts_with("hotlist.test_plates: is for tests"));
     let dev = text.replace("profile = \"field\"", "profile = \"dev\"");
-    assert_eq!(Config::parse(&dev).unwrap().hotlist.test_plates, ["ABC123"]);
+    let plates = Config::parse(&dev).unwrap().hotlist.test_plates;
+    assert_eq!(plates.iter().map(PlateText::as_str).collect::<Vec<_>>(), ["ABC123"]);
+    let wrong = dev.replace("ABC123", "--");
+    assert!(mistakes(&wrong)[0].starts_with("hotlist.test_plates: has 1 text(s) that are no plate"));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge_analytics::event::{EventMaker, EventPolicy, Publish};
-use edge_analytics::hotlist::{Hotlist, Listed, normalise};
+use edge_analytics::hotlist::{Hotlist, Listed};
 use edge_protocol::hash::Version;
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Versions, Word};
+use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, PlateText, Record, Versions, Word};
 use edge_protocol::time::{MediaTime, Moment};
 use edge_store::index::Detection;
 
@@ -40,9 +40,9 @@ pub(super) struct Ends {
 }
 
 /// The list of test plates, which the configuration has accepted only for a developer's unit.
-fn test_list(plates: &[String]) -> Hotlist {
-    let listed = plates.iter().filter_map(|plate| normalise(plate).ok()).map(|plate| Listed { plate, reason: None });
-    Hotlist::new(Word::cut("test"), None, listed)
+pub(in crate::app) fn test_list(plates: &[PlateText]) -> Arc<Hotlist> {
+    let listed = plates.iter().map(|plate| Listed { plate: plate.clone(), reason: None });
+    Arc::new(Hotlist::new(Word::cut("test"), None, listed))
 }
 
 /// What the configuration says of events.
@@ -52,7 +52,7 @@ pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
             config::Publish::Counts => Publish::Counts,
             config::Publish::All => Publish::All,
         },
-        hotlist: Arc::new(test_list(&config.hotlist.test_plates)),
+        hotlist: test_list(&config.hotlist.test_plates),
         versions: Versions { config: Some(config.version), ..Versions::default() },
         ..EventPolicy::default()
     }
