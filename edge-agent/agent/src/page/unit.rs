@@ -68,6 +68,13 @@ pub trait Unit: Send + Sync {
 #[error("{0}")]
 pub struct Refusal(pub String);
 
+impl Refusal {
+    /// What failed, in its own words.
+    pub fn of(error: &dyn std::error::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A picture for the eye, with what was measured on it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Picture {

@@ -65,8 +65,8 @@ impl Reports {
     pub(super) fn keep(&self, report: Report, sealed: SealedReport) -> Result<(), Refusal> {
         let name = report.made.time.to_string().replace(':', "-");
         let path = self.folder.join(name).with_extension(KIND);
-        std::fs::create_dir_all(&self.folder).map_err(|error| refusal(&error))?;
-        disk::replace(&RealDisk, &path, sealed.as_bytes()).map_err(|error| refusal(&error))?;
+        std::fs::create_dir_all(&self.folder).map_err(|error| Refusal::of(&error))?;
+        disk::replace(&RealDisk, &path, sealed.as_bytes()).map_err(|error| Refusal::of(&error))?;
         *self.lock() = Some((report, sealed));
         Ok(())
     }
@@ -87,15 +87,11 @@ fn newest(folder: &Path, root: &Path) -> Option<(Report, SealedReport)> {
     Some((report.ok()?, sealed))
 }
 
-fn refusal(error: &dyn std::error::Error) -> Refusal {
-    Refusal(error.to_string())
-}
-
 /// A report on the unit as it is now, and the same signed.
 pub(super) fn report(config: &Config, found: &Found<'_>) -> Result<(Report, SealedReport), Refusal> {
     let read = |path: &Path| std::fs::read(path).map_err(|error| Refusal(format!("{}: {error}", path.display())));
-    let key = SigningKey::from_pem(&read(&config.uplink.key)?).map_err(|error| refusal(&error))?;
-    let chain = Chain::from_pem(&read(&config.uplink.certificate)?).map_err(|error| refusal(&error))?;
+    let key = SigningKey::from_pem(&read(&config.uplink.key)?).map_err(|error| Refusal::of(&error))?;
+    let chain = Chain::from_pem(&read(&config.uplink.certificate)?).map_err(|error| Refusal::of(&error))?;
     let held = [("unit", &config.uplink.certificate), ("page", &found.page), ("root", &config.control.agency_root)];
     let report = Report {
         version: CONTRACT_VERSION,
@@ -111,7 +107,7 @@ pub(super) fn report(config: &Config, found: &Found<'_>) -> Result<(Report, Seal
         findings: found.checks.findings.clone(),
         certificates: held.into_iter().filter_map(|(of, path)| certificate(of, &std::fs::read(path).ok()?)).collect(),
     };
-    let sealed = report.seal(&key, &chain).map_err(|error| refusal(&error))?;
+    let sealed = report.seal(&key, &chain).map_err(|error| Refusal::of(&error))?;
     Ok((report, sealed))
 }
 

@@ -104,10 +104,6 @@ pub(super) fn start(
     started.map_err(system("cannot start the technician's page"))
 }
 
-fn refusal(error: &dyn std::error::Error) -> Refusal {
-    Refusal(error.to_string())
-}
-
 impl Unit for Here {
     fn is_open(&self) -> bool {
         let open = self.armed || self.name.is_none() || self.opening.is_open(self.clock.mono());
@@ -117,10 +113,10 @@ impl Unit for Here {
 
     fn try_code(&self, typed: &str) -> Result<(), Refusal> {
         let label = self.label.as_ref().map_err(|why| Refusal(why.clone()))?;
-        let code: SetupCode = typed.parse().map_err(|error| refusal(&error))?;
+        let code: SetupCode = typed.parse().map_err(|error| Refusal::of(&error))?;
         let now = self.clock.wall().time;
-        std::fs::create_dir_all(&self.tries).map_err(|error| refusal(&error))?;
-        check_code(&RealDisk, &self.tries, &label.setup_code, &code, now).map_err(|error| refusal(&error))
+        std::fs::create_dir_all(&self.tries).map_err(|error| Refusal::of(&error))?;
+        check_code(&RealDisk, &self.tries, &label.setup_code, &code, now).map_err(|error| Refusal::of(&error))
     }
 
     fn note(&self, words: &str) -> Result<(), Refusal> {
@@ -187,14 +183,14 @@ impl Unit for Here {
     }
 
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
-        let table = toml::Table::try_from(drawing).map_err(|error| refusal(&error))?;
-        let text = config::read_text(&self.file).map_err(|error| refusal(&error))?;
-        let redrawn = Config::redrawn(&text, camera, table).map_err(|error| refusal(&error))?;
+        let table = toml::Table::try_from(drawing).map_err(|error| Refusal::of(&error))?;
+        let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
+        let redrawn = Config::redrawn(&text, camera, table).map_err(|error| Refusal::of(&error))?;
         let drawn = redrawn.config.cameras.iter().find(|drawn| drawn.id == *camera);
         let drawn = drawn.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
         let (zones, lines) = (drawing.zone.len(), drawing.line.len());
         self.note(&format!("technician's page: {by} drew {zones} zone(s) and {lines} line(s) at {camera}"))?;
-        disk::replace(&RealDisk, &redrawn.path, redrawn.text.as_bytes()).map_err(|error| refusal(&error))?;
+        disk::replace(&RealDisk, &redrawn.path, redrawn.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
         let analytics::CameraSettings { zones, lines, .. } = analytics_settings(drawn);
         self.looks.assignment.change(camera, |settings| {
             settings.zones = zones;
@@ -222,7 +218,7 @@ impl Unit for Here {
             now: self.clock.wall(),
         };
         // Read anew: certificates are renewed and zones drawn while the agent runs.
-        let config = Config::read(&self.file).map_err(|error| refusal(&error))?;
+        let config = Config::read(&self.file).map_err(|error| Refusal::of(&error))?;
         let (report, sealed) = commissioning::report(&config, &found)?;
         self.write(commissioning::entry(&report, &sealed))?;
         self.reports.keep(report, sealed)?;
@@ -232,7 +228,7 @@ impl Unit for Here {
 
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
-        let code = typed.parse().map_err(|error: BadCode| refusal(&error))?;
+        let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
         enrolling.begin(Asked { code, broker });
         Ok(())
     }
