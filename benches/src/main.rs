@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
-use edge_benches::rows::{self, Surroundings};
+use edge_benches::rows::{self, Extent, Surroundings};
 use edge_benches::table::markdown;
 
 /// Measures the product beside its references and prints the table
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
-  make bench                       everything, about ten minutes on two quiet cores
+  make bench                       everything, on two cores that do nothing else; some rows take long
   make bench ROW=pipeline          one row
+  target/release/bench --short     whether every row works
   target/release/bench --list      which rows there are")]
 struct Arguments {
     /// Only these rows
@@ -21,9 +22,14 @@ struct Arguments {
     /// List the rows
     #[arg(long)]
     list: bool,
-    /// How often product and reference are measured in turn
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[command(flatten)]
+    extent: Extent,
+    /// The camera of `reconnects`, in a process of its own
+    #[arg(long, hide = true)]
+    be_the_camera: bool,
+    /// The unit of `reconnects`, in a process of its own, with its camera at this port
+    #[arg(long, hide = true, value_name = "PORT")]
+    be_the_unit: Option<u16>,
     /// Where videos and folders are made
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
@@ -38,7 +44,13 @@ fn main() -> Result<()> {
         }
         return Ok(());
     }
-    let around = Surroundings::find(&arguments.folder, arguments.rounds)?;
+    if arguments.be_the_camera {
+        return rows::reconnects::be_the_camera();
+    }
+    if let Some(port) = arguments.be_the_unit {
+        return rows::reconnects::be_the_unit(port, arguments.extent.reconnects);
+    }
+    let around = Surroundings::find(&arguments.folder, arguments.extent)?;
     writeln!(out, "{}", markdown(&rows::measure(&arguments.rows, &around)?))?;
     Ok(())
 }

@@ -118,7 +118,7 @@ pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
     record(around, place.clone())?;
     let (mut firsts, mut speeds, mut copies, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let lasts = (GROUP_LASTS * GROUPS).as_secs_f64();
-    for number in 0..around.rounds.max(5) {
+    for number in 0..around.extent.rounds.max(5) {
         let (first, whole, bytes) = clip(place.clone(), &signer, number)?;
         ensure!(bytes > 10_000_000, "a minute of 4 Mbit/s in {bytes} bytes");
         firsts.push(first * 1000.0);

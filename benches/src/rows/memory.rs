@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_mins(2);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Resident bytes of a process.
-fn resident(pid: u32) -> Result<f64> {
+pub(super) fn resident(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS")?;
@@ -54,7 +54,7 @@ fn unit(around: &Surroundings, cameras: usize) -> Result<(f64, f64)> {
 
 pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
     let (mut one, mut more, mut starts) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..around.rounds {
+    for _ in 0..around.extent.rounds {
         let (single, started) = unit(around, 1)?;
         let (triple, _) = unit(around, 3)?;
         one.push(single);

@@ -2,12 +2,15 @@
 
 mod center;
 mod clip;
+mod first;
 mod latency;
+mod letterbox;
 mod memory;
 mod outage;
 mod outbox;
 mod pipeline;
 mod python;
+pub mod reconnects;
 mod recording;
 mod tracker;
 mod unit;
@@ -17,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 
 use crate::cost;
 use crate::table::Row;
@@ -25,18 +29,35 @@ use crate::table::Row;
 type Measure = fn(&Surroundings) -> Result<Vec<Row>>;
 
 /// Name, what it measures, and how.
-pub const ALL: [(&str, &str, Measure); 10] = [
+pub const ALL: [(&str, &str, Measure); 13] = [
     ("wire", "payload bytes a record", wire::measure),
     ("outbox", "durable records a second", outbox::measure),
     ("pipeline", "CPU beside bare decoding and bare model runs", pipeline::measure),
     ("python", "CPU beside a Python pipeline with the same models", python::measure),
+    ("letterbox", "a picture made into a network's input", letterbox::measure),
     ("recording", "CPU and bytes beside ffmpeg -c copy -f segment", recording::measure),
     ("clip", "a minute out of the ring", clip::measure),
     ("outage", "72 hours offline in the outbox, then drained through a real broker", outage::measure),
+    ("first", "the first event of a unit that has just become ready", first::measure),
     ("latency", "hits and other events at the center", latency::measure),
     ("tracker", "MOTA and IDF1 on given detections", tracker::measure),
     ("memory", "resident memory and start of the real agent", memory::measure),
+    ("reconnects", "memory over 10,000 reconnects of a camera; long, --reconnects says how many", reconnects::measure),
 ];
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Extent {
+    /// How often product and reference are measured in turn
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
+    /// How often the camera of `reconnects` comes back
+    #[arg(long, default_value_t = 10_000)]
+    pub reconnects: u32,
+    /// Try whether the rows work, with a hundredth of the large counts: no figure of it counts
+    #[arg(long)]
+    pub short: bool,
+}
 
 /// Where things are, and how often to measure.
 #[derive(Debug)]
@@ -47,8 +68,8 @@ pub struct Surroundings {
     pub programs: PathBuf,
     /// Where videos and folders are made.
     pub folder: PathBuf,
-    /// How often product and reference are measured in turn.
-    pub rounds: u32,
+    /// How much is measured.
+    pub extent: Extent,
 }
 
 impl Surroundings {
@@ -56,12 +77,17 @@ impl Surroundings {
     ///
     /// # Errors
     /// When it does not run in the repository's root.
-    pub fn find(folder: &Path, rounds: u32) -> Result<Self> {
+    pub fn find(folder: &Path, extent: Extent) -> Result<Self> {
         let root = std::env::current_dir()?;
         ensure!(root.join("models/training").is_dir(), "run this in the repository's root");
         std::fs::create_dir_all(folder)?;
         let programs = std::env::current_exe()?.parent().map(Path::to_owned).context("where is this program?")?;
-        Ok(Self { root, programs, folder: folder.canonicalize()?, rounds: rounds.max(1) })
+        Ok(Self { root, programs, folder: folder.canonicalize()?, extent })
+    }
+
+    /// A count, or little of it.
+    fn part_of(&self, count: u32) -> u32 {
+        if self.extent.short { count / 100 } else { count }
     }
 
     /// A minute of the drawn gate, 1280x720, 15 frames a second, H.264 at 4 Mbit/s; drawn once.

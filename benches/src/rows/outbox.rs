@@ -18,7 +18,7 @@ const RECORD: [u8; 140] = [7; 140];
 
 pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
     let (mut rates, mut hits, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..around.rounds {
+    for _ in 0..around.extent.rounds {
         let folder = tempfile::tempdir_in(&around.folder)?;
         let path = folder.path().join("outbox.sqlite");
         let mut outbox = Outbox::open(&path, Budget::DEFAULT)?.outbox;

@@ -126,7 +126,7 @@ pub(super) fn once(around: &Surroundings, video: &Path) -> Result<Once> {
 
 pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
     let video = around.gate()?;
-    let rounds: Vec<Once> = (0..around.rounds).map(|_| once(around, &video)).collect::<Result<_>>()?;
+    let rounds: Vec<Once> = (0..around.extent.rounds).map(|_| once(around, &video)).collect::<Result<_>>()?;
     let middle = |of: fn(&Once) -> f64| Spread::of(rounds.iter().map(of).collect());
     let ratio = middle(Once::ratio);
     let seconds = |of: fn(&Once) -> f64| middle(of).median;

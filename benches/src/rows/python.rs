@@ -31,7 +31,7 @@ pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
     let (python, _) = cost::of_program(&mut Command::new(around.root.join("edge-agent/setup/python-bench")))?;
     let (mut ratios, mut ours_ms, mut theirs_ms) = (Vec::new(), Vec::new(), Vec::new());
     let (mut ours_fps, mut theirs_fps) = (Vec::new(), Vec::new());
-    for _ in 0..around.rounds {
+    for _ in 0..around.extent.rounds {
         let ours = pipeline::once(around, &video)?;
         let mut program = Command::new(python.trim());
         program.arg(around.root.join("benches/python_pipeline.py")).arg(&video).arg(around.root.join("models"));

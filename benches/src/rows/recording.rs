@@ -78,7 +78,7 @@ pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
     let cameras: Vec<RtspCamera> = (0..CAMERAS).map(|_| RtspCamera::start(reel.clone())).collect();
     let urls: Vec<String> = cameras.iter().map(RtspCamera::url).collect();
     let (mut ratios, mut per_byte, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..around.rounds {
+    for _ in 0..around.extent.rounds {
         let (cpu, written, stored) = product(around, &urls)?;
         let (ffmpeg, bytes) = reference(around, &urls)?;
         // The same seconds of the same streams: what ffmpeg kept is the video, but for its containers' small heads.
