@@ -20,7 +20,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use rumqttc::{TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
-use super::plan::{Backlog, Outbox, OutboxFault};
+use super::plan::{Backlog, Outbox, OutboxFault, Spent};
 use super::state::{Core, Input};
 use super::talk::Talk;
 use super::{Announcement, Bell, Renewals};
@@ -91,6 +91,10 @@ pub struct Uplink {
     pub(super) ends: Ends,
     pub(super) outbox: Box<dyn Outbox>,
     health: Arc<Mutex<UplinkHealth>>,
+    /// The day that a clock which nobody has set begins with: to start anew must not give the day's bytes out twice.
+    pub(super) first_day: i64,
+    /// When the day's bytes were kept last, and how many.
+    pub(super) noted: (MonoTime, Spent),
     /// When it was told last that somebody else connects under the unit's name.
     pub(super) copied: Option<MonoTime>,
 }
@@ -104,7 +108,8 @@ impl std::fmt::Debug for Uplink {
 impl Uplink {
     /// An uplink that nobody has started.
     pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
-        Self { settings, ends, outbox, health: Arc::default(), copied: None }
+        let noted = (ends.clock.mono(), Spent::default());
+        Self { settings, ends, outbox, health: Arc::default(), first_day: 0, noted, copied: None }
     }
 
     /// How the line is, kept up to date while [`Uplink::run`] runs.
@@ -124,7 +129,9 @@ impl Uplink {
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
         let mut backoff = Backoff::new();
-        let mut core = self.core()?;
+        let spent = self.outbox.spent()?;
+        self.first_day = spent.day;
+        let mut core = self.core(spent)?;
         while !stop.is_set() {
             if let Some(tls) = self.ends.renewals.take_next() {
                 self.settings.tls = tls;
@@ -137,7 +144,7 @@ impl Uplink {
                     self.ends.renewals.connected();
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     if core.epoch() != self.outbox.epoch() {
-                        core = self.core()?;
+                        core = self.core(core.spent())?;
                     }
                     core = self.converse(core, Connection { allowed, client, events }, stop).await?;
                     // A broker that takes the connection only to end it is no success.
@@ -179,13 +186,13 @@ impl Uplink {
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = core.health(backlog, busy);
     }
 
-    fn core(&mut self) -> Result<Core, OutboxFault> {
+    fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
         let mut backlog = [Backlog::default(); Lane::ALL.len()];
         for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, self.ends.clock.mono()))
+        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, spent, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {
