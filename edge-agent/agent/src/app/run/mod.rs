@@ -31,6 +31,7 @@ mod rings;
 mod sight;
 pub(super) mod surviving;
 pub(super) mod telling;
+mod vitals;
 pub(super) mod witness;
 
 use std::io;
@@ -55,10 +56,10 @@ use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
 use eyes::Eyes;
-use health::Vitals;
 use moments::Moments;
 use plates::Plates;
 use telling::Teller;
+use vitals::Vitals;
 
 /// How long all stages together may take to end.
 const GRACE: Duration = Duration::from_secs(5);
