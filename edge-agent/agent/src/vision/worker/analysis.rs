@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use edge_analytics::camera::CameraAnalytics;
 use edge_analytics::care::Appearance;
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
-use edge_analytics::settings::CameraSettings;
+use edge_analytics::settings::{CameraSettings, Polygon};
 use edge_analytics::sighting::{FrameSighting, Outcome, Sighting};
 use edge_protocol::time::MediaTime;
 
@@ -109,7 +109,8 @@ impl<E: Infer> Analysis<E> {
     /// Sends the picture to whoever asked for one. Before the models, so that aiming a camera does not wait for them.
     fn show(&mut self, shared: &Shared, socket: &UnixStream, camera: usize, frame: &Frame) -> Result<(), WireError> {
         let wanted = shared.wanted.get(camera).is_some_and(|wanted| wanted.swap(false, Ordering::Relaxed));
-        let Some(snapshot) = wanted.then(|| snapshot(frame)).flatten() else { return Ok(()) };
+        let masks = self.cameras.get(camera).map(CameraAnalytics::masks).unwrap_or_default();
+        let Some(snapshot) = wanted.then(|| snapshot(frame, masks)).flatten() else { return Ok(()) };
         let camera = CameraIndex::try_from(camera).unwrap_or(CameraIndex::MAX);
         self.write(&mut &*socket, &FromWorker::Snapshot(camera, snapshot))
     }
@@ -133,9 +134,9 @@ impl<E: Infer> Analysis<E> {
     }
 }
 
-fn snapshot(frame: &Frame) -> Option<Snapshot> {
+fn snapshot(frame: &Frame, masks: &[Polygon]) -> Option<Snapshot> {
     let picture = frame.picture().ok()?;
-    let jpeg = for_the_eye(&picture)?;
+    let jpeg = for_the_eye(&picture, masks)?;
     let size = (picture.width(), picture.height());
     Some(Snapshot { media: frame.media(), size, appearance: Appearance::of(&picture), jpeg })
 }
