@@ -301,6 +301,7 @@ impl Core {
             rate_bytes_s: self.rate.bytes_s(),
             bad_acks: self.bad_acks,
             busy,
+            trouble: None,
         }
     }
 
