@@ -1,4 +1,8 @@
 //! Why there is no connection to the broker, in the words of whoever has to do something about it.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "foreign enums, which grow; whatever has no words here speaks for itself"
+)]
 
 use std::io;
 
@@ -10,13 +14,14 @@ use rustls::{AlertDescription, Error as RustlsError};
 /// A connection that did not come about, or ended.
 pub(super) fn words(error: &ConnectionError) -> String {
     match error {
-        ConnectionError::Io(error) | ConnectionError::Tls(TlsError::Io(error)) => of_the_line(error),
+        ConnectionError::Io(error)
+        | ConnectionError::Tls(TlsError::Io(error))
+        | ConnectionError::MqttState(StateError::Io(error)) => of_the_line(error),
         ConnectionError::Tls(TlsError::TLS(error)) => of_tls(error),
         ConnectionError::Tls(error) => format!("TLS: {error}"),
         ConnectionError::Timeout(_) => "the broker does not answer in time".to_owned(),
         ConnectionError::ConnectionRefused(code) => format!("the broker refuses the unit: {}", of_refusal(*code)),
         ConnectionError::NotConnAck(_) => "whoever answers speaks no MQTT 5".to_owned(),
-        ConnectionError::MqttState(StateError::Io(error)) => of_the_line(error),
         ConnectionError::MqttState(StateError::ConnFail { reason }) => {
             format!("the broker refuses the unit: {}", of_refusal(*reason))
         }
