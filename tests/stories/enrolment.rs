@@ -7,19 +7,25 @@
 
 #[path = "enrolment/city.rs"]
 mod city;
+#[path = "enrolment/factory.rs"]
+mod factory;
 #[path = "enrolment/killing.rs"]
 mod killing;
+#[path = "enrolment/peer.rs"]
+mod peer;
 
 use std::net::TcpStream;
 use std::process::Command;
 
-use city::{City, DEADLINE, FromFactory, Peer, alert, birth};
+use city::{City, DEADLINE};
 use edge_agent::app::enroll::{EnrollArgs, enrol};
 use edge_agent::enrolment::KeyStore;
 use edge_protocol::enrolment::{Outcome, Refusal};
 use edge_tests::browser::Browser;
 use edge_tests::process::{Process, program};
 use edge_tests::world::ended;
+use factory::FromFactory;
+use peer::{Peer, alert, birth};
 use rtcc::pki::Subject;
 
 fn refused(outcome: Outcome) -> Refusal {

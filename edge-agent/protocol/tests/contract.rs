@@ -226,7 +226,6 @@ fn what_units_say_of_themselves_is_as_the_contract_says() {
     contract.map("gap", &samples::gap());
     contract.map("loss", &samples::loss());
     contract.tuple("sequence-range", &samples::loss().ranges[0]);
-    contract.map("withheld", &samples::withheld());
     contract.map("health", &samples::health());
     contract.map("board-health", &samples::board_health());
     contract.map("camera-health", &samples::camera_health());
@@ -282,6 +281,7 @@ fn every_word_has_its_number() {
     contract.words::<Colour>("colour");
     contract.words::<Tamper>("tamper");
     contract.words::<GapOf>("gap-of");
+    contract.words::<LossCause>("loss-cause");
     contract.words::<CameraCondition>("camera-condition");
     contract.words::<Codec>("codec");
     contract.words::<AuditKind>("audit-kind");

@@ -3,30 +3,21 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use edge_agent::supervise::Clock;
 use edge_agent::uplink::tls::client_config;
 use edge_agent::uplink::{ClaimLine, Heard};
-use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
-use edge_protocol::command::Challenge;
-use edge_protocol::enrolment::{Answer, Outcome, Request, Serial, SetupCode};
-use edge_protocol::id::{Epoch, Sequence};
-use edge_protocol::record::{Alert, AlertKind, Record};
-use edge_protocol::sign::{Chain, SigningKey};
-use edge_protocol::state::{AckMode, Birth, ReadsPublished, State};
-use edge_protocol::time::{ClockQuality, Moment, WallStamp, WallTime};
+use edge_protocol::enrolment::{Answer, Outcome};
 use edge_tests::label::code_on;
 use edge_tests::process::{Process, program};
-use edge_tests::world::{Ended, ended, library};
+use edge_tests::world::{Ended, ended};
 use rtcc::pki::{Authority, Name, Subject};
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::factory::FromFactory;
+use crate::peer::Peer;
 
 /// Far beyond what anything here takes.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
@@ -46,15 +37,6 @@ pub(crate) struct City {
     pub(crate) port: u16,
     listen: u16,
     folder: TempDir,
-}
-
-/// A unit as it comes from the factory, with the code on its label.
-pub(crate) struct FromFactory {
-    pub(crate) serial: Serial,
-    pub(crate) code: SetupCode,
-    pub(crate) claim: PathBuf,
-    /// Its own folder, for everything else.
-    pub(crate) home: PathBuf,
 }
 
 impl City {
@@ -255,100 +237,6 @@ impl City {
     }
 }
 
-impl FromFactory {
-    /// `edge-agent enroll` as a technician types it.
-    pub(crate) fn enroll_command(&self, code: &SetupCode) -> Command {
-        let mut command = Command::new(program("edge-agent"));
-        command.arg("enroll").arg("--config").arg(self.config()).arg("--claim").arg(&self.claim);
-        command.args(["--code", &code.on_the_label(), "--wait", "5"]).env("NO_COLOR", "1");
-        command
-    }
-
-    pub(crate) fn config(&self) -> PathBuf {
-        self.home.join("edge-agent.toml")
-    }
-
-    pub(crate) fn identity(&self) -> PathBuf {
-        self.home.join("identity/identity.toml")
-    }
-
-    /// The agent's configuration, as it is before the unit is anybody's.
-    fn configuration(&self) -> String {
-        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        format!(
-            "profile = \"dev\"\ndata_dir = \"{home}/data\"\nenrolment = \"{home}/identity\"\n\
-             [models]\ndir = \"{models}\"\n{library}[health]\nevery_s = 1\nmetrics_enabled = false\n\
-             [[camera]]\nid = \"yard\"\nplates = \"off\"\nanalysed_fps = 1.0\nquota_bytes = 1073741824\n\
-             [camera.source]\nkind = \"test\"\n",
-            home = self.home.display(),
-            models = models.display(),
-            library = library(),
-        )
-    }
-
-    /// Gives its configuration a page at a port.
-    pub(crate) fn with_a_page(&self, port: u16) {
-        let page = format!("[page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{}\"\n", self.claim.display());
-        std::fs::write(self.config(), self.configuration().replace("[health]", &format!("{page}[health]"))).unwrap();
-    }
-
-    /// A request of this unit's claim for a key that is made on the spot.
-    pub(crate) fn request(&self, nonce: [u8; 16], code: &SetupCode) -> Vec<u8> {
-        let read = |file: &str| std::fs::read(self.claim.join(file)).unwrap();
-        let (key, chain) = (SigningKey::from_pem(&read("claim.key")), Chain::from_pem(&read("claim.pem")));
-        let own = rcgen::KeyPair::generate().unwrap();
-        let asked = rcgen::CertificateParams::default().serialize_request(&own).unwrap().der().to_vec();
-        let request = Request::new(self.serial.clone(), nonce, asked, &code.proof_key(&self.serial));
-        request.seal(&key.unwrap(), &chain.unwrap()).unwrap()
-    }
-
-    /// The same unit's claim as somebody else copied it before.
-    pub(crate) fn copy(&self, place: &str) -> FromFactory {
-        let home = self.home.join(place);
-        std::fs::create_dir_all(home.join("unit")).unwrap();
-        for entry in std::fs::read_dir(&self.claim).unwrap() {
-            let path = entry.unwrap().path();
-            std::fs::copy(&path, home.join("unit").join(path.file_name().unwrap())).unwrap();
-        }
-        let copy = FromFactory { serial: self.serial.clone(), code: self.code.clone(), claim: home.join("unit"), home };
-        std::fs::write(copy.config(), copy.configuration()).unwrap();
-        copy
-    }
-}
-
-/// One alert under this sequence.
-pub(crate) fn alert(sequence: u64) -> Vec<u8> {
-    let alert = Record::Alert(Box::new(Alert {
-        at: Moment::from_millis(0),
-        clock: ClockQuality::Free,
-        camera: None,
-        kind: AlertKind::Fault("disk".parse().unwrap()),
-        over: false,
-        text: "the disk fails".parse().unwrap(),
-    }));
-    Batch::new(Epoch::new(1), Sequence::new(sequence), vec![alert]).unwrap().encode(Encoding::Cbor)
-}
-
-/// The birth of a unit's program that started at this second.
-pub(crate) fn birth(unit: &str, second: i64) -> Vec<u8> {
-    let started = WallStamp { time: WallTime::from_millis(second * 1000), quality: ClockQuality::Free };
-    State::Birth(Birth {
-        version: CONTRACT_VERSION,
-        agency: "metro".parse().unwrap(),
-        unit: unit.parse().unwrap(),
-        epoch: Epoch::new(1),
-        started,
-        software: "edge-agent 0".parse().unwrap(),
-        cameras: Vec::new(),
-        reads: ReadsPublished::Counts,
-        encoding: Encoding::Cbor,
-        challenge: Challenge::from_bytes([1; 16]),
-        challenge_id: 1,
-        ack: AckMode::Center,
-    })
-    .encode(Encoding::Cbor)
-}
-
 /// Reads the one table of `identity.toml` that a peer needs.
 mod toml_file {
     use std::collections::BTreeMap;
@@ -372,72 +260,4 @@ fn mosquitto() -> &'static str {
         .into_iter()
         .find(|path| Path::new(path).exists())
         .unwrap_or("mosquitto")
-}
-
-/// A connection under a unit's name, in the hands of a test.
-pub(crate) struct Peer {
-    runtime: tokio::runtime::Runtime,
-    client: AsyncClient,
-    events: EventLoop,
-}
-
-impl Peer {
-    fn connect(port: u16, id: &str, tls: Arc<rustls::ClientConfig>) -> Option<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let mut options = MqttOptions::new(id, "localhost", port);
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
-        let (client, events) = AsyncClient::new(options, 100);
-        let mut peer = Self { runtime, client, events };
-        // TLS 1.3 tells a client that it is not wanted only after the client believes to be connected.
-        peer.next(|packet| matches!(packet, Packet::ConnAck(_)).then_some(())).map(|()| peer)
-    }
-
-    /// The next packet of the wanted kind; none when the connection ends.
-    fn next<T>(&mut self, wanted: impl Fn(&Packet) -> Option<T>) -> Option<T> {
-        let events = &mut self.events;
-        let found = async {
-            loop {
-                match events.poll().await {
-                    Ok(Event::Incoming(packet)) => {
-                        if let Some(found) = wanted(&packet) {
-                            return Some(found);
-                        }
-                    }
-                    Ok(Event::Outgoing(_)) => {}
-                    Err(_) => return None,
-                }
-            }
-        };
-        self.runtime.block_on(async { tokio::time::timeout(DEADLINE, found).await }).expect("the broker answers")
-    }
-
-    /// Whether the broker lets a message through; none when the connection ends.
-    pub(crate) fn may_publish(&mut self, topic: &str, payload: &[u8]) -> Option<bool> {
-        self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).unwrap();
-        let reason = self.next(|packet| if let Packet::PubAck(ack) = packet { Some(ack.reason) } else { None })?;
-        assert!(
-            matches!(reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers | PubAckReason::NotAuthorized),
-            "{topic}: {reason:?}"
-        );
-        Some(reason != PubAckReason::NotAuthorized)
-    }
-
-    pub(crate) fn subscribe(&mut self, filter: &str) {
-        self.client.try_subscribe(filter, QoS::AtLeastOnce).unwrap();
-        self.next(|packet| matches!(packet, Packet::SubAck(_)).then_some(())).expect("the connection stays");
-    }
-
-    /// As [`Peer::may_publish`], but a message that comes before the answer is the end of the test.
-    pub(crate) fn hears_or_may_publish(&mut self, topic: &str, payload: &[u8]) -> Option<bool> {
-        self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).unwrap();
-        self.next(|packet| {
-            assert!(!matches!(packet, Packet::Publish(_)), "it hears {packet:?}");
-            if let Packet::PubAck(ack) = packet { Some(ack.reason != PubAckReason::NotAuthorized) } else { None }
-        })
-    }
-
-    /// Waits for the broker to end the connection.
-    pub(crate) fn ends(mut self) -> bool {
-        self.next(|packet| matches!(packet, Packet::Publish(_)).then_some(())).is_none()
-    }
 }

@@ -11,6 +11,7 @@
 //! [`Order`]; its bundle is brought here by a [`Fetch`] before the rest begins.
 
 mod bundle;
+mod decide;
 mod evidence;
 mod fetch;
 mod keep;
@@ -28,11 +29,12 @@ mod fake;
 mod power_cuts;
 
 pub use bundle::{BUNDLE_LIFE, Bundle, Refusal, Wanted};
+pub use decide::{Effect, Event, Step, apply};
 pub use evidence::{Before, Evidence, HOLD, LINE_PATIENCE, Missing, Verdict, WITHIN, Watch, line_holds, missing};
 pub use fetch::{Came, Fetch, Limits, Opened, Web, WebFault};
 pub use keep::KeepFault;
 pub use order::{Order, Orders};
 pub use slots::{BootState, BundleInfo, Slot, SlotName, Slots, SlotsFault, Standing};
-pub use state::{Change, Confirmed, Effect, Event, Phase, State, Step, Told, apply};
+pub use state::{Change, Confirmed, Phase, State, Told};
 pub use updater::{FETCHED, Outside, UpdateFault, Updater};
 pub use version::{BadVersion, Version};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use edge_protocol::time::{MonoTime, WallStamp};
 use edge_store::disk::Disk;
 
+use super::decide::{Bundled, Effect, Event, apply};
 use super::keep::{self, Found, KeepFault, Kind};
-use super::state::{Bundled, Effect, Event, State, apply};
+use super::state::State;
 use super::{Bundle, Refusal, Slots, SlotsFault, Told, Wanted};
 
 /// The file of the state in the update's folder.

@@ -20,7 +20,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use rumqttc::{TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
-use super::plan::{Backlog, Outbox, OutboxFault};
+use super::plan::{Backlog, Outbox, OutboxFault, Spent};
 use super::state::{Core, Input};
 use super::talk::Talk;
 use super::{Announcement, Bell, Renewals, trouble};
@@ -93,6 +93,10 @@ pub struct Uplink {
     health: Arc<Mutex<UplinkHealth>>,
     /// Why there is no connection, as far as that is known.
     pub(super) trouble: Option<Sentence>,
+    /// The day that a clock which nobody has set begins with: to start anew must not give the day's bytes out twice.
+    pub(super) first_day: i64,
+    /// When the day's bytes were kept last, and how many.
+    pub(super) noted: (MonoTime, Spent),
     /// When it was told last that somebody else connects under the unit's name.
     pub(super) copied: Option<MonoTime>,
 }
@@ -106,7 +110,8 @@ impl std::fmt::Debug for Uplink {
 impl Uplink {
     /// An uplink that nobody has started.
     pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
-        Self { settings, ends, outbox, health: Arc::default(), trouble: None, copied: None }
+        let noted = (ends.clock.mono(), Spent::default());
+        Self { settings, ends, outbox, health: Arc::default(), first_day: 0, noted, trouble: None, copied: None }
     }
 
     /// How the line is, kept up to date while [`Uplink::run`] runs.
@@ -126,7 +131,9 @@ impl Uplink {
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
         let mut backoff = Backoff::new();
-        let mut core = self.core()?;
+        let spent = self.outbox.spent()?;
+        self.first_day = spent.day;
+        let mut core = self.core(spent)?;
         while !stop.is_set() {
             if let Some(tls) = self.ends.renewals.take_next() {
                 self.settings.tls = tls;
@@ -140,7 +147,7 @@ impl Uplink {
                     self.trouble = None;
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     if core.epoch() != self.outbox.epoch() {
-                        core = self.core()?;
+                        core = self.core(core.spent())?;
                     }
                     core = self.converse(core, Connection { allowed, client, events }, stop).await?;
                     // A broker that takes the connection only to end it is no success.
@@ -185,13 +192,13 @@ impl Uplink {
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = UplinkHealth { trouble, ..health };
     }
 
-    fn core(&mut self) -> Result<Core, OutboxFault> {
+    fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
         let mut backlog = [Backlog::default(); Lane::ALL.len()];
         for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, self.ends.clock.mono()))
+        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, spent, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {

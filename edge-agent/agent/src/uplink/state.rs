@@ -7,13 +7,13 @@ use std::time::Duration;
 use edge_protocol::ack::Ack;
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{LaneCount, UplinkHealth};
+use edge_protocol::record::{LaneCount, LossCause, UplinkHealth};
 use edge_protocol::state::AckMode;
 use edge_protocol::time::MonoTime;
 
 use super::budget::{Budget, Permit};
 use super::lane::{BATCH_BYTES, LaneState, Verdict};
-use super::plan::Backlog;
+use super::plan::{Backlog, Spent};
 use super::rate::Rate;
 
 /// Messages in flight at most, whatever the broker allows: more would only wait in its buffers.
@@ -105,6 +105,7 @@ impl Core {
         ack: AckMode,
         daily_bytes: Option<u64>,
         backlog: [Backlog; Lane::ALL.len()],
+        spent: Spent,
         now: MonoTime,
     ) -> Self {
         let mut lanes = Lane::ALL.into_iter().zip(backlog).map(|(lane, backlog)| LaneState::new(lane, backlog, now));
@@ -117,7 +118,7 @@ impl Core {
             bulk_arrived: 0,
             next_message: 0,
             rate: Rate::new(),
-            budget: Budget::new(daily_bytes),
+            budget: Budget::new(daily_bytes, spent),
             bad_acks: 0,
             connections: 0,
             deliveries: 0,
@@ -126,6 +127,11 @@ impl Core {
 
     pub(super) const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// What today has cost so far.
+    pub(super) const fn spent(&self) -> Spent {
+        self.budget.spent()
     }
 
     /// How many messages brokers have taken.
@@ -264,11 +270,11 @@ impl Core {
     }
 
     /// Records of a lane were given up.
-    pub(super) fn given_up(&mut self, lane: Lane, sequences: &[Sequence], is_budget: bool, now: MonoTime) {
+    pub(super) fn given_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause, now: MonoTime) {
         if let Some(last) = sequences.last() {
             self.lane_mut(lane).advance(*last, now);
         }
-        if is_budget {
+        if cause == LossCause::Budget {
             self.budget.withheld(lane, sequences.len() as u64);
         }
     }
@@ -297,7 +303,7 @@ impl Core {
             reconnects: self.connections.saturating_sub(1),
             backlog,
             withheld: self.budget.withheld_today(),
-            sent_today_bytes: self.budget.spent(),
+            sent_today_bytes: self.budget.spent().bytes,
             rate_bytes_s: self.rate.bytes_s(),
             bad_acks: self.bad_acks,
             busy,

@@ -87,6 +87,14 @@ impl CameraAnalytics {
         })
     }
 
+    /// Numbers tracks and passes from here on instead of from 1; before the first frame.
+    #[must_use]
+    pub fn numbered_from(mut self, first: u64) -> Self {
+        self.tracker = Tracker::new(TrackerSettings::default(), TrackId(first));
+        self.passes = self.passes.map(|passes| passes.numbered_from(first));
+        self
+    }
+
     /// Looks at a frame, or passes it over for a reason.
     pub fn frame(&mut self, picture: &Picture<'_>, media: MediaTime, infer: &mut dyn Infer) -> Vec<Sighting> {
         let mut sightings = self.begin(media);

@@ -114,6 +114,12 @@ impl Passes {
         }
     }
 
+    /// Numbers passes from here on instead of from 1; before the first frame.
+    #[must_use]
+    pub(crate) fn numbered_from(self, first: u64) -> Self {
+        Self { next: first, ..self }
+    }
+
     /// Whether no pass goes on.
     pub fn is_idle(&self) -> bool {
         self.open.is_empty()

@@ -1,16 +1,18 @@
 use std::path::Path;
 use std::time::Duration;
 
+use edge_protocol::record::LossCause;
 use proptest::prelude::*;
 
 use super::apply::{ApplyError, Received, Settled, apply, settled_now};
-use super::clips::{self, Files};
-use super::message::{Answer, Batch, Effect, Item, Loss, Message};
-use crate::database::ingest::{Ingest, NewRecord};
+use super::clips::Files;
+use super::message::{Batch, Effect, Item, Loss, Message};
+use crate::database::ingest::NewRecord;
 use crate::database::queries::{self, EventFilter};
-use crate::database::requests::{self, HandedIn, NewRequest, Offer, Part, RequestStatus};
 use crate::database::spans::Span;
 use crate::database::{Database, DatabaseError};
+
+mod requests;
 
 const NOW: i64 = 1_795_219_200_000_000;
 
@@ -45,18 +47,6 @@ impl Receiver {
     fn counter(&self, name: &str) -> i64 {
         let counters = queries::counters(self.database.reader()).unwrap();
         counters.into_iter().find(|(n, _)| n == name).map_or(0, |(_, value)| value)
-    }
-
-    fn request(&self, id: &str) -> requests::Request {
-        requests::request(self.database.reader(), id).unwrap().unwrap()
-    }
-
-    fn hand_in(&mut self, id: &str, question: &str) -> HandedIn {
-        let transaction = self.database.write().unwrap();
-        let request = NewRequest { id, unit: "gate-1", question, envelope: b"signed" };
-        let outcome = Ingest::new(&transaction, NOW).hand_in(&request).unwrap();
-        transaction.commit().unwrap();
-        outcome
     }
 }
 
@@ -111,16 +101,21 @@ fn what_a_unit_declares_lost_is_settled_and_stays_visible_as_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());
     center.take(vec![reads(7, [1, 5])]).unwrap();
-    let lost = Effect::Lost(Loss { epoch: 7, lane: "read", spans: vec![Span::new(2, 4).unwrap()] });
-    let mut item = record(1);
-    item.effect = lost;
-    let mut settled = center.prefix(vec![batch(7, "alert", vec![item])]);
+    let lost = |at, spans: &[Span], cause| {
+        let effect = Effect::Lost(Loss { epoch: 7, lane: "read", spans: spans.to_vec(), cause });
+        Item { effect, ..record(at) }
+    };
+    let items = vec![
+        lost(1, &[Span::new(2, 3).unwrap()], LossCause::Disk),
+        lost(2, &[Span::new(4, 4).unwrap()], LossCause::Budget),
+    ];
+    let mut settled = center.prefix(vec![batch(7, "alert", items)]);
     settled.sort();
-    assert_eq!(settled, [("alert".to_owned(), 1), ("read".to_owned(), 5)]);
+    assert_eq!(settled, [("alert".to_owned(), 2), ("read".to_owned(), 5)]);
     let gaps = queries::gaps(center.database.reader(), 1).unwrap();
-    assert_eq!(gaps.len(), 1);
-    assert_eq!((gaps[0].kind, gaps[0].lane.as_str(), gaps[0].first, gaps[0].last), ("lost", "read", 2, 4));
-    assert_eq!(center.counter("lost"), 3);
+    let told: Vec<_> = gaps.iter().map(|gap| (gap.kind, gap.lane.as_str(), gap.first, gap.last)).collect();
+    assert_eq!(told, [("lost", "read", 2, 3), ("withheld", "read", 4, 4)]);
+    assert_eq!((center.counter("lost"), center.counter("withheld")), (2, 1), "a budget is no fault");
 }
 
 #[test]
@@ -204,182 +199,6 @@ fn a_unit_that_is_born_again_hears_what_is_here_of_its_life() {
     assert_eq!(center.prefix(vec![born(7)]), one("read", 3));
     // What came with it counts, also when it comes behind it.
     assert_eq!(center.prefix(vec![born(7), reads(7, 4..=6)]), one("read", 6));
-}
-
-fn media(request: &str, offset: u64, bytes: &[u8]) -> Effect {
-    Effect::Chunk { request: request.into(), part: Part::Media, offset, bytes: bytes.into() }
-}
-
-fn manifest(bytes: &[u8]) -> Effect {
-    Effect::Chunk { request: "ab".into(), part: Part::Manifest, offset: 0, bytes: bytes.into() }
-}
-
-fn answer(status: RequestStatus) -> Effect {
-    Effect::Answer(Answer { request: "ab".into(), status: Some(status), words: "words".into(), offer: None })
-}
-
-fn offer(media_bytes: u64, manifest_bytes: u64) -> Effect {
-    offer_of((media_bytes, "00"), (manifest_bytes, "00"))
-}
-
-fn offer_of((media_bytes, media_hash): (u64, &str), (manifest_bytes, manifest_hash): (u64, &str)) -> Effect {
-    let offer = Offer {
-        media_bytes,
-        media_hash: media_hash.into(),
-        manifest_bytes,
-        manifest_hash: manifest_hash.into(),
-        actual_from_us: NOW,
-        actual_to_us: NOW,
-        gaps: 0,
-    };
-    let status = Some(RequestStatus::Transferring);
-    Effect::Answer(Answer { request: "ab".into(), status, words: "the clip is made".into(), offer: Some(offer) })
-}
-
-#[test]
-fn a_clip_is_complete_when_every_byte_of_both_files_is_here_in_whatever_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
-    center.take(vec![batch(7, "clip", vec![bare(1, media("ab", 4, b"5678")), bare(2, manifest(b"signed"))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Waiting, "bytes alone answer nothing");
-    center
-        .take(vec![batch(7, "answer", vec![bare(1, offer(8, 6)), bare(2, answer(RequestStatus::Complete))])])
-        .unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Transferring, "half of it is missing");
-    assert_eq!(center.request("ab").received_bytes, 4);
-    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 0, b"1234"))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Complete);
-    let file = |part| std::fs::read(clips::clip(folder.path(), "ab", part)).unwrap();
-    assert_eq!(file(Part::Media), b"12345678");
-    assert_eq!(file(Part::Manifest), b"signed");
-    // What comes after the end changes nothing.
-    center.take(vec![batch(7, "clip", vec![bare(4, media("ab", 0, b"XXXX"))])]).unwrap();
-    assert_eq!(file(Part::Media), b"12345678");
-}
-
-#[test]
-fn an_update_ends_by_the_units_word_and_says_meanwhile_how_far_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    center.hand_in("ab", r#"{"operation":{"update":{"version":"1.5.0"}}}"#);
-    let said = |status, words: &str| {
-        Effect::Answer(Answer { request: "ab".into(), status: Some(status), words: words.into(), offer: None })
-    };
-    let mut seen = Vec::new();
-    for (sequence, (status, words)) in (1..).zip([
-        (RequestStatus::Accepted, "40 % is here"),
-        (RequestStatus::Accepted, "the unit boots"),
-        (RequestStatus::Complete, "slot B is good"),
-        (RequestStatus::Failed, "too late"),
-    ]) {
-        center.take(vec![batch(7, "answer", vec![bare(sequence, said(status, words))])]).unwrap();
-        let request = center.request("ab");
-        seen.push((request.status, request.words));
-    }
-    let end = (RequestStatus::Complete, "slot B is good".to_owned());
-    let on_its_way = |words: &str| (RequestStatus::Accepted, words.to_owned());
-    assert_eq!(seen, [on_its_way("40 % is here"), on_its_way("the unit boots"), end.clone(), end]);
-}
-
-#[test]
-fn pieces_that_a_dead_unit_left_behind_do_not_hide_that_it_must_be_asked_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    center.hand_in("ab", "{}");
-    center
-        .take(vec![batch(7, "answer", vec![bare(1, answer(RequestStatus::Accepted)), bare(2, offer(8, 6))])])
-        .unwrap();
-    center.take(vec![batch(7, "clip", vec![bare(1, manifest(b"signed"))])]).unwrap();
-    center.take(vec![batch(7, "answer", vec![bare(3, answer(RequestStatus::Again))])]).unwrap();
-    center.take(vec![batch(7, "clip", vec![bare(2, media("ab", 0, b"1234"))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Again);
-    assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
-    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 2, b"34"))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Waiting, "the fresh command is not answered yet");
-}
-
-#[test]
-fn a_clip_that_was_made_anew_takes_over_what_is_the_same_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    center.hand_in("ab", "{}");
-    center.take(vec![batch(7, "answer", vec![bare(1, offer_of((8, "aa"), (6, "bb")))])]).unwrap();
-    center.take(vec![batch(7, "clip", vec![bare(1, manifest(b"signed")), bare(2, media("ab", 0, b"1234"))])]).unwrap();
-    center.take(vec![batch(7, "answer", vec![bare(2, offer_of((8, "aa"), (7, "cc")))])]).unwrap();
-    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 4, b"5678"))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Transferring, "the manifest was of another clip");
-    center.take(vec![batch(7, "answer", vec![bare(3, offer_of((6, "dd"), (7, "cc")))])]).unwrap();
-    assert_eq!(center.request("ab").received_bytes, 0, "the video was of another clip");
-    center
-        .take(vec![batch(7, "clip", vec![bare(4, manifest(b"signed!")), bare(5, media("ab", 0, b"123456"))])])
-        .unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Complete);
-    let file = |part| std::fs::read(clips::clip(folder.path(), "ab", part)).unwrap();
-    assert_eq!((file(Part::Media), file(Part::Manifest)), (b"123456".to_vec(), b"signed!".to_vec()));
-}
-
-#[test]
-fn bytes_nobody_asked_for_beyond_the_end_or_beyond_reason_are_refused_and_write_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    center.hand_in("ab", "{}");
-    let items = vec![
-        bare(1, media("cd", 0, b"1")),
-        bare(2, media("ab", u64::MAX - 1, b"123")),
-        bare(3, media("ab", super::apply::MAX_CLIP_BYTES, b"1")),
-        bare(4, offer(8, 6)),
-        bare(5, media("ab", 8, b"9")),
-        bare(6, offer(u64::MAX, 6)),
-    ];
-    assert_eq!(center.prefix(vec![batch(7, "clip", items)]), one("clip", 6));
-    let refusals = queries::refusals(center.database.reader()).unwrap();
-    let counted: Vec<_> = refusals.iter().map(|refusal| (refusal.reason.as_str(), refusal.count)).collect();
-    assert_eq!(counted, [("chunk", 4), ("offer", 1)]);
-    assert_eq!(std::fs::read_dir(folder.path().join("clips")).unwrap().count(), 0);
-}
-
-#[test]
-fn a_piece_that_cannot_be_written_acknowledges_nothing_and_is_taken_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    center.hand_in("ab", "{}");
-    let clips = folder.path().join("clips");
-    std::fs::remove_dir(&clips).unwrap();
-    let piece = || batch(7, "clip", vec![bare(1, media("ab", 0, b"1234"))]);
-    let refused = center.take(vec![piece()]);
-    assert!(matches!(refused, Err(ApplyError::Files(_))), "{refused:?}");
-    assert_eq!(center.request("ab").received_bytes, 0);
-    std::fs::create_dir(&clips).unwrap();
-    assert_eq!(center.prefix(vec![piece()]), one("clip", 1));
-    assert_eq!(center.request("ab").received_bytes, 4);
-}
-
-#[test]
-fn another_unit_can_neither_answer_a_request_nor_send_its_bytes() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    center.hand_in("ab", "{}");
-    let items = vec![bare(1, answer(RequestStatus::Refused)), bare(2, media("ab", 0, b"1234"))];
-    let forged = Message::Batch(Batch { unit: "gate-2".into(), epoch: 9, lane: "answer", items });
-    center.take(vec![forged]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Waiting);
-    assert_eq!(center.request("ab").received_bytes, 0);
-}
-
-#[test]
-fn a_fresh_command_replaces_one_that_waits_and_an_answered_or_other_question_is_not_touched() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut center = Receiver::open(folder.path());
-    assert_eq!(center.hand_in("ab", "{\"a\":1}"), HandedIn::Taken);
-    assert_eq!(center.hand_in("ab", "{\"a\":1}"), HandedIn::Taken);
-    assert_eq!(center.request("ab").attempts, 2);
-    assert_eq!(center.hand_in("ab", "{\"a\":2}"), HandedIn::Other);
-    center.take(vec![batch(7, "answer", vec![bare(1, answer(RequestStatus::Refused))])]).unwrap();
-    assert_eq!(center.hand_in("ab", "{\"a\":1}"), HandedIn::Answered);
-    // A refusal is the end: a late "accepted" does not undo it.
-    center.take(vec![batch(7, "answer", vec![bare(2, answer(RequestStatus::Accepted))])]).unwrap();
-    assert_eq!(center.request("ab").status, RequestStatus::Refused);
 }
 
 #[test]

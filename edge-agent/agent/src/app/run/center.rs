@@ -7,7 +7,7 @@ use edge_protocol::command::Challenge;
 use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::outbox::Budget;
 
-use super::health::Vitals;
+use super::vitals::Vitals;
 use super::{Common, PAUSE, RunError, cameras, commands, outbox, renewing, software, system};
 use crate::config::{self, Config};
 use crate::publish::{self, Entry, Publisher};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::health::Vitals;
+use super::vitals::Vitals;
 use super::{Common, PAUSE, RunError, system};
 use crate::app::doctor::{Around, examine};
 use crate::page::Checks;

@@ -14,8 +14,8 @@ use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 
 use super::alert::alert;
-use super::health::Vitals;
 use super::outbox::Bridge;
+use super::vitals::Vitals;
 use super::{Common, RunError, ring_place, software, system};
 use crate::app::update::lock::Lock;
 use crate::app::update::outside::answer;

@@ -13,9 +13,9 @@ use edge_store::disk::RealDisk;
 
 use super::alert::alert;
 use super::fitting::{Fittings, fittings};
-use super::health::Vitals;
 use super::holding::Holding;
 use super::opening::Opening;
+use super::vitals::Vitals;
 use super::{Common, RunError, ring_place, system};
 use crate::config::Trigger;
 use crate::peripherals::simulated::Bench;

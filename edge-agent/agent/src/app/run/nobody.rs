@@ -5,9 +5,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::health::Vitals;
 use super::opening::Opening;
 use super::surviving::Awaited;
+use super::vitals::Vitals;
 use super::{Common, PAUSE, RunError, system};
 use crate::enrolment::IDENTITY;
 use crate::publish::{self, Entry};

@@ -13,10 +13,10 @@ use edge_protocol::time::{MediaTime, Moment};
 use edge_store::index::Detection;
 
 use super::alert::alert;
-use super::health::Vitals;
 use super::keeping;
 use super::moments::Moments;
 use super::plates::Plates;
+use super::vitals::Vitals;
 use crate::config::{self, Config};
 use crate::publish::Entry;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};

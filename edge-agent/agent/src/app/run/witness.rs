@@ -15,7 +15,7 @@ use edge_store::audit::Audit;
 use edge_store::disk::{self, RealDisk};
 use edge_store::outbox::OutboxReader;
 
-use super::health::Vitals;
+use super::vitals::Vitals;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::update::Evidence;

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
 use edge_protocol::id::{AgencyId, Epoch, Sequence, UnitId};
+use edge_protocol::record::LossCause;
 use edge_protocol::state::{Birth, ReadsPublished};
 use edge_protocol::time::WallStamp;
 use rustls::{ClientConfig, RootCertStore};
@@ -10,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::*;
 use crate::supervise::queue::{self, Bounds, Overflow, Receiver};
 use crate::supervise::{Clock, Heartbeats};
-use crate::uplink::{Announcement, Backlog, Bell, Ends, Outbox, Renewals, Stored};
+use crate::uplink::{Announcement, Backlog, Bell, Ends, Outbox, Renewals, Spent, Stored};
 
 const EPOCH: Epoch = Epoch::new(7);
 
@@ -36,7 +37,13 @@ impl Outbox for Forgetful {
         self.0.lock().unwrap().push((lane, up_to.get()));
     }
 
-    fn give_up(&mut self, _: Lane, _: &[Sequence]) {}
+    fn give_up(&mut self, _: Lane, _: &[Sequence], _: LossCause) {}
+
+    fn spent(&mut self) -> Result<Spent, OutboxFault> {
+        Ok(Spent::default())
+    }
+
+    fn note_spent(&mut self, _: Spent) {}
 
     fn append(&mut self, _: Record) {}
 }
@@ -97,7 +104,7 @@ fn uplink() -> (Uplink, Settled, Receiver<Bytes>) {
 fn only_what_is_said_to_this_unit_of_this_agency_is_believed() {
     let (mut uplink, settled, commands) = uplink();
     let now = uplink.ends.clock.mono();
-    let mut core = Core::new(EPOCH, AckMode::Center, None, Default::default(), now);
+    let mut core = Core::new(EPOCH, AckMode::Center, None, Default::default(), Spent::default(), now);
     core.apply(&Input::Committed(Lane::Health, Sequence::new(5)), now);
     core.sent(Lane::Health, Sequence::new(5), 100, now);
     let (client, _events) = AsyncClient::new(rumqttc::v5::MqttOptions::new("metro/pole-7", "localhost", 1), 8);

@@ -14,7 +14,7 @@ use edge_protocol::time::MediaTime;
 use super::super::crop::{compress, for_the_eye};
 use super::super::decode::Frame;
 use super::super::slots::Next;
-use super::super::wire::{CameraIndex, FromWorker, Snapshot, WireError, write_frame};
+use super::super::wire::{CameraIndex, Configure, FromWorker, Snapshot, WireError, write_frame};
 use super::durations::Durations;
 use super::{Shared, Specs};
 use crate::supervise::Clock;
@@ -29,10 +29,13 @@ pub(super) struct Analysis<E> {
 
 impl<E: Infer> Analysis<E> {
     /// Analytics that have seen nothing yet.
-    pub(super) fn new(settings: &[CameraSettings], specs: &Specs, engine: E) -> Result<Self, String> {
+    pub(super) fn new(configure: &Configure, specs: &Specs, engine: E) -> Result<Self, String> {
         let models = specs.iter().map(|(_, spec)| spec.clone()).collect::<Vec<_>>();
-        let camera = |settings: &CameraSettings| CameraAnalytics::new(settings.clone(), &models);
-        let cameras = settings.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let camera = |settings: &CameraSettings| {
+            CameraAnalytics::new(settings.clone(), &models).map(|camera| camera.numbered_from(configure.first))
+        };
+        let cameras =
+            configure.cameras.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let clock = Clock::system();
         let models = Timed { engine, clock, runs: vec![Durations::default(); ModelRole::ALL.len()] };
         Ok(Self { cameras, models, percent: 100, scratch: Vec::new() })

@@ -4,7 +4,7 @@ use std::time::Duration;
 use edge_protocol::time::ClockQuality;
 
 use super::super::evidence::tests::healthy;
-use super::super::{HOLD, Slot, WITHIN};
+use super::super::{HOLD, Slot, Version, WITHIN};
 use super::*;
 
 fn at(span: Duration) -> MonoTime {
