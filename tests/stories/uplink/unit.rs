@@ -108,6 +108,12 @@ impl View {
     pub(crate) fn is_connected(&self) -> bool {
         self.health.lock().unwrap().connected
     }
+
+    /// Whether the unit says in these words why it is not connected.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        let health = self.health.lock().unwrap();
+        !health.connected && health.trouble.as_ref().is_some_and(|trouble| trouble.as_str().contains(words))
+    }
 }
 
 /// The unit `pole-7`; ends when dropped.
@@ -174,6 +180,10 @@ impl Unit {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.view.is_connected()
+    }
+
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.view.says(words)
     }
 
     pub(crate) fn wait(&self, what: &str, condition: impl FnMut(&View) -> bool) {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use edge_protocol::batch::Encoding;
 use edge_protocol::id::{AgencyId, UnitId};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{LaneCount, UplinkHealth};
+use edge_protocol::record::{LaneCount, Sentence, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::MonoTime;
 use edge_protocol::topic::{self, Topic};
@@ -23,7 +23,7 @@ use super::backoff::Backoff;
 use super::plan::{Backlog, Outbox, OutboxFault, Spent};
 use super::state::{Core, Input};
 use super::talk::Talk;
-use super::{Announcement, Bell, Renewals};
+use super::{Announcement, Bell, Renewals, trouble};
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
@@ -91,6 +91,8 @@ pub struct Uplink {
     pub(super) ends: Ends,
     pub(super) outbox: Box<dyn Outbox>,
     health: Arc<Mutex<UplinkHealth>>,
+    /// Why there is no connection, as far as that is known.
+    pub(super) trouble: Option<Sentence>,
     /// The day that a clock which nobody has set begins with: to start anew must not give the day's bytes out twice.
     pub(super) first_day: i64,
     /// When the day's bytes were kept last, and how many.
@@ -109,7 +111,7 @@ impl Uplink {
     /// An uplink that nobody has started.
     pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
         let noted = (ends.clock.mono(), Spent::default());
-        Self { settings, ends, outbox, health: Arc::default(), first_day: 0, noted, copied: None }
+        Self { settings, ends, outbox, health: Arc::default(), first_day: 0, noted, trouble: None, copied: None }
     }
 
     /// How the line is, kept up to date while [`Uplink::run`] runs.
@@ -142,6 +144,7 @@ impl Uplink {
                 Ok(allowed) => {
                     tracing::info!(host = self.settings.host, allowed, "connected to the broker");
                     self.ends.renewals.connected();
+                    self.trouble = None;
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     if core.epoch() != self.outbox.epoch() {
                         core = self.core(core.spent())?;
@@ -155,6 +158,7 @@ impl Uplink {
                 }
                 Err(reason) => {
                     tracing::warn!(host = self.settings.host, reason, "the broker is not reached");
+                    self.trouble = Some(Sentence::cut(&reason));
                 }
             }
             let wait = backoff.failed(chance());
@@ -183,7 +187,9 @@ impl Uplink {
 
     pub(super) fn publish_health(&self, core: &Core, backlog: Vec<LaneCount>) {
         let busy = self.ends.commands.gauge().counts().dropped;
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = core.health(backlog, busy);
+        let health = core.health(backlog, busy);
+        let trouble = if health.connected { None } else { self.trouble.clone() };
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = UplinkHealth { trouble, ..health };
     }
 
     fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
@@ -225,7 +231,9 @@ impl Uplink {
                         talk.borrow_mut().event(event)?;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the connection to the broker ended");
+                        let reason = trouble::words(&error);
+                        tracing::warn!(reason, "the connection to the broker ended");
+                        talk.borrow_mut().ended(&reason);
                         if was_taken_over(&error) {
                             talk.borrow_mut().taken_over();
                         }
@@ -291,7 +299,7 @@ pub(super) async fn connect(events: &mut EventLoop) -> Result<usize, String> {
                 return Ok(stated.map_or(UNSTATED_ALLOWANCE, usize::from));
             }
             Ok(_) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(trouble::words(&error)),
         }
     }
 }

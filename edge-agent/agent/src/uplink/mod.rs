@@ -21,6 +21,7 @@ mod renewals;
 mod state;
 mod talk;
 pub mod tls;
+mod trouble;
 
 pub use announcement::Announcement;
 pub use bell::Bell;

@@ -167,7 +167,12 @@ impl Core {
         self.in_flight.clear();
         self.bulk_arrived = 0;
         for lane in &mut self.lanes {
+            if cfg!(feature = "sabotage-forget-in-flight") {
+                lane.forget_in_flight();
+                continue;
+            }
             match self.ack {
+                AckMode::Center if cfg!(feature = "sabotage-clip-sent-blindly") => lane.rewind(now),
                 AckMode::Center => lane.rewind_unsure(now),
                 // Nobody will say.
                 AckMode::Broker => lane.rewind(now),
@@ -251,7 +256,7 @@ impl Core {
         });
         // The next one is taken to be as large as the largest of them.
         let fits = sum == 0 || sum.saturating_add(largest) <= self.rate.bytes_s();
-        fits && count <= self.bulk_arrived / PROOF
+        fits && (count <= self.bulk_arrived / PROOF || cfg!(feature = "sabotage-clip-sent-blindly"))
     }
 
     /// A message of a lane, up to and including `last`, was handed to the client. Returns its number.
@@ -302,6 +307,7 @@ impl Core {
             rate_bytes_s: self.rate.bytes_s(),
             bad_acks: self.bad_acks,
             busy,
+            trouble: None,
         }
     }
 

@@ -136,6 +136,11 @@ impl<'a> Talk<'a> {
         self.is_leaving && !self.is_over
     }
 
+    /// The connection ends; health says why until there is another one.
+    pub(super) fn ended(&mut self, why: &str) {
+        self.uplink.trouble = Some(Sentence::cut(why));
+    }
+
     fn ask_for_the_next_certificate(&mut self) {
         let question = self.uplink.ends.renewals.question();
         if question.is_none() || question == self.asked {
@@ -258,6 +263,7 @@ impl<'a> Talk<'a> {
             Event::Incoming(Packet::SubAck(ack)) => {
                 if !ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_))) {
                     tracing::error!("the broker refuses the unit its own topics");
+                    self.ended("the broker refuses the unit its own topics");
                     self.is_over = true;
                 }
             }
@@ -287,6 +293,7 @@ impl<'a> Talk<'a> {
         };
         if !is_kept {
             tracing::error!(?reason, "the broker does not keep a record");
+            self.ended(&format!("the broker does not keep a record: {reason:?}"));
             self.is_over = true;
             return;
         }
@@ -347,6 +354,7 @@ impl<'a> Talk<'a> {
                 Effect::Settle(lane, up_to) => self.uplink.outbox.settle(self.core.epoch(), lane, up_to),
                 Effect::Reconnect(reason) => {
                     tracing::warn!(reason, "giving the connection up");
+                    self.ended(reason);
                     self.is_over = true;
                 }
                 Effect::BadAck(ack) => {
@@ -384,3 +392,6 @@ impl<'a> Talk<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

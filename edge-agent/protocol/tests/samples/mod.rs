@@ -167,6 +167,7 @@ pub fn uplink_health() -> UplinkHealth {
         rate_bytes_s: 6,
         bad_acks: 7,
         busy: 8,
+        trouble: Some("nothing listens at the broker's address".parse().unwrap()),
     }
 }
 
