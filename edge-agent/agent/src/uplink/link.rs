@@ -20,6 +20,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use rumqttc::{TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
+use super::budget::Budget;
 use super::plan::{Backlog, Outbox, OutboxFault, Spent};
 use super::state::{Core, Input};
 use super::talk::Talk;
@@ -198,7 +199,7 @@ impl Uplink {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, spent, self.ends.clock.mono()))
+        Ok(Core::new(self.outbox.epoch(), ack, Budget::new(daily_bytes, spent), backlog, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {

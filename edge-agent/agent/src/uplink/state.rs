@@ -103,9 +103,8 @@ impl Core {
     pub(super) fn new(
         epoch: Epoch,
         ack: AckMode,
-        daily_bytes: Option<u64>,
+        budget: Budget,
         backlog: [Backlog; Lane::ALL.len()],
-        spent: Spent,
         now: MonoTime,
     ) -> Self {
         let mut lanes = Lane::ALL.into_iter().zip(backlog).map(|(lane, backlog)| LaneState::new(lane, backlog, now));
@@ -118,7 +117,7 @@ impl Core {
             bulk_arrived: 0,
             next_message: 0,
             rate: Rate::new(),
-            budget: Budget::new(daily_bytes, spent),
+            budget,
             bad_acks: 0,
             connections: 0,
             deliveries: 0,

@@ -85,8 +85,8 @@ fn a_rotten_record_is_never_handed_out_and_becomes_a_loss() {
     outbox.commit().unwrap();
     assert!(read(&folder, Lane::Object).rotten.is_empty());
     let (first, last) = (Sequence::new(2), Sequence::new(2));
-    let lost = Loss { lane: Lane::Object, first, last, cause: LossCause::Damage };
-    assert_eq!(outbox.losses().unwrap(), [lost]);
+    let rotten = Loss { lane: Lane::Object, first, last, cause: LossCause::Damage };
+    assert_eq!(outbox.losses().unwrap(), [rotten]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::*;
 use crate::supervise::queue::{self, Bounds, Overflow, Receiver};
 use crate::supervise::{Clock, Heartbeats};
+use crate::uplink::budget::Budget;
 use crate::uplink::{Announcement, Backlog, Bell, Ends, Outbox, Renewals, Spent, Stored};
 
 const EPOCH: Epoch = Epoch::new(7);
@@ -104,7 +105,7 @@ fn uplink() -> (Uplink, Settled, Receiver<Bytes>) {
 fn only_what_is_said_to_this_unit_of_this_agency_is_believed() {
     let (mut uplink, settled, commands) = uplink();
     let now = uplink.ends.clock.mono();
-    let mut core = Core::new(EPOCH, AckMode::Center, None, Default::default(), Spent::default(), now);
+    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), Default::default(), now);
     core.apply(&Input::Committed(Lane::Health, Sequence::new(5)), now);
     core.sent(Lane::Health, Sequence::new(5), 100, now);
     let (client, _events) = AsyncClient::new(rumqttc::v5::MqttOptions::new("metro/pole-7", "localhost", 1), 8);
