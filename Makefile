@@ -64,19 +64,11 @@ test: setup-test ## Everything that must hold before a change lands
 	$(STEP) 'all passed'
 
 test-long: setup-long ## The high counts, the long runs, and that every harness fails on sabotage
-	@for what in fsync-off index-before-data ack-before-commit replay-cache-off; do \
-		$(CARGO) test --locked -p edge-store --features sabotage-$$what sees || exit 1; done
-	@$(CARGO) test --locked -p rtcc --features sabotage-ack-before-commit --test receivers
-	@$(CARGO) build --locked --workspace --bins --features edge-agent/sabotage-ack-before-commit
-	@cp $(TARGET)/debug/edge-agent $(TARGET)/debug/edge-agent-sabotage
-	@$(CARGO) build --locked --workspace --bins
-	@if EDGE_AGENT=$$(realpath $(TARGET)/debug/edge-agent-sabotage) \
-		$(CARGO) test --locked -p edge-tests --test killed >$(TARGET)/sabotage.log 2>&1; then \
-		echo 'the story of kills does not find an outbox that is told before its commit'; exit 1; fi
-	@grep -q 'and is lost\|lost and given again' $(TARGET)/sabotage.log || { tail -n 50 $(TARGET)/sabotage.log; exit 1; }
+	@CARGO=$(CARGO) edge-agent/setup/sabotage
 	@KILLS=500 $(CARGO) test --locked -p edge-tests --test killed
 	@ENROLMENT_KILLS=all $(CARGO) test --locked -p edge-tests --test enrolment killed
 	@POWER_CUTS=500 $(CARGO) test --locked -p edge-store --test power_cut
+	@POWER_CUTS=50 $(CARGO) test --locked -p edge-tests --test power_cut
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
 	@$(MAKE) --no-print-directory image-check

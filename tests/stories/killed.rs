@@ -4,19 +4,18 @@
 #![allow(clippy::disallowed_methods, reason = "a story reads the clock and lives with random moments")]
 #![allow(clippy::print_stderr, reason = "a seed that is not printed cannot be tried again")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+#[path = "killed/flood.rs"]
+mod flood;
+#[path = "killed/oracle.rs"]
+mod oracle;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use edge_protocol::topic::Topic;
 use edge_tests::proxy::Draw;
-use edge_tests::world::{CAMERA, CameraPlan, Plan, UNIT, World};
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::{AsyncClient, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
-use serde_json::Value;
+use edge_tests::world::{CAMERA, World};
+use flood::Flood;
+use oracle::{Oracle, plan};
 
 /// Kills where nothing else is asked for.
 const KILLS: u32 = 50;
@@ -26,8 +25,6 @@ const STOPS: u32 = 5;
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest life; it takes the unit a part of it to be up.
 const LONGEST_LIFE_MS: u64 = 1800;
-/// Between two messages that the unit must answer: many commits a life, so that kills fall into them.
-const BETWEEN: Duration = Duration::from_millis(10);
 
 #[test]
 fn an_agent_killed_at_any_moment_loses_nothing_that_it_committed_and_its_ring_still_gives_a_clip() {
@@ -99,101 +96,4 @@ fn draw() -> Draw {
     );
     eprintln!("KILLS_SEED={seed}");
     Draw::new(seed)
-}
-
-/// A unit that says what it has committed.
-fn plan() -> Plan {
-    Plan { log: "info,edge_agent::publish=debug", cameras: vec![CameraPlan::test(CAMERA)], ..Plan::default() }
-}
-
-/// What the unit said to have committed, and until when it can have made it.
-#[derive(Default)]
-struct Oracle {
-    /// For each lane the end of every life with the last record that was committed in it.
-    lives: BTreeMap<String, Vec<(u64, jiff::Timestamp)>>,
-    epochs: BTreeSet<String>,
-}
-
-impl Oracle {
-    /// Takes in the log of a life that ended at a moment.
-    fn listen(&mut self, said: &[String], end: jiff::Timestamp) {
-        let field = |line: &str, name: &str| {
-            let rest = line.split_once(&format!(" {name}="))?.1;
-            rest.split_whitespace().next().map(str::to_owned)
-        };
-        for line in said.iter().filter(|line| line.contains(": committed ")) {
-            let lane = field(line, "lane").expect("a lane is named");
-            let last = field(line, "last").and_then(|text| text.parse().ok()).expect("a sequence is named");
-            self.epochs.insert(field(line, "epoch").expect("an epoch is named"));
-            self.lives.entry(lane).or_default().push((last, end));
-        }
-    }
-
-    /// How many records the unit said to have committed so far.
-    fn committed(&self) -> u64 {
-        self.lives.values().filter_map(|lives| Some(lives.last()?.0)).sum()
-    }
-
-    /// Every record is at the center, and is the one that was committed: a number that was given again after a kill would
-    /// name a record that was made after that kill.
-    fn check(&self, world: &World) {
-        assert_eq!(self.epochs.len(), 1, "the outbox was never lost");
-        for (lane, lives) in &self.lives {
-            let events = world.wait(&format!("lane {lane}"), || world.events(lane));
-            let made: BTreeMap<u64, i64> = events.iter().map(sequence_and_time).collect();
-            assert_eq!(made.len(), events.len(), "lane {lane}: a sequence is there twice");
-            let mut next = 1;
-            for (last, end) in lives {
-                assert!(*last >= next || *last + 1 == next, "lane {lane}: {last} was committed after {next}");
-                for sequence in next..=*last {
-                    let at = made.get(&sequence);
-                    let at = at.unwrap_or_else(|| panic!("lane {lane}: record {sequence} was committed and is lost"));
-                    assert!(*at <= end.as_microsecond(), "lane {lane}: {sequence} was committed, lost and given again");
-                }
-                next = last + 1;
-            }
-        }
-    }
-}
-
-fn sequence_and_time(event: &Value) -> (u64, i64) {
-    (event["sequence"].as_u64().expect("a sequence"), event["at_us"].as_i64().expect("a time"))
-}
-
-/// Somebody who keeps sending the unit what is no command; each is answered, which is a commit of its own.
-struct Flood {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Flood {
-    fn begin(world: &World) -> Flood {
-        let identity = world.other_center();
-        let mut options = MqttOptions::new(&identity.name, "localhost", world.broker.port());
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(world.pki.client(Some(&identity)))));
-        let topic =
-            Topic::Command(world.pki.agency().parse().expect("agency"), UNIT.parse().expect("unit")).to_string();
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let (client, mut events) = AsyncClient::new(options, 10);
-                let mut every = tokio::time::interval(BETWEEN);
-                while !told.load(Ordering::Relaxed) {
-                    tokio::select! {
-                        event = events.poll() => drop(event.expect("the broker stays")),
-                        // Not kept for a unit that is away.
-                        _ = every.tick() => drop(client.try_publish(&topic, QoS::AtMostOnce, false, vec![1; 100])),
-                    }
-                }
-            });
-        });
-        Flood { stop, thread }
-    }
-
-    fn end(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the flood ran to its end");
-    }
 }

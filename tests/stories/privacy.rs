@@ -5,8 +5,6 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, clippy::print_stderr, reason = "a story starts its own threads and programs")]
 
-#[path = "privacy/gate.rs"]
-mod gate;
 #[path = "privacy/listener.rs"]
 mod listener;
 #[path = "privacy/secrets.rs"]
@@ -15,12 +13,12 @@ mod secrets;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use edge_tests::gate::{self, Gate};
 use edge_tests::pki::write_private;
 use edge_tests::port;
 use edge_tests::process::program;
-use edge_tests::rtsp::{Access, Coding, Reel, RtspCamera};
+use edge_tests::rtsp::{Access, RtspCamera};
 use edge_tests::world::{CameraPlan, Plan, World, ended};
-use gate::Gate;
 use listener::Listener;
 use rusqlite::{Connection, OpenFlags};
 use secrets::{Secret, escaped, told};
@@ -36,17 +34,15 @@ const READS: usize = 2;
 const REFUSED: &str = "refuses the configured user or password";
 
 fn camera(gate: &Gate) -> RtspCamera {
-    let access = Access { digest: Some((USER.to_owned(), PASSWORD.to_owned())), tls: None };
-    RtspCamera::start_with(Reel::file(&gate.video, Coding::H264, gate::FPS), access)
+    gate.camera(Access { digest: Some((USER.to_owned(), PASSWORD.to_owned())), tls: None })
 }
 
 /// The camera at the gate as the unit is told of it, with its password in a file of its own.
 fn camera_plan(id: &str, camera: &RtspCamera, folder: &TempDir, password: &str) -> CameraPlan {
     let file = folder.path().join(format!("{id}.credentials"));
     write_private(&file, &format!("{USER}:{password}\n"));
-    let settings = "plates = \"frame\"\nanalysed_fps = 15.0\nquota_bytes = 1073741824\n".to_owned();
     let source = format!("kind = \"rtsp\"\nurl = \"{}\"\ncredentials = \"{}\"\n", camera.url(), file.display());
-    CameraPlan { id: id.to_owned(), settings, source }
+    CameraPlan { id: id.to_owned(), settings: gate::SETTINGS.to_owned(), source }
 }
 
 /// What the unit's own index says was read.

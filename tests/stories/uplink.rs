@@ -121,7 +121,7 @@ fn a_broker_that_speaks_only_tls_1_2_gets_nothing() {
     let unit = Unit::start(&pki, proxy.port());
     unit.commit(Lane::Alert, 1);
     unit.wait("it has tried twice", |_| proxy.accepted() >= 2);
-    assert!(!unit.is_connected());
+    unit.wait("it says why", |view| view.says("does not speak TLS 1.3"));
     assert_eq!(unit.waiting(Lane::Alert), 1);
 }
 
@@ -137,12 +137,15 @@ fn a_broker_that_refuses_the_unit_gets_nothing_and_is_asked_again_until_it_takes
     unit.wait("it has been refused twice", |_| {
         broker.lines().iter().filter(|line| line.contains("not authorised")).count() >= 2
     });
-    assert!(!unit.is_connected());
+    unit.wait("it says why", |view| view.says("not authorised"));
     assert_eq!(unit.waiting(Lane::Alert), 10);
     broker.restart_with(&pki, &BrokerOptions::default());
     let center = Center::start(&pki, &center_identity, broker.port());
     center.wait("all have come", |seen| seen.stored(Lane::Alert) == 10);
     unit.wait("the outbox is empty", |outbox| outbox.waiting(Lane::Alert) == 0);
+    assert!(unit.is_connected() && !unit.says(""), "what is over is not said any more");
+    broker.kill();
+    unit.wait("it says why again", |view| view.says("nothing listens at the broker's address"));
 }
 
 #[test]

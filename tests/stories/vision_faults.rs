@@ -49,6 +49,8 @@ fn a_worker_killed_or_hung_within_a_living_agent_costs_a_stated_stretch_of_analy
     let alerts = world.events("alert").expect("alerts");
     let told = alerts.iter().filter(|event| event["record"]["kind"]["fault"] == "vision-worker").count();
     assert_eq!(told, 2, "each loss is told as it happens");
+    let lives = std::fs::read_to_string(world.data_dir().join("vision.lives")).expect("the count of workers");
+    assert_eq!(lives, "edge-vision 1 3\n", "every worker numbers what it sees from a place of its own");
 }
 
 /// A camera whose frames are looked at, as health has it.

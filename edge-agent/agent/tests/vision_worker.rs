@@ -15,6 +15,7 @@ use edge_agent::app::vision::prepare;
 use edge_agent::media::AccessUnit;
 use edge_agent::supervise::queue::{Bounds, Overflow, Receiver, Sender, bounded};
 use edge_agent::supervise::{Clock, Heartbeats, Restart, Station, Supervisor};
+use edge_agent::vision::Numbers;
 use edge_agent::vision::client::{Throttle, Viewfinder, VisionClient, VisionEvent, VisionQueues, VisionSettings};
 use edge_analytics::settings::CameraSettings;
 use edge_analytics::sighting::Sighting;
@@ -68,7 +69,7 @@ impl Rig {
         let (units, to_client) = bounded(Bounds::items("units", 64, Overflow::Wait));
         let (to_test, events) = bounded(Bounds::items("events", 64, Overflow::Wait));
         let pulse = Heartbeats::default().register("vision", PATIENCE, clock.mono());
-        let prepare = prepare(None, folders.into_iter().map(|folder| (folder, None)).collect());
+        let prepare = prepare(None, folders.into_iter().map(|folder| (folder, None)).collect(), Numbers::forgotten());
         let queues = VisionQueues { units: to_client, events: to_test };
         let mut client = VisionClient::new(settings, prepare, queues, clock.clone(), pulse);
         let mut supervisor = Supervisor::new(clock.clone());

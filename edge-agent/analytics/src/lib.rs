@@ -5,7 +5,8 @@
 //! and means; [`detect`] turns outputs into boxes; [`track`] follows road users; [`zone`] says where they are and
 //! counts them; [`paint`] names a vehicle's colour; [`plate`] finds, reads and votes; [`gate`] decides which frames are worth the models and how much was really looked at. [`camera`] puts
 //! all this in order for one camera, [`care`] says whether its picture can be trusted, and a [`sighting`] is what comes out. [`event`] makes the contract's
-//! records of sightings, with the [`hotlist`] in force. [`settings`] is what one camera is told.
+//! records of sightings, with the [`hotlist`] in force. [`settings`] is what one camera is told, and a [`mask`]
+//! what it does not look at.
 
 pub mod camera;
 pub mod care;
@@ -17,6 +18,7 @@ pub mod geometry;
 pub mod hotlist;
 pub mod infer;
 pub mod manifest;
+pub mod mask;
 pub mod paint;
 pub mod picture;
 pub mod plate;

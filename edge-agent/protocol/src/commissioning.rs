@@ -1,7 +1,7 @@
 //! What a technician leaves behind: a report on how the unit was left, signed by the unit itself.
 //!
 //! It travels in an entry of the audit log ([`crate::record::AuditRecord::report`]), so that it is numbered and chained
-//! like everything else that was done. It holds no picture: there are no masks yet, and a passer-by is no part of it.
+//! like everything else that was done. It holds no picture: a passer-by is no part of it.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};

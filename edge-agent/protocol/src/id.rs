@@ -364,14 +364,14 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// A track of one camera, unique within one run of the unit's vision worker.
+/// A track of one camera, unique within the unit's epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[cbor(transparent)]
 #[serde(transparent)]
 pub struct TrackId(#[n(0)] pub u64);
 
-/// One pass of one vehicle before one camera, unique within one run of the unit's vision worker. The preview, the
-/// final read, the hit and the thumbnails of a pass carry the same number.
+/// One pass of one vehicle before one camera, unique within the unit's epoch. The preview, the final read, the hit and
+/// the thumbnails of a pass carry the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[cbor(transparent)]
 #[serde(transparent)]

@@ -179,7 +179,7 @@ fn json(record: &Record) -> String {
 fn loss(kind: &AlertKind) -> Effect {
     let AlertKind::Loss(loss) = kind else { return Effect::None };
     let spans = loss.ranges.iter().filter_map(|range| Span::new(range.first.get(), range.last.get())).collect();
-    Effect::Lost(Loss { epoch: loss.epoch.get(), lane: loss.lane.as_str(), spans })
+    Effect::Lost(Loss { epoch: loss.epoch.get(), lane: loss.lane.as_str(), spans, cause: loss.cause })
 }
 
 fn answered(answer: &record::Answer) -> Effect {

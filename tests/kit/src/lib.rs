@@ -4,6 +4,7 @@
 //! - [`broker`] a real Mosquitto on a free port, which can be killed, wiped and started again
 //! - [`browser`] Chromium without a window, steered as a person would
 //! - [`files`] a file server over HTTPS that can begin in the middle of a file
+//! - [`gate`] a drawn video of vehicles and plates of known texts
 //! - [`label`] what a person reads off a unit's label
 //! - [`port`] a port that nobody listens on
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
@@ -29,6 +30,7 @@
 pub mod broker;
 pub mod browser;
 pub mod files;
+pub mod gate;
 pub mod label;
 pub mod pki;
 pub mod port;

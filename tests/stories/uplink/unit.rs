@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_agent::supervise::queue::{self, Bounds, Overflow};
 use edge_agent::supervise::{Clock, Heartbeats, Stop};
-use edge_agent::uplink::{Announcement, Backlog, Bell, Ends, Outbox, OutboxFault, Renewals, Settings, Stored, Uplink};
+use edge_agent::uplink::{
+    Announcement, Backlog, Bell, Ends, Outbox, OutboxFault, Renewals, Settings, Spent, Stored, Uplink,
+};
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{Alert, AlertKind, Record, UplinkHealth};
+use edge_protocol::record::{Alert, AlertKind, LossCause, Record, UplinkHealth};
 use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_protocol::time::{ClockQuality, Moment, WallStamp};
 use edge_tests::pki::Pki;
@@ -77,9 +79,15 @@ impl Outbox for Memory {
         }
     }
 
-    fn give_up(&mut self, lane: Lane, sequences: &[Sequence]) {
-        panic!("{lane} gives up {sequences:?}");
+    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause) {
+        panic!("{lane} gives up {sequences:?}: {cause:?}");
     }
+
+    fn spent(&mut self) -> Result<Spent, OutboxFault> {
+        Ok(Spent::default())
+    }
+
+    fn note_spent(&mut self, _: Spent) {}
 
     fn append(&mut self, record: Record) {
         self.put(&record);
@@ -99,6 +107,12 @@ impl View {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.health.lock().unwrap().connected
+    }
+
+    /// Whether the unit says in these words why it is not connected.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        let health = self.health.lock().unwrap();
+        !health.connected && health.trouble.as_ref().is_some_and(|trouble| trouble.as_str().contains(words))
     }
 }
 
@@ -166,6 +180,10 @@ impl Unit {
 
     pub(crate) fn is_connected(&self) -> bool {
         self.view.is_connected()
+    }
+
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.view.says(words)
     }
 
     pub(crate) fn wait(&self, what: &str, condition: impl FnMut(&View) -> bool) {

@@ -174,7 +174,7 @@ fn told(arguments: &ReplayArgs) -> Result<(CameraSettings, EventPolicy), ReplayE
     let config = Config::read(path)?;
     let camera = config.cameras.iter().find(|camera| camera.id == arguments.camera);
     let camera = camera.ok_or_else(|| ReplayError::Camera(arguments.camera.clone()))?;
-    Ok((analytics_settings(camera), telling::policy(&config)))
+    Ok((analytics_settings(camera), telling::policy(&config, camera)))
 }
 
 fn settings(arguments: &ReplayArgs) -> CameraSettings {

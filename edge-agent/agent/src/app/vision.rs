@@ -16,7 +16,7 @@ use crate::update::models::ModelSets;
 use crate::vision::client::{Prepare, Start, Throttle, Viewfinder, VisionSettings};
 use crate::vision::confine::{Identity, resolve_identity};
 use crate::vision::engine::{Engine, ModelBytes};
-use crate::vision::{ModelStanding, worker};
+use crate::vision::{ModelStanding, Numbers, worker};
 
 /// Arguments of the hidden subcommand `vision-worker`.
 #[derive(Debug, Clone, clap::Args)]
@@ -72,11 +72,12 @@ pub(super) fn folders(config: &Config) -> Vec<(PathBuf, Option<String>)> {
 }
 
 /// Finds the runtime's library and reads the models for every start of a worker. Each folder comes with a variant.
-pub fn prepare(library: Option<PathBuf>, folders: Vec<(PathBuf, Option<String>)>) -> Prepare {
+pub fn prepare(library: Option<PathBuf>, folders: Vec<(PathBuf, Option<String>)>, mut numbers: Numbers) -> Prepare {
     Box::new(move || {
         let arguments = arguments(library.as_deref()).map_err(|error| error.to_string())?;
         let read = |(folder, variant): &(PathBuf, Option<String>)| model_bytes(folder, variant.as_deref());
-        Ok(Start { arguments, models: folders.iter().map(read).collect::<Result<_, _>>()? })
+        let models = folders.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Start { arguments, models, first: numbers.begin() })
     })
 }
 

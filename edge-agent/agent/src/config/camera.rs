@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use edge_protocol::hash::Version;
 use edge_protocol::id::{AgencyId, CameraId};
 
 use edge_analytics::care::CareSettings;
@@ -38,6 +39,15 @@ pub struct Camera {
     pub zones: Vec<Zone>,
     /// Lines whose crossings are counted.
     pub lines: Vec<Line>,
+    /// Areas that are not looked at: their corners, in order; points in 0..=1 of width and height.
+    pub masks: Vec<Vec<(f32, f32)>>,
+}
+
+impl Camera {
+    /// Names the masks in force; none where there are none.
+    pub fn mask_version(&self) -> Option<Version> {
+        (!self.masks.is_empty()).then(|| Version::of(format!("{:?}", self.masks).as_bytes()))
+    }
 }
 
 /// Where a camera's video comes from.
@@ -154,6 +164,7 @@ fn read(fields: &Fields<'_>) -> Option<Camera> {
     let quota_bytes = fields.integer("quota_bytes", (64 << 20)..=(1 << 50), 20 * GIB);
     let zones = fields.tables("zone").iter().map(read_zone).collect::<Vec<_>>();
     let lines = fields.tables("line").iter().map(read_line).collect::<Vec<_>>();
+    let masks = fields.tables("mask").iter().map(read_mask).collect();
     fields.finish();
     let id = id?;
     Some(Camera {
@@ -168,6 +179,7 @@ fn read(fields: &Fields<'_>) -> Option<Camera> {
         quota_bytes,
         zones: zones.into_iter().collect::<Option<_>>()?,
         lines: lines.into_iter().collect::<Option<_>>()?,
+        masks,
     })
 }
 
@@ -266,6 +278,12 @@ fn read_zone(fields: &Fields<'_>) -> Option<Zone> {
     let points = fields.points("points", 3);
     fields.finish();
     Some(Zone { name: name?, points })
+}
+
+fn read_mask(fields: &Fields<'_>) -> Vec<(f32, f32)> {
+    let points = fields.points("points", 3);
+    fields.finish();
+    points
 }
 
 fn read_line(fields: &Fields<'_>) -> Option<Line> {

@@ -22,6 +22,21 @@ fn the_commented_example_is_valid() {
 }
 
 #[test]
+fn a_mask_is_an_outline_and_has_a_version_that_follows_it() {
+    let config = Config::parse(EXAMPLE).unwrap();
+    assert_eq!(config.cameras[0].mask_version(), None);
+    let masked = |points: &str| {
+        let mask = format!("[[camera.mask]]\npoints = {points}\n\n[[camera]]\nid = \"gate\"");
+        EXAMPLE.replace("[[camera]]\nid = \"gate\"", &mask)
+    };
+    let version = |points| Config::parse(&masked(points)).unwrap().cameras[0].mask_version();
+    let (one, other) = (version("[[0, 0], [1, 0], [0, 1]]"), version("[[0, 0], [1, 0], [0, 0.5]]"));
+    assert!(one.is_some() && one == version("[[0, 0], [1, 0], [0, 1]]") && one != other, "{one:?} {other:?}");
+    let found = mistakes(&masked("[[0, 0], [1, 0]]"));
+    assert!(found[0].starts_with("camera[0].mask[0].points: has 2 points"), "{found:?}");
+}
+
+#[test]
 fn an_empty_file_is_told_everything_that_is_missing_at_once() {
     let found = mistakes("");
     for key in ["unit.agency", "unit.id", "uplink.host", "uplink.key", "control.agency_root", "models.dir", "camera"] {

@@ -11,6 +11,7 @@
 
 mod authorise;
 mod challenge;
+mod delivery;
 mod limit;
 mod seams;
 mod station;

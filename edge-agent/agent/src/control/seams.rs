@@ -68,22 +68,22 @@ pub struct UpdateAsked {
 pub struct ActionFault(pub String);
 
 /// What there is of a clip.
-pub enum Clip<'a> {
+pub enum Clip {
     /// Nothing of what was asked for, and why.
     Nothing(String),
     /// A clip.
-    Made(MadeClip<'a>),
+    Made(MadeClip),
 }
 
 /// A clip that was made. What it needs of the ring stays pinned while the pieces are taken.
-pub struct MadeClip<'a> {
+pub struct MadeClip {
     /// What is told the asker.
     pub offer: ClipOffer,
     /// The manifest's pieces, then the media's.
-    pub chunks: Box<dyn Iterator<Item = Result<ClipChunk, ActionFault>> + 'a>,
+    pub chunks: Box<dyn Iterator<Item = Result<ClipChunk, ActionFault>> + Send>,
 }
 
-impl fmt::Debug for Clip<'_> {
+impl fmt::Debug for Clip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing(reason) => f.debug_tuple("Nothing").field(reason).finish(),
@@ -92,7 +92,7 @@ impl fmt::Debug for Clip<'_> {
     }
 }
 
-impl fmt::Debug for MadeClip<'_> {
+impl fmt::Debug for MadeClip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MadeClip").field("offer", &self.offer).finish_non_exhaustive()
     }
@@ -104,7 +104,7 @@ pub trait Actions: Send {
     ///
     /// # Errors
     /// When ring or disk fail.
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip<'_>, ActionFault>;
+    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault>;
 
     /// Has a health record sent now.
     ///

@@ -7,13 +7,12 @@ use bytes::Bytes;
 use edge_protocol::command::{Challenge, Command, MAX_COMMAND_BYTES, Operation, Refusal};
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, RequestId};
-use edge_protocol::record::{
-    Answer, AuditKind, AuditRecord, ClipPart, Record, Refused as RefusedAnswer, Sentence, Verdict,
-};
+use edge_protocol::record::{Answer, AuditKind, AuditRecord, Record, Refused as RefusedAnswer, Sentence, Verdict};
 use edge_protocol::sign::Root;
 use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 
 use super::authorise::{Refused, authorise};
+use super::delivery::{Deliveries, Step};
 use super::limit::Limit;
 use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, ClipAsked, MadeClip, Outlet, UpdateAsked};
 use super::{Challenges, Policy};
@@ -25,10 +24,6 @@ const BEAT: Duration = Duration::from_secs(1);
 /// Commands looked at in a burst, and how soon another may follow.
 const BURST: u32 = 20;
 const EVERY: Duration = Duration::from_secs(3);
-/// Pieces of clips in the outbox at most: 4 MiB that a newer clip or a full disk need not fear.
-const MAX_PIECES_WAITING: u64 = 64;
-/// How long to wait for the line to take a piece before looking again.
-const PIECE_WAIT: Duration = Duration::from_millis(50);
 
 /// What control is connected to.
 pub struct Ends {
@@ -60,6 +55,7 @@ pub struct Control {
     root: Root,
     challenges: Challenges,
     limit: Limit,
+    deliveries: Deliveries,
     ends: Ends,
 }
 
@@ -67,6 +63,14 @@ impl std::fmt::Debug for Control {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Control({}/{})", self.policy.agency, self.policy.unit)
     }
+}
+
+/// What became of a command.
+enum Done {
+    /// It is done; what was done, in words.
+    Said(String),
+    /// A clip is made, and its pieces follow.
+    Underway(MadeClip),
 }
 
 /// Sixteen random bytes.
@@ -86,7 +90,14 @@ impl Control {
         let challenges = Challenges::new(draw()?, now);
         let (challenge, number) = challenges.current();
         (ends.publish_challenge)(challenge, number);
-        Ok(Self { policy, root, challenges, limit: Limit::new(BURST, EVERY, now), ends })
+        Ok(Self {
+            policy,
+            root,
+            challenges,
+            limit: Limit::new(BURST, EVERY, now),
+            deliveries: Deliveries::default(),
+            ends,
+        })
     }
 
     /// Runs until `stop` is set or nobody can send commands any more.
@@ -95,6 +106,12 @@ impl Control {
     /// When the system gives no random bytes for a challenge.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         self.conclude_interrupted(self.ends.clock.wall());
+        let ended = self.serve(stop);
+        self.interrupt();
+        ended
+    }
+
+    fn serve(&mut self, stop: &Stop) -> Result<(), Fault> {
         while !stop.is_set() {
             let now = self.ends.clock.mono();
             self.ends.pulse.beat(now);
@@ -103,13 +120,33 @@ impl Control {
                 let (challenge, number) = self.challenges.current();
                 (self.ends.publish_challenge)(challenge, number);
             }
-            match self.ends.commands.receive_timeout(BEAT) {
-                Ok(sealed) => self.handle(&sealed, now, self.ends.clock.wall(), stop),
+            let wait = self.deliver().unwrap_or(BEAT);
+            match self.ends.commands.receive_timeout(wait) {
+                Ok(sealed) => self.handle(&sealed, self.ends.clock.mono(), self.ends.clock.wall()),
                 Err(ReceiveError::Timeout) => {}
                 Err(ReceiveError::Closed) => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    /// Goes one piece on with the clips under way; how long until the next, none without any.
+    pub(super) fn deliver(&mut self) -> Option<Duration> {
+        match self.deliveries.step(self.ends.outlet.as_mut())? {
+            Step::Wait(time) => Some(time),
+            Step::Ended(command, outcome) => {
+                self.conclude(&command, outcome, Verdict::Failed, self.ends.clock.wall());
+                Some(Duration::ZERO)
+            }
+        }
+    }
+
+    /// Tells those whose clips the end of the agent cuts short that they can ask again.
+    pub(super) fn interrupt(&mut self) {
+        let wall = self.ends.clock.wall();
+        for (command, fault) in self.deliveries.interrupt() {
+            self.conclude(&command, Err(fault), |_| refused(Refusal::Interrupted), wall);
+        }
     }
 
     /// Writes an outcome for what was begun and never ended, and tells who asked, so that they can ask again.
@@ -132,8 +169,8 @@ impl Control {
         }
     }
 
-    /// Takes one sealed command all the way.
-    pub(super) fn handle(&mut self, sealed: &[u8], now: MonoTime, wall: WallStamp, stop: &Stop) {
+    /// Takes one sealed command all the way; a clip's pieces follow.
+    pub(super) fn handle(&mut self, sealed: &[u8], now: MonoTime, wall: WallStamp) {
         if !self.limit.take(now) {
             // Neither looked at nor written down, or a flood would fill the log.
             return self.answer_refusal(None, Refusal::RateLimited, wall);
@@ -155,19 +192,29 @@ impl Control {
             }
         }
         self.answer(Some(&command), Verdict::Accepted, wall);
-        let outcome = self.act(&command, wall, stop);
-        let verdict = match outcome {
-            Ok(text) => {
-                self.audit(draft(AuditKind::Outcome, Some(&command), &text, wall));
-                return;
-            }
+        match self.act(&command, wall) {
+            Ok(Done::Underway(made)) => self.deliveries.push(command, made),
+            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), Verdict::Failed, wall),
+            Err(fault) => self.conclude(&command, Err(fault), Verdict::Failed, wall),
+        }
+    }
+
+    /// Writes down how a command ended; a failure is told whoever gave it.
+    fn conclude(
+        &mut self,
+        command: &Command,
+        outcome: Result<String, ActionFault>,
+        failed: impl FnOnce(Sentence) -> Verdict,
+        wall: WallStamp,
+    ) {
+        match outcome {
+            Ok(text) => self.audit(draft(AuditKind::Outcome, Some(command), &text, wall)),
             Err(ActionFault(text)) => {
                 tracing::error!(command = %command.id, text, "a command failed");
-                self.audit(draft(AuditKind::Outcome, Some(&command), &format!("failed: {text}"), wall));
-                if stop.is_set() { refused(Refusal::Interrupted) } else { Verdict::Failed(Sentence::cut(&text)) }
+                self.audit(draft(AuditKind::Outcome, Some(command), &format!("failed: {text}"), wall));
+                self.answer(Some(command), failed(Sentence::cut(&text)), wall);
             }
-        };
-        self.answer(Some(&command), verdict, wall);
+        }
     }
 
     /// Everything that is judged before the audit log is asked. The command comes back with a refusal as soon as it is
@@ -184,40 +231,43 @@ impl Control {
         let authentic = Command::open(sealed, &self.root, at)
             .map_err(|error| (None, Refused { reason: error.reason, detail: error.detail }))?;
         let command = authentic.command().clone();
-        match authorise(&command, &self.policy, &self.challenges, wall) {
+        let admitted =
+            authorise(&command, &self.policy, &self.challenges, wall).and_then(|()| match command.operation {
+                Operation::Clip(_) => self.deliveries.admit(&command),
+                Operation::Health | Operation::Update(_) => Ok(()),
+            });
+        match admitted {
             Ok(()) => Ok(command),
             Err(refused) => Err((Some(Box::new(command)), refused)),
         }
     }
 
-    /// Carries a command out. Returns what was done, in words.
-    fn act(&mut self, command: &Command, wall: WallStamp, stop: &Stop) -> Result<String, ActionFault> {
+    /// Carries a command out, or begins to.
+    fn act(&mut self, command: &Command, wall: WallStamp) -> Result<Done, ActionFault> {
         match &command.operation {
             Operation::Health => {
                 self.ends.actions.health()?;
                 self.answer(Some(command), Verdict::Done(Sentence::cut("a health record is on its way")), wall);
-                Ok("a health record was sent".to_owned())
+                Ok(Done::Said("a health record was sent".to_owned()))
             }
             Operation::Clip(scope) => {
                 let (camera, from, to) = (scope.camera.clone(), scope.from, scope.to);
                 let asked = ClipAsked { request: command.request, camera, from, to };
-                let answer = |verdict| answered(Some(command.request), Some(command.id), verdict, wall);
                 match self.ends.actions.clip(&asked)? {
                     Clip::Nothing(reason) => {
-                        let verdict = Verdict::Nothing(Sentence::cut(&reason));
-                        send(self.ends.outlet.as_mut(), answer(verdict));
-                        Ok(format!("nothing of it is there: {reason}"))
+                        self.answer(Some(command), Verdict::Nothing(Sentence::cut(&reason)), wall);
+                        Ok(Done::Said(format!("nothing of it is there: {reason}")))
                     }
                     Clip::Made(made) => {
-                        send(self.ends.outlet.as_mut(), answer(Verdict::Clip(made.offer.clone())));
-                        hand_over(made, self.ends.outlet.as_mut(), &self.ends.pulse, &self.ends.clock, stop)
+                        self.answer(Some(command), Verdict::Clip(made.offer.clone()), wall);
+                        Ok(Done::Underway(made))
                     }
                 }
             }
             Operation::Update(scope) => {
                 let (request, scope) = (command.request, scope.clone());
                 self.ends.actions.update(&UpdateAsked { request, command: command.id, scope })?;
-                Ok("the update is left for the process that carries it out".to_owned())
+                Ok(Done::Said("the update is left for the process that carries it out".to_owned()))
             }
         }
     }
@@ -248,42 +298,10 @@ impl Control {
     }
 
     fn send(&mut self, record: Record) {
-        send(self.ends.outlet.as_mut(), record);
-    }
-}
-
-fn send(outlet: &mut dyn Outlet, record: Record) {
-    if !outlet.append(record) {
-        tracing::warn!("no outbox takes what control has to say");
-    }
-}
-
-/// Hands a clip's pieces to the outbox, no faster than the line takes them.
-fn hand_over(
-    made: MadeClip<'_>,
-    outlet: &mut dyn Outlet,
-    pulse: &Pulse,
-    clock: &Clock,
-    stop: &Stop,
-) -> Result<String, ActionFault> {
-    let mut media_bytes = 0_u64;
-    for chunk in made.chunks {
-        let chunk = chunk?;
-        while outlet.pieces_waiting() >= MAX_PIECES_WAITING {
-            pulse.beat(clock.mono());
-            if stop.wait_timeout(PIECE_WAIT) {
-                return Err(ActionFault("the unit is stopping; ask again".to_owned()));
-            }
-        }
-        pulse.beat(clock.mono());
-        if chunk.part == ClipPart::Media {
-            media_bytes += chunk.bytes.len() as u64;
-        }
-        if !outlet.append(Record::Clip(chunk)) {
-            return Err(ActionFault("the unit is stopping; ask again".to_owned()));
+        if !self.ends.outlet.append(record) {
+            tracing::warn!("no outbox takes what control has to say");
         }
     }
-    Ok(format!("a clip of {media_bytes} bytes was handed over"))
 }
 
 fn refused(reason: Refusal) -> Verdict {

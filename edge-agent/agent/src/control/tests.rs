@@ -7,13 +7,12 @@ use edge_protocol::command::{
     UpdateScope,
 };
 use edge_protocol::hash::Hash256;
-use edge_protocol::id::CommandId;
+use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::record::{AuditKind, Record, Verdict};
-use edge_protocol::time::{ClockQuality, MonoTime, WallStamp, WallTime};
+use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 
 use super::UpdateAsked;
 use super::station::draft;
-use crate::supervise::Stop;
 
 mod unit;
 
@@ -55,16 +54,43 @@ fn what_a_restart_interrupted_is_concluded_once_and_may_be_asked_again() {
 fn a_clip_that_a_stop_cuts_short_may_be_asked_again() {
     let mut unit = Unit::new();
     unit.seen.lock().unwrap().pieces_wait = true;
-    let (command, stop) = (unit.clip(), Stop::new());
-    stop.set();
-    let person = unit.authority.person(command.role);
-    let sealed = command.seal(&person.key, &person.chain).unwrap();
-    unit.control.handle(&sealed, MonoTime::ZERO, synchronised(noon()), &stop);
+    unit.ask(&unit.clip());
+    unit.control.interrupt();
     let last = unit.seen.lock().unwrap().sent.pop();
     assert!(
         matches!(last, Some(Record::Answer(answer)) if refusal(std::slice::from_ref(&answer.verdict)) == Some(Refusal::Interrupted))
     );
     assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
+}
+
+#[test]
+fn a_clip_that_the_line_does_not_take_keeps_nobody_else_waiting() {
+    let mut unit = Unit::new();
+    unit.seen.lock().unwrap().pieces_wait = true;
+    let named = |unit: &Unit, number| Command {
+        id: CommandId::from_bytes([number; 16]),
+        request: RequestId::from_bytes([number; 16]),
+        ..unit.clip()
+    };
+    for number in 10..14 {
+        let command = named(&unit, number);
+        assert!(matches!(unit.ask(&command)[..], [Verdict::Accepted, Verdict::Clip(_)]));
+    }
+    let fifth = named(&unit, 14);
+    assert_eq!(refusal(&unit.ask(&fifth)), Some(Refusal::Busy), "what clips hold in the ring is bounded");
+    let twice = Command { id: CommandId::from_bytes([20; 16]), ..named(&unit, 13) };
+    assert_eq!(refusal(&unit.ask(&twice)), Some(Refusal::Replayed));
+    let health = Command { id: CommandId::from_bytes([21; 16]), ..unit.command(Role::Supervisor, Operation::Health) };
+    assert!(matches!(unit.ask(&health)[..], [Verdict::Accepted, Verdict::Done(_)]));
+    unit.seen.lock().unwrap().pieces_wait = false;
+    while unit.control.deliver().is_some() {}
+    let sent = std::mem::take(&mut unit.seen.lock().unwrap().sent);
+    let pieces =
+        sent.iter().filter_map(|record| if let Record::Clip(piece) = record { Some(piece.request) } else { None });
+    let expected = (10..14).flat_map(|number| [RequestId::from_bytes([number; 16]); 2]);
+    assert!(pieces.eq(expected), "one clip after the other, whole: {sent:?}");
+    let concluded = unit.log().iter().filter(|kind| **kind == AuditKind::Outcome).count();
+    assert_eq!(concluded, 5);
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Group {
 fn lane(entry: &Entry) -> Option<Lane> {
     match entry {
         Entry::Record(record) => Some(record.lane()),
-        Entry::Settle(_) | Entry::GiveUp { .. } => None,
+        Entry::Settle(_) | Entry::GiveUp { .. } | Entry::Spent(_) => None,
     }
 }
 

@@ -5,16 +5,20 @@ use std::path::Path;
 use edge_protocol::id::Epoch;
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{
-    Alert, AlertKind, Gap, GapOf, LossRecord, MAX_LOSS_RANGES, Record, Sentence, SequenceRange,
+    Alert, AlertKind, Gap, GapOf, LossCause, LossRecord, MAX_LOSS_RANGES, Record, Sentence, SequenceRange,
 };
 use edge_protocol::time::{Moment, WallStamp};
 use edge_store::outbox::Loss;
 
-/// One record per lane that lost something, each with as many ranges as fit.
+/// One record per lane that lost something and per cause, each with as many ranges as fit.
 pub(super) fn records(losses: &[Loss], epoch: Epoch, now: WallStamp) -> Vec<Record> {
-    let of_lane = |lane| losses.iter().filter(move |loss| loss.lane == lane).take(MAX_LOSS_RANGES);
-    let lanes = Lane::ALL.into_iter().filter(|lane| of_lane(*lane).next().is_some());
-    lanes.map(|lane| record(of_lane(lane), lane, epoch, now)).collect()
+    let kinds = Lane::ALL.into_iter().flat_map(|lane| LossCause::ALL.iter().map(move |cause| (lane, *cause)));
+    let told = kinds.filter_map(|(lane, cause)| {
+        let alike = losses.iter().filter(|loss| (loss.lane, loss.cause) == (lane, cause)).take(MAX_LOSS_RANGES);
+        let ranges: Vec<_> = alike.map(|loss| SequenceRange { first: loss.first, last: loss.last }).collect();
+        (!ranges.is_empty()).then(|| record(LossRecord { epoch, lane, ranges, cause }, now))
+    });
+    told.collect()
 }
 
 /// One record of those that gave way before the disk took them: they never had a number, so it is a gap in words.
@@ -36,12 +40,16 @@ fn gap(text: &str, now: WallStamp) -> Record {
     alert(AlertKind::Gap(Gap { of: GapOf::Outbox, from: at, to: Some(at) }), text, now)
 }
 
-fn record<'l>(losses: impl Iterator<Item = &'l Loss>, lane: Lane, epoch: Epoch, now: WallStamp) -> Record {
-    let ranges: Vec<SequenceRange> = losses.map(|loss| SequenceRange { first: loss.first, last: loss.last }).collect();
-    let count: u64 = ranges.iter().map(SequenceRange::count).sum();
-    let text =
-        format!("{count} records of the lane {lane} were dropped: the disk's share or the day's bytes were used up");
-    alert(AlertKind::Loss(LossRecord { epoch, lane, ranges }), &text, now)
+fn record(loss: LossRecord, now: WallStamp) -> Record {
+    let (count, lane) = (loss.count(), loss.lane);
+    let text = match loss.cause {
+        LossCause::Disk => {
+            format!("{count} records of the lane {lane} were dropped to stay within the outbox's share of the disk")
+        }
+        LossCause::Budget => format!("{count} records of the lane {lane} were held back by the day's byte budget"),
+        LossCause::Damage => format!("{count} records of the lane {lane} were damaged on the disk"),
+    };
+    alert(AlertKind::Loss(loss), &text, now)
 }
 
 fn alert(kind: AlertKind, text: &str, now: WallStamp) -> Record {

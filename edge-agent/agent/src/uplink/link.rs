@@ -10,7 +10,7 @@ use bytes::Bytes;
 use edge_protocol::batch::Encoding;
 use edge_protocol::id::{AgencyId, UnitId};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{LaneCount, UplinkHealth};
+use edge_protocol::record::{LaneCount, Sentence, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::MonoTime;
 use edge_protocol::topic::{self, Topic};
@@ -20,10 +20,11 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use rumqttc::{TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
-use super::plan::{Backlog, Outbox, OutboxFault};
+use super::budget::Budget;
+use super::plan::{Backlog, Outbox, OutboxFault, Spent};
 use super::state::{Core, Input};
 use super::talk::Talk;
-use super::{Announcement, Bell, Renewals};
+use super::{Announcement, Bell, Renewals, trouble};
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
@@ -91,6 +92,12 @@ pub struct Uplink {
     pub(super) ends: Ends,
     pub(super) outbox: Box<dyn Outbox>,
     health: Arc<Mutex<UplinkHealth>>,
+    /// Why there is no connection, as far as that is known.
+    pub(super) trouble: Option<Sentence>,
+    /// The day that a clock which nobody has set begins with: to start anew must not give the day's bytes out twice.
+    pub(super) first_day: i64,
+    /// When the day's bytes were kept last, and how many.
+    pub(super) noted: (MonoTime, Spent),
     /// When it was told last that somebody else connects under the unit's name.
     pub(super) copied: Option<MonoTime>,
 }
@@ -104,7 +111,8 @@ impl std::fmt::Debug for Uplink {
 impl Uplink {
     /// An uplink that nobody has started.
     pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
-        Self { settings, ends, outbox, health: Arc::default(), copied: None }
+        let noted = (ends.clock.mono(), Spent::default());
+        Self { settings, ends, outbox, health: Arc::default(), first_day: 0, noted, trouble: None, copied: None }
     }
 
     /// How the line is, kept up to date while [`Uplink::run`] runs.
@@ -124,7 +132,9 @@ impl Uplink {
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
         let mut backoff = Backoff::new();
-        let mut core = self.core()?;
+        let spent = self.outbox.spent()?;
+        self.first_day = spent.day;
+        let mut core = self.core(spent)?;
         while !stop.is_set() {
             if let Some(tls) = self.ends.renewals.take_next() {
                 self.settings.tls = tls;
@@ -135,9 +145,10 @@ impl Uplink {
                 Ok(allowed) => {
                     tracing::info!(host = self.settings.host, allowed, "connected to the broker");
                     self.ends.renewals.connected();
+                    self.trouble = None;
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     if core.epoch() != self.outbox.epoch() {
-                        core = self.core()?;
+                        core = self.core(core.spent())?;
                     }
                     core = self.converse(core, Connection { allowed, client, events }, stop).await?;
                     // A broker that takes the connection only to end it is no success.
@@ -148,6 +159,7 @@ impl Uplink {
                 }
                 Err(reason) => {
                     tracing::warn!(host = self.settings.host, reason, "the broker is not reached");
+                    self.trouble = Some(Sentence::cut(&reason));
                 }
             }
             let wait = backoff.failed(chance());
@@ -176,16 +188,18 @@ impl Uplink {
 
     pub(super) fn publish_health(&self, core: &Core, backlog: Vec<LaneCount>) {
         let busy = self.ends.commands.gauge().counts().dropped;
-        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = core.health(backlog, busy);
+        let health = core.health(backlog, busy);
+        let trouble = if health.connected { None } else { self.trouble.clone() };
+        *self.health.lock().unwrap_or_else(PoisonError::into_inner) = UplinkHealth { trouble, ..health };
     }
 
-    fn core(&mut self) -> Result<Core, OutboxFault> {
+    fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
         let mut backlog = [Backlog::default(); Lane::ALL.len()];
         for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(self.outbox.epoch(), ack, daily_bytes, backlog, self.ends.clock.mono()))
+        Ok(Core::new(self.outbox.epoch(), ack, Budget::new(daily_bytes, spent), backlog, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {
@@ -218,7 +232,9 @@ impl Uplink {
                         talk.borrow_mut().event(event)?;
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "the connection to the broker ended");
+                        let reason = trouble::words(&error);
+                        tracing::warn!(reason, "the connection to the broker ended");
+                        talk.borrow_mut().ended(&reason);
                         if was_taken_over(&error) {
                             talk.borrow_mut().taken_over();
                         }
@@ -284,7 +300,7 @@ pub(super) async fn connect(events: &mut EventLoop) -> Result<usize, String> {
                 return Ok(stated.map_or(UNSTATED_ALLOWANCE, usize::from));
             }
             Ok(_) => {}
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(trouble::words(&error)),
         }
     }
 }

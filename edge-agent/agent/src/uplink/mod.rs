@@ -21,12 +21,13 @@ mod renewals;
 mod state;
 mod talk;
 pub mod tls;
+mod trouble;
 
 pub use announcement::Announcement;
 pub use bell::Bell;
 pub use claim::{ClaimLine, Heard};
 pub use link::{Ends, Settings, Uplink};
-pub use plan::{Backlog, Outbox, OutboxFault, Stored};
+pub use plan::{Backlog, Outbox, OutboxFault, Spent, Stored};
 pub use renewals::Renewals;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{ObjectRecord, Record};
+use edge_protocol::record::{LossCause, ObjectRecord, Record};
 
 use super::budget::Permit;
 
@@ -24,6 +24,15 @@ pub struct Backlog {
     pub settled: Sequence,
     /// Records that wait.
     pub records: u64,
+}
+
+/// Bytes that went out on a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Days since 1970.
+    pub day: i64,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// The outbox cannot be used now.
@@ -53,7 +62,16 @@ pub trait Outbox: Send {
     fn settle(&mut self, epoch: Epoch, lane: Lane, up_to: Sequence);
 
     /// Drops records that will never be sent; the outbox states their loss.
-    fn give_up(&mut self, lane: Lane, sequences: &[Sequence]);
+    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause);
+
+    /// What the latest day has cost, as it was noted last.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn spent(&mut self) -> Result<Spent, OutboxFault>;
+
+    /// Keeps what the day has cost so far.
+    fn note_spent(&mut self, spent: Spent);
 
     /// Appends a record of the uplink's own.
     fn append(&mut self, record: Record);

@@ -7,13 +7,13 @@ use std::time::Duration;
 use edge_protocol::ack::Ack;
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{LaneCount, UplinkHealth};
+use edge_protocol::record::{LaneCount, LossCause, UplinkHealth};
 use edge_protocol::state::AckMode;
 use edge_protocol::time::MonoTime;
 
 use super::budget::{Budget, Permit};
 use super::lane::{BATCH_BYTES, LaneState, Verdict};
-use super::plan::Backlog;
+use super::plan::{Backlog, Spent};
 use super::rate::Rate;
 
 /// Messages in flight at most, whatever the broker allows: more would only wait in its buffers.
@@ -103,7 +103,7 @@ impl Core {
     pub(super) fn new(
         epoch: Epoch,
         ack: AckMode,
-        daily_bytes: Option<u64>,
+        budget: Budget,
         backlog: [Backlog; Lane::ALL.len()],
         now: MonoTime,
     ) -> Self {
@@ -117,7 +117,7 @@ impl Core {
             bulk_arrived: 0,
             next_message: 0,
             rate: Rate::new(),
-            budget: Budget::new(daily_bytes),
+            budget,
             bad_acks: 0,
             connections: 0,
             deliveries: 0,
@@ -126,6 +126,11 @@ impl Core {
 
     pub(super) const fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// What today has cost so far.
+    pub(super) const fn spent(&self) -> Spent {
+        self.budget.spent()
     }
 
     /// How many messages brokers have taken.
@@ -161,7 +166,12 @@ impl Core {
         self.in_flight.clear();
         self.bulk_arrived = 0;
         for lane in &mut self.lanes {
+            if cfg!(feature = "sabotage-forget-in-flight") {
+                lane.forget_in_flight();
+                continue;
+            }
             match self.ack {
+                AckMode::Center if cfg!(feature = "sabotage-clip-sent-blindly") => lane.rewind(now),
                 AckMode::Center => lane.rewind_unsure(now),
                 // Nobody will say.
                 AckMode::Broker => lane.rewind(now),
@@ -245,7 +255,7 @@ impl Core {
         });
         // The next one is taken to be as large as the largest of them.
         let fits = sum == 0 || sum.saturating_add(largest) <= self.rate.bytes_s();
-        fits && count <= self.bulk_arrived / PROOF
+        fits && (count <= self.bulk_arrived / PROOF || cfg!(feature = "sabotage-clip-sent-blindly"))
     }
 
     /// A message of a lane, up to and including `last`, was handed to the client. Returns its number.
@@ -259,11 +269,11 @@ impl Core {
     }
 
     /// Records of a lane were given up.
-    pub(super) fn given_up(&mut self, lane: Lane, sequences: &[Sequence], is_budget: bool, now: MonoTime) {
+    pub(super) fn given_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause, now: MonoTime) {
         if let Some(last) = sequences.last() {
             self.lane_mut(lane).advance(*last, now);
         }
-        if is_budget {
+        if cause == LossCause::Budget {
             self.budget.withheld(lane, sequences.len() as u64);
         }
     }
@@ -292,10 +302,11 @@ impl Core {
             reconnects: self.connections.saturating_sub(1),
             backlog,
             withheld: self.budget.withheld_today(),
-            sent_today_bytes: self.budget.spent(),
+            sent_today_bytes: self.budget.spent().bytes,
             rate_bytes_s: self.rate.bytes_s(),
             bad_acks: self.bad_acks,
             busy,
+            trouble: None,
         }
     }
 

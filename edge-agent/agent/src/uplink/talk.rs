@@ -8,8 +8,9 @@ use bytes::Bytes;
 use edge_protocol::ack::Ack;
 use edge_protocol::batch::Batch;
 use edge_protocol::command::{Command, MAX_COMMAND_BYTES, Refusal};
+use edge_protocol::id::Sequence;
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{Alert, AlertKind, Answer, LaneCount, Record, Refused, Sentence, Verdict, Word};
+use edge_protocol::record::{Alert, AlertKind, Answer, LaneCount, LossCause, Record, Refused, Sentence, Verdict, Word};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::{ClockQuality, MonoTime};
 use edge_protocol::topic::{self, Topic};
@@ -25,6 +26,9 @@ use crate::supervise::queue::SendError;
 
 /// That the unit's identity is in use twice is told once in this time.
 const COPIED_EVERY: Duration = Duration::from_hours(1);
+
+/// How often the day's bytes are kept: what a power cut may give out twice.
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// One connection.
 pub(super) struct Talk<'a> {
@@ -106,14 +110,16 @@ impl<'a> Talk<'a> {
         ))
     }
 
-    /// Days since 1970, or since the agent started where nobody has set the clock.
+    /// Days since 1970; where nobody has set the clock, the day of the last count and as many more as the agent has
+    /// been up.
     fn day(&self, now: MonoTime) -> i64 {
         const DAY: i64 = 86_400;
         let wall = self.uplink.ends.clock.wall();
         match wall.quality {
             ClockQuality::Synchronised { .. } => wall.time.as_millis() / 1000 / DAY,
             ClockQuality::Free | ClockQuality::Unknown => {
-                i64::try_from(now.as_duration().as_secs()).unwrap_or(i64::MAX) / DAY
+                let up_s = i64::try_from(now.as_duration().as_secs()).unwrap_or(i64::MAX);
+                self.uplink.first_day.saturating_add(up_s / DAY)
             }
         }
     }
@@ -128,6 +134,11 @@ impl<'a> Talk<'a> {
             }
         }
         self.is_leaving && !self.is_over
+    }
+
+    /// The connection ends; health says why until there is another one.
+    pub(super) fn ended(&mut self, why: &str) {
+        self.uplink.trouble = Some(Sentence::cut(why));
     }
 
     fn ask_for_the_next_certificate(&mut self) {
@@ -206,14 +217,8 @@ impl<'a> Talk<'a> {
         let read = self.uplink.outbox.read(lane, after, records, bytes)?;
         match plan::plan(lane, &read, permit) {
             Plan::Nothing => self.core.nothing_left(lane),
-            Plan::Withhold(sequences) => {
-                self.uplink.outbox.give_up(lane, &sequences);
-                self.core.given_up(lane, &sequences, true, now);
-            }
-            Plan::Unreadable(sequence) => {
-                self.uplink.outbox.give_up(lane, &[sequence]);
-                self.core.given_up(lane, &[sequence], false, now);
-            }
+            Plan::Withhold(sequences) => self.give_up(lane, &sequences, LossCause::Budget, now),
+            Plan::Unreadable(sequence) => self.give_up(lane, &[sequence], LossCause::Damage, now),
             Plan::Send(first, records) => match Batch::new(self.core.epoch(), first, records) {
                 Ok(batch) => self.send_batch(&batch, now),
                 Err(error) => {
@@ -223,6 +228,11 @@ impl<'a> Talk<'a> {
             },
         }
         Ok(())
+    }
+
+    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause, now: MonoTime) {
+        self.uplink.outbox.give_up(lane, sequences, cause);
+        self.core.given_up(lane, sequences, cause, now);
     }
 
     fn send_batch(&mut self, batch: &Batch, now: MonoTime) {
@@ -253,6 +263,7 @@ impl<'a> Talk<'a> {
             Event::Incoming(Packet::SubAck(ack)) => {
                 if !ack.return_codes.iter().all(|code| matches!(code, SubscribeReasonCode::Success(_))) {
                     tracing::error!("the broker refuses the unit its own topics");
+                    self.ended("the broker refuses the unit its own topics");
                     self.is_over = true;
                 }
             }
@@ -282,6 +293,7 @@ impl<'a> Talk<'a> {
         };
         if !is_kept {
             tracing::error!(?reason, "the broker does not keep a record");
+            self.ended(&format!("the broker does not keep a record: {reason:?}"));
             self.is_over = true;
             return;
         }
@@ -342,6 +354,7 @@ impl<'a> Talk<'a> {
                 Effect::Settle(lane, up_to) => self.uplink.outbox.settle(self.core.epoch(), lane, up_to),
                 Effect::Reconnect(reason) => {
                     tracing::warn!(reason, "giving the connection up");
+                    self.ended(reason);
                     self.is_over = true;
                 }
                 Effect::BadAck(ack) => {
@@ -366,6 +379,19 @@ impl<'a> Talk<'a> {
             }
         }
         self.uplink.publish_health(&self.core, backlog);
+        self.note_spent(now);
         Ok(())
     }
+    /// Keeps the day's bytes on the disk, so that the next start goes on from there.
+    fn note_spent(&mut self, now: MonoTime) {
+        let (at, noted) = self.uplink.noted;
+        let spent = self.core.spent();
+        if spent != noted && now.saturating_since(at) >= NOTE_EVERY {
+            self.uplink.noted = (now, spent);
+            self.uplink.outbox.note_spent(spent);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

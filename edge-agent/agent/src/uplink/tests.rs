@@ -49,6 +49,5 @@ pub(super) fn counts() -> Record {
         tracks: Vec::new(),
         zones: Vec::new(),
         lines: Vec::new(),
-        summarised: 0,
     })))
 }

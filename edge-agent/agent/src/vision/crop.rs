@@ -1,7 +1,9 @@
 //! Crops leave the worker as JPEG files.
 
+use edge_analytics::mask;
 use edge_analytics::picture::{Picture, RgbCrop};
 use edge_analytics::preprocess::{PixelRect, crop_rgb};
+use edge_analytics::settings::Polygon;
 use edge_analytics::sighting::{Crop, Sighting};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
@@ -27,10 +29,12 @@ pub fn compress(sighting: &mut Sighting) {
     }
 }
 
-/// A whole picture as a small JPEG file.
-pub(super) fn for_the_eye(picture: &Picture<'_>) -> Option<Vec<u8>> {
-    let whole = PixelRect { x: 0, y: 0, width: picture.width(), height: picture.height() };
-    let small = crop_rgb(picture, whole).shrunk(EYE_PIXELS);
+/// A whole picture as a small JPEG file, black where it is masked.
+pub(super) fn for_the_eye(picture: &Picture<'_>, masks: &[Polygon]) -> Option<Vec<u8>> {
+    let (width, height) = (picture.width(), picture.height());
+    let whole = PixelRect { x: 0, y: 0, width, height };
+    let mut small = crop_rgb(picture, whole).shrunk(EYE_PIXELS);
+    mask::cover(&mut small, whole, (width, height), masks);
     QUALITIES.into_iter().find_map(|quality| encode(&small, quality, EYE_BYTES))
 }
 

@@ -11,9 +11,11 @@ pub mod confine;
 mod crop;
 pub mod decode;
 pub mod engine;
+mod numbers;
 mod slots;
 mod wire;
 pub mod worker;
 
 pub use crop::compress;
+pub use numbers::Numbers;
 pub use wire::{CameraProgress, ModelStanding, Progress, Ready, Snapshot, read_any};

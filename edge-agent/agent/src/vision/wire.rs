@@ -66,6 +66,9 @@ pub(super) struct Configure {
     /// Decoder elements to prefer, by name; the rest by rank.
     #[n(2)]
     pub(super) decoders: Vec<String>,
+    /// The first number for tracks and passes.
+    #[n(3)]
+    pub(super) first: u64,
 }
 
 /// A model, without its graph.

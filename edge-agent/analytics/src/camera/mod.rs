@@ -13,13 +13,14 @@ use crate::detect::{Detection, Detector};
 use crate::gate::{Coverage, MotionGate, RateGate};
 use crate::infer::{Infer, InferFault, ModelRole};
 use crate::manifest::{ModelSpec, Task};
+use crate::mask;
 use crate::picture::Picture;
 use crate::plate::{Look, Passes, PlateFinder, Vehicle};
-use crate::settings::{CameraSettings, PlateSearch};
+use crate::settings::{CameraSettings, PlateSearch, Polygon};
 use crate::sighting::{Counts, FrameSighting, Outcome, Sighting, TrackBox};
 use crate::time::MediaTime;
 use crate::track::{Seen, TrackId, Tracker, TrackerSettings};
-use crate::zone::{Watch, contains, share_of};
+use crate::zone::Watch;
 use dossier::Dossier;
 
 /// Detections down to this share of the shipped threshold may continue a track.
@@ -85,6 +86,19 @@ impl CameraAnalytics {
             fault: None,
             settings,
         })
+    }
+
+    /// Areas that are not looked at.
+    pub fn masks(&self) -> &[Polygon] {
+        &self.settings.masks
+    }
+
+    /// Numbers tracks and passes from here on instead of from 1; before the first frame.
+    #[must_use]
+    pub fn numbered_from(mut self, first: u64) -> Self {
+        self.tracker = Tracker::new(TrackerSettings::default(), TrackId(first));
+        self.passes = self.passes.map(|passes| passes.numbered_from(first));
+        self
     }
 
     /// Looks at a frame, or passes it over for a reason.
@@ -243,7 +257,7 @@ impl CameraAnalytics {
         let detector = &*detector;
         let (width, height) = (picture.width(), picture.height());
         let masks = &self.settings.masks;
-        let seen = |d: &Detection| !masks.iter().any(|mask| contains(&mask.0, share_of(d.rect.foot(), width, height)));
+        let seen = |d: &Detection| !mask::hides(masks, d.rect.foot(), (width, height));
         let sure = |d: &Detection| d.score >= detector.threshold(d.class);
         Ok(found.into_iter().filter(seen).partition(sure))
     }

@@ -3,7 +3,7 @@ use crate::class::ObjectClass;
 use crate::geometry::Point;
 use crate::infer::{Output, TensorView};
 use crate::settings::{Polygon, Zone};
-use crate::sighting::Revision;
+use crate::sighting::{PassId, Revision};
 
 /// Finished rows for the objects model, one list per run; the last one is repeated.
 struct Script(Vec<Vec<[f32; 6]>>, usize);
@@ -160,7 +160,8 @@ fn a_car_with_a_plate_gives_a_preview_a_final_read_and_its_track() {
     let crate::manifest::Head::Slots(head) = &mut text.head else { panic!() };
     head.symbols.truncate(4);
     let settings = CameraSettings { plates: PlateSearch::WholeFrame, ..still_off() };
-    let mut camera = CameraAnalytics::new(settings, &[objects(), plates, text]).unwrap();
+    let camera = CameraAnalytics::new(settings, &[objects(), plates, text]).unwrap();
+    let mut camera = camera.numbered_from(700);
     let bytes = vec![100; 64 * 64 * 3];
     let picture = Picture::rgb(64, 64, &bytes).unwrap();
     let mut sightings = Vec::new();
@@ -176,6 +177,7 @@ fn a_car_with_a_plate_gives_a_preview_a_final_read_and_its_track() {
     assert_eq!(told, [(Revision::Preview, "AB12", car), (Revision::Final, "AB12", car)]);
     let end = sightings.iter().find_map(|s| if let Sighting::TrackEnd(t) = s { Some(t) } else { None }).unwrap();
     assert_eq!((plates[1].track, end.heading), (Some(end.track), Some(crate::sighting::Heading::Right)));
+    assert_eq!((plates[0].pass, plates[1].pass, end.track), (PassId(700), PassId(700), TrackId(700)));
     let counts = sightings.iter().find_map(|s| if let Sighting::Counts(c) = s { Some(c) } else { None }).unwrap();
     assert_eq!((counts.plate_reads, counts.frames_analysed), (1, 8));
 }

@@ -149,6 +149,5 @@ pub(super) fn counts(
                 Some(LineCount { line, class: class(row.class), forward: row.forward, backward: row.backward })
             })
             .collect(),
-        summarised: 0,
     }
 }

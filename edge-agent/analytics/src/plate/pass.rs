@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::passes::Vehicle;
+use super::passes::{Look, Vehicle};
 use super::text::RawRead;
 use super::vote::{Verdict, tally, trust};
 use crate::class::ObjectClass;
 use crate::geometry::{Point, Rect};
-use crate::picture::{Picture, RgbCrop};
+use crate::mask;
+use crate::picture::RgbCrop;
 use crate::preprocess::{PixelRect, crop_rgb};
 use crate::sighting::{Colour, Crop, Heading, PassId, PlateRead, Revision};
 use crate::time::MediaTime;
@@ -110,19 +111,13 @@ impl Pass {
         self.reads.len()
     }
 
-    /// Takes in a read of the plate in `rect` of `picture`.
-    pub(super) fn add(
-        &mut self,
-        read: RawRead,
-        (rect, vehicle): (Rect, Option<Rect>),
-        picture: &Picture<'_>,
-        media: MediaTime,
-    ) {
+    /// Takes in a read of the plate in `rect`.
+    pub(super) fn add(&mut self, read: RawRead, (rect, vehicle): (Rect, Option<Rect>), look: &Look<'_>) {
         // Steep in the height too: far reads are poor and many.
         let worth = trust(&read) * (rect.h / GOOD_HEIGHT).clamp(0.2, 1.0).powi(3);
         self.highest = self.highest.max(rect.h);
         if self.best.as_ref().is_none_or(|best| worth > best.worth * 1.05) {
-            self.best = Best::cut(worth, (rect, vehicle), picture, media);
+            self.best = Best::cut(worth, (rect, vehicle), look);
         }
         self.reads.push((read, worth));
         if self.reads.len() > MOST_READS {
@@ -197,16 +192,19 @@ impl Pass {
 }
 
 impl Best {
-    fn cut(worth: f32, (rect, vehicle): (Rect, Option<Rect>), picture: &Picture<'_>, media: MediaTime) -> Option<Self> {
+    fn cut(worth: f32, (rect, vehicle): (Rect, Option<Rect>), look: &Look<'_>) -> Option<Self> {
+        let size = (look.picture.width(), look.picture.height());
         let cut = |rect: Rect, side: u32| {
-            let pixels = PixelRect::around(rect, picture.width(), picture.height())?;
-            Some(crop_rgb(picture, pixels).shrunk(side))
+            let pixels = PixelRect::around(rect, size.0, size.1)?;
+            let mut crop = crop_rgb(look.picture, pixels).shrunk(side);
+            mask::cover(&mut crop, pixels, size, look.masks);
+            Some(crop)
         };
         // Where no vehicle is known, about as much around the plate as a vehicle would take.
         let around = vehicle.unwrap_or_else(|| rect.widened(1.2, 4.0));
         Some(Self {
             worth,
-            media,
+            media: look.media,
             plate_rect: rect,
             vehicle_rect: vehicle,
             plate_crop: cut(rect.widened(0.1, 0.15), PLATE_SIDE)?,

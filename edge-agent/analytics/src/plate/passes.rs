@@ -11,12 +11,12 @@ use crate::class::ObjectClass;
 use crate::detect::Detection;
 use crate::geometry::Rect;
 use crate::infer::{Infer, InferFault};
+use crate::mask;
 use crate::picture::Picture;
 use crate::settings::{PlateSearch, Polygon};
 use crate::sighting::{Colour, Heading, PassId, PlateRead, Revision};
 use crate::time::MediaTime;
 use crate::track::{TrackId, Tracker, TrackerSettings};
-use crate::zone::contains;
 
 /// Vehicles whose crops are searched, and plates that are read, per frame at most: the models are shared.
 const SEARCHES: usize = 2;
@@ -112,6 +112,12 @@ impl Passes {
             told: Vec::new(),
             finals: 0,
         }
+    }
+
+    /// Numbers passes from here on instead of from 1; before the first frame.
+    #[must_use]
+    pub(crate) fn numbered_from(self, first: u64) -> Self {
+        Self { next: first, ..self }
     }
 
     /// Whether no pass goes on.
@@ -227,7 +233,7 @@ impl Passes {
             let Some(read) = self.finder.read(look.picture, plate.rect, infer)? else { continue };
             let vehicle = plate.vehicle.map(|vehicle| vehicle.rect);
             if let Some(pass) = self.open.iter_mut().find(|pass| pass.id == id) {
-                pass.add(read, (plate.rect, vehicle), look.picture, look.media);
+                pass.add(read, (plate.rect, vehicle), look);
             }
         }
         Ok(())
@@ -288,8 +294,7 @@ impl Passes {
 impl Found {
     /// A plate outside the masks, with the smallest vehicle that it lies in: the one in front hides those behind.
     fn new(rect: Rect, score: f32, look: &Look<'_>) -> Option<Self> {
-        let middle = crate::zone::share_of(rect.centre(), look.picture.width(), look.picture.height());
-        if look.masks.iter().any(|mask| contains(&mask.0, middle)) {
+        if mask::hides(look.masks, rect.centre(), (look.picture.width(), look.picture.height())) {
             return None;
         }
         let holds = |vehicle: &&Vehicle| rect.share_in(&vehicle.rect) >= INSIDE && rect.w < vehicle.rect.w * 0.8;

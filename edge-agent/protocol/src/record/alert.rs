@@ -93,9 +93,6 @@ pub enum AlertKind {
     /// Something does not work.
     #[n(6)]
     Fault(#[n(0)] Word),
-    /// Records that the daily byte budget kept back.
-    #[n(7)]
-    Withheld(#[n(0)] Withheld),
 }
 
 /// A time without something.
@@ -128,7 +125,22 @@ pub struct LossRecord {
     /// What was dropped, in order, not touching each other, at most [`MAX_LOSS_RANGES`].
     #[n(2)]
     pub ranges: Vec<SequenceRange>,
+    /// Why.
+    #[n(3)]
+    pub cause: LossCause,
 }
+
+words!(
+    /// Why records were dropped.
+    LossCause {
+        /// The outbox had used up its share of the disk.
+        Disk = 0 "disk",
+        /// The day's bytes were used up, and the record was one that gives way then.
+        Budget = 1 "budget",
+        /// It was read back damaged.
+        Damage = 2 "damage",
+    }
+);
 
 /// The most ranges in one loss record.
 pub const MAX_LOSS_RANGES: usize = 256;
@@ -177,28 +189,14 @@ pub struct Change {
     pub to: Word,
 }
 
-/// What the daily byte budget kept back on one lane.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[cbor(map, context_bound = "Context")]
-pub struct Withheld {
-    /// The lane.
-    #[n(0)]
-    pub lane: Lane,
-    /// Since when it is counted.
-    #[n(1)]
-    pub since: Moment,
-    /// How many records.
-    #[n(2)]
-    pub count: u64,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn loss(ranges: &[(u64, u64)]) -> LossRecord {
         let range = |&(first, last)| SequenceRange { first: Sequence::new(first), last: Sequence::new(last) };
-        LossRecord { epoch: Epoch::new(1), lane: Lane::Thumb, ranges: ranges.iter().map(range).collect() }
+        let ranges = ranges.iter().map(range).collect();
+        LossRecord { epoch: Epoch::new(1), lane: Lane::Thumb, ranges, cause: LossCause::Disk }
     }
 
     #[test]

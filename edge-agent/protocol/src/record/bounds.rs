@@ -47,8 +47,7 @@ impl Record {
                 | AlertKind::Gap(_)
                 | AlertKind::Update(_)
                 | AlertKind::Rollback(_)
-                | AlertKind::Fault(_)
-                | AlertKind::Withheld(_) => Ok(()),
+                | AlertKind::Fault(_) => Ok(()),
             },
             Self::Health(health) => {
                 let rings = health.cameras.iter().filter_map(|camera| camera.ring.as_ref());

@@ -303,6 +303,10 @@ pub struct UplinkHealth {
     /// Commands that were refused because too many waited.
     #[n(7)]
     pub busy: u64,
+    /// Why the broker is not reached; none while it is, or while nothing is known yet.
+    #[n(8)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Sentence>,
 }
 
 /// How many on a lane.

@@ -16,7 +16,7 @@ mod read;
 mod word;
 
 pub use accountability::{Answer, AuditKind, AuditRecord, ClipOffer, Refused, UpdateStage, UpdateStep, Verdict};
-pub use alert::{Alert, AlertKind, Change, Gap, GapOf, LossRecord, MAX_LOSS_RANGES, SequenceRange, Tamper, Withheld};
+pub use alert::{Alert, AlertKind, Change, Gap, GapOf, LossCause, LossRecord, MAX_LOSS_RANGES, SequenceRange, Tamper};
 pub use bounds::OutOfBounds;
 pub use bulk::{ClipChunk, ClipPart, MAX_CHUNK_BYTES, MAX_THUMB_BYTES, Thumb, ThumbOf};
 pub use confidence::{Confidence, NotAShare};

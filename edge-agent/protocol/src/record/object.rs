@@ -265,15 +265,6 @@ pub struct Counts {
     #[cbor(n(10), skip_if = "Vec::is_empty")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<LineCount>,
-    /// Object events that the byte budget replaced by these counts.
-    #[cbor(n(11), skip_if = "is_zero")]
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub summarised: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde and minicbor call it with a reference")]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 /// How many of a class.

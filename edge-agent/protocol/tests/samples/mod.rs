@@ -90,13 +90,12 @@ pub fn counts() -> Counts {
         tracks: vec![ClassCount { class, count: 12 }],
         zones: vec![ZoneCount { zone, class: Some(class), entered: 4, left: 3, peak: 2, present: 1, dwell_s: 40 }],
         lines: vec![LineCount { line, class, forward: 5, backward: 6 }],
-        summarised: 9,
     }
 }
 
 pub fn loss() -> LossRecord {
     let ranges = vec![SequenceRange { first: Sequence::new(3), last: Sequence::new(9) }];
-    LossRecord { epoch: Epoch::new(5), lane: Lane::Thumb, ranges }
+    LossRecord { epoch: Epoch::new(5), lane: Lane::Thumb, ranges, cause: LossCause::Budget }
 }
 
 pub fn alert_kinds() -> Vec<AlertKind> {
@@ -109,16 +108,11 @@ pub fn alert_kinds() -> Vec<AlertKind> {
         AlertKind::Update(change()),
         AlertKind::Rollback(change()),
         AlertKind::Fault("disk".parse().unwrap()),
-        AlertKind::Withheld(withheld()),
     ]
 }
 
 pub fn gap() -> Gap {
     Gap { of: GapOf::Recording, from: moment(0), to: Some(moment(4)) }
-}
-
-pub fn withheld() -> Withheld {
-    Withheld { lane: Lane::Thumb, since: moment(0), count: 4 }
 }
 
 pub fn alert(kind: AlertKind) -> Alert {
@@ -173,6 +167,7 @@ pub fn uplink_health() -> UplinkHealth {
         rate_bytes_s: 6,
         bad_acks: 7,
         busy: 8,
+        trouble: Some("nothing listens at the broker's address".parse().unwrap()),
     }
 }
 

@@ -154,10 +154,10 @@ impl<'a> Ingest<'a> {
     ///
     /// # Errors
     /// Returns what the database says.
-    pub fn lose(&self, stream: i64, span: Span) -> rusqlite::Result<()> {
+    pub fn lose(&self, stream: i64, span: Span, cause: &str) -> rusqlite::Result<()> {
         self.transaction.execute(
-            "INSERT OR IGNORE INTO losses (stream, first, last, received_us) VALUES (?1, ?2, ?3, ?4)",
-            params![stream, span.first().cast_signed(), span.last().cast_signed(), self.now_us],
+            "INSERT OR IGNORE INTO losses (stream, first, last, received_us, cause) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![stream, span.first().cast_signed(), span.last().cast_signed(), self.now_us, cause],
         )?;
         self.settle(stream, span)
     }

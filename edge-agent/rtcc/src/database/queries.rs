@@ -146,8 +146,11 @@ pub struct Gap {
     pub epoch: String,
     /// The lane.
     pub lane: String,
-    /// `missing` (may still arrive) or `lost` (the unit said so).
+    /// `missing` (may still arrive), or as the unit said `withheld` (by the day's byte budget) or `lost`.
     pub kind: &'static str,
+    /// Why it was lost: `disk`, `budget` or `damage`; none while it is only missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
     /// The first missing sequence.
     pub first: u64,
     /// The last missing sequence.
@@ -170,26 +173,31 @@ pub fn gaps(database: &Connection, first: u64) -> rusqlite::Result<Vec<Gap>> {
     for (id, unit, epoch, lane) in streams {
         let missing = SpanTable::Settled.holes_from(database, id, (first, GAPS_PER_STREAM))?;
         let lost = losses(database, id)?;
-        let named = |(kind, span): (&'static str, Span)| Gap {
+        let named = |(span, cause): (Span, Option<String>)| Gap {
             unit: unit.clone(),
             epoch: hexadecimal(epoch),
             lane: lane.clone(),
-            kind,
+            kind: match cause.as_deref() {
+                None => "missing",
+                Some("budget") => "withheld",
+                Some(_) => "lost",
+            },
+            cause,
             first: span.first(),
             last: span.last(),
         };
-        gaps.extend(missing.into_iter().map(|span| ("missing", span)).map(named));
-        gaps.extend(lost.into_iter().map(|span| ("lost", span)).map(named));
+        gaps.extend(missing.into_iter().map(|span| (span, None)).map(named));
+        gaps.extend(lost.into_iter().map(|(span, cause)| (span, Some(cause))).map(named));
     }
     Ok(gaps)
 }
 
-fn losses(database: &Connection, stream: i64) -> rusqlite::Result<Vec<Span>> {
-    let spans: Vec<Option<Span>> = database
-        .prepare_cached("SELECT first, last FROM losses WHERE stream = ?1 ORDER BY first LIMIT ?2")?
+fn losses(database: &Connection, stream: i64) -> rusqlite::Result<Vec<(Span, String)>> {
+    let spans: Vec<Option<(Span, String)>> = database
+        .prepare_cached("SELECT first, last, cause FROM losses WHERE stream = ?1 ORDER BY first LIMIT ?2")?
         .query_map(params![stream, GAPS_PER_STREAM], |row| {
             let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok(Span::new(first.unsigned_abs(), last.unsigned_abs()))
+            Ok(Span::new(first.unsigned_abs(), last.unsigned_abs()).zip(row.get(2)?))
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(spans.into_iter().flatten().collect())

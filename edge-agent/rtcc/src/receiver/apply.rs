@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use edge_protocol::id::Sequence;
+use edge_protocol::record::LossCause;
 use rusqlite::Connection;
 
 use super::clips::{Files, FilesError};
@@ -196,8 +197,9 @@ impl Step<'_> {
     fn lose(&mut self, unit: &str, loss: &Loss) -> Result<(), ApplyError> {
         let stream = self.stream(StreamName { unit, epoch: loss.epoch, lane: loss.lane })?;
         for span in &loss.spans {
-            self.ingest.lose(stream, *span)?;
-            self.ingest.count("lost", span.count())?;
+            self.ingest.lose(stream, *span, loss.cause.as_str())?;
+            let counter = if loss.cause == LossCause::Budget { "withheld" } else { "lost" };
+            self.ingest.count(counter, span.count())?;
         }
         Ok(())
     }

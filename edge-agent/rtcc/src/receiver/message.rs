@@ -1,5 +1,7 @@
 //! What a message from a unit means to the center, after it has been read and checked.
 
+use edge_protocol::record::LossCause;
+
 use crate::database::ingest::NewRecord;
 use crate::database::requests::{Offer, Part, RequestStatus};
 use crate::database::spans::Span;
@@ -93,6 +95,8 @@ pub struct Loss {
     pub lane: &'static str,
     /// The dropped sequences.
     pub spans: Vec<Span>,
+    /// Why.
+    pub cause: LossCause,
 }
 
 /// A unit's answer to a request.

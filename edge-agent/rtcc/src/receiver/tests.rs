@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use edge_protocol::record::LossCause;
 use proptest::prelude::*;
 
 use super::apply::{ApplyError, Received, Settled, apply, settled_now};
@@ -100,16 +101,21 @@ fn what_a_unit_declares_lost_is_settled_and_stays_visible_as_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());
     center.take(vec![reads(7, [1, 5])]).unwrap();
-    let lost = Effect::Lost(Loss { epoch: 7, lane: "read", spans: vec![Span::new(2, 4).unwrap()] });
-    let mut item = record(1);
-    item.effect = lost;
-    let mut settled = center.prefix(vec![batch(7, "alert", vec![item])]);
+    let lost = |at, spans: &[Span], cause| {
+        let effect = Effect::Lost(Loss { epoch: 7, lane: "read", spans: spans.to_vec(), cause });
+        Item { effect, ..record(at) }
+    };
+    let items = vec![
+        lost(1, &[Span::new(2, 3).unwrap()], LossCause::Disk),
+        lost(2, &[Span::new(4, 4).unwrap()], LossCause::Budget),
+    ];
+    let mut settled = center.prefix(vec![batch(7, "alert", items)]);
     settled.sort();
-    assert_eq!(settled, [("alert".to_owned(), 1), ("read".to_owned(), 5)]);
+    assert_eq!(settled, [("alert".to_owned(), 2), ("read".to_owned(), 5)]);
     let gaps = queries::gaps(center.database.reader(), 1).unwrap();
-    assert_eq!(gaps.len(), 1);
-    assert_eq!((gaps[0].kind, gaps[0].lane.as_str(), gaps[0].first, gaps[0].last), ("lost", "read", 2, 4));
-    assert_eq!(center.counter("lost"), 3);
+    let told: Vec<_> = gaps.iter().map(|gap| (gap.kind, gap.lane.as_str(), gap.first, gap.last)).collect();
+    assert_eq!(told, [("lost", "read", 2, 3), ("withheld", "read", 4, 4)]);
+    assert_eq!((center.counter("lost"), center.counter("withheld")), (2, 1), "a budget is no fault");
 }
 
 #[test]

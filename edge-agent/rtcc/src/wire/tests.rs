@@ -3,8 +3,8 @@ use edge_protocol::command::{Challenge, Operation, Role};
 use edge_protocol::hash::{Hash128, Hash256};
 use edge_protocol::id::{CommandId, PassId, RequestId};
 use edge_protocol::record::{
-    Alert, ClipChunk, Confidence, Hit, LossRecord, Match, PlateText, Read, Refused, Revision, Sentence, SequenceRange,
-    Span as Period, Thumb, ThumbOf, UpdateStage, UpdateStep, Versions, Word,
+    Alert, ClipChunk, Confidence, Hit, LossCause, LossRecord, Match, PlateText, Read, Refused, Revision, Sentence,
+    SequenceRange, Span as Period, Thumb, ThumbOf, UpdateStage, UpdateStep, Versions, Word,
 };
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::state::{AckMode, Birth, CameraCard, Death, ReadsPublished};
@@ -142,10 +142,15 @@ fn what_cannot_be_read_is_refused_with_its_reason() {
 #[test]
 fn a_loss_settles_the_ranges_of_the_lane_and_epoch_it_names() {
     let range = |first, last| SequenceRange { first: Sequence::new(first), last: Sequence::new(last) };
-    let lost = LossRecord { epoch: Epoch::new(3), lane: Lane::Read, ranges: vec![range(2, 4), range(9, 9)] };
+    let lost = LossRecord {
+        epoch: Epoch::new(3),
+        lane: Lane::Read,
+        ranges: vec![range(2, 4), range(9, 9)],
+        cause: LossCause::Damage,
+    };
     let found = items("alert", alert(AlertKind::Loss(lost)));
     let spans = vec![Span::new(2, 4).unwrap(), Span::new(9, 9).unwrap()];
-    assert_eq!(found[0].effect, Effect::Lost(Loss { epoch: 3, lane: "read", spans }));
+    assert_eq!(found[0].effect, Effect::Lost(Loss { epoch: 3, lane: "read", spans, cause: LossCause::Damage }));
     assert!(found[0].record.is_some(), "a loss is shown to people as well");
 }
 

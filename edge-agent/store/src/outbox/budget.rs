@@ -2,6 +2,7 @@
 
 use edge_protocol::id::Sequence;
 use edge_protocol::lane::Lane;
+use edge_protocol::record::LossCause;
 
 use super::{Outbox, RECORD_OVERHEAD_BYTES, lanes};
 use crate::database::DatabaseError;
@@ -53,17 +54,17 @@ impl Outbox {
     fn drop_oldest(&mut self, lane: Lane) -> Result<(), DatabaseError> {
         let oldest: i64 =
             self.run(|connection| connection.prepare_cached(lanes::oldest(lane))?.query_row([], |row| row.get(0)))?;
-        self.drop_one(lane, Sequence::new(oldest.cast_unsigned()))
+        self.drop_one(lane, Sequence::new(oldest.cast_unsigned()), LossCause::Disk)
     }
 
     /// Drops a record and remembers that it did.
-    pub(super) fn drop_one(&mut self, lane: Lane, sequence: Sequence) -> Result<(), DatabaseError> {
+    pub(super) fn drop_one(&mut self, lane: Lane, sequence: Sequence, cause: LossCause) -> Result<(), DatabaseError> {
         let bytes: i64 = self.run(|connection| {
             let mut remove = connection.prepare_cached(lanes::remove_one(lane))?;
             remove.query_row([sequence.get().cast_signed()], |row| row.get(0))
         })?;
         let bytes = u64::try_from(bytes).unwrap_or(0) + RECORD_OVERHEAD_BYTES;
         self.cursors.of_mut(lane).count_out(1, bytes);
-        self.remember_loss(lane, sequence)
+        self.remember_loss(lane, sequence, cause)
     }
 }

@@ -2,6 +2,7 @@
 
 use edge_protocol::id::Sequence;
 use edge_protocol::lane::Lane;
+use edge_protocol::record::LossCause;
 
 use super::lanes::{lane_of, number};
 use super::{Outbox, OutboxError};
@@ -16,6 +17,8 @@ pub struct Loss {
     pub first: Sequence,
     /// The last record lost.
     pub last: Sequence,
+    /// Why.
+    pub cause: LossCause,
 }
 
 impl Loss {
@@ -31,14 +34,16 @@ impl Outbox {
     /// # Errors
     /// When the database cannot be read.
     pub fn losses(&self) -> Result<Vec<Loss>, OutboxError> {
-        let sql = "SELECT lane, first, last FROM lost WHERE reported IS NULL ORDER BY lane, first";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
-        let rows: Vec<(i64, i64, i64)> =
+        let sql = "SELECT lane, first, last, cause FROM lost WHERE reported IS NULL ORDER BY lane, first";
+        let read = |row: &rusqlite::Row<'_>| {
+            let sequence = |stored: i64| Sequence::new(stored.cast_unsigned());
+            let (lane, cause) = (lane_of(row.get(0)?), cause_of(row.get(3)?));
+            let (first, last) = (sequence(row.get(1)?), sequence(row.get(2)?));
+            Ok(lane.zip(cause).map(|(lane, cause)| Loss { lane, first, last, cause }))
+        };
+        let rows: Vec<Option<Loss>> =
             self.run(|connection| connection.prepare_cached(sql)?.query_map([], read)?.collect())?;
-        let sequence = |stored: i64| Sequence::new(stored.cast_unsigned());
-        let loss =
-            |(lane, first, last)| Some(Loss { lane: lane_of(lane)?, first: sequence(first), last: sequence(last) });
-        Ok(rows.into_iter().filter_map(loss).collect())
+        Ok(rows.into_iter().flatten().collect())
     }
 
     /// Appends the record that states all of [`Outbox::losses`]; should it be dropped itself, they are to be stated
@@ -60,29 +65,36 @@ impl Outbox {
         self.try_append(Lane::Alert, payload)
     }
 
-    /// Gives up records that were read back rotten.
+    /// Gives up records that will never be sent.
     ///
     /// # Errors
     /// As [`Outbox::append`].
-    pub fn give_up(&mut self, lane: Lane, rotten: &[Sequence]) -> Result<(), OutboxError> {
-        let given_up = self.try_give_up(lane, rotten);
-        self.undo_on_error(given_up)
+    pub fn give_up(&mut self, lane: Lane, given_up: &[Sequence], cause: LossCause) -> Result<(), OutboxError> {
+        let dropped = self.try_give_up(lane, given_up, cause);
+        self.undo_on_error(dropped)
     }
 
-    fn try_give_up(&mut self, lane: Lane, rotten: &[Sequence]) -> Result<(), DatabaseError> {
+    fn try_give_up(&mut self, lane: Lane, given_up: &[Sequence], cause: LossCause) -> Result<(), DatabaseError> {
         self.begin_group()?;
         let settled = self.cursors.of(lane).settled;
-        rotten.iter().filter(|sequence| **sequence > settled).try_for_each(|sequence| self.drop_one(lane, *sequence))
+        let mut waiting = given_up.iter().filter(|sequence| **sequence > settled);
+        waiting.try_for_each(|sequence| self.drop_one(lane, *sequence, cause))
     }
 
-    /// Remembers a dropped record, as part of the range before it where there is one that nobody has stated.
-    pub(super) fn remember_loss(&mut self, lane: Lane, sequence: Sequence) -> Result<(), DatabaseError> {
+    /// Remembers a dropped record, as part of the range before it where there is one of that cause that nobody has
+    /// stated.
+    pub(super) fn remember_loss(
+        &mut self,
+        lane: Lane,
+        sequence: Sequence,
+        cause: LossCause,
+    ) -> Result<(), DatabaseError> {
         let dropped = sequence.get().cast_signed();
-        let row = [number(lane), dropped];
-        let extend = "UPDATE lost SET last = ?2 WHERE lane = ?1 AND last = ?2 - 1 AND reported IS NULL";
+        let row = [number(lane), dropped, cause as i64];
+        let extend = "UPDATE lost SET last = ?2 WHERE lane = ?1 AND last = ?2 - 1 AND cause = ?3 AND reported IS NULL";
         let extended = self.run(|connection| connection.prepare_cached(extend)?.execute(row))?;
         if extended == 0 {
-            let insert = "INSERT INTO lost(lane, first, last) VALUES (?1, ?2, ?2)";
+            let insert = "INSERT INTO lost(lane, first, last, cause) VALUES (?1, ?2, ?2, ?3)";
             self.run(|connection| connection.prepare_cached(insert)?.execute(row))?;
         }
         if lane == Lane::Alert {
@@ -98,4 +110,8 @@ impl Outbox {
         self.run(|connection| connection.prepare_cached(forget)?.execute([alerts_up_to.get().cast_signed()]))?;
         Ok(())
     }
+}
+
+fn cause_of(stored: i64) -> Option<LossCause> {
+    LossCause::ALL.iter().copied().find(|cause| *cause as i64 == stored)
 }

@@ -18,6 +18,7 @@ mod budget;
 mod lanes;
 mod loss;
 mod reader;
+mod spent;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ pub use budget::Budget;
 pub use lanes::Backlog;
 pub use loss::Loss;
 pub use reader::{Limit, OutboxReader, Stored, Unsettled};
+pub use spent::Spent;
 
 use crate::database::{self, DatabaseError, Schema};
 use lanes::Cursors;
@@ -37,7 +39,7 @@ use lanes::Cursors;
 /// What a record costs besides its payload: row header, sequence, checksum, its share of the page.
 const RECORD_OVERHEAD_BYTES: u64 = 24;
 
-const SCHEMA: Schema = Schema { version: 1, tables: include_str!("schema.sql") };
+const SCHEMA: Schema = Schema { version: 2, tables: include_str!("schema.sql") };
 
 /// Why the outbox could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -40,8 +40,8 @@ pub struct Limit {
 /// A reading end; there may be several, on any thread.
 #[derive(Debug)]
 pub struct OutboxReader {
-    path: PathBuf,
-    connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
     epoch: Epoch,
 }
 

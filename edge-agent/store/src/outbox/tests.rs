@@ -1,5 +1,6 @@
 use super::*;
 use crate::disk::{Disk, RealDisk};
+use edge_protocol::record::LossCause;
 
 const ALL: Limit = Limit { records: 10_000, bytes: usize::MAX };
 
@@ -80,11 +81,12 @@ fn a_rotten_record_is_never_handed_out_and_becomes_a_loss() {
     let found = read(&folder, Lane::Object);
     assert_eq!(found.records.iter().map(|stored| stored.sequence.get()).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(found.rotten, [Sequence::new(2)]);
-    outbox.give_up(Lane::Object, &found.rotten).unwrap();
+    outbox.give_up(Lane::Object, &found.rotten, LossCause::Damage).unwrap();
     outbox.commit().unwrap();
     assert!(read(&folder, Lane::Object).rotten.is_empty());
-    let lost = Loss { lane: Lane::Object, first: Sequence::new(2), last: Sequence::new(2) };
-    assert_eq!(outbox.losses().unwrap(), [lost]);
+    let (first, last) = (Sequence::new(2), Sequence::new(2));
+    let rotten = Loss { lane: Lane::Object, first, last, cause: LossCause::Damage };
+    assert_eq!(outbox.losses().unwrap(), [rotten]);
 }
 
 #[test]
@@ -100,7 +102,8 @@ fn the_least_urgent_lane_gives_way_and_hits_never_do() {
     }
     outbox.append(Lane::Audit, &[4; 1_000]).unwrap();
     outbox.commit().unwrap();
-    let lost = |lane| Loss { lane, first: Sequence::new(1), last: Sequence::new(5) };
+    let cause = LossCause::Disk;
+    let lost = |lane| Loss { lane, first: Sequence::new(1), last: Sequence::new(5), cause };
     assert_eq!(outbox.losses().unwrap(), [lost(Lane::Read), lost(Lane::Object)]);
     assert_eq!(read(&folder, Lane::Hit).records.len(), 10);
     assert_eq!(read(&folder, Lane::Audit).records.len(), 1);
@@ -114,12 +117,13 @@ fn a_loss_is_stated_again_until_the_record_that_states_it_is_settled() {
     let mut outbox = open(&folder, Budget { total: 10_000, lanes }).outbox;
     outbox.append(Lane::Object, &[1; 60]).unwrap();
     outbox.append(Lane::Object, &[1; 60]).unwrap();
-    let lost = [Loss { lane: Lane::Object, first: Sequence::new(1), last: Sequence::new(1) }];
+    let first_of = |lane| Loss { lane, first: Sequence::new(1), last: Sequence::new(1), cause: LossCause::Disk };
+    let lost = [first_of(Lane::Object)];
     assert_eq!(outbox.losses().unwrap(), lost);
     outbox.append_loss(&[9; 60]).unwrap();
     assert!(outbox.losses().unwrap().is_empty());
     outbox.append(Lane::Alert, &[8; 60]).unwrap();
-    let alert = Loss { lane: Lane::Alert, first: Sequence::new(1), last: Sequence::new(1) };
+    let alert = first_of(Lane::Alert);
     assert_eq!(outbox.losses().unwrap(), [alert, lost[0]], "the statement itself was dropped");
     let stating = outbox.append_loss(b"all").unwrap();
     outbox.commit().unwrap();
@@ -146,4 +150,34 @@ fn a_group_that_fails_is_undone_whole_and_its_numbers_are_given_again() {
     outbox.commit().unwrap();
     let found: Vec<_> = read(&folder, Lane::Hit).records.into_iter().map(|stored| stored.payload).collect();
     assert_eq!(found, [b"kept".to_vec(), b"second try".to_vec()]);
+}
+
+#[test]
+fn losses_of_different_causes_are_told_apart_even_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget::DEFAULT).outbox;
+    for _ in 0..4 {
+        outbox.append(Lane::Object, b"o").unwrap();
+    }
+    outbox.commit().unwrap();
+    let at = |number| Sequence::new(number);
+    outbox.give_up(Lane::Object, &[at(1), at(2)], LossCause::Budget).unwrap();
+    outbox.give_up(Lane::Object, &[at(3)], LossCause::Damage).unwrap();
+    let lost = |first, last, cause| Loss { lane: Lane::Object, first: at(first), last: at(last), cause };
+    assert_eq!(outbox.losses().unwrap(), [lost(1, 2, LossCause::Budget), lost(3, 3, LossCause::Damage)]);
+}
+
+#[test]
+fn what_the_day_has_cost_is_kept_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget::DEFAULT).outbox;
+    let spent = || OutboxReader::open(&folder.path().join("outbox.sqlite")).unwrap().spent().unwrap();
+    assert_eq!(spent(), Spent::default());
+    for bytes in [700, 900] {
+        outbox.note_spent(Spent { day: 20_000, bytes }).unwrap();
+        outbox.commit().unwrap();
+    }
+    drop(outbox);
+    drop(open(&folder, Budget::DEFAULT));
+    assert_eq!(spent(), Spent { day: 20_000, bytes: 900 });
 }

@@ -19,12 +19,14 @@ use volume::Volume;
 
 /// Tells this program, started again, that it is the writer, and where to write.
 const WRITE_TO: &str = "POWER_CUT_WRITE_TO";
+/// Room for all that the longest life can store.
+const VOLUME_BYTES: u64 = 96 << 20;
 
 /// Cuts the power `cuts` times; what was lost, if anything.
 fn run(cuts: u64) -> Result<(), String> {
     let seed = number("POWER_CUT_SEED").unwrap_or(1);
     println!("{cuts} cuts, seed {seed}");
-    let volume = match Volume::new() {
+    let volume = match Volume::new(VOLUME_BYTES) {
         Ok(volume) => volume,
         Err(reason) => {
             println!("SKIPPED: {reason}");
@@ -88,7 +90,7 @@ fn nothing_that_was_said_to_be_stored_is_lost_in_a_power_cut() {
 #[test]
 #[cfg(any(feature = "sabotage-fsync-off", feature = "sabotage-ack-before-commit"))]
 fn a_power_cut_sees_a_store_that_says_too_early_that_something_is_stored() {
-    match Volume::new() {
+    match Volume::new(VOLUME_BYTES) {
         Ok(_) => println!("seen: {}", run(20).expect_err("nothing was lost")),
         Err(reason) => println!("SKIPPED: {reason}"),
     }

@@ -13,13 +13,13 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    /// Makes it, or says why this machine cannot.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// Makes one of so many bytes, or says why this machine cannot.
+    pub(crate) fn new(bytes: u64) -> Result<Self, String> {
         let base = tempfile::tempdir().map_err(|error| error.to_string())?;
         let volume = Self { base };
         std::fs::create_dir(volume.folder()).map_err(|error| error.to_string())?;
         let image = std::fs::File::create(volume.image()).map_err(|error| error.to_string())?;
-        image.set_len(96 << 20).map_err(|error| error.to_string())?;
+        image.set_len(bytes).map_err(|error| error.to_string())?;
         run(Command::new("mkfs.ext4").arg("-q").arg(volume.image()))?;
         volume.try_mount()?;
         volume.unmount();

@@ -19,7 +19,7 @@ use crate::media::AccessUnit;
 use crate::supervise::queue::{Bounds, Overflow, Receiver, bounded};
 use crate::supervise::{Clock, Fault, Heartbeats, Pulse, Restart, Station, Stop, Supervisor};
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionEvent, VisionQueues};
-use crate::vision::{ModelStanding, Snapshot};
+use crate::vision::{ModelStanding, Numbers, Snapshot};
 
 /// A camera is watched at least this long, and until its second key picture.
 const LEAST: Duration = Duration::from_secs(3);
@@ -116,7 +116,7 @@ impl Session {
         // Nobody feeds a watchdog here, so the beats go nowhere.
         let pulse = Heartbeats::default().register("doctor", MODELS, clock.mono());
         let settings = vision::settings(config, program, &throttle, &viewfinder);
-        let prepare = vision::prepare(config.models.library.clone(), vision::folders(config));
+        let prepare = vision::prepare(config.models.library.clone(), vision::folders(config), Numbers::forgotten());
         let queues = VisionQueues { units, events };
         let mut client = VisionClient::new(settings, prepare, queues, clock.clone(), pulse.clone());
         let refused = |error| Fault::from_error(&error);

@@ -46,6 +46,7 @@ pub(in crate::app) fn analytics_settings(camera: &Camera) -> CameraSettings {
     CameraSettings {
         zones: camera.zones.iter().map(zone).collect(),
         lines: camera.lines.iter().map(line).collect(),
+        masks: camera.masks.iter().map(|mask| Polygon(mask.iter().map(point).collect())).collect(),
         plates: match camera.plates {
             PlateSearch::Off => analytics::PlateSearch::Off,
             PlateSearch::Vehicles => analytics::PlateSearch::Vehicles,

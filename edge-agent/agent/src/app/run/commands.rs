@@ -203,7 +203,7 @@ impl Doer {
 }
 
 impl Actions for Doer {
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip<'_>, ActionFault> {
+    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault> {
         let reader = self.ring(&asked.camera)?;
         let asked = Asked { request: asked.request, camera: asked.camera.clone(), from: asked.from, to: asked.to };
         match clip::make(reader, &asked, &self.signer, self.clock.wall()) {

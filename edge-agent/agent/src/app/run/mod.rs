@@ -52,6 +52,7 @@ use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Stop, Supervisor};
 use crate::uplink;
+use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
 use eyes::Eyes;
@@ -251,7 +252,8 @@ fn start_vision(
     settings: VisionSettings,
 ) -> Result<Eyes, RunError> {
     let config = common.config;
-    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config));
+    let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
+    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config), numbers);
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));

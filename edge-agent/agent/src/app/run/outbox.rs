@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::Record;
-use edge_store::outbox::{Limit, OutboxReader};
+use edge_protocol::record::{LossCause, Record};
+use edge_store::outbox::{self, Limit, OutboxReader};
 
 use crate::publish::{Announce, Entry, Settlement};
 use crate::supervise::queue::Sender;
-use crate::uplink::{Backlog, Bell, Outbox, OutboxFault, Stored};
+use crate::uplink::{Backlog, Bell, Outbox, OutboxFault, Spent, Stored};
 
 /// The life of the file as its writer last announced it; a reader of a former file must be opened anew.
 type Life = Arc<AtomicU64>;
@@ -72,9 +72,9 @@ impl Outbox for Bridge {
         let found = self.reader()?.unsettled(lane, after, Limit { records, bytes }).map_err(fault)?;
         if !found.rotten.is_empty() {
             tracing::error!(%lane, count = found.rotten.len(), "stored records are damaged; their loss is stated");
-            self.hand_over(Entry::GiveUp { lane, rotten: found.rotten });
+            self.give_up(lane, &found.rotten, LossCause::Damage);
         }
-        let stored = |stored: edge_store::outbox::Stored| Stored { sequence: stored.sequence, payload: stored.payload };
+        let stored = |stored: outbox::Stored| Stored { sequence: stored.sequence, payload: stored.payload };
         Ok(found.records.into_iter().map(stored).collect())
     }
 
@@ -82,8 +82,17 @@ impl Outbox for Bridge {
         self.hand_over(Entry::Settle(Settlement { epoch, lane, up_to }));
     }
 
-    fn give_up(&mut self, lane: Lane, sequences: &[Sequence]) {
-        self.hand_over(Entry::GiveUp { lane, rotten: sequences.to_vec() });
+    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause) {
+        self.hand_over(Entry::GiveUp { lane, sequences: sequences.to_vec(), cause });
+    }
+
+    fn spent(&mut self) -> Result<Spent, OutboxFault> {
+        let spent = self.reader()?.spent().map_err(fault)?;
+        Ok(Spent { day: spent.day, bytes: spent.bytes })
+    }
+
+    fn note_spent(&mut self, spent: Spent) {
+        self.hand_over(Entry::Spent(outbox::Spent { day: spent.day, bytes: spent.bytes }));
     }
 
     fn append(&mut self, record: Record) {
@@ -92,6 +101,6 @@ impl Outbox for Bridge {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "given to map_err")]
-fn fault(error: edge_store::outbox::OutboxError) -> OutboxFault {
+fn fault(error: outbox::OutboxError) -> OutboxFault {
     OutboxFault(error.to_string())
 }

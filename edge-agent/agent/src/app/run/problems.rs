@@ -23,7 +23,8 @@ pub(super) fn unkept(cameras: &[CameraHealth], uplink: &UplinkHealth, storage: &
         words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
     }
     if !uplink.connected {
-        words.push("no connection to the broker: records are kept on the unit".to_owned());
+        let why = uplink.trouble.as_ref().map_or(String::new(), |why| format!(" ({})", why.as_str()));
+        words.push(format!("no connection to the broker{why}: records are kept on the unit"));
     }
     if storage.failed_writes > 0 {
         words.push(format!("{} groups of video could not be stored", storage.failed_writes));
@@ -40,4 +41,24 @@ pub(super) fn unkept(cameras: &[CameraHealth], uplink: &UplinkHealth, storage: &
 /// Something that the vision worker does without.
 pub(super) fn worker_lacks(what: &str) -> Sentence {
     Sentence::cut(&format!("the vision worker does without {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_there_is_no_connection_is_said_as_far_as_it_is_known() {
+        let storage = StorageHealth { total_bytes: 1 << 40, free_bytes: 1 << 39, ..StorageHealth::default() };
+        let said =
+            |uplink: &UplinkHealth| unkept(&[], uplink, &storage).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let unknown = UplinkHealth::default();
+        assert_eq!(said(&unknown), ["no connection to the broker: records are kept on the unit"]);
+        let known = UplinkHealth { trouble: Some(Sentence::cut("there is no route to the broker")), ..unknown };
+        assert_eq!(
+            said(&known),
+            ["no connection to the broker (there is no route to the broker): records are kept on the unit"]
+        );
+        assert!(said(&UplinkHealth { connected: true, ..known }).is_empty());
+    }
 }

@@ -45,15 +45,15 @@ pub(in crate::app) fn test_list(plates: &[PlateText]) -> Arc<Hotlist> {
     Arc::new(Hotlist::new(Word::cut("test"), None, listed))
 }
 
-/// What the configuration says of events.
-pub(in crate::app) fn policy(config: &Config) -> EventPolicy {
+/// What the configuration says of a camera's events.
+pub(in crate::app) fn policy(config: &Config, camera: &config::Camera) -> EventPolicy {
     EventPolicy {
         publish: match config.reads.publish {
             config::Publish::Counts => Publish::Counts,
             config::Publish::All => Publish::All,
         },
         hotlist: test_list(&config.hotlist.test_plates),
-        versions: Versions { config: Some(config.version), ..Versions::default() },
+        versions: Versions { config: Some(config.version), mask: camera.mask_version(), ..Versions::default() },
         ..EventPolicy::default()
     }
 }
@@ -81,8 +81,8 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(config: &Config, ends: Ends) -> Self {
-        let policy = policy(config);
-        let maker = |camera: &config::Camera| (camera.id.clone(), EventMaker::new(camera.id.clone(), policy.clone()));
+        let maker =
+            |camera: &config::Camera| (camera.id.clone(), EventMaker::new(camera.id.clone(), policy(config, camera)));
         Self { makers: config.cameras.iter().map(maker).collect(), ends, has_started: false }
     }
 

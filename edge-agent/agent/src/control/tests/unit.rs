@@ -16,7 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 
 use super::super::*;
 use crate::supervise::queue::{self, Bounds, Overflow};
-use crate::supervise::{Clock, Heartbeats, Stop};
+use crate::supervise::{Clock, Heartbeats};
 
 pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -99,7 +99,7 @@ impl AuditLog for Log {
 struct Camera(Shared);
 
 impl Actions for Camera {
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip<'_>, ActionFault> {
+    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault> {
         let mut seen = self.0.lock().unwrap();
         assert!(matches!(seen.log.last(), Some(entry) if entry.kind == AuditKind::Intent), "written before the act");
         if seen.ring_is_empty {
@@ -219,7 +219,8 @@ impl Unit {
     }
 
     pub(super) fn send(&mut self, sealed: &[u8], wall: WallStamp) -> Vec<Verdict> {
-        self.control.handle(sealed, MonoTime::ZERO, wall, &Stop::new());
+        self.control.handle(sealed, MonoTime::ZERO, wall);
+        while self.control.deliver().is_some_and(|wait| wait.is_zero()) {}
         let answers = |record: Record| if let Record::Answer(answer) = record { Some(answer.verdict) } else { None };
         std::mem::take(&mut self.seen.lock().unwrap().sent).into_iter().filter_map(answers).collect()
     }

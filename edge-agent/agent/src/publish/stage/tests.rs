@@ -184,6 +184,31 @@ fn a_damaged_file_is_set_aside_and_the_gap_is_told() {
 }
 
 #[test]
+fn what_the_days_bytes_held_back_is_not_told_as_a_loss_of_the_disk() {
+    let bench = Bench::new();
+    let (mut publisher, sender) = bench.open();
+    for _ in 0..2 {
+        sender.send(Entry::Record(thumb())).unwrap();
+    }
+    let at = |number| Sequence::new(number);
+    for (number, cause) in [(1, LossCause::Budget), (2, LossCause::Damage)] {
+        sender.send(Entry::GiveUp { lane: Lane::Thumb, sequences: vec![at(number)], cause }).unwrap();
+    }
+    publisher.run(&stopped()).unwrap();
+    drop(publisher);
+    let told = bench.stored(Lane::Alert).into_iter().map(|record| {
+        let Record::Alert(alert) = record else { panic!("{record:?}") };
+        let AlertKind::Loss(loss) = &alert.kind else { panic!("{alert:?}") };
+        (loss.cause, loss.ranges.clone(), alert.text.to_string())
+    });
+    let only = |number| vec![SequenceRange { first: at(number), last: at(number) }];
+    let budget = "1 records of the lane thumb were held back by the day's byte budget".to_owned();
+    let damage = "1 records of the lane thumb were damaged on the disk".to_owned();
+    let expected = [(LossCause::Budget, only(1), budget), (LossCause::Damage, only(2), damage)];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn what_was_dropped_for_room_is_stated_lane_by_lane() {
     let mut bench = Bench::new();
     bench.budget.lanes[Lane::Thumb.index()] = 1;

@@ -13,7 +13,8 @@ fn epoch() -> Epoch {
 }
 
 fn core_with(ack: AckMode, daily_bytes: Option<u64>) -> Core {
-    Core::new(epoch(), ack, daily_bytes, [Backlog::default(); Lane::ALL.len()], at(0))
+    let budget = Budget::new(daily_bytes, Spent::default());
+    Core::new(epoch(), ack, budget, [Backlog::default(); Lane::ALL.len()], at(0))
 }
 
 /// A core with a connection.
@@ -147,7 +148,7 @@ fn an_acknowledgement_of_what_was_never_sent_is_an_alarm_and_does_nothing_else()
 fn an_acknowledgement_for_an_earlier_run_is_ignored_without_an_alarm() {
     let mut backlog = [Backlog::default(); Lane::ALL.len()];
     backlog[Lane::Read.index()] = Backlog { last: seq(50), settled: seq(10), records: 40 };
-    let mut core = Core::new(epoch(), AckMode::Center, None, backlog, at(0));
+    let mut core = Core::new(epoch(), AckMode::Center, Budget::new(None, Spent::default()), backlog, at(0));
     core.apply(&Input::Connected { allowed: 20 }, at(0));
     assert_eq!(core.apply(&ack(Lane::Read, 45), at(1)), []);
     assert_eq!(core.wanted(at(200)).unwrap().after, seq(10));
@@ -317,7 +318,7 @@ fn an_exhausted_budget_holds_reads_back_and_lets_hits_through() {
     commit(&mut core, Lane::Thumb, 20, 200);
     let wanted = core.wanted(at(400)).unwrap();
     assert_eq!((wanted.lane, wanted.permit), (Lane::Thumb, Permit::GiveUp));
-    core.given_up(Lane::Thumb, &(1..=20).map(seq).collect::<Vec<_>>(), true, at(400));
+    core.given_up(Lane::Thumb, &(1..=20).map(seq).collect::<Vec<_>>(), LossCause::Budget, at(400));
     assert_eq!(core.wanted(at(400)), None);
     assert_eq!(core.health(Vec::new(), 0).withheld, [LaneCount { lane: Lane::Thumb, count: 20 }]);
     commit(&mut core, Lane::Hit, 1, 400);

@@ -99,6 +99,8 @@ pub struct Start {
     pub arguments: Vec<String>,
     /// The models.
     pub models: Vec<ModelBytes>,
+    /// The first number for tracks and passes.
+    pub first: u64,
 }
 
 /// Gathers it anew for every start, so that models need not stay in memory and what was missing may have come; in
@@ -208,7 +210,7 @@ impl VisionClient {
 
     /// One worker, from its start to its end.
     fn live(&mut self, stop: &Stop) -> Result<End, WireError> {
-        let Start { arguments, models } = match (self.prepare)() {
+        let Start { arguments, models, first } = match (self.prepare)() {
             Ok(start) => start,
             Err(missing) => return Ok(End::Lost(missing)),
         };
@@ -223,7 +225,7 @@ impl VisionClient {
             self.looked.clone(),
         ));
         let end = thread::scope(|scope| {
-            let end = self.accompany(scope, models, (&mut child, &ours), (&listener, stop));
+            let end = self.accompany(scope, (models, first), (&mut child, &ours), (&listener, stop));
             if listener.over() || end.is_err() {
                 child.let_end();
             }
@@ -247,7 +249,7 @@ impl VisionClient {
     fn accompany<'scope>(
         &mut self,
         scope: &'scope Scope<'scope, '_>,
-        models: Vec<ModelBytes>,
+        (models, first): (Vec<ModelBytes>, u64),
         (child, socket): (&mut Child, &UnixStream),
         (listener, stop): (&Arc<Listener>, &Stop),
     ) -> Result<End, WireError> {
@@ -257,7 +259,7 @@ impl VisionClient {
         // It reads its models only once the runtime's libraries are loaded.
         socket.set_write_timeout(Some(self.settings.start))?;
         self.assigned = self.settings.cameras.number();
-        introduce(&self.settings, models, socket)?;
+        introduce(&self.settings, models, first, socket)?;
         // From here on, one that takes nothing more is as hung as one that says nothing more.
         socket.set_write_timeout(Some(self.settings.silence))?;
         let end = self.feed(stop, socket, listener)?;
@@ -342,12 +344,18 @@ impl VisionClient {
 }
 
 /// Everything a new worker must know.
-fn introduce(settings: &VisionSettings, models: Vec<ModelBytes>, mut socket: &UnixStream) -> Result<(), WireError> {
+fn introduce(
+    settings: &VisionSettings,
+    models: Vec<ModelBytes>,
+    first: u64,
+    mut socket: &UnixStream,
+) -> Result<(), WireError> {
     let mut scratch = Vec::new();
     let configure = Configure {
         cameras: settings.cameras.all().into_iter().map(|(_, settings)| settings).collect(),
         providers: settings.providers.clone(),
         decoders: settings.decoders.clone(),
+        first,
     };
     write_frame(&mut socket, &mut scratch, &ToWorker::Configure(configure), &[])?;
     for model in models {

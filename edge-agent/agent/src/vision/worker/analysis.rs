@@ -7,14 +7,14 @@ use std::sync::atomic::Ordering;
 use edge_analytics::camera::CameraAnalytics;
 use edge_analytics::care::Appearance;
 use edge_analytics::infer::{Infer, InferFault, ModelRole, Output, TensorView};
-use edge_analytics::settings::CameraSettings;
+use edge_analytics::settings::{CameraSettings, Polygon};
 use edge_analytics::sighting::{FrameSighting, Outcome, Sighting};
 use edge_protocol::time::MediaTime;
 
 use super::super::crop::{compress, for_the_eye};
 use super::super::decode::Frame;
 use super::super::slots::Next;
-use super::super::wire::{CameraIndex, FromWorker, Snapshot, WireError, write_frame};
+use super::super::wire::{CameraIndex, Configure, FromWorker, Snapshot, WireError, write_frame};
 use super::durations::Durations;
 use super::{Shared, Specs};
 use crate::supervise::Clock;
@@ -29,10 +29,13 @@ pub(super) struct Analysis<E> {
 
 impl<E: Infer> Analysis<E> {
     /// Analytics that have seen nothing yet.
-    pub(super) fn new(settings: &[CameraSettings], specs: &Specs, engine: E) -> Result<Self, String> {
+    pub(super) fn new(configure: &Configure, specs: &Specs, engine: E) -> Result<Self, String> {
         let models = specs.iter().map(|(_, spec)| spec.clone()).collect::<Vec<_>>();
-        let camera = |settings: &CameraSettings| CameraAnalytics::new(settings.clone(), &models);
-        let cameras = settings.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let camera = |settings: &CameraSettings| {
+            CameraAnalytics::new(settings.clone(), &models).map(|camera| camera.numbered_from(configure.first))
+        };
+        let cameras =
+            configure.cameras.iter().map(camera).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         let clock = Clock::system();
         let models = Timed { engine, clock, runs: vec![Durations::default(); ModelRole::ALL.len()] };
         Ok(Self { cameras, models, percent: 100, scratch: Vec::new() })
@@ -106,7 +109,8 @@ impl<E: Infer> Analysis<E> {
     /// Sends the picture to whoever asked for one. Before the models, so that aiming a camera does not wait for them.
     fn show(&mut self, shared: &Shared, socket: &UnixStream, camera: usize, frame: &Frame) -> Result<(), WireError> {
         let wanted = shared.wanted.get(camera).is_some_and(|wanted| wanted.swap(false, Ordering::Relaxed));
-        let Some(snapshot) = wanted.then(|| snapshot(frame)).flatten() else { return Ok(()) };
+        let masks = self.cameras.get(camera).map(CameraAnalytics::masks).unwrap_or_default();
+        let Some(snapshot) = wanted.then(|| snapshot(frame, masks)).flatten() else { return Ok(()) };
         let camera = CameraIndex::try_from(camera).unwrap_or(CameraIndex::MAX);
         self.write(&mut &*socket, &FromWorker::Snapshot(camera, snapshot))
     }
@@ -130,9 +134,9 @@ impl<E: Infer> Analysis<E> {
     }
 }
 
-fn snapshot(frame: &Frame) -> Option<Snapshot> {
+fn snapshot(frame: &Frame, masks: &[Polygon]) -> Option<Snapshot> {
     let picture = frame.picture().ok()?;
-    let jpeg = for_the_eye(&picture)?;
+    let jpeg = for_the_eye(&picture, masks)?;
     let size = (picture.width(), picture.height());
     Some(Snapshot { media: frame.media(), size, appearance: Appearance::of(&picture), jpeg })
 }

@@ -102,7 +102,7 @@ fn work<E: Engine>(
         wanted: configure.cameras.iter().map(|_| AtomicBool::default()).collect(),
     });
     shared.progress(|progress| progress.cameras.resize_with(configure.cameras.len(), Default::default));
-    let mut analysis = analysis::Analysis::new(&configure.cameras, &specs, engine).map_err(WorkerError::Unable)?;
+    let mut analysis = analysis::Analysis::new(&configure, &specs, engine).map_err(WorkerError::Unable)?;
     thread::scope(|scope| {
         let (ours, writer) = (Arc::clone(&shared), socket);
         let body = move || analysis.run(&ours, writer);

@@ -50,7 +50,8 @@ fn passed(reads: &[DrawnRead]) -> (Pass, bool) {
     for read in reads {
         let raw = read.raw();
         if pass.wants(read.height) && !raw.characters().is_empty() {
-            pass.add(raw, (at(read.height), None), &picture, MediaTime::from_nanos(0));
+            let look = Look { picture: &picture, media: MediaTime::from_nanos(0), vehicles: &[], masks: &[] };
+            pass.add(raw, (at(read.height), None), &look);
         }
         early |= pass.verdict().is_some_and(is_sure_early);
     }

@@ -3,25 +3,37 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use edge_tests::process::program;
 use serde_json::Value;
+
+use crate::process::program;
+use crate::rtsp::{Access, Coding, Reel, RtspCamera};
 
 /// Texts, fonts and background that no training has seen.
 const SEED: &str = "50923";
 const SECONDS: &str = "13";
 /// Pictures a second, as the drawing program makes them unless told otherwise.
-pub(crate) const FPS: u32 = 15;
+const FPS: u32 = 15;
+/// What a camera's table says so that the plates are read.
+pub const SETTINGS: &str = "plates = \"frame\"\nanalysed_fps = 15.0\nquota_bytes = 1073741824\n";
 
 /// The drawn video and what can be read in it.
-pub(crate) struct Gate {
+#[derive(Debug)]
+pub struct Gate {
     /// H.264 without B-frames in an MP4.
-    pub(crate) video: PathBuf,
+    video: PathBuf,
     /// The texts, by their first moment.
-    pub(crate) plates: Vec<String>,
+    pub plates: Vec<String>,
+}
+
+impl Gate {
+    /// A camera that stands at it.
+    pub fn camera(&self, access: Access) -> RtspCamera {
+        RtspCamera::start_with(Reel::file(&self.video, Coding::H264, FPS), access)
+    }
 }
 
 /// The gate, drawn if it is not there yet; none, with a word why, where it cannot be drawn.
-pub(crate) fn drawn() -> Option<Gate> {
+pub fn drawn() -> Option<Gate> {
     let folder = program("edge-agent").with_file_name("stories").join(format!("gate-{SEED}"));
     if !folder.join("gate.mp4").exists() {
         draw(&folder)?;
