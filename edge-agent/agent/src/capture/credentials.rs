@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// No sensible file of this kind is larger.
 const LARGEST_BYTES: u64 = 4096;
 
+/// Where the service manager names the folder of this service's credentials.
+const MANAGED: &str = "CREDENTIALS_DIRECTORY";
+
 /// A user name and a password. There is no `Display`, and `Debug` shows neither.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
@@ -48,17 +51,25 @@ impl Credentials {
         Self { user: user.to_owned(), password: password.to_owned() }
     }
 
-    /// Reads `user:password` from a file with mode 0600 or 0400 (a systemd credential has 0400).
+    /// Reads `user:password` from a file with mode 0600 or 0400, or from a credential of the service manager's.
     ///
     /// # Errors
     /// When it cannot be read, others may read it, or it has another form.
     pub fn from_file(path: &Path) -> Result<Self, CredentialError> {
+        Self::read(path, std::env::var_os(MANAGED).as_deref().map(Path::new))
+    }
+
+    /// A credential may be open to its group: newer service managers let their services read it by that, within a
+    /// folder that nobody else enters.
+    fn read(path: &Path, managed: Option<&Path>) -> Result<Self, CredentialError> {
+        let is_managed = managed.is_some_and(|folder| path.parent() == Some(folder));
+        let closed_to = if is_managed { 0o037 } else { 0o077 };
         let unread = |source| CredentialError::Read { path: path.to_owned(), source };
         let file = std::fs::File::open(path).map_err(unread)?;
         // Asked of the open file, so that nobody can exchange it in between.
         let about = file.metadata().map_err(unread)?;
         let mode = about.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        if mode & closed_to != 0 {
             return Err(CredentialError::Open { path: path.to_owned(), mode });
         }
         if about.size() > LARGEST_BYTES {
@@ -112,6 +123,16 @@ mod tests {
     fn a_file_that_others_may_read_is_refused() {
         let error = Credentials::from_file(file("admin:secret", 0o640).path()).unwrap_err();
         assert!(matches!(error, CredentialError::Open { mode: 0o640, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_credential_of_the_service_managers_may_be_open_to_its_group_and_to_nobody_else() {
+        for (mode, is_good) in [(0o400, true), (0o440, true), (0o444, false), (0o460, false)] {
+            let file = file("admin:secret", mode);
+            let folder = file.path().parent();
+            assert_eq!(Credentials::read(file.path(), folder).is_ok(), is_good, "{mode:o}");
+            assert_eq!(Credentials::read(file.path(), Some(Path::new("/nowhere"))).is_ok(), mode == 0o400, "{mode:o}");
+        }
     }
 
     #[test]

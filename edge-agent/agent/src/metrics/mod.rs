@@ -15,6 +15,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use edge_protocol::id::CameraId;
 use edge_protocol::record::Health;
 
 use crate::supervise::queue::Gauge;
@@ -25,11 +26,28 @@ const BEAT: Duration = Duration::from_secs(1);
 /// The format's own name for itself.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// What a camera's stream had wrong with it, counted since the agent started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// The camera.
+    pub camera: CameraId,
+    /// Times that the stream said it lost packets.
+    pub losses: u64,
+    /// Times that the camera's clock jumped.
+    pub jumps: u64,
+    /// Samples in which there was no picture.
+    pub without_picture: u64,
+    /// The camera's own clock minus the box's, milliseconds, where the camera tells it.
+    pub clock_ms: Option<i64>,
+}
+
 /// What is shown: the health record, and what matters on the unit alone.
 #[derive(Debug)]
 pub struct Numbers {
     /// How the unit is.
     pub health: Health,
+    /// How the cameras' streams are.
+    pub streams: Vec<Stream>,
     /// Every queue between stages; those of one name are shown as one.
     pub queues: Vec<Gauge>,
 }

@@ -71,7 +71,9 @@ fn numbers() -> Numbers {
         assert!(taken <= 1);
         sender.gauge()
     });
-    Numbers { health: health(), queues: queues.to_vec() }
+    let camera = "gate".parse().unwrap();
+    let stream = Stream { camera, losses: 5, jumps: 2, without_picture: 0, clock_ms: Some(-1_250) };
+    Numbers { health: health(), streams: vec![stream], queues: queues.to_vec() }
 }
 
 #[test]
@@ -81,6 +83,9 @@ fn numbers_are_told_with_unit_and_label() {
         "edge_camera_received_fps{camera=\"gate\"} 14.970",
         "edge_camera_last_picture_seconds{camera=\"gate\"} 0.066",
         "edge_camera_decoder_info{camera=\"gate\",decoder=\"avdec_h264\"} 1",
+        "edge_camera_losses_total{camera=\"gate\"} 5",
+        "edge_camera_clock_jumps_total{camera=\"gate\"} 2",
+        "edge_camera_clock_offset_seconds{camera=\"gate\"} -1.250",
         "edge_ring_seconds{camera=\"gate\"} 60.500",
         "edge_model_run_microseconds{model=\"say \\\"hi\\\" \\\\\",quantile=\"0.99\"} 12000",
         "edge_uplink_backlog{lane=\"hit\"} 4",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use edge_protocol::record::{CameraCondition, CameraHealth, Health};
 use edge_protocol::time::ClockQuality;
 
-use super::Numbers;
+use super::{Numbers, Stream};
 use crate::supervise::queue::{Counts, Gauge};
 
 /// A page under construction.
@@ -57,10 +57,11 @@ fn thousandths(value: impl Into<i64>) -> String {
 }
 
 /// The whole page.
-pub(super) fn render(Numbers { health, queues }: &Numbers) -> String {
+pub(super) fn render(Numbers { health, streams: seen, queues }: &Numbers) -> String {
     let mut page = Page::default();
     unit(&mut page, health);
     cameras(&mut page, &health.cameras);
+    streams(&mut page, seen);
     rings(&mut page, &health.cameras);
     models(&mut page, health);
     storage(&mut page, health);
@@ -113,6 +114,24 @@ fn cameras(page: &mut Page, cameras: &[CameraHealth]) {
     for camera in cameras {
         if let Some(decoder) = &camera.decoder {
             decoders.sample(&[("camera", camera.camera.as_str()), ("decoder", decoder.as_str())], 1);
+        }
+    }
+}
+
+fn streams(page: &mut Page, streams: &[Stream]) {
+    let mut counter = |name, help, value: &dyn Fn(&Stream) -> u64| {
+        let mut family = page.family(name, "counter", help);
+        for stream in streams {
+            family.sample(&[("camera", stream.camera.as_str())], value(stream));
+        }
+    };
+    counter("camera_losses_total", "Times that the stream said it lost packets.", &|stream| stream.losses);
+    counter("camera_clock_jumps_total", "Times that the camera's clock jumped.", &|stream| stream.jumps);
+    counter("camera_empty_samples_total", "Samples without a picture.", &|stream| stream.without_picture);
+    let mut offset = page.family("camera_clock_offset_seconds", "gauge", "The camera's clock minus the unit's.");
+    for stream in streams {
+        if let Some(clock_ms) = stream.clock_ms {
+            offset.sample(&[("camera", stream.camera.as_str())], thousandths(clock_ms));
         }
     }
 }

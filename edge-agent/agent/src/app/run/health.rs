@@ -13,10 +13,10 @@ use edge_store::database::set_aside_in;
 use edge_store::disk::{Disk as _, RealDisk, Room};
 
 use super::rings::RingWatch;
-use super::vitals::{Shared, Vitals, condition, share};
+use super::vitals::{CameraVitals, Shared, Vitals, condition, share};
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, problems, software, system};
-use crate::metrics::{self, Metrics, Numbers};
+use crate::metrics::{self, Metrics, Numbers, Stream};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
@@ -117,7 +117,18 @@ impl Vitals {
     }
 
     fn numbers(&self, clock: &Clock, data_dir: &Path) -> Numbers {
-        Numbers { health: self.record(clock, data_dir), queues: self.lock().queues.clone() }
+        let (health, shared) = (self.record(clock, data_dir), self.lock());
+        let stream = |(camera, vitals): (&CameraId, &CameraVitals)| {
+            let seen = vitals.watch.as_ref()?.health(clock.mono());
+            Some(Stream {
+                camera: camera.clone(),
+                losses: seen.losses,
+                jumps: seen.jumps,
+                without_picture: seen.without_picture,
+                clock_ms: seen.camera_clock_ms,
+            })
+        };
+        Numbers { health, streams: shared.cameras.iter().filter_map(stream).collect(), queues: shared.queues.clone() }
     }
 }
 
