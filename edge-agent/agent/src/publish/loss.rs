@@ -10,13 +10,15 @@ use edge_protocol::record::{
 use edge_protocol::time::{Moment, WallStamp};
 use edge_store::outbox::Loss;
 
-/// One record per lane that lost something and per cause, each with as many ranges as fit.
+/// Records for every lane that lost something and every cause, as many as its ranges take.
 pub(super) fn records(losses: &[Loss], epoch: Epoch, now: WallStamp) -> Vec<Record> {
     let kinds = Lane::ALL.into_iter().flat_map(|lane| LossCause::ALL.iter().map(move |cause| (lane, *cause)));
-    let told = kinds.filter_map(|(lane, cause)| {
-        let alike = losses.iter().filter(|loss| (loss.lane, loss.cause) == (lane, cause)).take(MAX_LOSS_RANGES);
+    let told = kinds.flat_map(|(lane, cause)| {
+        let alike = losses.iter().filter(|loss| (loss.lane, loss.cause) == (lane, cause));
         let ranges: Vec<_> = alike.map(|loss| SequenceRange { first: loss.first, last: loss.last }).collect();
-        (!ranges.is_empty()).then(|| record(LossRecord { epoch, lane, ranges, cause }, now))
+        let records =
+            ranges.chunks(MAX_LOSS_RANGES).map(|ranges| LossRecord { epoch, lane, ranges: ranges.to_vec(), cause });
+        records.map(|loss| record(loss, now)).collect::<Vec<_>>()
     });
     told.collect()
 }

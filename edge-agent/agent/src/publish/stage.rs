@@ -10,10 +10,15 @@ use crate::supervise::{Clock, Fault, Pulse, Stop};
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{LossCause, Record};
+use edge_protocol::time::MonoTime;
 use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled, Spent};
 
 /// The longest the stage goes without showing that it lives.
 const TICK: Duration = Duration::from_secs(1);
+
+/// Between two statements of losses: each costs bytes of its own, and where the day's bytes are short records are given
+/// up many times a second. Shorter than the wait after which a lane without progress is sent again.
+const STATE_EVERY: Duration = Duration::from_secs(20);
 
 /// What the stage is asked to do.
 #[derive(Debug)]
@@ -83,6 +88,10 @@ pub struct Publisher {
     outbox: Outbox,
     ends: Ends,
     group: Group,
+    /// When losses were stated last.
+    stated: Option<MonoTime>,
+    /// Whether there are some that are not.
+    owes_statement: bool,
     /// What the log was last told of each lane.
     said: [Sequence; Lane::ALL.len()],
 }
@@ -99,7 +108,7 @@ impl Publisher {
             group.push(Entry::Record(loss::set_aside(&path, ends.clock.wall())), ends.clock.mono());
         }
         let said = Lane::ALL.map(|lane| outbox.last_committed(lane));
-        let mut publisher = Self { plan, outbox, ends, group, said };
+        let mut publisher = Self { plan, outbox, ends, group, stated: None, owes_statement: false, said };
         publisher.announce();
         Ok(publisher)
     }
@@ -123,7 +132,8 @@ impl Publisher {
                 Err(ReceiveError::Timeout) if !stop.is_set() => {}
                 Err(ReceiveError::Timeout | ReceiveError::Closed) => return self.flush(),
             }
-            if self.group.wait(self.ends.clock.mono()) == Some(Duration::ZERO) {
+            let now = self.ends.clock.mono();
+            if self.group.wait(now) == Some(Duration::ZERO) || self.owes_statement && self.may_state(now) {
                 self.commit();
             }
         }
@@ -189,10 +199,19 @@ impl Publisher {
         self.outbox.commit()
     }
 
-    /// One record per lane. The last one is what the outbox remembers the losses by: a lane's records are settled in
+    fn may_state(&self, now: MonoTime) -> bool {
+        self.stated.is_none_or(|at| now.saturating_since(at) >= STATE_EVERY)
+    }
+
+    /// Records for each lane and cause. The last one is what the outbox remembers the losses by: a lane's records are settled in
     /// order, so once the center has it, it has the others.
     fn state_losses(&mut self) -> Result<(), OutboxError> {
-        let losses = self.outbox.losses()?;
+        let (losses, now) = (self.outbox.losses()?, self.ends.clock.mono());
+        self.owes_statement = !losses.is_empty() && !self.may_state(now);
+        if losses.is_empty() || self.owes_statement {
+            return Ok(());
+        }
+        self.stated = Some(now);
         let records = loss::records(&losses, self.outbox.epoch(), self.ends.clock.wall());
         let Some((last, others)) = records.split_last() else { return Ok(()) };
         for record in others {

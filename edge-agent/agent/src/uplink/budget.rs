@@ -2,6 +2,7 @@
 
 use edge_protocol::lane::Lane;
 use edge_protocol::record::LaneCount;
+use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 
 use super::plan::Spent;
 
@@ -80,9 +81,54 @@ impl Budget {
     }
 }
 
+/// Which day it is, as well as the unit knows: counted on from the last time that the clock followed a source, so that a
+/// source that comes and goes does not make a new day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Calendar {
+    day: i64,
+    at: MonoTime,
+}
+
+impl Calendar {
+    /// Begins with the day that was counted last.
+    pub(super) const fn new(day: i64, at: MonoTime) -> Self {
+        Self { day, at }
+    }
+
+    /// Days since 1970.
+    pub(super) fn today(&mut self, wall: WallStamp, now: MonoTime) -> i64 {
+        const DAY: i64 = 86_400;
+        match wall.quality {
+            ClockQuality::Synchronised { .. } => *self = Self { day: wall.time.as_millis() / 1000 / DAY, at: now },
+            ClockQuality::Free | ClockQuality::Unknown => {}
+        }
+        let since_s = i64::try_from(now.saturating_since(self.at).as_secs()).unwrap_or(i64::MAX);
+        self.day.saturating_add(since_s / DAY)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use edge_protocol::time::WallTime;
+
     use super::*;
+
+    #[test]
+    fn a_source_of_time_that_comes_and_goes_makes_no_new_day() {
+        let at = |hours| MonoTime::from_duration(Duration::from_hours(hours));
+        let start: WallTime = "2026-06-01T18:00:00Z".parse().unwrap();
+        let wall = |hours: u64, quality| WallStamp { time: start.saturating_add(Duration::from_hours(hours)), quality };
+        let good = ClockQuality::Synchronised { bound_ms: 10 };
+        let mut calendar = Calendar::new(20_000, at(0));
+        assert_eq!(calendar.today(wall(0, ClockQuality::Free), at(0)), 20_000, "no source yet: as counted last");
+        assert_eq!(calendar.today(wall(0, ClockQuality::Free), at(25)), 20_001);
+        let first = calendar.today(wall(0, good), at(30));
+        assert_eq!(calendar.today(wall(16, good), at(46)), first + 1);
+        assert_eq!(calendar.today(wall(17, ClockQuality::Free), at(47)), first + 1, "the source is gone");
+        assert_eq!(calendar.today(wall(18, good), at(48)), first + 1, "and back");
+    }
 
     #[test]
     fn thumbnails_give_way_first_then_road_users_then_reads_and_hits_never() {

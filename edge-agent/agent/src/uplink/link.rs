@@ -20,7 +20,7 @@ use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, S
 use rumqttc::{TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
-use super::budget::Budget;
+use super::budget::{Budget, Calendar};
 use super::plan::{Backlog, Outbox, OutboxFault, Spent};
 use super::state::{Core, Input};
 use super::talk::Talk;
@@ -94,8 +94,8 @@ pub struct Uplink {
     health: Arc<Mutex<UplinkHealth>>,
     /// Why there is no connection, as far as that is known.
     pub(super) trouble: Option<Sentence>,
-    /// The day that a clock which nobody has set begins with: to start anew must not give the day's bytes out twice.
-    pub(super) first_day: i64,
+    /// Which day it is.
+    pub(super) calendar: Calendar,
     /// When the day's bytes were kept last, and how many.
     pub(super) noted: (MonoTime, Spent),
     /// When it was told last that somebody else connects under the unit's name.
@@ -112,7 +112,8 @@ impl Uplink {
     /// An uplink that nobody has started.
     pub fn new(settings: Settings, ends: Ends, outbox: Box<dyn Outbox>) -> Self {
         let noted = (ends.clock.mono(), Spent::default());
-        Self { settings, ends, outbox, health: Arc::default(), first_day: 0, noted, trouble: None, copied: None }
+        let calendar = Calendar::new(0, ends.clock.mono());
+        Self { settings, ends, outbox, health: Arc::default(), calendar, noted, trouble: None, copied: None }
     }
 
     /// How the line is, kept up to date while [`Uplink::run`] runs.
@@ -133,7 +134,7 @@ impl Uplink {
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
         let mut backoff = Backoff::new();
         let spent = self.outbox.spent()?;
-        self.first_day = spent.day;
+        self.calendar = Calendar::new(spent.day, self.ends.clock.mono());
         let mut core = self.core(spent)?;
         while !stop.is_set() {
             if let Some(tls) = self.ends.renewals.take_next() {
@@ -266,6 +267,7 @@ impl Uplink {
             }
         }
         let mut core = talk.into_inner().end();
+        self.outbox.note_spent(core.spent());
         core.apply(&Input::Lost, self.ends.clock.mono());
         Ok(core)
     }

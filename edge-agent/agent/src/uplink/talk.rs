@@ -12,7 +12,7 @@ use edge_protocol::id::Sequence;
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{Alert, AlertKind, Answer, LaneCount, LossCause, Record, Refused, Sentence, Verdict, Word};
 use edge_protocol::state::{AckMode, State};
-use edge_protocol::time::{ClockQuality, MonoTime};
+use edge_protocol::time::MonoTime;
 use edge_protocol::topic::{self, Topic};
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
@@ -96,7 +96,7 @@ impl<'a> Talk<'a> {
             let last = self.uplink.ends.bell.last(lane);
             self.core.apply(&Input::Committed(lane, last), now);
         }
-        let day = self.day(now);
+        let day = self.uplink.calendar.today(self.uplink.ends.clock.wall(), now);
         let effects = self.core.apply(&Input::Tick { day }, now);
         self.carry_out(effects);
         self.send_all()?;
@@ -108,20 +108,6 @@ impl<'a> Talk<'a> {
         Ok(Some(
             self.core.wake_at(now).map_or(BEAT, |at| at.saturating_since(now)).clamp(Duration::from_millis(1), BEAT),
         ))
-    }
-
-    /// Days since 1970; where nobody has set the clock, the day of the last count and as many more as the agent has
-    /// been up.
-    fn day(&self, now: MonoTime) -> i64 {
-        const DAY: i64 = 86_400;
-        let wall = self.uplink.ends.clock.wall();
-        match wall.quality {
-            ClockQuality::Synchronised { .. } => wall.time.as_millis() / 1000 / DAY,
-            ClockQuality::Free | ClockQuality::Unknown => {
-                let up_s = i64::try_from(now.as_duration().as_secs()).unwrap_or(i64::MAX);
-                self.uplink.first_day.saturating_add(up_s / DAY)
-            }
-        }
     }
 
     /// Whether the next connection is to be made with another certificate: then this one is ended in order, so that the

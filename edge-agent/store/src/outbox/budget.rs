@@ -3,6 +3,7 @@
 use edge_protocol::id::Sequence;
 use edge_protocol::lane::Lane;
 use edge_protocol::record::LossCause;
+use rusqlite::OptionalExtension as _;
 
 use super::{Outbox, RECORD_OVERHEAD_BYTES, lanes};
 use crate::database::DatabaseError;
@@ -57,12 +58,14 @@ impl Outbox {
         self.drop_one(lane, Sequence::new(oldest.cast_unsigned()), LossCause::Disk)
     }
 
-    /// Drops a record and remembers that it did.
+    /// Drops a record and remembers that it did. One that is gone was dropped before: whoever reads the outbox gives a
+    /// record up again until the first time is committed.
     pub(super) fn drop_one(&mut self, lane: Lane, sequence: Sequence, cause: LossCause) -> Result<(), DatabaseError> {
-        let bytes: i64 = self.run(|connection| {
+        let bytes: Option<i64> = self.run(|connection| {
             let mut remove = connection.prepare_cached(lanes::remove_one(lane))?;
-            remove.query_row([sequence.get().cast_signed()], |row| row.get(0))
+            remove.query_row([sequence.get().cast_signed()], |row| row.get(0)).optional()
         })?;
+        let Some(bytes) = bytes else { return Ok(()) };
         let bytes = u64::try_from(bytes).unwrap_or(0) + RECORD_OVERHEAD_BYTES;
         self.cursors.of_mut(lane).count_out(1, bytes);
         self.remember_loss(lane, sequence, cause)

@@ -26,15 +26,20 @@ impl Loss {
     pub fn count(&self) -> u64 {
         (self.last.get() + 1).saturating_sub(self.first.get())
     }
+
+    fn is_followed_by(&self, next: &Self) -> bool {
+        (self.lane, self.cause, self.last.next()) == (next.lane, next.cause, next.first)
+    }
 }
 
 impl Outbox {
-    /// Losses that no record states yet, the open group's included.
+    /// Losses that no record states yet, the open group's included; those of one lane and cause in order, not touching
+    /// each other.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn losses(&self) -> Result<Vec<Loss>, OutboxError> {
-        let sql = "SELECT lane, first, last, cause FROM lost WHERE reported IS NULL ORDER BY lane, first";
+        let sql = "SELECT lane, first, last, cause FROM lost WHERE reported IS NULL ORDER BY lane, cause, first";
         let read = |row: &rusqlite::Row<'_>| {
             let sequence = |stored: i64| Sequence::new(stored.cast_unsigned());
             let (lane, cause) = (lane_of(row.get(0)?), cause_of(row.get(3)?));
@@ -43,7 +48,15 @@ impl Outbox {
         };
         let rows: Vec<Option<Loss>> =
             self.run(|connection| connection.prepare_cached(sql)?.query_map([], read)?.collect())?;
-        Ok(rows.into_iter().flatten().collect())
+        let mut losses: Vec<Loss> = Vec::new();
+        for loss in rows.into_iter().flatten() {
+            match losses.last_mut() {
+                // Ranges that were stated apart, by a record that was dropped itself, may touch.
+                Some(before) if before.is_followed_by(&loss) => before.last = loss.last,
+                Some(_) | None => losses.push(loss),
+            }
+        }
+        Ok(losses)
     }
 
     /// Appends the record that states all of [`Outbox::losses`]; should it be dropped itself, they are to be stated

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use edge_protocol::record::LossCause;
+
 use super::*;
 use crate::disk::{Disk, RealDisk};
 
@@ -21,6 +23,7 @@ enum Action {
     Append { lane: usize, bytes: usize },
     Commit,
     Settle { lane: usize, share: u8 },
+    GiveUp { lane: usize, share: u8 },
     StateLosses,
     Kill,
     CutPower { tail: usize, noise: bool },
@@ -31,6 +34,7 @@ fn action() -> impl Strategy<Value = Action> {
         8 => (0..LANES.len(), 0..600_usize).prop_map(|(lane, bytes)| Action::Append { lane, bytes }),
         4 => Just(Action::Commit),
         2 => (0..LANES.len(), any::<u8>()).prop_map(|(lane, share)| Action::Settle { lane, share }),
+        1 => (0..LANES.len(), any::<u8>()).prop_map(|(lane, share)| Action::GiveUp { lane, share }),
         1 => Just(Action::StateLosses),
         1 => Just(Action::Kill),
         1 => (0..9_000_usize, any::<bool>()).prop_map(|(tail, noise)| Action::CutPower { tail, noise }),
@@ -70,13 +74,18 @@ impl Model {
 
     fn drop_oldest(&mut self, lane: Lane) {
         let oldest = *self.records.keys().find(|(of, _)| *of == lane).unwrap();
-        self.records.remove(&oldest);
-        self.losses.insert(oldest, None);
+        self.drop_one(oldest);
+    }
+
+    /// Nothing where it was dropped or settled before.
+    fn drop_one(&mut self, (lane, sequence): (Lane, Sequence)) {
+        if self.records.remove(&(lane, sequence)).is_none() {
+            return;
+        }
+        self.losses.insert((lane, sequence), None);
         if lane == Lane::Alert {
-            self.losses
-                .values_mut()
-                .filter(|reported| **reported == Some(oldest.1))
-                .for_each(|reported| *reported = None);
+            let stated = self.losses.values_mut().filter(|reported| **reported == Some(sequence));
+            stated.for_each(|reported| *reported = None);
         }
     }
 
@@ -129,6 +138,16 @@ impl Harness {
                 self.check_reader()?;
             }
             Action::Settle { lane, share } => self.settle(LANES[lane], share)?,
+            Action::GiveUp { lane, share } => {
+                let lane = LANES[lane];
+                let last = self.now.last.get(&lane).map_or(0, |last| last.get());
+                let sequence = Sequence::new(last * u64::from(share) / 255);
+                // Twice, as a reader does that comes again before the first time is committed.
+                for _ in 0..2 {
+                    self.outbox().give_up(lane, &[sequence], LossCause::Disk).unwrap();
+                }
+                self.now.drop_one((lane, sequence));
+            }
             Action::StateLosses => {
                 let sequence = self.outbox().append_loss(b"lost").unwrap();
                 let unstated = self.now.losses.values_mut().filter(|reported| reported.is_none());

@@ -181,3 +181,39 @@ fn what_the_day_has_cost_is_kept_over_a_restart() {
     drop(open(&folder, Budget::DEFAULT));
     assert_eq!(spent(), Spent { day: 20_000, bytes: 900 });
 }
+
+#[test]
+fn what_is_given_up_again_or_was_dropped_before_costs_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget::DEFAULT).outbox;
+    for _ in 0..3 {
+        outbox.append(Lane::Object, b"o").unwrap();
+    }
+    outbox.commit().unwrap();
+    let at = |number| Sequence::new(number);
+    for _ in 0..2 {
+        outbox.give_up(Lane::Object, &[at(2)], LossCause::Damage).unwrap();
+        outbox.give_up(Lane::Object, &[at(2), at(9)], LossCause::Budget).unwrap();
+    }
+    outbox.commit().unwrap();
+    let lost = Loss { lane: Lane::Object, first: at(2), last: at(2), cause: LossCause::Damage };
+    assert_eq!(outbox.losses().unwrap(), [lost]);
+    assert_eq!(read(&folder, Lane::Object).records.len(), 2);
+}
+
+#[test]
+fn ranges_that_were_stated_apart_are_stated_again_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget::DEFAULT).outbox;
+    for _ in 0..4 {
+        outbox.append(Lane::Object, b"o").unwrap();
+    }
+    let at = |number| Sequence::new(number);
+    outbox.give_up(Lane::Object, &[at(1), at(2)], LossCause::Budget).unwrap();
+    let statement = outbox.append_loss(b"1 to 2").unwrap();
+    outbox.give_up(Lane::Object, &[at(3)], LossCause::Budget).unwrap();
+    outbox.give_up(Lane::Alert, &[statement], LossCause::Damage).unwrap();
+    let lost = |lane, first, last, cause| Loss { lane, first: at(first), last: at(last), cause };
+    let alert = lost(Lane::Alert, 1, 1, LossCause::Damage);
+    assert_eq!(outbox.losses().unwrap(), [alert, lost(Lane::Object, 1, 3, LossCause::Budget)]);
+}

@@ -13,7 +13,7 @@ use edge_store::database::set_aside_in;
 use edge_store::disk::{Disk as _, RealDisk, Room};
 
 use super::rings::RingWatch;
-use super::vitals::{CameraVitals, Shared, Vitals, condition, share};
+use super::vitals::{CameraVitals, Shared, Vitals, condition};
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, problems, software, system};
 use crate::metrics::{self, Metrics, Numbers, Stream};
@@ -146,10 +146,8 @@ impl Shared {
         } else {
             (streaming, seen.state.to_string())
         };
-        // The first period is not over for a minute; until then what of it was looked at.
-        let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
-        let is_there = streaming == CameraCondition::Streaming;
-        let coverage = vitals.coverage.or(so_far).filter(|_| is_there && !self.records_alone());
+        let can_be_seen = streaming == CameraCondition::Streaming && !self.records_alone();
+        let coverage = vitals.coverage(progress).filter(|_| can_be_seen);
         Some(CameraHealth {
             camera: id.clone(),
             condition,

@@ -43,9 +43,14 @@ impl Sight {
         u32::try_from(mfps).unwrap_or(u32::MAX)
     }
 
+    /// Whether the stream arrives and nothing of it is seen.
+    pub(super) fn is_blind(&self) -> bool {
+        self.decoded == 0 && self.span >= UNDECODED.0 && self.units >= UNDECODED.1
+    }
+
     /// What is wrong with decoder or models, worst first; none where nothing is.
     pub(super) fn problem(&self, camera: &CameraId) -> Option<Sentence> {
-        let what = if self.decoded == 0 && self.span >= UNDECODED.0 && self.units >= UNDECODED.1 {
+        let what = if self.is_blind() {
             "its stream arrives and no picture is decoded".to_owned()
         } else if self.failed > 0 {
             format!("{} pictures could not be looked at", self.failed)

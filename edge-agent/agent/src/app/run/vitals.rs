@@ -22,7 +22,7 @@ use crate::record::Recorded;
 use crate::supervise::queue::Gauge;
 use crate::update::Evidence;
 use crate::vision::client::VisionEvent;
-use crate::vision::{Progress, Ready};
+use crate::vision::{CameraProgress, Progress, Ready};
 
 /// What health is gathered from; clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +59,15 @@ pub(super) struct CameraVitals {
     pub(super) coverage: Option<f32>,
     pub(super) frozen: bool,
     pub(super) sight: Sight,
+}
+
+impl CameraVitals {
+    /// The share of the last period that was looked at, or of the first so far; none where nothing of the stream can be
+    /// decoded, whatever was seen before.
+    pub(super) fn coverage(&self, progress: Option<&CameraProgress>) -> Option<f32> {
+        let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
+        self.coverage.or(so_far).filter(|_| !self.sight.is_blind())
+    }
 }
 
 impl Vitals {
@@ -218,5 +227,29 @@ pub(super) fn condition(state: &State) -> CameraCondition {
         // What arrives without a key picture is no picture to anybody.
         State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_is_that_of_now_and_not_of_the_last_good_minute() {
+        let looked = |units, decoded| CameraProgress {
+            units,
+            decoded,
+            looked_ms: 9_000,
+            period_ms: 10_000,
+            ..CameraProgress::default()
+        };
+        let mut camera = CameraVitals::default();
+        assert_eq!(camera.coverage(None), None);
+        camera.sight.look(&looked(900, 900), Duration::from_mins(1));
+        assert_eq!(camera.coverage(Some(&looked(900, 900))), Some(0.9), "the first period so far");
+        camera.coverage = Some(1.0);
+        assert_eq!(camera.coverage(Some(&looked(900, 900))), Some(1.0));
+        camera.sight.look(&looked(1800, 900), Duration::from_mins(1));
+        assert_eq!(camera.coverage(Some(&looked(1800, 900))), None, "the stream arrives and nothing is decoded");
     }
 }

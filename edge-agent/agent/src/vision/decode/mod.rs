@@ -138,15 +138,18 @@ impl Decoder {
             None if !unit.key => return Ok(Taken::NoKeyYet),
             None => self.build(&unit)?,
         };
-        if running.starved && !unit.key {
-            self.running = Some(running);
-            return Ok(Taken::Behind);
-        }
         let given = self.given.load(Ordering::Relaxed);
         if std::mem::replace(&mut running.given, given) != given {
             running.unanswered = None;
         }
-        running.unanswered.get_or_insert((unit.decode, 0)).1 += 1;
+        // A decoder that has worked off what it was behind with waits for a key frame, and owes no picture till then.
+        if !running.starved || unit.key || running.pipeline.is_full() {
+            running.unanswered.get_or_insert((unit.decode, 0)).1 += 1;
+        }
+        if running.starved && !unit.key {
+            self.running = Some(running);
+            return Ok(Taken::Behind);
+        }
         running.starved = !running.pipeline.push(unit.media, unit.decode, unit.bytes)?;
         running.last = unit.decode;
         let taken = if running.starved { Taken::Behind } else { Taken::Decoding };

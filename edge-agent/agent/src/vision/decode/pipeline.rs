@@ -84,9 +84,20 @@ impl Pipeline {
         Ok(made)
     }
 
+    /// Whether the decoder is as far behind as it may be where units are dropped then.
+    pub(super) fn is_full(&self) -> bool {
+        self.full == WhenFull::Drop && self.source.current_level_buffers() >= AHEAD
+    }
+
+    /// Has the decoder take nothing more, as one does that hangs.
+    #[cfg(test)]
+    pub(super) fn hang(&self) {
+        self.elements.set_state(gst::State::Paused).unwrap();
+    }
+
     /// Hands an access unit to the decoder; false if it is behind and the unit was dropped.
     pub(super) fn push(&self, media: MediaTime, decode: MediaTime, bytes: Vec<u8>) -> Result<bool, DecodeError> {
-        if self.full == WhenFull::Drop && self.source.current_level_buffers() >= AHEAD {
+        if self.is_full() {
             return Ok(false);
         }
         let origin = *self.origin.get_or_init(|| decode.as_nanos().min(media.as_nanos()).saturating_sub(ORIGIN_NS));

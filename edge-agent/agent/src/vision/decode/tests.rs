@@ -123,3 +123,13 @@ fn a_decoder_that_gives_no_picture_makes_way_for_another() {
     decoder.drain().unwrap();
     assert!(times(&seen).len() > before, "the next one decodes");
 }
+
+#[test]
+fn a_decoder_that_takes_nothing_more_makes_way_however_rare_key_frames_are() {
+    let (mut decoder, _) = decoder(WhenFull::Drop);
+    decoder.take(unit(Codec::H264, 0, H264_KEY)).unwrap();
+    decoder.running.as_ref().unwrap().pipeline.hang();
+    let delta = |ms| Unit { key: false, ..unit(Codec::H264, ms, H264_KEY) };
+    let given_up = (1..=300).find(|tenth| decoder.take(delta(tenth * 100)).is_err()).expect("it is given up");
+    assert!((101..=130).contains(&given_up), "after {given_up} tenths of a second");
+}
