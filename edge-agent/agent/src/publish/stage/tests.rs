@@ -222,3 +222,28 @@ fn what_was_dropped_for_room_is_stated_lane_by_lane() {
     let first = Sequence::ZERO.next();
     assert_eq!((loss.lane, loss.ranges.as_slice()), (Lane::Thumb, &[SequenceRange { first, last: first }][..]));
 }
+
+#[test]
+fn losses_that_go_on_are_stated_now_and_then_and_none_is_forgotten() {
+    let bench = Bench::new();
+    let (mut publisher, _sender) = bench.open();
+    let now = bench.clock.mono();
+    for _ in 0..3 {
+        publisher.group.push(Entry::Record(thumb()), now);
+    }
+    publisher.commit();
+    for number in 1..=3 {
+        let sequences = vec![Sequence::new(number)];
+        publisher.group.push(Entry::GiveUp { lane: Lane::Thumb, sequences, cause: LossCause::Budget }, now);
+        publisher.commit();
+    }
+    assert!(publisher.owes_statement);
+    assert_eq!(bench.stored(Lane::Alert).len(), 1, "one alert for three");
+    publisher.stated = None;
+    publisher.commit();
+    let stored = bench.stored(Lane::Alert);
+    let [_, Record::Alert(second)] = stored.as_slice() else { panic!("{stored:?}") };
+    let AlertKind::Loss(loss) = &second.kind else { panic!("{second:?}") };
+    assert_eq!(loss.ranges, [SequenceRange { first: Sequence::new(2), last: Sequence::new(3) }]);
+    assert!(!publisher.owes_statement);
+}
