@@ -12,8 +12,10 @@ use edge_agent::vision::read_any;
 use edge_analytics::hotlist::normalise;
 use edge_analytics::manifest::ModelSpec;
 use edge_protocol::command::Command;
+use edge_protocol::enrolment::{Answer, Renewal, RenewalAnswer, SealedRequest, SetupCode};
 use edge_protocol::evidence::verify_clip;
 use edge_protocol::media::Codec;
+use edge_protocol::model_set::ModelSet;
 use edge_protocol::sign::{Chain, Kind, Root, Signed, SigningKey};
 use edge_protocol::time::WallTime;
 use edge_protocol::topic::Topic;
@@ -35,6 +37,8 @@ pub const ALL: &[(&str, Check)] = &[
     ("worker", worker),
     ("verify", verify),
     ("topic", topic),
+    ("enrolment", enrolment),
+    ("models", models),
 ];
 
 /// An agency with a person and a unit, made anew in each process.
@@ -45,6 +49,8 @@ pub struct Signers {
     pub person: (SigningKey, Chain),
     /// A unit.
     pub unit: (SigningKey, Chain),
+    /// Who signs sets of models.
+    pub administrator: (SigningKey, Chain),
 }
 
 /// Whoever signs what should get past the signature.
@@ -58,6 +64,7 @@ pub static SIGNERS: LazyLock<Signers> = LazyLock::new(|| {
         root: Root::from_pem(pki.root_pem().as_bytes()).expect("a root"),
         person: keys(&pki.person("ada", "investigator")),
         unit: keys(&pki.unit("pole-7")),
+        administrator: keys(&pki.person("kim", "policy-admin")),
     }
 });
 
@@ -161,5 +168,42 @@ pub fn verify(bytes: &[u8]) {
 pub fn topic(bytes: &[u8]) {
     if let Some(topic) = std::str::from_utf8(bytes).ok().and_then(Topic::parse) {
         assert_eq!(Topic::parse(&topic.to_string()), Some(topic));
+    }
+}
+
+/// What the center takes from whoever holds a claim certificate or a unit's, and a unit from the broker before it has an
+/// identity: the bytes as they come, and as the payload of an honest signature.
+pub fn enrolment(bytes: &[u8]) {
+    let now = WallTime::from_micros(1_790_000_000_000_000);
+    let name = ("springfield".parse().expect("an id"), "pole-7".parse().expect("an id"));
+    let (key, chain) = &SIGNERS.unit;
+    let sealed = |kind| Signed::seal(kind, bytes.to_vec(), key, chain).expect("a seal");
+    let proof = SetupCode::draw(&[7; SetupCode::RANDOM_BYTES]).proof_key(&"EV-0001".parse().expect("a serial"));
+    for message in [bytes, &sealed(Kind::Enrolment)] {
+        if let Ok(asked) = SealedRequest::open(message) {
+            assert!(asked.check_claim(&SIGNERS.root, now).is_err(), "a unit's certificate is no claim");
+            asked.request.is_proved_by(&proof);
+        }
+    }
+    for message in [bytes, &sealed(Kind::Renewal)] {
+        drop(Renewal::open(message, (&name.0, &name.1), &SIGNERS.root, now));
+    }
+    drop(Answer::read(bytes, [0; 16], &proof));
+    drop(RenewalAnswer::decode(bytes));
+}
+
+/// A set of models as it lies on a stick: the head of the file, and a manifest that its administrator has signed.
+pub fn models(bytes: &[u8]) {
+    if let Some(head) = bytes.first_chunk::<12>() {
+        drop(ModelSet::manifest_length(*head));
+    }
+    let agency = "springfield".parse().expect("an id");
+    let (key, chain) = &SIGNERS.administrator;
+    let sealed = Signed::seal(Kind::ModelSet, bytes.to_vec(), key, chain).expect("a seal");
+    for manifest in [bytes, &sealed] {
+        if let Ok(set) = ModelSet::open(manifest, &agency, &SIGNERS.root, None) {
+            let leaves = |path: &str| path.starts_with('/') || path.split('/').any(|part| part == "..");
+            assert!(!set.files.iter().any(|file| leaves(&file.path)), "no file goes outside the folder of models");
+        }
     }
 }

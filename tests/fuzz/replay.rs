@@ -61,6 +61,8 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         "ring" => seeds.push(seeds::segment()),
         "envelope" => seeds.push(seeds::command()),
         "verify" => seeds.push(seeds::clip()),
+        "enrolment" => seeds.extend(seeds::enrolment()),
+        "models" => seeds.push(seeds::models()),
         "request" => {
             use edge_protocol::sign::{Kind, Signed};
             let (key, chain) = &checks::SIGNERS.person;
@@ -130,6 +132,16 @@ fn topics() {
     replay("topic", 3_000);
 }
 
+#[test]
+fn messages_of_enrolment_and_renewal() {
+    replay("enrolment", 200);
+}
+
+#[test]
+fn manifests_of_sets_of_models() {
+    replay("models", 300);
+}
+
 /// The checks get as deep as they mean to: what is well formed passes.
 #[test]
 fn the_seeds_are_taken() {
@@ -140,6 +152,12 @@ fn the_seeds_are_taken() {
     let sealed = Signed::seal(Kind::Command, seeds::command(), &signers.person.0, &signers.person.1).unwrap();
     assert!(Command::open(&sealed, &signers.root, None).is_ok());
     assert!(rtcc::wire::describe_command(&sealed).is_ok());
+    let sealed = |payload, kind, (key, chain): &(_, _)| Signed::seal(kind, payload, key, chain).unwrap();
+    let asked = sealed(seeds::enrolment().remove(0), Kind::Enrolment, &signers.unit);
+    assert!(edge_protocol::enrolment::SealedRequest::open(&asked).is_ok());
+    let set = sealed(seeds::models(), Kind::ModelSet, &signers.administrator);
+    let agency = "springfield".parse().unwrap();
+    assert!(edge_protocol::model_set::ModelSet::open(&set, &agency, &signers.root, None).is_ok());
     let clip = seeds::clip();
     let (length, rest) = clip.split_first_chunk::<4>().unwrap();
     let (manifest, media) = rest.split_at(u32::from_le_bytes(*length) as usize);

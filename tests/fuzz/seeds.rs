@@ -105,3 +105,31 @@ pub fn clip() -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
     [&length[..], &payload, VIDEO].concat()
 }
+
+/// The payloads of an enrolment's messages: asking, asking anew, and both answers.
+pub fn enrolment() -> Vec<Vec<u8>> {
+    use edge_protocol::enrolment::{Answer, Refusal, Renewal, RenewalAnswer, Request, Serial, SetupCode};
+    let serial: Serial = "EV-0001".parse().unwrap();
+    let proof = SetupCode::draw(&[7; SetupCode::RANDOM_BYTES]).proof_key(&serial);
+    vec![
+        minicbor::to_vec(Request::new(serial, [3; 16], vec![0x30, 0x03, 1, 2, 3], &proof)).unwrap(),
+        minicbor::to_vec(Renewal::new(vec![0x30, 0x03, 1, 2, 3])).unwrap(),
+        Answer::refuse([0; 16], Refusal::WrongCode, Some(stamp().time)).encode(),
+        RenewalAnswer::Granted(vec![0x30, 0x00]).encode(),
+    ]
+}
+
+/// The payload of a set of models' manifest.
+pub fn models() -> Vec<u8> {
+    use edge_protocol::model_set::{ModelFile, ModelSet};
+    let file = ModelFile { path: "plates/plates.onnx".to_owned(), bytes: 6, hash: Hash256::of(b"model!") };
+    let set = ModelSet {
+        version: CONTRACT_VERSION,
+        agency: "springfield".parse().unwrap(),
+        revision: 2,
+        built: stamp().time,
+        least_software: "0.1.0".parse().unwrap(),
+        files: vec![file],
+    };
+    minicbor::to_vec(&set).unwrap()
+}
