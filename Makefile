@@ -64,6 +64,7 @@ test: setup-test ## Everything that must hold before a change lands
 	$(STEP) 'all passed'
 
 test-long: setup-long ## The high counts, the long runs, and that every harness fails on sabotage
+	@CARGO_TARGET_DIR=$(TARGET) $(CARGO) check --locked --quiet --manifest-path tests/fuzz/Cargo.toml
 	@CARGO=$(CARGO) edge-agent/setup/sabotage
 	@KILLS=500 $(CARGO) test --locked -p edge-tests --test killed
 	@ENROLMENT_KILLS=all $(CARGO) test --locked -p edge-tests --test enrolment killed
@@ -104,6 +105,7 @@ image-check: ## The layer: lints, and parse and task graph where the upstream la
 clippy:
 	@if $(CARGO) clippy --version >/dev/null 2>&1; then \
 		$(CARGO) clippy --locked --workspace --all-targets --quiet -- -D warnings; \
+		$(CARGO) clippy --locked --workspace --all-targets --all-features --quiet -- -D warnings; \
 	else echo 'SKIPPED lints: this compiler comes without clippy'; fi
 
 deny:
