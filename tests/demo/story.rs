@@ -208,7 +208,6 @@ fn places(folder: &Path) -> Result<Places> {
     Ok(Places { programs, folder: folder.canonicalize()?, models })
 }
 
-/// Shows live what the center receives.
 /// A program that ends with this, however the demo ends.
 struct Companion(Child);
 
@@ -220,6 +219,7 @@ impl Drop for Companion {
     }
 }
 
+/// Shows live what the center receives.
 fn watch(places: &Places, center: &Center) -> Result<Companion> {
     let mut watch = Command::new(places.programs.join("rtcc"))
         .args(["watch", "--center", center.address()])

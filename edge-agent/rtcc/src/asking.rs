@@ -110,7 +110,9 @@ impl Asking {
             self.progress = (elapsed, seen.received_bytes);
         }
         if elapsed > self.progress.0 + STALL {
-            return self.wait_or("the clip has stopped arriving; it goes on by itself, so ask for it later", elapsed);
+            let words = "nothing of the clip has come for two minutes: the line is down or thin, or another clip goes \
+                         first; it goes on by itself, so ask for it later, or wait for it with --wait";
+            return self.wait_or(words, elapsed);
         }
         Step::Look
     }

@@ -3,6 +3,7 @@
 //!
 //! The file, replaced whole: one line `edge-vision 1 LIVES`. One that is not so counts as none.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,9 +28,16 @@ impl Numbers {
 
     /// Goes on from what the file says.
     pub fn kept(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        let before = disk::read(disk.as_ref(), &path).ok();
-        let lives = before.as_deref().and_then(parse).unwrap_or(0);
-        Self { kept: Some((disk, path)), lives }
+        let lives = match disk::read(disk.as_ref(), &path) {
+            Ok(bytes) => parse(&bytes).ok_or_else(|| "it does not say".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = &lives {
+            let path = path.display();
+            tracing::error!(why, %path, "numbers of tracks and passes begin anew: how often they were given is not known");
+        }
+        Self { lives: lives.unwrap_or(0), kept: Some((disk, path)) }
     }
 
     /// Begins a life: the first number of its stretch. The count is on the disk before any of them is used; where the
