@@ -164,6 +164,11 @@ fn restarts_end_in_a_reboot_and_a_reboot_may_fall_back() {
         "WatchdogSec=20",
         "Restart=always",
         "RestartSec=2",
+        // What the agent ends with where its configuration cannot be used, see `tests/stories/safe_mode.rs`.
+        "RestartPreventExitStatus=78",
+        // Either is enough, so that a configuration that is gone gives way to the last good one.
+        "ConditionPathExists=|/etc/edge-agent/edge-agent.toml",
+        "ConditionPathExists=|/var/lib/edge-agent/last-good.toml",
         "StartLimitIntervalSec=600",
         "StartLimitBurst=8",
         "StartLimitAction=reboot",
