@@ -117,7 +117,7 @@ fn an_opening_would_be_noticed_in_every_service() {
 fn every_opening_says_why() {
     let shut = |key: &str, value: &str| match key {
         "CapabilityBoundingSet" | "AmbientCapabilities" => value.is_empty(),
-        "PrivateDevices" | "PrivateNetwork" => value == "yes",
+        "PrivateDevices" | "PrivateNetwork" | "PrivateUsers" => value == "yes",
         "RestrictAddressFamilies" | "ReadWritePaths" | "SupplementaryGroups" | "IPAddressAllow" | "DeviceAllow" => {
             false
         }
@@ -153,6 +153,28 @@ fn an_order_is_looked_for_where_the_agent_leaves_it() {
     ] {
         assert!(text.lines().any(|found| found == line), "no {line}");
     }
+}
+
+/// The agent and its update start with whom they may talk to, whatever came of finding it out.
+#[test]
+fn the_networks_of_the_site_are_said_before_anybody_talks_to_them() {
+    let unit = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let has = |text: &str, line: &str| text.lines().any(|found| found == line);
+    for name in ["edge-agent.service", "edge-update.service"] {
+        let text = unit(name);
+        for line in ["Wants=edge-site.service", "IPAddressDeny=any", "IPAddressAllow=localhost"] {
+            assert!(has(&text, line), "{name} has no {line}");
+        }
+        let waits = |line: &str| line.starts_with("After=") && line.ends_with(" edge-site.service");
+        assert!(text.lines().any(waits), "{name} does not wait");
+    }
+    let site = unit("edge-site.service");
+    let program = "ExecStart=/usr/libexec/edge-agent/edge-site /etc/edge-agent/edge-agent.toml";
+    for line in [program, "Type=oneshot", "StartLimitIntervalSec=0"] {
+        assert!(has(&site, line), "edge-site.service has no {line}");
+    }
+    // Each start of the agent starts it again, which one that remains active would not see.
+    assert!(!site.contains("RemainAfterExit"), "a configuration that changed would go unnoticed");
 }
 
 /// FIELD's chain: hardware watchdog, PID 1, the agent; and an end to restarting what does not start.

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use edge_agent::app::doctor::{self, DoctorArgs};
 use edge_agent::app::enroll::{self, EnrollArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
+use edge_agent::app::networks::{NetworksArgs, networks};
 use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
 use edge_agent::app::run::{self, RunArgs, RunError};
@@ -61,6 +62,8 @@ Ends with 0 if nothing is wrong, with 78 if something is. Nothing is changed, an
     Onvif(OnvifArgs),
     /// Installs signed bundles into the other slot, and watches over what boots
     Update(UpdateArgs),
+    /// Whom the service may talk to: what `edge-site.service` tells systemd
+    Networks(NetworksArgs),
     /// A life as vision worker: started by the agent alone
     #[command(hide = true)]
     VisionWorker(WorkerArgs),
@@ -90,6 +93,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::CheckConfig { config } => {
             writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Networks(arguments) => {
+            for network in networks(&arguments)? {
+                writeln!(std::io::stdout(), "{network}")?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),

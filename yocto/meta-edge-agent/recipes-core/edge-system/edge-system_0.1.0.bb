@@ -1,5 +1,5 @@
 SUMMARY = "What makes a plain system the appliance"
-DESCRIPTION = "Persist, encrypted data, identity and packet filter: what only the image needs."
+DESCRIPTION = "Persist, encrypted data, identity, networks and packet filter: what only the image needs."
 SECTION = "base"
 
 require recipes-core/edge-agent/edge-source.inc
@@ -10,10 +10,11 @@ do_configure[noexec] = "1"
 do_compile[noexec] = "1"
 
 do_install() {
-    for unit in ${S}/systemd/edge-announce.service ${S}/systemd/edge-firewall.service \
+    for unit in ${S}/systemd/edge-announce.service ${S}/systemd/edge-firewall.service ${S}/systemd/edge-site.service \
             ${S}/systemd/edge-data-key* ${S}/systemd/*.mount; do
         install -D -m 0644 -t ${D}${systemd_system_unitdir} "$unit"
     done
+    install -D -m 0755 ${S}/systemd/edge-site ${D}${libexecdir}/edge-agent/edge-site
     install -D -m 0644 ${S}/systemd/crypttab ${D}${sysconfdir}/crypttab
     install -D -m 0644 ${S}/systemd/data.repart.conf ${D}${nonarch_libdir}/repart.d/50-data.conf
     install -D -m 0644 ${S}/systemd/repart-with-key.conf \
@@ -36,5 +37,7 @@ do_install:append() {
     ln -s '../var-lib-edge\x2dagent.mount' $wants/multi-user.target.wants/
 }
 
-FILES:${PN} += "${systemd_system_unitdir} ${nonarch_libdir}/repart.d /persist"
+FILES:${PN} += "\
+    ${systemd_system_unitdir} ${libexecdir}/edge-agent ${nonarch_libdir}/repart.d /persist \
+"
 RDEPENDS:${PN} = "cryptsetup edge-agent nftables"
