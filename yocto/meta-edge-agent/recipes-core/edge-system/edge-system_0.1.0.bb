@@ -21,6 +21,11 @@ do_install() {
         ${D}${systemd_system_unitdir}/systemd-repart.service.d/50-key.conf
     install -D -m 0644 ${S}/systemd/edge-agent.page.conf \
         ${D}${systemd_system_unitdir}/edge-agent.service.d/50-page.conf
+    # Parts of the board: who may open pins and buses, and what makes the buses' nodes.
+    install -D -m 0644 ${S}/systemd/70-edge-board.rules ${D}${nonarch_base_libdir}/udev/rules.d/70-edge-board.rules
+    install -D -m 0644 ${S}/systemd/edge-board.modules.conf ${D}${nonarch_libdir}/modules-load.d/edge-board.conf
+    install -D -m 0644 ${S}/systemd/edge-agent.board.conf \
+        ${D}${systemd_system_unitdir}/edge-agent.service.d/50-board.conf
     # The root is read-only: what is mounted there needs its place beforehand.
     install -d ${D}/persist ${D}${sysconfdir}/edge-agent
 }
@@ -38,6 +43,7 @@ do_install:append() {
 }
 
 FILES:${PN} += "\
-    ${systemd_system_unitdir} ${libexecdir}/edge-agent ${nonarch_libdir}/repart.d /persist \
+    ${systemd_system_unitdir} ${libexecdir}/edge-agent ${nonarch_base_libdir}/udev ${nonarch_libdir}/modules-load.d \
+    ${nonarch_libdir}/repart.d /persist \
 "
 RDEPENDS:${PN} = "cryptsetup edge-agent nftables"
