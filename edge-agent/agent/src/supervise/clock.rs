@@ -34,6 +34,13 @@ impl Clock {
         Self { origin: Instant::now() }
     }
 
+    /// A clock on which so much time has passed already.
+    #[cfg(test)]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    pub(crate) fn ahead(by: Duration) -> Self {
+        Self { origin: Instant::now().checked_sub(by).unwrap() }
+    }
+
     /// Time since this clock was made; never goes back.
     pub fn mono(&self) -> MonoTime {
         MonoTime::from_duration(self.origin.elapsed())
