@@ -51,7 +51,7 @@ impl Clock {
     pub fn boot(&self) -> BootTime {
         let told = std::env::var(BOOT_ID).ok().filter(|id| !id.is_empty());
         let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        let boot = told.or_else(read).unwrap_or_else(|| "unknown".to_owned()).trim().replace('-', "");
+        let boot = told.or_else(read).unwrap_or_else(|| BootTime::UNKNOWN.to_owned()).trim().replace('-', "");
         let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or_else(|_| self.origin.elapsed(), Duration::from);
         BootTime { boot, since }
     }
