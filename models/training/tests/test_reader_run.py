@@ -26,7 +26,7 @@ CONFIG = {
 
 def run_of(base, name, **changed):
     """A run of three steps in `base/name`; returns what it wrote down about itself."""
-    options = {"minutes": None, "steps": None, "threads": 1, "seed": 1, "start": None}
+    options = {"minutes": None, "steps": None, "threads": 1, "seed": 1, "start": None, "command": f"train {name}"}
     train.run(argparse.Namespace(out=str(base / name), data=str(base), **options | changed), CONFIG)
     return json.loads((base / name / "data.json").read_text())
 
@@ -53,6 +53,7 @@ def test_the_exported_model_agrees_with_its_manifest(model):
     assert {m["name"] for m in manifest["metrics"]} == {"drawn exact", "drawn exact int8"}
     assert model_file(model, manifest, "int8").is_file()
     assert manifest["provenance"]["steps"] == 3
+    assert manifest["provenance"]["command"] == "train run"
 
 
 def test_fine_tuning_begins_with_an_exported_reader(model):
