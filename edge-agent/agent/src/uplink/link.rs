@@ -17,7 +17,7 @@ use edge_protocol::topic::{self, Topic};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, DisconnectReasonCode, LastWill, Packet};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Calendar};
@@ -314,7 +314,11 @@ pub(super) fn client_options(
     tls: &Arc<rustls::ClientConfig>,
 ) -> MqttOptions {
     let mut options = MqttOptions::new(name, host, port);
+    // A hit must not wait for the broker's acknowledgement of what went before it.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
     options
+        .set_network_options(network)
         .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))))
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_start(true)
