@@ -45,7 +45,7 @@ impl Page {
         let mut factory = Command::new(places.programs.join("rtcc"));
         factory.args(["factory", "--serial", SERIAL, "--pki"]).arg(places.folder.join("pki"));
         output_of(factory.arg("-o").arg(&folder))?;
-        Ok(Self { claim: folder.join("unit"), port, code: code_on(&folder.join("label.pdf")) })
+        Ok(Self { claim: folder.join("persist/claim"), port, code: code_on(&folder.join("label.pdf")) })
     }
 
     /// Where it is, and what opens it.

@@ -46,7 +46,7 @@ impl Unit {
     }
 
     fn claim(&self) -> PathBuf {
-        self.folder.path().join("SN42/unit")
+        self.folder.path().join("SN42/persist/claim")
     }
 
     /// The configuration's table.

@@ -373,27 +373,3 @@ impl Ending {
         })
     }
 }
-
-/// Checks a configuration and says everything that is wrong with it.
-///
-/// # Errors
-/// All mistakes at once.
-pub fn check_config(path: &Path) -> Result<String, ConfigError> {
-    let config = Config::read(path)?;
-    let board = match &config.board {
-        config::BoardChoice::None => "no board".to_owned(),
-        config::BoardChoice::Simulated => "a simulated board".to_owned(),
-        config::BoardChoice::File(file) => format!("board {}", config::Board::read(file)?.name),
-    };
-    Ok(format!(
-        "{}: good. {board}, unit {}/{}, {} camera(s), reads published: {}",
-        path.display(),
-        config.agency,
-        config.unit,
-        config.cameras.len(),
-        match config.reads.publish {
-            config::Publish::Counts => "counts alone",
-            config::Publish::All => "all",
-        }
-    ))
-}
