@@ -269,13 +269,11 @@ impl<'d> Fetch<'d> {
 
     /// What the disk says to a bundle. Others write too, so it may fill up although there was room.
     fn not_taken(&self, order: &Order, error: &io::Error) -> Refusal {
-        let free = || self.disk.room(self.folder).map_or(0, |room| room.free);
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Refusal::DiskFull { needs: order.bytes - self.progress.have.min(order.bytes), free: free() }
-            }
-            _ => Refusal::NotFetched(format!("the disk does not take it: {error}")),
+        if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Refusal::NotFetched(format!("the disk does not take it: {error}"));
         }
+        let free = self.disk.room(self.folder).map_or(0, |room| room.free);
+        Refusal::DiskFull { needs: order.bytes.saturating_sub(self.progress.have), free }
     }
 
     /// Makes what came durable, and then says so.

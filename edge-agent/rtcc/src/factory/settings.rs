@@ -1,6 +1,5 @@
 //! What a new unit is told before it is anybody's: its configuration, what is fitted to it, whom to ask for the time.
 
-use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -40,15 +39,9 @@ impl FromStr for TimeServer {
     }
 }
 
-impl fmt::Display for TimeServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// `agency.sources`, as chrony reads it.
 pub(super) fn time_sources(servers: &[TimeServer]) -> String {
-    servers.iter().map(|server| format!("server {server} iburst\n")).collect()
+    servers.iter().flat_map(|server| ["server ", server.0.as_str(), " iburst\n"]).collect()
 }
 
 /// A board file's text. It must be TOML; what it says is judged on the unit.

@@ -219,9 +219,9 @@ impl Unit for Here {
         if let Some(announcement) = &self.looks.announcement {
             let card = card(found, &placed.config.agency);
             announcement.update(|birth| {
-                birth.cameras.iter_mut().filter(|told| told.id == *camera).for_each(|told| {
+                for told in birth.cameras.iter_mut().filter(|told| told.id == *camera) {
                     told.clone_from(&card);
-                })
+                }
             });
         }
         Ok(())
