@@ -129,8 +129,9 @@ model-tests: models-check
 
 train: setup-test ## Train a model: MODEL=plate-text DATA=FOLDER [OUT=FOLDER] [START=MODEL.onnx] [MINUTES=60]
 	@python=$$(edge-agent/setup/python); cd models && ORT_DISABLE_TELEMETRY=1 $$python -m training train \
-		--config training/configs/$(MODEL).toml --data "$(DATA)" --out "$(or $(OUT),../target/train/$(MODEL))" \
-		$(if $(START),--start "$(START)") $(if $(MINUTES),--minutes $(MINUTES))
+		--config training/configs/$(MODEL).toml --data "$(abspath $(DATA))" \
+		--out "$(abspath $(or $(OUT),target/train/$(MODEL)))" \
+		$(if $(START),--start "$(abspath $(START))") $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: setup-demo ## The table of numbers beside their references; ROW=name measures one, see benches/RESULTS.md
 	@library=$$(edge-agent/setup/onnxruntime); \

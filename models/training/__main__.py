@@ -6,6 +6,7 @@ when their command is called, so that `gate` needs no torch and `train` no onnxr
 
 import argparse
 import importlib
+import shlex
 import sys
 
 COMMANDS = {
@@ -66,7 +67,7 @@ def main(words):
         prog="python3 -m training " + " ".join(words[:used]), description=module.__doc__
     )
     module.add_arguments(parser)
-    parser.set_defaults(what=words[used - 1])
+    parser.set_defaults(what=words[used - 1], command=shlex.join(["python3", "-m", "training", *words]))
     args = parser.parse_args(words[used:])
     try:
         return module.run(args) or 0

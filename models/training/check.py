@@ -1,12 +1,16 @@
-"""Check every model: fields, hashes, shapes, card, and the recorded figures on the drawn pictures."""
+"""Check every model: fields, hashes, shapes, a complete card, and the recorded figures on the drawn pictures."""
 
 import json
+import math
+import re
 from pathlib import Path
 
 from training.manifest import DETECTION_TASKS, ManifestError, check_shapes, load_manifest
 
 DRAWN = "drawn_ap50"
 TOLERANCE = 0.01  # processors round float convolutions differently
+PARTS = ("## For", "## Not for", "## Data", "## Training", "## Measured", "## Known failures")
+INTERVAL = re.compile(r"\[[-+−]?\d+\.\d+, [-+−]?\d+\.\d+\]")
 
 
 def add_arguments(parser):
@@ -30,17 +34,40 @@ def check_drawn(folder, manifest, pictures):
         )
 
 
+def check_card(card):
+    """Raises ManifestError if a part of the card is missing or empty, or what was measured has no interval."""
+    if not card.is_file():
+        raise ManifestError(f"{card}: is missing")
+    parts = re.split(r"^(## .*)$", card.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = {heading.strip(): body for heading, body in zip(parts[1::2], parts[2::2])}
+    for heading in PARTS:
+        if not text.get(heading, "").strip():
+            raise ManifestError(f"{card}: has no part '{heading}', or an empty one")
+    if not INTERVAL.search(text["## Measured"]):
+        raise ManifestError(f"{card}: part '## Measured' has no interval such as [0.713, 0.910]")
+
+
+def check_origin(folder, manifest):
+    """Raises ManifestError if the manifest does not say from what code, command, seed and time the weights came."""
+    made = manifest["provenance"]
+    for field in ("commit", "command"):
+        if not isinstance(made.get(field), str) or not made[field].strip():
+            raise ManifestError(f"{folder}: field 'provenance.{field}' is empty")
+    for field in ("seed", "minutes"):
+        value = made.get(field)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not math.isfinite(value) or value < 0:
+            raise ManifestError(f"{folder}: field 'provenance.{field}' is no number from 0 on")
+    if not any(isinstance(metric, dict) and len(metric.get("interval") or ()) == 2 for metric in manifest["metrics"]):
+        raise ManifestError(f"{folder}: field 'metrics' has no figure with an interval")
+
+
 def check_folder(folder, pictures):
     """Raises ManifestError at the first thing that is wrong. Returns the manifest."""
     manifest = load_manifest(folder / "manifest.json")
     for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
         check_shapes(folder, manifest, variant)
-    card = folder / "CARD.md"
-    if not card.is_file():
-        raise ManifestError(f"{card}: is missing")
-    for heading in ("## For", "## Not for", "## Data", "## Known failures"):
-        if heading not in card.read_text(encoding="utf-8"):
-            raise ManifestError(f"{card}: has no part '{heading}'")
+    check_card(folder / "CARD.md")
+    check_origin(folder, manifest)
     if manifest["task"] == "plate_text":
         from training.reader.drawn import check
 

@@ -1,11 +1,11 @@
-"""Put measured figures into the manifest of a detector: reports of `eval`, and the drawn pictures."""
+"""Put measured figures into a model's manifest: reports of `eval`, and the drawn pictures of the detectors."""
 
 import json
 from pathlib import Path
 
 from training.check import DRAWN
 from training.data.boxes import file_sha256
-from training.manifest import load_manifest, write_manifest
+from training.manifest import DETECTION_TASKS, load_manifest, write_manifest
 
 
 def object_metrics(report, name):
@@ -35,33 +35,69 @@ def plate_metrics(report, name):
     return rows
 
 
-def _metric(name, value, interval, sha):
+def reader_metrics(report, name):
+    """Metrics of an `eval crops`, `eval passes` or `eval plates` report for a reader; none where it is not in there."""
+    sha = report["data"]["sha256"]
+    if "paired_exact" in report:
+        found = report["models"].get(name, {})
+        shares = [(key, found[key]) for key in ("exact", "folded", "character") if key in found]
+        rows = [_metric(key, share["value"], share["interval"], sha, found["n"]) for key, share in shares]
+        if found:
+            characters = sum(row["n"] for row in found["reliability"])
+            rows.append(_metric("calibration_error", found["calibration_error"], None, sha, characters))
+        return rows
+    if "end_to_end" in report:
+        shares = report["end_to_end"].get(f"{next(iter(report['detection']))}, {name}", {})
+        rows = [(f"end_to_end_{region}", share) for region, share in shares.items()]
+        return [_metric(key, share["exact"], share["interval"], sha, share["n"]) for key, share in rows]
+    rows = []
+    for kind in ("drawn", "semi_real"):
+        for what, share in _pass_shares(report.get(kind, {}).get(name)):
+            used = sha if kind == "semi_real" else ""
+            rows.append(_metric(f"passes_{kind}_{what}", share["exact"], share["interval"], used, share["n"]))
+    return rows
+
+
+def _pass_shares(counted):
+    return [("voted", counted["voted"]), ("told", counted)] if counted else []
+
+
+def _metric(name, value, interval, sha, count=None):
     entry = {"name": name, "value": value, "data_sha256": sha}
+    entry |= {} if count is None else {"n": count}
     return entry if interval is None else entry | {"interval": interval}
 
 
 def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--model", required=True, help="model folder")
-    parser.add_argument("--report", required=True, help="output of eval objects or eval plates")
-    parser.add_argument("--pictures", required=True, help="folder of drawn pictures")
+    parser.add_argument(
+        "--report", required=True, nargs="+", help="eval objects or plates; of a reader eval crops, passes, plates"
+    )
+    parser.add_argument("--pictures", default="check", help="folder of drawn pictures, for detectors")
+
+
+def drawn_metrics(manifest, args):
+    """The figures of drawn pictures: a detector's measured now, a reader's as its export wrote them."""
+    from training.evaluate.drawn import TRUTH, measure
+    from training.evaluate.models import LtrbDetector
+
+    if manifest["task"] not in DETECTION_TASKS:
+        return [metric for metric in manifest["metrics"] if metric["name"].startswith("drawn exact")]
+    drawn = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
+    return [_metric(DRAWN, drawn["mean_ap50"], None, file_sha256(Path(args.pictures) / TRUTH))]
 
 
 def run(args):
     """The command: float figures under their names, int8 figures with the prefix `int8_`."""
-    from training.evaluate.drawn import TRUTH, measure
-    from training.evaluate.models import LtrbDetector
-
     manifest = load_manifest(Path(args.model) / "manifest.json")
-    report = json.loads(Path(args.report).read_text(encoding="utf-8"))
-    pick = plate_metrics if manifest["task"] == "plates" else object_metrics
-    metrics = pick(report, manifest["name"])
-    for variant in manifest["variants"]:
-        found = pick(report, f"{manifest['name']} {variant['name']}")
-        metrics += [entry | {"name": f"{variant['name']}_{entry['name']}"} for entry in found]
-    drawn = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
-    sha = file_sha256(Path(args.pictures) / TRUTH)
-    metrics.append(_metric(DRAWN, drawn["mean_ap50"], None, sha))
-    manifest["metrics"] = metrics
+    pick = {"objects": object_metrics, "plates": plate_metrics, "plate_text": reader_metrics}[manifest["task"]]
+    metrics = []
+    for report in (json.loads(Path(path).read_text(encoding="utf-8")) for path in args.report):
+        metrics += pick(report, manifest["name"])
+        for variant in manifest["variants"]:
+            found = pick(report, f"{manifest['name']} {variant['name']}")
+            metrics += [entry | {"name": f"{variant['name']}_{entry['name']}"} for entry in found]
+    manifest["metrics"] = metrics + drawn_metrics(manifest, args)
     print(write_manifest(manifest, args.model))
     return 0

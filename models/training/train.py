@@ -46,4 +46,6 @@ def add_arguments(parser):
 def run(args):
     """Hands over to the trainer of the config's task."""
     config = read_config(args.config)
+    if not args.data or not Path(args.data).is_dir():
+        raise ConfigError(f"--data {args.data}: is no folder")
     return importlib.import_module(TRAINERS[config["task"]]).run(args, config)

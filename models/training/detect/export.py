@@ -66,7 +66,6 @@ def write_int8(config, float_file, int8_file, tensors):
 def describe(config, net, history, args, files):
     """The manifest as a mapping."""
     data = json.loads((Path(args.run) / "data.json").read_text(encoding="utf-8"))
-    tiers = "".join(sorted({entry["tier"] for entry in data["pictures"] if len(entry["tier"]) == 1}))
     thresholds = config["thresholds"]
     float_file, int8_file = files
     return {
@@ -105,15 +104,12 @@ def describe(config, net, history, args, files):
         "licence": config["licence"],
         "provenance": {
             "commit": args.commit,
-            "command": f"python3 -m training train --config training/configs/{config['name']}.toml",
+            "command": " && ".join(data.get("commands", [])),
             "seed": data["seed"],
             "minutes": round(history["seconds"] / 60, 1),
             "steps": history["step"],
             "earlier_stages": data.get("earlier_stages", []),
-            "data": [
-                {"name": entry["name"], "sha256": entry["sha256"], "tier": tiers}
-                for entry in data["lists"]
-            ],
+            "data": data["lists"],
             "pictures": data["pictures"],
             "teachers": config.get("teachers", []),
         },

@@ -26,6 +26,13 @@ class Pool:
         if samples and share > 0:
             self.groups.append((name, share, samples, draw, odds))
 
+    def name_list(self, name, file, samples):
+        """Writes down a list and the tiers of the samples taken from it: letters together, other words after them."""
+        tiers = sorted({sample.tier for sample in samples}, key=lambda tier: (len(tier) > 1, tier))
+        letters = "".join(tier for tier in tiers if len(tier) == 1)
+        tier = " ".join(filter(None, [letters, *(tier for tier in tiers if len(tier) > 1)]))
+        self.lists.append({"name": name, "sha256": file_sha256(file), "tier": tier})
+
     def draw(self, rng):
         """One sample."""
         shares = np.array([group[1] for group in self.groups])
@@ -76,7 +83,7 @@ def plates_pool(config, data):
     folder = data / "plate-boxes"
     real = [tighten(s, rules["tighten"]) for s in load_plate_boxes(folder, "train")]
     real = _kept(real, rules["longest"])
-    pool.lists.append({"name": "plate-boxes", "sha256": file_sha256(folder / "boxes.csv")})
+    pool.name_list("plate-boxes", folder / "boxes.csv", real)
     empty = []
     label_file = data / "objects" / "train.json"
     if label_file.is_file():
@@ -86,7 +93,7 @@ def plates_pool(config, data):
             for sample in pictures
             if sample.labelled.all() and not _has(sample, VEHICLES)
         ][: rules["negatives"]]
-        pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
+        pool.name_list("objects/train", label_file, empty)
     pool.add("plates", rules["share_real"], real, stamped)
     pool.add("drawn on plates", rules["share_redrawn"], [s for s in real if len(s.boxes)], redraw)
     pool.add("no plates", rules["share_empty"], _kept(empty, rules["longest"]), scatter)
@@ -171,16 +178,17 @@ def objects_pool(config, data, teacher_labels, teacher_frames):
     pool = Pool(config["classes"])
     label_file = data / "objects" / "train.json"
     samples = load_objects(label_file, data / "objects" / "images", tiers=rules["tiers"])
-    pool.lists.append({"name": "objects/train", "sha256": file_sha256(label_file)})
+    pool.name_list("objects/train", label_file, samples)
     labels = read_labels(teacher_labels)
-    for path in teacher_labels:
-        pool.lists.append({"name": "teacher labels", "sha256": file_sha256(path)})
     samples = [complete(sample, labels.get(sample.path.name)) for sample in samples]
     odds = _scarce_first(samples, config["classes"], rules["oversample"], rules.get("favour", {}))
     pool.add("objects", rules["share_real"], _kept(samples, rules["longest"]), odds=odds)
     folders = [data / "plate-boxes" / "images"] + ([teacher_frames] if teacher_frames else [])
     only = unlabelled_samples(labels, folders, len(config["classes"]))
     extra = [complete(sample, entries) for sample, entries in only]
+    for path in teacher_labels:
+        names = read_labels([path])
+        pool.name_list("teacher labels", path, [s for s in samples + extra if s.path.name in names])
     pool.add("teacher only", rules["share_teacher"], _kept(extra, rules["longest"]))
     add_gate(pool, config)
     return pool

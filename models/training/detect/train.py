@@ -21,6 +21,7 @@ from training.detect.pool import build_pool
 from training.evaluate.ap import Judge
 from training.loop import Trainer, draw_curves
 from training.nets.detector import from_config
+from training.origin import origin
 from training.start import earlier_stages, first_weights, make_schedule
 
 WATCHED = 120  # pictures judged during the run
@@ -90,8 +91,8 @@ def run(args, config):
         trainer.start_from(first_weights(args.start, from_config(config), tensors))
     pool = build_pool(config, data, args.teacher_labels, args.teacher_frames)
     print(pool.describe(), flush=True)
-    origin = {"seed": args.seed, "earlier_stages": earlier_stages(args.start)}
-    (out / "data.json").write_text(json.dumps(origin | pool.manifest(), indent=1))
+    known = origin(args, out) | {"earlier_stages": earlier_stages(args.start)}
+    (out / "data.json").write_text(json.dumps(known | pool.manifest(), indent=1))
     # A resumed run must not see the same pictures again in the same order.
     seeds = np.random.SeedSequence([args.seed, trainer.history.step])
     batches = Batches(pool, config, seeds)

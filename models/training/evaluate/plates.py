@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ from training.data.boxes import Sample, file_sha256, read_box
 from training.evaluate import hard, intervals
 from training.evaluate.decode import iou_matrix
 from training.figures import figure
+from training.manifest import load_manifest
 from training.preprocess import letterbox_size
-from training.reader.looks import read_plate
+from training.reader.looks import crop, read_plate
+from training.reader.model import ReaderModel
+from training.reader.teacher import TEACHERS, SlotReader
 
 FOUND_IOU = 0.5
 HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
@@ -82,15 +86,15 @@ def rates(results, threshold):
     }
 
 
-def read_end_to_end(results, read, plates, threshold):
-    """Per region, for every plate: whether it was found and read exactly. `read(crop)` gives a `Reading`."""
+def read_end_to_end(results, look, plates, threshold):
+    """Per region, for every plate: whether it was found and read exactly. `look(picture, box)` gives a `Reading`."""
     exact = {}
     for result, (sample, texts) in zip(results, plates):
         picture = sample.load()
         for plate, text in enumerate(texts):
             good = False
             if result.best[plate] >= threshold:
-                good = read_plate(read, picture, result.boxes[result.owner[plate]]).text == text
+                good = look(picture, result.boxes[result.owner[plate]]).text == text
             exact.setdefault(sample.source, []).append(good)
     return exact
 
@@ -145,7 +149,7 @@ def draw_curve(tables, path):
             axes.legend(fontsize=7)
 
 
-def hard_cases(detectors, read, plates):
+def hard_cases(detectors, look, plates):
     """Each detector's rates under every condition and strength, all regions together, and end to end with a reader."""
     samples, texts = hard.kept(sample for sample, _ in plates), [texts for _, texts in plates]
     found = {name: {} for name in detectors}
@@ -154,8 +158,8 @@ def hard_cases(detectors, read, plates):
         for name, (detect, threshold) in detectors.items():
             results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in worse]
             found[name][title] = rates(results, threshold)
-            if read:
-                exact = read_end_to_end(results, read, worse, threshold)
+            if look:
+                exact = read_end_to_end(results, look, worse, threshold)
                 together = {"all": sum(exact.values(), [])}
                 found[name][title]["end_to_end"] = shares(together)["all"]
     return found
@@ -195,8 +199,8 @@ def by_region(results, plates, thresholds):
 def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--detector", required=True, help="model folder with manifest")
-    parser.add_argument("--reader", help="model folder of the reader, for end to end")
-    parser.add_argument("--reader-variant", help="a variant of it, e.g. int8")
+    parser.add_argument("--reader", type=Path, help="for end to end: a reader's model folder, or a slot reader's file")
+    parser.add_argument("--reader-against", type=Path, help="another reader to compare with, of either kind")
     parser.add_argument("--data", required=True, help="plates.csv")
     parser.add_argument("--root", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
@@ -221,18 +225,57 @@ def open_detectors(args, report):
     return detectors
 
 
+def open_readers(args, report):
+    """Name to look(picture, box): the reader and its variants, what it is compared with, and the baselines' readers."""
+    looks = {}
+    if not args.reader:
+        return looks
+    for path in filter(None, (args.reader, args.reader_against)):
+        for name, (look, file) in looks_of(path).items():
+            name = f"{name} {_version(path)}" if name in looks else name
+            looks[name] = look
+            report["models"][name] = file_sha256(file)
+    for file in TEACHERS if args.baselines else ():
+        for name, (look, path) in looks_of(Path(args.baselines) / file).items():
+            looks[name] = look
+            report["models"][name] = file_sha256(path)
+    return looks
+
+
+def looks_of(path):
+    """Name to (look, file) of a model folder, with its variants, or of a slot reader's file.
+
+    A slot reader gets the detector's box as it is, as its authors' own pipeline gives it.
+    """
+    if path.is_file():
+        reader = SlotReader(path)
+        return {reader.name: (lambda picture, box: reader.read(crop(picture, box)), path)}
+    found = {}
+    for variant in [None] + [entry["name"] for entry in load_manifest(path / "manifest.json")["variants"]]:
+        reader = ReaderModel(path, variant)
+        found[reader.name] = (partial(read_plate, reader.read), reader.file)
+    return found
+
+
+def _version(path):
+    return load_manifest(path / "manifest.json")["version"] if path.is_dir() else "again"
+
+
+def both(detector, reader):
+    """The name of a detector and a reader together."""
+    return f"{detector}, {reader}"
+
+
 def run(args):
     """The command."""
-    from training.manifest import load_manifest
-    from training.reader.model import ReaderModel
-
     plates = load_plates(args.data, args.root)
     manifest = load_manifest(Path(args.detector) / "manifest.json")
     report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
     report["threshold"] = manifest["thresholds"]["score"]["plate"]
-    read = ReaderModel(Path(args.reader), args.reader_variant).read if args.reader else None
+    detectors = open_detectors(args, report)
+    looks = open_readers(args, report)
     found, exact = {}, {}
-    for name, (detect, threshold) in open_detectors(args, report).items():
+    for name, (detect, threshold) in detectors.items():
         results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]
         found[name] = hits_by_region(results, plates, threshold)
         wanted = sorted({threshold, *args.thresholds})
@@ -240,16 +283,19 @@ def run(args):
         if args.hard:
             size = (manifest["input"]["width"], manifest["input"]["height"])
             report.setdefault("by_height", {})[name] = by_height(results, plates, size, threshold)
-        if read:
-            exact[name] = read_end_to_end(results, read, plates, threshold)
-            report.setdefault("end_to_end", {})[name] = shares(exact[name])
-    own = manifest["name"]
-    for what, hits in (("recall", found), ("end_to_end", exact)):
-        report[f"paired_{what}"] = {
-            f"{own} - {name}": paired(hits[own], hits[name]) for name in hits if name != own
-        }
+        for reader, look in looks.items():
+            exact[both(name, reader)] = read_end_to_end(results, look, plates, threshold)
+    report["end_to_end"] = {name: shares(hits) for name, hits in exact.items()}
+    report["paired_recall"] = against_first(found)
+    report["paired_end_to_end"] = against_first(exact)
     if args.hard:
-        report["hard"] = hard_cases(open_detectors(args, report), read, plates)
+        report["hard"] = hard_cases(detectors, next(iter(looks.values()), None), plates)
     if args.curve:
-        draw_curve(report["detection"][own], args.curve)
+        draw_curve(report["detection"][manifest["name"]], args.curve)
     print(json.dumps(report, indent=1))
+
+
+def against_first(hits):
+    """Paired differences of the first model's hits to those of each other."""
+    names = list(hits)
+    return {f"{names[0]} - {name}": paired(hits[names[0]], hits[name]) for name in names[1:]}

@@ -1,5 +1,6 @@
-"""Contact sheet of a detector's worst pictures: missed boxes red, false ones yellow, hits green.
+"""Contact sheet of a model's worst pictures. A detector's: missed boxes red, false ones yellow, hits green.
 
+A reader's: plates of `plate-boxes` dev whose text the teachers agree on, with that text and what was read.
 Only pictures of tier A and one's own are taken, since others' licences may not allow showing them; `worst.csv` beside
 the sheet names each with its source, licence and address.
 """
@@ -10,13 +11,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import load_plate_boxes
+from training.data.boxes import DataError, load_plate_boxes
 from training.data.objects import load_objects, read_json
 from training.evaluate.decode import iou_matrix
+from training.manifest import load_manifest
+from training.reader.looks import LOOKS, crop, read_plate, widen
+from training.reader.model import ReaderModel
+from training.reader.sheet import worst_errors, write_sheet
+from training.reader.teacher import TEACHERS, SlotReader, agreed
 
 COUNT = 20
 COLUMNS = 5
 CELL = (256, 192)
+LICENCES = {"ro": "MIT", "oi": "CC BY 2.0"}  # of `plate-boxes`, by source
 HIT, FALSE, MISSED = (60, 200, 60), (250, 210, 0), (240, 40, 40)
 
 
@@ -69,40 +76,74 @@ def thumbnail(picture, found):
 def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--model", required=True, help="model folder with manifest")
-    parser.add_argument("--data", required=True, help="data folder")
-    parser.add_argument("--out", required=True, help="folder for worst.jpg and worst.csv")
+    parser.add_argument("--data", type=Path, required=True, help="data folder")
+    parser.add_argument("--teachers", type=Path, help="for a reader: folder of the readers whose agreement is the truth")
+    parser.add_argument("--out", type=Path, required=True, help="folder for worst.jpg and worst.csv")
 
 
 def _samples(task, data):
     if task == "plates":
         samples = load_plate_boxes(data / "plate-boxes", "dev")
-        licence = {"ro": "MIT", "oi": "CC BY 2.0"}
-        return samples, {s.path.name: (licence.get(s.source, ""), "") for s in samples}
+        return samples, {s.path.name: (LICENCES.get(s.source, ""), "") for s in samples}
     folder = data / "objects"
     samples = load_objects(folder / "dev.json", folder / "images", tiers=["A"])
     images = read_json(folder / "dev.json")["images"]
     return samples, {i["file_name"]: (i.get("licence", ""), i.get("url", "")) for i in images}
 
 
-def run(args):
-    """The command."""
-    from training.evaluate.models import LtrbDetector
-    from training.manifest import load_manifest
+def write_table(path, columns, rows):
+    """`worst.csv`: what each cell of the sheet shows, in its order."""
+    with open(path, "w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle, lineterminator="\n").writerows([columns, *rows])
 
-    manifest = load_manifest(Path(args.model) / "manifest.json")
+
+def reader_sheet(read, plates, out):
+    """Sheet and table of the worst readings of `plates`, each (box, picture, text)."""
+    plates = list(plates)
+    shown, readings = [], []
+    for box, picture, _ in plates:
+        corners = np.array([box.x, box.y, box.x + box.w, box.y + box.h], np.float32)
+        shown.append(crop(picture, widen(corners, LOOKS[0], picture.shape[1::-1])))
+        readings.append(read_plate(read, picture, corners))
+    texts = [text for *_, text in plates]
+    write_sheet(out / "worst.jpg", shown, texts, readings)
+    rows = []
+    for index in worst_errors(texts, readings, COUNT):
+        box, reading = plates[index][0], readings[index]
+        told = (texts[index], reading.text, round(reading.confidence, 3))
+        rows.append([Path(box.file).name, box.source, LICENCES.get(box.source, ""), *told])
+    write_table(out / "worst.csv", ["file", "source", "licence", "text", "read", "confidence"], rows)
+    return len(plates), sum(r.text != t for r, t in zip(readings, texts, strict=True))
+
+
+def detector_sheet(manifest, args):
+    """Sheet and table of the worst pictures of a detector."""
+    from training.evaluate.models import LtrbDetector
+
     detect = LtrbDetector.from_folder(args.model, floor=None)
-    samples, licences = _samples(manifest["task"], Path(args.data))
+    samples, licences = _samples(manifest["task"], args.data)
     judged = [(sample, errors(sample, detect(sample.load()))) for sample in samples]
     judged.sort(key=lambda entry: -badness(entry[1]))
     cells = [thumbnail(sample.load(), found) for sample, found in judged[:COUNT]]
     cells += [np.full((CELL[1], CELL[0], 3), 40, np.uint8)] * (-len(cells) % COLUMNS)
     rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
     sheet = cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(Path(args.out) / "worst.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
-    with open(Path(args.out) / "worst.csv", "w", newline="", encoding="utf-8") as handle:
-        table = csv.writer(handle, lineterminator="\n")
-        table.writerow(["file", "source", "licence", "address", "hits", "false", "missed"])
-        for sample, found in judged[:COUNT]:
-            name = sample.path.name
-            table.writerow([name, sample.source, *licences[name], *map(len, found)])
+    cv2.imwrite(str(args.out / "worst.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    columns = ["file", "source", "licence", "address", "hits", "false", "missed"]
+    names = [(sample.path.name, sample.source, found) for sample, found in judged[:COUNT]]
+    write_table(args.out / "worst.csv", columns, [[n, s, *licences[n], *map(len, f)] for n, s, f in names])
+
+
+def run(args):
+    """The command."""
+    manifest = load_manifest(Path(args.model) / "manifest.json")
+    if manifest["task"] != "plate_text":
+        detector_sheet(manifest, args)
+        return 0
+    if not args.teachers:
+        raise DataError("--teachers: is missing, the folder of the readers whose agreement is the truth")
+    readers = [SlotReader(args.teachers / name) for name in TEACHERS]
+    plates = agreed(args.data / "plate-boxes" / "boxes.csv", readers, "dev")
+    count, wrong = reader_sheet(ReaderModel(Path(args.model)).read, plates, args.out)
+    print(f"{wrong} of {count} plates read otherwise than the teachers agree")
     return 0

@@ -108,7 +108,7 @@ def describe(
         "licence": config["licence"],
         "provenance": {
             "commit": args.commit,
-            "command": f"python3 -m training train --config training/configs/{config['name']}.toml",
+            "command": " && ".join(data.get("commands", [])),
             "seed": data["seed"],
             "minutes": round(history["seconds"] / 60, 1),
             "steps": history["step"],

@@ -12,6 +12,8 @@ from training.reader.decode import Reading, align, edit_distance
 
 BINS = 15
 ROUNDS = 1000
+# Of stated probabilities: narrow where second choices lie, and where a pass's verdict is told or not.
+EDGES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
 
 
 def _share(hits: np.ndarray) -> dict[str, object]:
@@ -51,6 +53,32 @@ def character_outcomes(texts: list[str], readings: list[Reading]) -> tuple[np.nd
     return np.array(sure), np.array(right, bool)
 
 
+def second_outcomes(texts: list[str], readings: list[Reading]) -> tuple[np.ndarray, np.ndarray]:
+    """Probability of the second choice of every character that was read, and whether it is the true one."""
+    sure: list[float] = []
+    right: list[bool] = []
+    for reading, text in zip(readings, texts, strict=True):
+        index = 0
+        for mine, truth in align(reading.text, text):
+            for character, probability in reading.guesses[index][1:2] if mine else ():
+                sure.append(probability)
+                right.append(character == truth)
+            index += bool(mine)
+    return np.array(sure), np.array(right, bool)
+
+
+def stated(sure: np.ndarray, right: np.ndarray) -> list[dict[str, object]]:
+    """How often what was stated is right, in bins of the stated probability that are not equal but told apart."""
+    which = np.searchsorted(EDGES[1:-1], sure, side="right")
+    rows: list[dict[str, object]] = []
+    for index in np.unique(which):
+        mine = which == index
+        hits, count = int(right[mine].sum()), int(mine.sum())
+        shown = {"stated": round(float(sure[mine].mean()), 4), "right": round(hits / count, 4)}
+        rows.append({"from": EDGES[index], **shown, "interval": wilson(hits, count), "n": count})
+    return rows
+
+
 def reliability(sure: np.ndarray, right: np.ndarray) -> tuple[float, list[dict[str, float]]]:
     """Expected calibration error over equal bins, and the bins of the reliability diagram."""
     if len(sure) == 0:
@@ -84,6 +112,7 @@ def summary(texts: list[str], readings: list[Reading]) -> dict[str, object]:
         "character": character_accuracy(texts, readings),
         "calibration_error": round(error, 4),
         "reliability": rows,
+        "second_choices": stated(*second_outcomes(texts, readings)),
     }
 
 

@@ -15,8 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.boxes import file_sha256
 from training.data.crops import fold, read_crops, read_picture
 from training.evaluate.intervals import wilson
+from training.reader import metrics
 from training.reader.decode import Reading
 from training.reader.looks import LOOKS, read_plate
 from training.reader.model import ReaderModel
@@ -231,7 +233,26 @@ def _count(results: list[Result]) -> dict[str, object]:
         "told_wrong": round(float(np.mean(told) - np.mean(exact)), 4),
         "single_reads": _share([read.text == r.text for r in results for read in r.reads]),
         "with_0O1I8B5S": _share(unclear),
+        **sureness(results),
     }
+
+
+def sureness(results: list[Result]) -> dict[str, object]:
+    """What the probabilities of verdicts and of their alternates are worth, and how often a wrong verdict names the truth."""
+    pairs = [(r.text, r.whole.verdict) for r in results if r.whole.verdict is not None]
+    wrong = [(text, verdict) for text, verdict in pairs if verdict.text != text]
+    named = sum(any(other == text for other, _ in verdict.alternates) for text, verdict in wrong)
+    others = [(p, other == text) for text, verdict in pairs for other, p in verdict.alternates]
+    return {
+        "verdicts": _stated([(verdict.confidence, verdict.text == text) for text, verdict in pairs]),
+        "alternates": _stated(others),
+        "wrong_verdicts": {"n": len(wrong), "truth_among_alternates": named},
+    }
+
+
+def _stated(outcomes: list[tuple[float, bool]]) -> list[dict[str, object]]:
+    sure, right = zip(*outcomes, strict=True) if outcomes else ((), ())
+    return metrics.stated(np.array(sure, float), np.array(right, bool))
 
 
 def add_arguments(parser) -> None:
@@ -256,6 +277,7 @@ def run(args) -> int:
         "speed_kmh": args.speed,
         "fps": FPS,
         "seed": args.seed,
+        "data": {"sha256": file_sha256(args.data) if args.data else ""},
     }
     found: dict[str, dict[str, list[Result]]] = {}
     for kind, text, views in _views(args):

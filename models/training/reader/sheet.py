@@ -35,7 +35,7 @@ def _cell(picture: np.ndarray, caption: str) -> np.ndarray:
 def write_sheet(
     path: Path, pictures: list[np.ndarray], texts: list[str], readings: list[Reading]
 ) -> int:
-    """Writes the worst 20 errors as one PNG (RGB pictures in); returns how many there were."""
+    """Writes the worst 20 errors as one picture (RGB ones in), as its suffix says; returns how many there were."""
     worst = worst_errors(texts, readings, 20)
     captions = [f"{texts[i]} > {readings[i].text} {readings[i].confidence:.2f}" for i in worst]
     cells = [_cell(pictures[i], caption) for i, caption in zip(worst, captions, strict=True)]

@@ -11,6 +11,7 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,13 +70,14 @@ class PlateBox:
     y: float
     w: float
     h: float
+    source: str
 
 
 def read_boxes(path: Path, split: str) -> list[PlateBox]:
     """The plate rows of a `boxes.csv` in one split."""
     with path.open(newline="", encoding="utf-8") as handle:
         return [
-            PlateBox(r["file"], float(r["x"]), float(r["y"]), float(r["w"]), float(r["h"]))
+            PlateBox(r["file"], float(r["x"]), float(r["y"]), float(r["w"]), float(r["h"]), r.get("source") or "")
             for r in csv.DictReader(handle)
             if r["class"] == "plate" and r["split"] == split
         ]
@@ -101,6 +103,18 @@ def agreed_text(readers: list[SlotReader], crop: np.ndarray, least: float = 0.8)
     return text if len(text) >= 4 else None
 
 
+def agreed(listed: Path, readers: list[SlotReader], split: str) -> Iterator[tuple[PlateBox, np.ndarray, str]]:
+    """Box, picture (RGB) and text of each plate of a `boxes.csv` whose text the readers agree on."""
+    for box in read_boxes(listed, split):
+        picture = read_picture(listed.parent / box.file)
+        tight, _ = widened(picture, box, 0.05)
+        if box.h < 10 or min(tight.shape[:2]) < 6:
+            continue
+        text = agreed_text(readers, tight)
+        if text is not None:
+            yield box, picture, text
+
+
 def build_pool(data: Path, teachers: Path, split: str = "train") -> CropPool:
     """Crops of `plate-boxes` with agreed texts, and a city's own of `plate-text/crops.csv`."""
     crops: list[np.ndarray] = []
@@ -116,15 +130,7 @@ def build_pool(data: Path, teachers: Path, split: str = "train") -> CropPool:
     listed = data / "plate-boxes" / "boxes.csv"
     paths = [teachers / name for name in TEACHERS]
     if listed.is_file() and all(path.is_file() for path in paths):
-        readers = [SlotReader(path) for path in paths]
-        for box in read_boxes(listed, split):
-            picture = read_picture(listed.parent / box.file)
-            tight, _ = widened(picture, box, 0.05)
-            if box.h < 10 or min(tight.shape[:2]) < 6:
-                continue
-            text = agreed_text(readers, tight)
-            if text is None:
-                continue
+        for box, picture, text in agreed(listed, [SlotReader(path) for path in paths], split):
             wide, offset = widened(picture, box, _MARGIN)
             crops.append(grey_from_rgb(wide))
             boxes.append((box.x - offset[0], box.y - offset[1], box.w, box.h))

@@ -16,6 +16,7 @@ from training.data.objects import OWN
 from training.loop import Trainer, draw_curves
 from training.manifest import sha256_of
 from training.nets.reader import BLANK, STEPS, PlateReader
+from training.origin import origin
 from training.preprocess import grey_from_rgb, stretch
 from training.reader.decode import greedy
 from training.reader.stream import Batch, Mixture, dev_set, stream
@@ -139,9 +140,9 @@ def run(args, config: dict) -> int:
     pool = folder / "pool-train.npz"
     crops_file = str(pool) if pool.is_file() else ""
     mixture = Mixture(**config["mixture"] | {"seed": args.seed, "crops_file": crops_file})
-    origin = {"seed": args.seed, "earlier_stages": earlier_stages(args.start), "data": used}
-    origin["teachers"] = [Path(name).stem for name in TEACHERS] if crops_file else []
-    (folder / "data.json").write_text(json.dumps(origin))
+    known = origin(args, folder) | {"earlier_stages": earlier_stages(args.start), "data": used}
+    known["teachers"] = [Path(name).stem for name in TEACHERS] if crops_file else []
+    (folder / "data.json").write_text(json.dumps(known))
     watched = data / "plates" / "crops.csv"
     drawn = config.get("watch", {}).get("drawn", 1000)
     evaluation = Evaluation(watched if watched.is_file() else None, drawn)

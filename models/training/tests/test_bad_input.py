@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
+from training.__main__ import main
 from training.data.audit import audit
 from training.data.boxes import DataError, read_picture
 from training.evaluate.models import LtrbDetector
@@ -120,6 +122,25 @@ def test_unlabelled_and_doubly_labelled_pictures_are_named(data, spoil, said):
     assert len(mistakes) == 1
     with pytest.raises(DataError, match=said):
         raise DataError(mistakes[0])
+
+
+@pytest.mark.parametrize("data", ["absent", "config.toml", ""])
+def test_training_refuses_data_that_is_no_folder_before_it_writes_anything(tmp_path, monkeypatch, capsys, data):
+    monkeypatch.chdir(tmp_path)
+    config = MODELS / "training" / "configs" / "plate-text.toml"
+    shutil.copy(config, "config.toml")
+    assert main(["train", "--config", "config.toml", "--data", data, "--out", "run", "--steps", "1"]) == 1
+    assert capsys.readouterr().err == f"--data {data}: is no folder\n"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="SKIPPED: make is not installed")
+def test_make_train_hands_over_paths_that_hold_from_any_folder():
+    root = MODELS.parent
+    words = ["make", "-n", "-C", root, "train", "MODEL=plates", "DATA=some/data", "OUT=run", "START=models/plates/plates.onnx"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    for option, path in (("--data", "some/data"), ("--out", "run"), ("--start", "models/plates/plates.onnx")):
+        assert f'{option} "{root / path}"' in told
 
 
 def test_a_model_that_yields_no_numbers_is_refused_by_both_by_file_and_output(tmp_path):

@@ -1,13 +1,19 @@
 """Decoding, suppression, average precision and intervals on cases small enough to do by hand."""
 
+import argparse
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 
 from training.data.boxes import Sample
-from training.evaluate import ap, decode, hard, intervals
+from training.evaluate import ap, decode, hard, intervals, speed, worst
+from training.evaluate import plates as whole
 from training.evaluate.plates import PlateResult, by_height, normalise, paired, rates, shares
 from training.reader.decode import Reading
 from training.reader.looks import read_plate, widen
+from training.reader.teacher import PlateBox
 
 
 def boxes(*rows):
@@ -113,6 +119,45 @@ def test_a_plate_is_looked_at_wide_and_tight_and_the_surer_look_decides():
     assert sizes == [(22, 44), (20, 44)]
 
 
+class SlotReader:
+    """A reader of another maker that tells the size of what it is shown."""
+
+    def __init__(self, path):
+        self.name = path.stem
+
+    def read(self, crop):
+        rows, columns = crop.shape[:2]
+        return Reading(f"{columns}X{rows}", (1.0,) * len(f"{columns}X{rows}"))
+
+
+def test_a_slot_reader_gets_the_box_as_it_is_and_stands_beside_our_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole, "SlotReader", SlotReader)
+    file = tmp_path / "other.onnx"
+    file.write_bytes(b"")
+    own = Path(__file__).resolve().parents[2] / "plate-text"
+    looks = whole.open_readers(argparse.Namespace(reader=own, reader_against=file, baselines=None), {"models": {}})
+    assert list(looks) == ["plate-text", "plate-text int8", "other"]
+    box = np.array([20, 20, 60, 40], np.float32)
+    assert looks["other"](np.zeros((100, 100, 3), np.uint8), box).text == "40X20"
+    sample = Sample(path="a", boxes=boxes([20, 20, 60, 40]), source="us", picture=np.zeros((100, 100, 3), np.uint8))
+    result = PlateResult((sample.boxes, np.array([0.9]), np.zeros(1, int)), sample.boxes)
+    exact = {
+        name: whole.read_end_to_end([result], look, [(sample, ["40X20"])], 0.5) for name, look in looks.items()
+    }
+    assert exact["other"] == {"us": [True]} and exact["plate-text"] == {"us": [False]}
+    assert whole.against_first(exact)["plate-text - other"]["us"]["difference"] == -1.0
+
+
+def test_the_sheet_of_a_reader_shows_wrong_plates_with_source_and_licence(tmp_path):
+    pictures = np.full((60, 90, 3), 120, np.uint8)
+    plates = [(PlateBox(f"images/{n}.jpg", 20, 20, 40, 12, "ro"), pictures, text) for n, text in enumerate(("AB1", "AB2"))]
+    assert worst.reader_sheet(lambda _: Reading("AB1", (0.9,) * 3), plates, tmp_path) == (2, 1)
+    assert (tmp_path / "worst.csv").read_text() == (
+        "file,source,licence,text,read,confidence\n1.jpg,ro,MIT,AB2,AB1,0.9\n"
+    )
+    assert (tmp_path / "worst.jpg").stat().st_size > 500
+
+
 def test_differences_are_taken_plate_by_plate():
     left, right = {"us": [True, True], "eu": [False]}, {"us": [True, False], "eu": [False]}
     assert shares(left)["us"]["exact"] == 1.0
@@ -127,6 +172,16 @@ def test_wilson_interval_of_a_known_share():
 
 def test_resamples_are_the_same_for_every_model():
     assert np.array_equal(intervals.draws(9, 3, 7), intervals.draws(9, 3, 7))
+
+
+@pytest.mark.parametrize(("kind", "dtype", "out"), [("Conv", "float32", 1), ("ConvInteger", "uint8", 6)])
+def test_the_work_of_a_convolution_is_counted_in_float_and_in_integers(tmp_path, kind, dtype, out):
+    weights = onnx.numpy_helper.from_array(np.ones((4, 3, 3, 3), dtype), "weights")
+    node = onnx.helper.make_node(kind, ["picture", "weights"], ["out"], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    source = onnx.helper.make_tensor_value_info("picture", onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), [1, 3, 8, 8])
+    target = onnx.helper.make_tensor_value_info("out", out, [1, 4, 8, 8])
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", [source], [target], [weights])), tmp_path / "m.onnx")
+    assert speed.count_work(tmp_path / "m.onnx") == (108, 108 * 64)
 
 
 def test_recall_by_height_counts_at_the_network_input():

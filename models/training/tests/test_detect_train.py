@@ -1,6 +1,7 @@
 """A minute-sized life of a detector: train, resume, export, judge, golden tensors, bad input."""
 
 import json
+import re
 import shutil
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from training.__main__ import find_command, main
-from training.check import check_drawn, check_folder
+from training.check import PARTS, check_drawn, check_folder
 from training.data.boxes import DataError, Sample, load_plate_boxes
 from training.data.objects import load_objects
 from training.detect.augment import Canvas
@@ -131,6 +132,42 @@ def test_fine_tuning_remembers_where_it_came_from(folder, exported):
     train(folder, "tuned", "--steps", "2", "--start", str(folder / "run" / "weights.pt"))
     data = json.loads((folder / "tuned" / "data.json").read_text())
     assert [stage["steps"] for stage in data["earlier_stages"]] == [4]
+
+
+def test_the_manifest_names_the_commands_that_were_run_the_code_and_the_tier_of_each_list(folder, exported):
+    made = load_manifest(exported / "manifest.json")["provenance"]
+    common = f"python3 -m training train --config {folder}/tiny.toml --data {folder}/data --out {folder}"
+    assert made["command"] == f"{common}/run --steps 4"
+    assert re.fullmatch("[0-9a-f]{7,}(-dirty)?", made["commit"])
+    assert [(entry["name"], entry["tier"]) for entry in made["data"]] == [("objects/train", "A")]
+    train(folder, "halves", "--steps", "2")
+    train(folder, "halves", "--steps", "4")
+    commands = json.loads((folder / "halves" / "data.json").read_text())["commands"]
+    assert commands == [f"{common}/halves --steps {steps}" for steps in (2, 4)]
+
+
+def test_where_nothing_tells_the_commit_it_must_be_named(folder, exported, monkeypatch, capsys):
+    data = json.loads((folder / "run" / "data.json").read_text())
+    (folder / "unnamed").mkdir()
+    (folder / "unnamed" / "data.json").write_text(json.dumps(data | {"commit": ""}))
+    monkeypatch.setattr("training.export.code_version", lambda: "")
+    words = ["export", "--config", str(folder / "tiny.toml"), "--run", str(folder / "unnamed")]
+    assert main([*words, "--data", str(folder / "data"), "--out", str(folder / "x"), "--created", "2026-01-01"]) == 1
+    assert capsys.readouterr().err.startswith("--commit: ")
+
+
+def test_each_list_carries_the_tiers_of_the_pictures_taken_from_it(folder, tmp_path):
+    config, data = read_config(folder / "tiny.toml"), tmp_path / "data"
+    config["data"]["tiers"] = ["A", "C"]
+    shutil.copytree(folder / "data" / "objects", data / "objects")
+    content = json.loads((data / "objects" / "train.json").read_text())
+    for image, tier in zip(content["images"], ["A", "C", "B", "A", "A", "A"], strict=True):
+        image["tier"] = tier
+    (data / "objects" / "train.json").write_text(json.dumps(content))
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"2.jpg": [[0, 0.9, 1, 1, 30, 30]], "3.jpg": [[0, 0.9, 1, 1, 30, 30]]}))
+    lists = build_pool(config, data, [labels]).manifest()["lists"]
+    assert [(entry["name"], entry["tier"]) for entry in lists] == [("objects/train", "AC"), ("teacher labels", "C")]
 
 
 def test_training_can_begin_with_an_exported_model(folder, exported):
@@ -299,7 +336,7 @@ def test_recorded_figures_are_measured_again(exported, folder, capsys):
     )
     with pytest.raises(ManifestError, match="CARD.md"):
         check_folder(exported, drawn)
-    (exported / "CARD.md").write_text("## For\n## Not for\n## Data\n## Training\n## Known failures\n")
+    (exported / "CARD.md").write_text("\n".join(f"{part}\n0.5 [0.4, 0.6]\n" for part in PARTS))
     manifest = check_folder(exported, drawn)
     assert {"ap50_car", "int8_ap50_car"} <= {metric["name"] for metric in manifest["metrics"]}
     manifest["metrics"][-1]["value"] += 0.5

@@ -16,6 +16,7 @@ from training.reader.decode import Reading, align, edit_distance, greedy
 from training.reader.sheet import worst_errors, write_sheet
 from training.reader.stream import Batch, Mixture, Source, encode
 from training.reader.train import ctc_loss, tensor, texts_of
+from training.reader.vote import Pass, Verdict
 from training.synth import signs
 
 
@@ -123,6 +124,52 @@ def test_summary_counts_what_was_read():
     assert report["folded"]["value"] == pytest.approx(2 / 3, abs=1e-3)
     assert report["character"]["value"] == pytest.approx(1 - 3 / 8, abs=1e-3)
     assert {"truth": "0", "read": "O", "n": 1} in metrics.confusions(texts, readings)
+
+
+def guessed(second, sure):
+    """One character, A, with a second choice."""
+    return Reading.of([(("A", 1 - 2 * sure), (second, sure))])
+
+
+def test_second_choices_are_right_as_often_as_they_say_when_they_are():
+    texts = ["A"] * 7 + ["B"] * 2 + ["C"]
+    sure, right = metrics.second_outcomes(texts, [guessed("B", 0.2)] * 10)
+    assert sure.tolist() == [0.2] * 10 and right.sum() == 2
+    row = metrics.stated(sure, right)[0]
+    assert (row["from"], row["stated"], row["right"], row["n"]) == (0.2, 0.2, 0.2, 10)
+    assert row["interval"][0] < 0.2 < row["interval"][1]
+
+
+def test_second_choices_that_claim_too_much_show_it_each_in_its_own_bin():
+    texts = ["A"] * 40 + ["B"] * 1 + ["A"] * 9
+    readings = [guessed("B", 0.3)] * 40 + [guessed("B", 0.01)] * 10
+    rows = metrics.stated(*metrics.second_outcomes(texts, readings))
+    assert [(row["from"], row["right"], row["n"]) for row in rows] == [(0.005, 0.1, 10), (0.3, 0.0, 40)]
+    assert rows[1]["interval"][1] < rows[1]["stated"], "an interval that leaves out what was stated decides"
+
+
+def test_second_choices_belong_to_the_character_they_stand_beside():
+    reading = Reading.of([(("A", 0.9), ("4", 0.05)), (("X", 0.9),), (("8", 0.6), ("B", 0.4))])
+    sure, right = metrics.second_outcomes(["AB"], [reading])
+    assert list(zip(sure.tolist(), right.tolist())) == [(0.05, False), (0.4, True)]
+
+
+def verdict(text, confidence, *alternates):
+    """A result of a pass that painted AB1."""
+    told = Verdict(text, (confidence,), confidence, 2, 3, alternates)
+    return passes.Result("AB1", [], Pass(verdict=told))
+
+
+def test_alternates_of_passes_are_judged_by_the_text_that_was_painted():
+    results = [verdict("AB1", 0.8, ("A81", 0.1), ("ABI", 0.06))] * 8
+    results += [verdict("A81", 0.6, ("AB1", 0.25)), verdict("ABI", 0.6, ("A8I", 0.1)), passes.Result("AB1", [], Pass())]
+    found = passes.sureness(results)
+    assert found["wrong_verdicts"] == {"n": 2, "truth_among_alternates": 1}
+    shown = [(row["from"], row["stated"], row["right"], row["n"]) for row in found["alternates"]]
+    assert shown == [(0.05, 0.06, 0.0, 8), (0.1, 0.1, 0.0, 9), (0.2, 0.25, 1.0, 1)]
+    shown = [(row["from"], row["right"], row["n"]) for row in found["verdicts"]]
+    assert shown == [(0.5, 0.0, 2), (0.7, 1.0, 8)]
+    assert passes.sureness([])["alternates"] == []
 
 
 def test_paired_difference_of_equal_models_is_nothing():

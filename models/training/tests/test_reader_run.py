@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import shutil
 
 import pytest
 
+from training.__main__ import main
 from training.data.crops import read_picture
 from training.export import largest_difference
 from training.manifest import load_manifest, model_file
@@ -26,7 +28,7 @@ CONFIG = {
 
 def run_of(base, name, **changed):
     """A run of three steps in `base/name`; returns what it wrote down about itself."""
-    options = {"minutes": None, "steps": None, "threads": 1, "seed": 1, "start": None}
+    options = {"minutes": None, "steps": None, "threads": 1, "seed": 1, "start": None, "command": f"train {name}"}
     train.run(argparse.Namespace(out=str(base / name), data=str(base), **options | changed), CONFIG)
     return json.loads((base / name / "data.json").read_text())
 
@@ -53,6 +55,7 @@ def test_the_exported_model_agrees_with_its_manifest(model):
     assert {m["name"] for m in manifest["metrics"]} == {"drawn exact", "drawn exact int8"}
     assert model_file(model, manifest, "int8").is_file()
     assert manifest["provenance"]["steps"] == 3
+    assert manifest["provenance"]["command"] == "train run"
 
 
 def test_fine_tuning_begins_with_an_exported_reader(model):
@@ -84,6 +87,21 @@ def test_evaluation_prints_figures_with_n_and_intervals_for_every_variant(model,
     assert "plate-text - plate-text int8" in report["paired_exact"]
     assert (model / "reliability.png").is_file()
     assert (model / "worst.png").is_file() and json.loads((model / "confusions.json").read_text())
+
+
+def test_measured_figures_go_into_the_manifest_with_n_and_interval_beside_the_drawn_ones(model, tmp_path, capsys):
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    drawn = ["--data", str(folder / "drawn" / "crops.csv"), "--root", str(folder / "drawn")]
+    main(["eval", "crops", "--reader", str(folder), *drawn])
+    (tmp_path / "crops.json").write_text(capsys.readouterr().out)
+    main(["eval", "passes", "--reader", str(folder), "--passes", "2"])
+    (tmp_path / "passes.json").write_text(capsys.readouterr().out)
+    main(["record", "--model", str(folder), "--report", str(tmp_path / "crops.json"), str(tmp_path / "passes.json")])
+    found = {metric["name"]: metric for metric in load_manifest(folder / "manifest.json")["metrics"]}
+    assert {"exact", "int8_folded", "calibration_error", "drawn exact", "drawn exact int8"} <= set(found)
+    assert found["exact"]["n"] == 80 and len(found["exact"]["interval"]) == 2
+    assert found["passes_drawn_told"]["n"] == 2 and "int8_passes_drawn_told" not in found
 
 
 def test_a_reader_opens_as_a_function_from_picture_to_text(model):
