@@ -201,6 +201,13 @@ pub(crate) fn judge(summary: &mut Summary, seconds: u64) {
         let hit = summary.hit.as_ref();
         must(hit.is_some_and(|hit| hit.pictures > 0), "a hit with its picture".to_owned());
     }
+    if let Some(left) = &summary.commissioning {
+        must(left.failed == 0, format!("no check of the unit fails ({} do)", left.failed));
+        // What a visitor's own camera looks at is not for the demo to judge.
+        let green = summary.gate.is_none() || left.not_green.is_empty();
+        must(green, format!("every check of the unit is green ({})", left.not_green.join("; ")));
+        must(!left.board.is_empty(), "the simulated board's readings arrive".to_owned());
+    }
     summary.broken.extend(broken);
 }
 
@@ -253,4 +260,37 @@ pub(crate) fn show(summary: &Summary, folder: &Path) -> Result<()> {
     fs::write(&path, serde_json::to_string_pretty(summary)?)?;
     println!("summary  {}", path.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::Commissioning;
+
+    /// What is broken of a demo in which everything but the checks was left out.
+    fn broken(failed: usize, not_green: &[&str], gate: bool) -> Vec<String> {
+        let left = Commissioning {
+            ok: 20,
+            warnings: 1,
+            failed,
+            not_green: not_green.iter().map(ToString::to_string).collect(),
+            board: "12.1 V".to_owned(),
+            verified: true,
+            file: String::new(),
+        };
+        let mut summary = Summary { commissioning: Some(left), ..Summary::default() };
+        summary.gate = gate.then(Score::default);
+        judge(&mut summary, 60);
+        summary.broken.retain(|promise| promise.contains("check of the unit"));
+        summary.broken
+    }
+
+    #[test]
+    fn a_demo_whose_unit_is_not_green_breaks_its_promise() {
+        assert!(broken(0, &[], true).is_empty());
+        assert_eq!(broken(1, &["failed camera gate: no pictures"], true).len(), 2);
+        let warning = ["warning position gate: unknown"];
+        assert_eq!(broken(0, &warning, true), ["every check of the unit is green (warning position gate: unknown)"]);
+        assert!(broken(0, &warning, false).is_empty(), "a visitor's own camera");
+    }
 }

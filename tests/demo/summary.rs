@@ -117,6 +117,10 @@ pub(crate) struct Commissioning {
     pub(crate) warnings: usize,
     /// Checks that failed.
     pub(crate) failed: usize,
+    /// What is not well and cannot be excused on a machine such as this, in words.
+    pub(crate) not_green: Vec<String>,
+    /// What the board's parts measure, by the unit's health.
+    pub(crate) board: String,
     /// Whether the signature is the unit's.
     pub(crate) verified: bool,
     /// Where the signed report is.

@@ -3,6 +3,9 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
 
+#[path = "appliance/factory.rs"]
+mod factory;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -61,12 +64,14 @@ fn a_torn_identity_is_made_anew_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_factory_s_unit_id_names_the_unit_whatever_stands_in_it() {
+fn a_name_that_is_torn_is_made_anew() {
     let persist = tempfile::tempdir().unwrap();
-    first_boot(persist.path());
-    std::fs::write(persist.path().join("unit-id"), "Pole-017; reboot\nsecond line\n").unwrap();
-    first_boot(persist.path());
-    assert_eq!(line(&persist.path().join("hostname")), "edge-pole-017reboot");
+    for torn in ["", "edge-\n", "reboot; edge-1\n"] {
+        std::fs::write(persist.path().join("hostname"), torn).unwrap();
+        first_boot(persist.path());
+        let (name, id) = (line(&persist.path().join("hostname")), line(&persist.path().join("machine-id")));
+        assert_eq!(name, format!("edge-{}", id.split_at(8).0), "instead of {torn:?}");
+    }
 }
 
 /// A service manager that notes what it is told, and knows these units.

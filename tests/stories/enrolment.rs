@@ -74,7 +74,7 @@ fn a_new_unit_opens_its_page_by_itself_and_begins_anew_once_it_is_enrolled() {
     let city = City::start();
     let unit = city.factory("SN42");
     let port = edge_tests::port::free();
-    unit.with_a_page(port);
+    unit.as_the_factory_left_it(port);
     let mut waiting = run(&unit);
     waiting.wait_for_line("the technician's page is open", DEADLINE);
     waiting.wait_for_line("this unit is not enrolled: it looks, and keeps and tells nothing", DEADLINE);
@@ -103,7 +103,7 @@ fn a_new_unit_is_enrolled_on_its_page() {
     let city = City::start();
     let unit = city.factory("SN42");
     let port = edge_tests::port::free();
-    unit.with_a_page(port);
+    unit.as_the_factory_left_it(port);
     let mut waiting = run(&unit);
     waiting.wait_for_line("the technician's page is open", DEADLINE);
     browser.open(&format!("https://localhost:{port}/#setup={}", unit.code.on_the_label()));

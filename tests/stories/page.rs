@@ -25,6 +25,8 @@ const DESK: (u32, u32) = (1280, 900);
 const PHONE: (u32, u32) = (390, 844);
 /// Enough video for the checks to find a ring.
 const VIDEO: Duration = Duration::from_secs(3);
+/// Where the gate hangs, in ten millionths of a degree.
+const PLACE_E7: (i64, i64) = (340_195_000, -1_184_912_000);
 /// The checks as they are shown.
 const FINDINGS: &str = "return [...document.querySelectorAll('#findings li')].map(row => ({ verdict: row.className,
     check: row.querySelector('h2').textContent, measured: row.querySelector('p').textContent }))";
@@ -46,7 +48,7 @@ impl Unit {
     }
 
     fn claim(&self) -> PathBuf {
-        self.folder.path().join("SN42/unit")
+        self.folder.path().join("SN42/persist/claim")
     }
 
     /// The configuration's table.
@@ -77,9 +79,8 @@ fn gate() -> RtspCamera {
 fn plan(gate: &RtspCamera, unit: &Unit, armed: bool) -> Plan {
     let camera = CameraPlan::rtsp(CAMERA, &gate.url());
     let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n";
-    let source = camera.source.clone() + "[camera.place]\nlatitude = 34.0195\nlongitude = -118.4912\n";
     Plan {
-        cameras: vec![CameraPlan { settings, source, ..camera }],
+        cameras: vec![CameraPlan { settings, ..camera }],
         head: "board = \"sim\"\n".to_owned(),
         settings: unit.settings(armed),
         ..Plan::default()
@@ -182,6 +183,7 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     picture(&browser);
     world.wait_for_video(VIDEO);
 
+    say_where_it_hangs(&browser, &world);
     let checked = check_all(&browser);
     draw(&browser, &world);
     browser.click("[data-tab=aim]");
@@ -198,7 +200,9 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     assert_eq!((report.unit.as_str(), report.serial.as_str(), report.technician.as_str()), (UNIT, "SN42", "Kim"));
     assert_eq!(report.findings.len(), checked, "every check");
     let gate = &report.cameras[0];
-    assert!(gate.focus > Some(0) && gate.plate_px > Some(0) && gate.place.is_some(), "{gate:?}");
+    assert!(gate.focus > Some(0) && gate.plate_px > Some(0), "{gate:?}");
+    let place = gate.place.as_ref().expect("a place in the report");
+    assert_eq!((place.latitude_e7.into(), place.longitude_e7.into()), PLACE_E7);
     assert_eq!(gate.drawn, ["left lane".parse().unwrap(), "stop line".parse().unwrap()]);
     let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root"], &world.pki.root_path());
     assert!(shown.contains("left by Kim at") && shown.contains("ok        tilt"), "{shown}");
@@ -206,6 +210,34 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     assert_eq!((kept, mark.exists()), (1, false));
     browser.click("#logout");
     world.wait("the page is shut", || TcpStream::connect(("127.0.0.1", unit.port)).is_err().then_some(()));
+}
+
+/// Takes the phone's position, types a wrong and then the right one, and sees it at the center.
+fn say_where_it_hangs(browser: &Browser, world: &World) {
+    let at_the_center = || {
+        let cameras = world.ask(&format!("/api/cameras?unit={UNIT}"))?;
+        let place = &cameras[0]["place"];
+        Some((place["latitude_e7"].as_i64()?, place["longitude_e7"].as_i64()?))
+    };
+    let words = |part: &str| {
+        browser.wait(part, |browser| text(browser, "#place-words").contains(part).then_some(()));
+    };
+    words("not known yet");
+    assert_eq!(at_the_center(), None);
+    browser.be_at((34.5, -118.5, 9.0));
+    browser.click("#here");
+    words("within 9 m: not saved yet");
+    assert_eq!(browser.run("return document.querySelector('#latitude').value"), "34.500000");
+    browser.enter("#latitude", "91");
+    browser.click("#keep-place");
+    words("latitude is 91.0; give a number from -90 to 90");
+    browser.enter("#latitude", "34.0195");
+    browser.enter("#longitude", "-118,4912");
+    browser.click("#keep-place");
+    words("saved and in force");
+    assert_eq!(fits(browser), true);
+    world.wait("the place at the center", || (at_the_center() == Some(PLACE_E7)).then_some(()));
+    browser.run("scrollTo(0, 0)");
 }
 
 /// Runs the checks on the page; how many there are.

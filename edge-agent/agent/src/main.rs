@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use edge_agent::app::check;
 use edge_agent::app::doctor::{self, DoctorArgs};
 use edge_agent::app::enroll::{self, EnrollArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
@@ -92,7 +93,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig { config } => {
-            writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
+            writeln!(std::io::stdout(), "{}", check::check_config(&config)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Networks(arguments) => {

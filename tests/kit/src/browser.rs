@@ -123,6 +123,19 @@ impl Browser {
         self.session.tell("goog/cdp/execute", &command);
     }
 
+    /// Is where a phone says that it is, as degrees north and east, with what it says of its accuracy in metres.
+    pub fn be_at(&self, (latitude, longitude, accuracy): (f64, f64, f64)) {
+        for (command, parameters) in [
+            ("Browser.grantPermissions", json!({ "permissions": ["geolocation"] })),
+            (
+                "Emulation.setGeolocationOverride",
+                json!({ "latitude": latitude, "longitude": longitude, "accuracy": accuracy }),
+            ),
+        ] {
+            self.session.tell("goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
+        }
+    }
+
     /// What is seen in the window, as PNG.
     pub fn picture(&self) -> Vec<u8> {
         let answer = self.session.ask("screenshot");

@@ -127,7 +127,7 @@ impl City {
         let unit = FromFactory {
             serial: serial.parse().unwrap(),
             code: code_on(&home.join("label.pdf")).parse().unwrap(),
-            claim: home.join("unit"),
+            claim: home.join("persist/claim"),
             home,
         };
         std::fs::write(unit.config(), unit.configuration()).unwrap();

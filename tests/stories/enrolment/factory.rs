@@ -48,10 +48,25 @@ impl FromFactory {
         )
     }
 
-    /// Gives its configuration a page at a port.
-    pub(crate) fn with_a_page(&self, port: u16) {
-        let page = format!("[page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{}\"\n", self.claim.display());
-        std::fs::write(self.config(), self.configuration().replace("[health]", &format!("{page}[health]"))).unwrap();
+    /// Has it run on the configuration that the factory wrote, and its page listen at a port. What lies elsewhere on this
+    /// machine than on the image is put in its place.
+    pub(crate) fn as_the_factory_left_it(&self, port: u16) {
+        let mut text = std::fs::read_to_string(self.home.join("persist/config/edge-agent.toml")).unwrap();
+        let (home, models) = (self.home.display(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"));
+        for (there, here) in [
+            ("/var/lib/edge-agent/identity".to_owned(), format!("{home}/identity")),
+            ("0.0.0.0:443".to_owned(), format!("127.0.0.1:{port}")),
+            ("/persist/claim".to_owned(), self.claim.display().to_string()),
+            ("\"/usr/share/edge-agent/models\"\n".to_owned(), format!("\"{}\"\n{}", models.display(), library())),
+            // Nobody is there either, and no packet leaves this machine.
+            ("192.0.2.10:554".to_owned(), "127.0.0.1:9".to_owned()),
+        ] {
+            assert!(text.contains(&there), "no {there} in {text}");
+            text = text.replace(&there, &here);
+        }
+        let own = format!("data_dir = \"{home}/data\"\n");
+        let health = "\n[health]\nevery_s = 1\nmetrics_enabled = false\n";
+        std::fs::write(self.config(), own + &text + health).unwrap();
     }
 
     /// A request of this unit's claim for a key that is made on the spot.

@@ -1,5 +1,6 @@
 //! Joins the stations; the only place that knows them all.
 
+pub mod check;
 pub mod doctor;
 pub mod enroll;
 pub mod inspect;

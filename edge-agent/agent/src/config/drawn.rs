@@ -1,8 +1,8 @@
-//! Zones and lines that a technician has drawn on the page. They take the place of those that the file has for the same
-//! camera, and are read by the same code.
+//! What a technician has put on the page: zones and lines, and where a camera hangs. It stands instead of what the file
+//! says for the same camera, and is read by the same code.
 //!
-//! They lie in a file of their own in `data_dir`, with the camera tables of the configuration and nothing in them but
-//! `id`, `zone` and `line`: the agent never writes into a file that people write.
+//! It lies in a file of its own in `data_dir`, with the camera tables of the configuration and nothing in them but `id`,
+//! `zone`, `line` and `place`: the agent never writes into a file that people write.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,13 @@ use toml::{Table, Value};
 use super::{Config, ConfigError};
 
 const FILE: &str = "drawn.toml";
-const HEAD: &str = "# Drawn on the technician's page: in force instead of the zones and lines of these cameras in the \
-                    configuration.\n# To have those again, remove this file.\n";
-/// What is drawn, by the configuration's own words.
+const HEAD: &str = "# Put on the technician's page: in force instead of what the configuration says of these cameras.\n\
+                    # To have that again, remove this file.\n";
+/// What is drawn, by the configuration's own words. Of a camera that was drawn for, both are there.
 const DRAWN: [&str; 2] = ["zone", "line"];
+const PLACE: &str = "place";
 
-/// A drawing that was found good: what the configuration is with it, and what is to be written where.
+/// What was put on the page and found good: what the configuration is with it, and what is to be written where.
 #[derive(Debug)]
 pub struct Redrawn {
     /// The configuration with it.
@@ -34,15 +35,38 @@ impl Config {
     ///
     /// # Errors
     /// All mistakes at once.
-    pub fn redrawn(text: &str, camera: &CameraId, drawing: Table) -> Result<Redrawn, ConfigError> {
+    pub fn redrawn(text: &str, camera: &CameraId, mut drawing: Table) -> Result<Redrawn, ConfigError> {
+        Self::put(text, camera, |own| {
+            for key in DRAWN {
+                own.insert(key.to_owned(), drawing.remove(key).unwrap_or_else(|| Value::Array(Vec::new())));
+            }
+        })
+    }
+
+    /// Checks where a camera of a unit hangs (the keys of `place`, as in the configuration), by the rules for the
+    /// configuration itself. What is not said, its heading say, stays. Nothing is written.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn placed(text: &str, camera: &CameraId, place: Table) -> Result<Redrawn, ConfigError> {
+        Self::put(text, camera, |own| {
+            own.insert(PLACE.to_owned(), Value::Table(place));
+        })
+    }
+
+    /// The configuration with one camera's table of what was put on the page changed.
+    fn put(text: &str, camera: &CameraId, change: impl FnOnce(&mut Table)) -> Result<Redrawn, ConfigError> {
         let file = super::parse(text)?;
         let path = path(&file);
-        let name = ("id".to_owned(), Value::from(camera.as_str()));
-        let shapes = drawing.into_iter().filter(|(key, _)| DRAWN.contains(&key.as_str()));
-        let own = std::iter::once(name).chain(shapes).collect::<Table>();
-        let mut before = read(&path)?;
-        let others = cameras(&mut before).filter(|table| id(table) != Some(camera.as_str())).map(|table| table.clone());
-        let all = others.chain([own]).map(Value::Table).collect();
+        let mut all: Vec<Table> = cameras(&mut read(&path)?).map(|table| table.clone()).collect();
+        let at = all.iter().position(|table| id(table) == Some(camera.as_str())).unwrap_or_else(|| {
+            all.push(Table::from_iter([("id".to_owned(), Value::from(camera.as_str()))]));
+            all.len() - 1
+        });
+        if let Some(own) = all.get_mut(at) {
+            change(own);
+        }
+        let all = all.into_iter().map(Value::Table).collect();
         let mut drawn = Table::from_iter([("camera".to_owned(), Value::Array(all))]);
         let identity = match super::identity_of(&file) {
             Err(ConfigError::NotEnrolled { .. }) => super::identity::nobody(),
@@ -54,7 +78,7 @@ impl Config {
     }
 }
 
-/// The configuration with what was drawn for its cameras. A camera that is there no longer is passed over.
+/// The configuration with what was put on the page for its cameras. A camera that is there no longer is passed over.
 pub(super) fn laid_over(file: Table) -> Result<Table, ConfigError> {
     let mut drawn = read(&path(&file))?;
     Ok(lay_over(file, &mut drawn))
@@ -65,10 +89,16 @@ fn lay_over(mut file: Table, drawn: &mut Table) -> Table {
         let own = cameras(&mut file).find(|table| id(table).is_some() && id(table) == id(drawn));
         let Some(own) = own else { continue };
         for key in DRAWN {
-            match drawn.get(key) {
-                Some(shapes) => own.insert(key.to_owned(), shapes.clone()),
-                None => own.remove(key),
-            };
+            if let Some(shapes) = drawn.get(key) {
+                own.insert(key.to_owned(), shapes.clone());
+            }
+        }
+        if let Some(Value::Table(put)) = drawn.get(PLACE) {
+            let place = own.entry(PLACE).or_insert_with(|| Value::Table(Table::new()));
+            // A place that is no table is for the reader of the whole to find fault with.
+            if let Some(place) = place.as_table_mut() {
+                place.extend(put.clone());
+            }
         }
     }
     file
@@ -137,6 +167,38 @@ mod tests {
         // A camera that is gone takes its drawing along.
         let one = text.split("[[camera]]\nid = \"gate\"").next().unwrap();
         assert_eq!(Config::with_identity(one).unwrap().cameras.len(), 1);
+    }
+
+    fn place(text: &str, camera: &str, place: &str) -> Result<Redrawn, ConfigError> {
+        Config::placed(text, &camera.parse().unwrap(), place.parse().unwrap())
+    }
+
+    #[test]
+    fn a_place_that_is_typed_leaves_the_heading_and_what_was_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = text(folder.path());
+        let gate = "gate".parse().unwrap();
+        let lane = drawing("[[zone]]\nname = \"lane\"\npoints = [[0, 0], [1, 0], [0.5, 1.0]]\n");
+        let keep = |put: &Redrawn| replace(&RealDisk, &put.path, put.text.as_bytes()).unwrap();
+        keep(&Config::redrawn(&text, &gate, lane).unwrap());
+        keep(&place(&text, "gate", "latitude = 51.5\nlongitude = -0.12").unwrap());
+        keep(&place(&text, "street", "latitude = -33.9\nlongitude = 18.4").unwrap());
+        let config = Config::with_identity(&text).unwrap();
+        let at = |camera: usize| config.cameras[camera].place.map(|place| (place.latitude, place.longitude));
+        assert_eq!((at(0), at(1)), (Some((-33.9, 18.4)), Some((51.5, -0.12))));
+        assert_eq!(config.cameras[0].place.and_then(|place| place.heading), Some(15.0), "as the file says");
+        assert_eq!((zones(&config, 0), zones(&config, 1)), (vec!["crossing"], vec!["lane"]), "zones stay");
+        keep(&Config::redrawn(&text, &gate, Table::new()).unwrap());
+        assert_eq!(Config::with_identity(&text).unwrap().cameras[1].place.map(|place| place.latitude), Some(51.5));
+    }
+
+    #[test]
+    fn a_place_is_judged_as_the_file_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = place(&text(folder.path()), "gate", "latitude = 91.0\nlongitude = 200").unwrap_err().to_string();
+        for words in ["place.latitude: is 91.0; give a number from -90 to 90", "place.longitude: is 200; give"] {
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
@@ -20,13 +20,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::door::{Door, Outside, Ticket};
-use super::unit::{Drawing, Glance, Refusal, Unit};
+use super::unit::{Drawing, Glance, Position, Refusal, Unit};
 use crate::supervise::Clock;
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const ZONES: &str = include_str!("zones.js");
+const PLACE: &str = include_str!("place.js");
 const REPORT: &str = include_str!("report.js");
 
 /// Nothing that is told the page is longer.
@@ -68,6 +69,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/picture/{camera}", get(picture))
         .route("/api/test-read/{camera}", post(test_read))
         .route("/api/drawing/{camera}", get(drawing).put(draw))
+        .route("/api/place/{camera}", put(place))
         .route("/api/checks", post(checks))
         .route("/api/report", get(report).post(commission))
         .route("/api/report.cose", get(sealed_report))
@@ -79,6 +81,7 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
         .route("/zones.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], ZONES)))
+        .route("/place.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], PLACE)))
         .route("/report.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], REPORT)))
         .route("/api/login", post(login))
         .merge(inside)
@@ -284,6 +287,17 @@ async fn draw(
 ) -> Result<Json<serde_json::Value>, Failure> {
     let drawn = shared.unit.draw(&camera, &drawing, &name);
     drawn.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
+    Ok(Json(json!({})))
+}
+
+async fn place(
+    State(shared): Page,
+    Path(camera): Path<CameraId>,
+    Extension(Technician(name)): Extension<Technician>,
+    Json(position): Json<Position>,
+) -> Result<Json<serde_json::Value>, Failure> {
+    let placed = shared.unit.place(&camera, position, &name);
+    placed.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
     Ok(Json(json!({})))
 }
 

@@ -24,7 +24,7 @@ use answers::Shared;
 use door::Door;
 use listen::TlsListener;
 pub use unit::{
-    CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Refusal, Seen, Shape, Steps, TestRead, Unit,
+    CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Position, Refusal, Seen, Shape, Steps, TestRead, Unit,
 };
 
 use crate::supervise::{Clock, Fault, Pulse, Stop};

@@ -165,6 +165,7 @@ function render(glance) {
   if (mine) {
     $("stream").textContent = mine.streaming && mine.fps >= 1 ? `${mine.fps.toFixed(0)} pictures a second` : mine.words;
     plates(mine, glance.test_read);
+    showPlace(mine);
   }
   level(glance.tilt);
   checks(glance.checks);

@@ -24,6 +24,7 @@ struct Fake {
     notes: Mutex<Vec<String>>,
     tested: Mutex<Vec<CameraId>>,
     drawn: Mutex<Drawing>,
+    placed: Mutex<Option<Position>>,
     checks: AtomicBool,
 }
 
@@ -83,6 +84,15 @@ impl Unit for Fake {
         }
         self.note(&format!("{by} drew"))?;
         drawing.clone_into(&mut self.drawn.lock().unwrap());
+        Ok(())
+    }
+
+    fn place(&self, _camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
+        if position.latitude.abs() > 90.0 {
+            return Err(Refusal("latitude is from -90 to 90".to_owned()));
+        }
+        self.note(&format!("{by} placed it"))?;
+        *self.placed.lock().unwrap() = Some(position);
         Ok(())
     }
 
@@ -203,6 +213,7 @@ fn without_a_session_there_is_the_empty_page_and_nothing_else() {
                 ("GET", "/api/report.cose"),
                 ("GET", "/api/drawing/gate"),
                 ("PUT", "/api/drawing/gate"),
+                ("PUT", "/api/place/gate"),
             ] {
                 let answer = site.ask(method, path, cookie, "{}");
                 assert_eq!(answer.status(), 401, "{method} {path}: {}", answer.1);
@@ -251,6 +262,27 @@ fn what_is_drawn_is_judged_and_comes_back_and_checks_are_begun() {
         assert_eq!(site.ask("POST", "/api/checks", &cookie, "{}").status(), 200);
         assert!(site.get("/api/glance", &cookie).1.contains("\"running\":true"));
         assert_eq!(site.unit.notes()[1..], ["Kim drew", "technician's page: Kim began the checks"]);
+    });
+}
+
+#[test]
+fn a_position_is_judged_and_written_down_before_it_is_taken() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let put = |body: &str| site.ask("PUT", "/api/place/gate", &cookie, body);
+        let placed = || *site.unit.placed.lock().unwrap();
+        let refused = put(r#"{"latitude":91,"longitude":0}"#);
+        assert!(refused.status() == 422 && refused.1.contains("latitude is from -90 to 90"), "{}", refused.1);
+        for bad in [r#"{"latitude":1}"#, r#"{"latitude":"1","longitude":2}"#, r#"{"latitude":1,"longitude":2,"x":3}"#] {
+            assert_eq!(put(bad).status(), 422, "{bad}");
+        }
+        site.unit.log_is_full.store(true, Ordering::Relaxed);
+        assert_eq!(put(r#"{"latitude":1,"longitude":2}"#).status(), 422);
+        assert_eq!(placed(), None, "nothing is taken that cannot be written down");
+        site.unit.log_is_full.store(false, Ordering::Relaxed);
+        assert_eq!(put(r#"{"latitude":34.0195,"longitude":-118.4912}"#).status(), 200);
+        assert_eq!(placed(), Some(Position { latitude: 34.0195, longitude: -118.4912 }));
+        assert_eq!(site.unit.notes().last().unwrap(), "Kim placed it");
     });
 }
 

@@ -47,6 +47,12 @@ pub trait Unit: Send + Sync {
     /// Where they are not as they may be, or cannot be kept.
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal>;
 
+    /// Writes down where a camera hangs and who says so, and tells the center.
+    ///
+    /// # Errors
+    /// Where it is nowhere on Earth, or cannot be kept.
+    fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal>;
+
     /// Begins to enrol a unit that is nobody's yet, with the code as it was typed.
     ///
     /// # Errors
@@ -150,6 +156,16 @@ pub struct Drawing {
     pub line: Vec<Shape>,
 }
 
+/// Where a camera hangs, by the words of the configuration: degrees of WGS 84.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+}
+
 /// A zone or line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +189,8 @@ pub struct CameraGlance {
     pub words: String,
     /// Pictures that come a second.
     pub fps: f32,
+    /// Where it hangs; none where nobody has said it.
+    pub place: Option<Position>,
     /// Whether plates are looked for.
     pub reads_plates: bool,
     /// The plate that was seen last.

@@ -144,22 +144,22 @@ impl<'d> Fetch<'d> {
         if self.progress.day != day {
             self.progress = Progress { day, spent: 0, ..self.progress };
         }
-        let unreadable = |error: io::Error| Refusal::NotFetched(format!("the disk does not take it: {error}"));
         let whole = self.folder.join(FETCHED);
         if self.is_whole(order, &whole) {
             return Ok(Came::Whole(whole));
         }
-        let mut part = self.part().map_err(unreadable)?;
+        let mut part = self.part().map_err(|error| self.not_taken(order, &error))?;
         if self.progress.have < order.bytes {
-            self.has_room(order).map_err(unreadable)??;
-            if let Some(broken) = self.take(order, web, part.as_mut(), look)? {
-                self.keep(part.as_mut()).map_err(unreadable)?;
+            self.has_room(order).map_err(|error| self.not_taken(order, &error))??;
+            let broken = self.take(order, web, part.as_mut(), look)?;
+            self.keep(part.as_mut()).map_err(|error| self.not_taken(order, &error))?;
+            if let Some(broken) = broken {
                 return Ok(broken);
             }
-            self.keep(part.as_mut()).map_err(unreadable)?;
         }
-        self.disk.rename(&self.folder.join(PART), &whole).map_err(unreadable)?;
-        self.disk.sync_folder(self.folder).map_err(unreadable)?;
+        let renamed = self.disk.rename(&self.folder.join(PART), &whole);
+        let kept = renamed.and_then(|()| self.disk.sync_folder(self.folder));
+        kept.map_err(|error| self.not_taken(order, &error))?;
         Ok(Came::Whole(whole))
     }
 
@@ -177,8 +177,10 @@ impl<'d> Fetch<'d> {
     /// When the disk does not let it go.
     pub fn discard(&mut self) -> Result<(), KeepFault> {
         self.progress = Progress { hash: None, have: 0, ..self.progress };
-        keep::write(self.disk, &self.folder.join(PROGRESS), &KIND.bytes(&self.progress))?;
-        keep::remove(self.disk, &self.folder.join(PART))
+        // First: on a full disk nothing can be written before. Where the power fails in between, what is said to be here
+        // and is not is fetched again.
+        keep::remove(self.disk, &self.folder.join(PART))?;
+        keep::write(self.disk, &self.folder.join(PROGRESS), &KIND.bytes(&self.progress))
     }
 
     /// Reads from the line into the file; why it ended before the file did, if so.
@@ -220,14 +222,13 @@ impl<'d> Fetch<'d> {
                 Some(Ok(read)) => read,
             };
             let bytes = piece.get(..read).unwrap_or_default();
-            let full = |error: io::Error| Refusal::NotFetched(format!("the disk does not take it: {error}"));
-            part.write_all_at(bytes, self.progress.have).map_err(full)?;
+            part.write_all_at(bytes, self.progress.have).map_err(|error| self.not_taken(order, &error))?;
             self.progress.have += bytes.len() as u64;
             self.progress.spent = self.progress.spent.saturating_add(bytes.len() as u64);
             since_sync += bytes.len() as u64;
             if since_sync >= SYNC_EVERY {
                 since_sync = 0;
-                self.keep(part).map_err(full)?;
+                self.keep(part).map_err(|error| self.not_taken(order, &error))?;
             }
             if !look(self.percent(order)) {
                 return Ok(Some(Came::Broken("it was told to stop".to_owned())));
@@ -264,6 +265,15 @@ impl<'d> Fetch<'d> {
         // The rest of the unit writes too; it is not for an update to fill the disk to the last byte.
         let needs = (order.bytes - self.progress.have).saturating_add(room.total / 50);
         Ok(if needs > room.free { Err(Refusal::DiskFull { needs, free: room.free }) } else { Ok(()) })
+    }
+
+    /// What the disk says to a bundle. Others write too, so it may fill up although there was room.
+    fn not_taken(&self, order: &Order, error: &io::Error) -> Refusal {
+        if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Refusal::NotFetched(format!("the disk does not take it: {error}"));
+        }
+        let free = self.disk.room(self.folder).map_or(0, |room| room.free);
+        Refusal::DiskFull { needs: order.bytes.saturating_sub(self.progress.have), free }
     }
 
     /// Makes what came durable, and then says so.

@@ -106,6 +106,19 @@ fn at(minutes: u32) -> MonoTime {
     MonoTime::from_duration(LOOK * minutes)
 }
 
+/// Who owns the update's state in this boot.
+fn open(board: &FakeBoard, around: &Around) -> Result<Updater, String> {
+    let outside = FakeOutside { around: around.clone(), board: board.clone() };
+    let (disk, folder) = (Arc::new(board.disk()), PathBuf::from("/data/update"));
+    let opened = Updater::open(disk, folder, Box::new(board.clone()), Box::new(outside));
+    opened.map_err(|fault| fault.to_string())
+}
+
+fn asked() -> Event {
+    let wanted = Wanted { file: PathBuf::from("/media/new.raucb"), hash: None, version: None };
+    Event::Asked(wanted, Before::from(&healthy()))
+}
+
 impl Sequence {
     fn quiet(worth: Worth) -> Self {
         let other = Image::Whole("0.9.0".parse().unwrap());
@@ -160,10 +173,7 @@ impl Sequence {
         around: &Around,
         is_new: bool,
     ) -> Result<Option<(Phase, Option<Version>)>, String> {
-        let outside = FakeOutside { around: around.clone(), board: board.clone() };
-        let disk = Arc::new(board.disk());
-        let opened = Updater::open(disk, PathBuf::from("/data/update"), Box::new(board.clone()), Box::new(outside));
-        let mut updater = opened.map_err(|fault| fault.to_string())?;
+        let mut updater = open(board, around)?;
         if updater.state().untold.iter().any(|told| matches!(told, Told::Refused(words) if words.contains("damaged"))) {
             return Err("the state was damaged by a power cut".into());
         }
@@ -175,9 +185,8 @@ impl Sequence {
             (seen.reached, seen.acknowledged) = (false, false);
         }
         let _maybe_cut = updater.start(at(0), wall());
-        let wanted = Wanted { file: PathBuf::from("/media/new.raucb"), hash: None, version: None };
         if updater.state().phase == Phase::Idle {
-            let _maybe_cut = updater.handle(Event::Asked(wanted, Before::from(&healthy())), at(0), wall());
+            let _maybe_cut = updater.handle(asked(), at(0), wall());
         }
         let _maybe_cut = updater.handle(Event::RebootAllowed, at(0), wall());
         for minute in 1..=60 * 30 {
@@ -291,6 +300,57 @@ fn a_cut_at_every_step_of_every_boot_leaves_the_old_image_or_the_new_one() {
         }
     }
     println!("{cuts} cuts, one at every step");
+}
+
+/// On a full disk the state cannot be written down, and nothing is begun that is not written down: not the installation,
+/// not the boot, not the mark. With room again it goes on, as often as it is tried.
+#[test]
+fn on_a_full_disk_no_step_is_taken_and_with_room_again_it_goes_on() {
+    let fill = |board: &FakeBoard, capacity| {
+        board.disk().plan(edge_store::disk::faulty::Plan { capacity, ..edge_store::disk::faulty::Plan::none() });
+    };
+    let mut board = FakeBoard::new(OLD, Image::Whole("0.9.0".parse().unwrap()), NEW, Sabotage::None);
+    let around = Around::default();
+    board.power_on(0).unwrap();
+    let mut updater = open(&board, &around).unwrap();
+    updater.start(at(0), wall()).unwrap();
+
+    fill(&board, Some(0));
+    for _ in 0..3 {
+        let full = updater.handle(asked(), at(0), wall()).unwrap_err().to_string();
+        assert!(full.contains("/data/update/state"), "{full}");
+    }
+    let standing = board.status().unwrap();
+    assert_eq!((standing.primary, standing.b.version), (SlotName::A, Some("0.9.0".parse().unwrap())), "as it was");
+    fill(&board, None);
+    assert_eq!(updater.handle(asked(), at(0), wall()).unwrap(), None);
+
+    fill(&board, Some(0));
+    updater.handle(Event::RebootAllowed, at(0), wall()).unwrap_err();
+    assert!(!around.reboot.load(Ordering::Relaxed), "no boot that is not written down");
+    fill(&board, None);
+    updater.handle(Event::RebootAllowed, at(0), wall()).unwrap();
+    assert!(around.reboot.load(Ordering::Relaxed));
+
+    assert_eq!(board.power_on(1).unwrap().to_string(), NEW);
+    around.boot.fetch_add(1, Ordering::Relaxed);
+    fill(&board, Some(0));
+    let mut updater = open(&board, &around).unwrap();
+    updater.start(at(0), wall()).unwrap_err();
+    fill(&board, None);
+    // The process that could not write has ended, and the next one goes on.
+    let mut updater = open(&board, &around).unwrap();
+    updater.start(at(0), wall()).unwrap();
+    updater.look(Some(healthy()), at(0), wall()).unwrap();
+    fill(&board, Some(0));
+    let tried = (1..=30).map(|minute| updater.look(Some(healthy()), at(minute), wall()));
+    assert!(tried.filter(Result::is_err).count() > 20, "what it would confirm cannot be written down");
+    let told = around.told.lock().unwrap().clone();
+    assert!(!told.iter().any(|told| matches!(told, Told::Good(_))), "nor is it told: {told:?}");
+    fill(&board, None);
+    updater.look(Some(healthy()), at(31), wall()).unwrap();
+    assert!(matches!(updater.state().phase, Phase::Good { .. }), "{:?}", updater.state().phase);
+    assert_eq!(updater.state().floor, Some(NEW.parse().unwrap()));
 }
 
 #[test]

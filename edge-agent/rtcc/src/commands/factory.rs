@@ -6,18 +6,20 @@ use std::path::PathBuf;
 use super::serve::address;
 use clap::Args;
 use edge_protocol::enrolment::Serial;
-use rtcc::factory::Order;
+use rtcc::factory::{Order, TimeServer};
 use rtcc::pki::Authority;
 use rtcc::{clock, factory};
 
 /// Make what the factory puts on a unit: claim and page certificates, a hash of the setup code, and the label.
 ///
-/// FOLDER/unit goes onto the unit. FOLDER/label.pdf is printed, stuck onto it, and deleted: the setup code stands
-/// nowhere else.
+/// What is in FOLDER/persist goes onto the unit's partition `persist`: claim, name, configuration, board file, time
+/// servers. Set the cameras in its config/edge-agent.toml before. FOLDER/label.pdf is printed, stuck onto the unit, and
+/// deleted: the setup code stands nowhere else.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rtcc pki init --dir pki --agency metro          once, if there is no root yet
-  rtcc factory --serial SN42 --broker broker.example.org:8883 --pki pki -o SN42    SN42/unit and SN42/label.pdf")]
+  rtcc factory --serial SN42 --broker broker.example.org:8883 --pki pki -o SN42    SN42/persist and SN42/label.pdf
+  rtcc factory --serial SN42 --board carrier-a.toml --ntp ntp1.example.org --ntp ntp2.example.org -o SN42")]
 pub(crate) struct Factory {
     /// The unit's serial number: 1 to 40 of A-Z, a-z, 0-9, '.', '_' and '-'.
     #[arg(long)]
@@ -28,6 +30,12 @@ pub(crate) struct Factory {
     /// The broker at which the unit asks to be enrolled; without it the technician has to name one on the unit.
     #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
     broker: Option<String>,
+    /// What is fitted to the box (see board.example.toml); without it the unit looks for nothing.
+    #[arg(long, value_name = "FILE")]
+    board: Option<PathBuf>,
+    /// A server that tells the time, as often as there are some; without one the unit's clock runs free.
+    #[arg(long, value_name = "SERVER")]
+    ntp: Vec<TimeServer>,
     /// Where to put everything.
     #[arg(short, long = "out", value_name = "FOLDER")]
     out: PathBuf,
@@ -39,10 +47,16 @@ fn broker(text: &str) -> anyhow::Result<String> {
 
 impl Factory {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let order = Order { serial: &self.serial, broker: self.broker.as_deref() };
+        let order = Order {
+            serial: &self.serial,
+            broker: self.broker.as_deref(),
+            board: self.board.as_deref(),
+            time_servers: &self.ntp,
+        };
         let made = factory::make(&Authority::open(&self.pki)?, order, &self.out, clock::wall_us())?;
         let mut out = std::io::stdout().lock();
-        writeln!(out, "onto the unit  {}", made.unit.display())?;
+        writeln!(out, "onto persist   {}", made.persist.display())?;
+        writeln!(out, "cameras        {}", made.persist.join("config/edge-agent.toml").display())?;
         writeln!(out, "print          {}  (then delete it: it shows the setup code)", made.label.display())?;
         writeln!(out, "page           SHA-256 {}", made.page)?;
         Ok(())

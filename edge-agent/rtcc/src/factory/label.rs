@@ -16,6 +16,10 @@ const CODE_SIDE: f64 = 36.0 * MM;
 /// Left edge of the words.
 const WORDS_AT: f64 = 45.0 * MM;
 
+/// Where the unit is for a phone that does not find names, and for one that takes no address by DHCP: the addresses of
+/// the image's service port (`10-service.network`).
+const FIXED: [&str; 2] = ["192.168.217.1", "169.254.217.1"];
+
 /// What stands on the label.
 pub(super) struct Label<'a> {
     pub(super) serial: &'a Serial,
@@ -36,11 +40,14 @@ impl Label<'_> {
         let mut page = Page::new(SIZE);
         self.draw_code(&mut page)?;
         let hash = self.page.to_string();
+        let [nameless, addressless] = FIXED;
         let lines = [
             (Font::Bold, 13.0, 42.0, format!("Unit {}", self.serial)),
-            (Font::Plain, 7.0, 37.0, format!("https://{}/", self.page_host)),
-            (Font::Plain, 8.0, 29.0, "Setup code".to_owned()),
-            (Font::Fixed, 13.0, 23.5, self.code.on_the_label()),
+            (Font::Plain, 7.0, 37.5, format!("https://{}/", self.page_host)),
+            (Font::Plain, 6.0, 34.4, format!("or https://{nameless}/")),
+            (Font::Plain, 6.0, 31.9, format!("without DHCP https://{addressless}/")),
+            (Font::Plain, 8.0, 27.5, "Setup code".to_owned()),
+            (Font::Fixed, 13.0, 22.3, self.code.on_the_label()),
             (Font::Plain, 6.0, 16.0, "SHA-256 of the page's certificate".to_owned()),
         ];
         for (font, size, height, words) in lines {

@@ -292,7 +292,7 @@ pub(super) fn position(place: Option<&Place>) -> Finding {
         None => Finding::warning(
             "position",
             "unknown",
-            "write latitude and longitude into [camera.place]: a hit without a place is of little use",
+            "say where it hangs on the technician's page, or in [camera.place]: a hit without a place is of little use",
         ),
     }
 }

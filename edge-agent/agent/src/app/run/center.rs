@@ -18,8 +18,8 @@ use crate::uplink::{self, Announcement, Bell, Renewals, Uplink};
 /// Commands on their way to control; beyond them the asker hears "busy".
 const COMMANDS: Bounds = Bounds::items("commands", 8, Overflow::Refuse);
 
-/// Outbox and uplink; what comes back is where records go.
-pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
+/// Outbox and uplink; what comes back is where records go, and what the unit says of itself.
+pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<(Sender<Entry>, Announcement), RunError> {
     let bell = Bell::new();
     let (announce, life) = outbox::announce(&bell);
     let (entries, queued) = bounded(publish::QUEUE);
@@ -41,13 +41,14 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<Sender<E
     let renewals = Renewals::new(&bell);
     renewing::start(common, &renewals, &entries)?;
     let (clock, pulse) = (common.clock.clone(), common.pulse("uplink"));
+    let told = announcement.clone();
     let ends = uplink::Ends { bell, announcement, commands, renewals, clock, pulse };
     let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
     vitals.watch_uplink(uplink.health());
     let again = Restart::After(PAUSE);
     let started = common.supervisor.start("uplink", Station::Uplink, again, move |stop| uplink.run(stop));
     started.map_err(system("cannot start the uplink"))?;
-    Ok(entries)
+    Ok((entries, told))
 }
 
 fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, RunError> {

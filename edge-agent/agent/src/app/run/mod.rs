@@ -180,9 +180,9 @@ fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &m
     let awaited = survivor.awaited.clone();
     let mut common = Common { file, config, awaited, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
-    let entries = match &survivor.awaited {
-        None => center::start(&mut common, &vitals)?,
-        Some(awaited) => nobody::start(&mut common, awaited.clone(), &vitals)?,
+    let (entries, announcement) = match &survivor.awaited {
+        None => center::start(&mut common, &vitals).map(|(entries, told)| (entries, Some(told)))?,
+        Some(awaited) => (nobody::start(&mut common, awaited.clone(), &vitals)?, None),
     };
     vitals.note_start(&survivor.words);
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
@@ -191,7 +191,8 @@ fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &m
     let (throttle, viewfinder) = (Throttle::default(), Viewfinder::default());
     let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
     let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
-    let looks = page::Looks { viewfinder, assignment: settings.cameras.clone(), plates: shared.plates.clone() };
+    let (assignment, plates) = (settings.cameras.clone(), shared.plates.clone());
+    let looks = page::Looks { viewfinder, assignment, plates, announcement };
     let eyes = match survivor.mode {
         Mode::Normal => start_vision(&mut common, sightings, settings)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
@@ -372,28 +373,4 @@ impl Ending {
             }
         })
     }
-}
-
-/// Checks a configuration and says everything that is wrong with it.
-///
-/// # Errors
-/// All mistakes at once.
-pub fn check_config(path: &Path) -> Result<String, ConfigError> {
-    let config = Config::read(path)?;
-    let board = match &config.board {
-        config::BoardChoice::None => "no board".to_owned(),
-        config::BoardChoice::Simulated => "a simulated board".to_owned(),
-        config::BoardChoice::File(file) => format!("board {}", config::Board::read(file)?.name),
-    };
-    Ok(format!(
-        "{}: good. {board}, unit {}/{}, {} camera(s), reads published: {}",
-        path.display(),
-        config.agency,
-        config.unit,
-        config.cameras.len(),
-        match config.reads.publish {
-            config::Publish::Counts => "counts alone",
-            config::Publish::All => "all",
-        }
-    ))
 }

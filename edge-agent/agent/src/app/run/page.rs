@@ -1,7 +1,8 @@
 //! The technician's page joined to the rest of the agent: what it shows, what it asks for and what it writes down.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use edge_analytics::geometry::Point;
@@ -12,7 +13,7 @@ use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
 use edge_store::disk::{self, RealDisk};
 
-use super::cameras::analytics_settings;
+use super::cameras::{analytics_settings, card};
 use super::checking::Checking;
 use super::commissioning::{self, Found, Measured, Reports};
 use super::enrolling::{self, Asked, Enrolling};
@@ -21,13 +22,14 @@ use super::plates::Plates;
 use super::vitals::Vitals;
 use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
-use crate::config::{self, Camera, Config, PlateSearch};
+use crate::config::{self, Camera, Config, ConfigError, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
-use crate::page::{CameraGlance, Drawing, Glance, Page, Picture, Refusal, Settings, Shape, Unit};
+use crate::page::{CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, Unit};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Restart, Station};
+use crate::uplink::Announcement;
 use crate::vision::client::{Assignment, Viewfinder};
 
 /// A port that somebody else has, or a certificate that is missing, is not there at once.
@@ -40,6 +42,8 @@ pub(super) struct Looks {
     pub(super) viewfinder: Viewfinder,
     pub(super) assignment: Assignment,
     pub(super) plates: Plates,
+    /// What the unit says of itself; none while it is nobody's.
+    pub(super) announcement: Option<Announcement>,
 }
 
 /// The unit as the page sees it.
@@ -52,6 +56,8 @@ struct Here {
     tries: PathBuf,
     data_dir: PathBuf,
     cameras: Vec<Camera>,
+    /// Where they hang by now.
+    places: Mutex<BTreeMap<CameraId, Position>>,
     entries: Sender<Entry>,
     vitals: Vitals,
     looks: Looks,
@@ -87,6 +93,7 @@ pub(super) fn start(
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
         cameras: config.cameras.clone(),
+        places: Mutex::new(config.cameras.iter().filter_map(position).collect()),
         entries: entries.clone(),
         vitals: vitals.clone(),
         looks,
@@ -199,6 +206,27 @@ impl Unit for Here {
         Ok(())
     }
 
+    fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
+        let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
+        let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
+        let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error))?;
+        let found = placed.config.cameras.iter().find(|found| found.id == *camera);
+        let found = found.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
+        let Position { latitude, longitude } = position;
+        self.note(&format!("technician's page: {by} wrote that {camera} hangs at {latitude:.5}, {longitude:.5}"))?;
+        disk::replace(&RealDisk, &placed.path, placed.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.clone(), position);
+        if let Some(announcement) = &self.looks.announcement {
+            let card = card(found, &placed.config.agency);
+            announcement.update(|birth| {
+                for told in birth.cameras.iter_mut().filter(|told| told.id == *camera) {
+                    told.clone_from(&card);
+                }
+            });
+        }
+        Ok(())
+    }
+
     fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
@@ -238,6 +266,22 @@ impl Unit for Here {
     }
 }
 
+/// Where a camera hangs by the configuration.
+fn position(camera: &Camera) -> Option<(CameraId, Position)> {
+    let place = camera.place?;
+    Some((camera.id.clone(), Position { latitude: place.latitude, longitude: place.longitude }))
+}
+
+/// What is wrong with a position, without the words for whoever writes a file.
+fn in_words(error: &ConfigError) -> Refusal {
+    let ConfigError::Mistakes(mistakes) = error else { return Refusal::of(error) };
+    let words = mistakes.iter().map(|mistake| match mistake.key.rsplit_once("place.") {
+        Some((_, field)) => format!("{field} {}", mistake.words),
+        None => mistake.to_string(),
+    });
+    Refusal(words.collect::<Vec<_>>().join("; "))
+}
+
 impl Here {
     fn measured(&self, camera: &CameraId) -> Measured {
         Measured {
@@ -271,6 +315,7 @@ impl Here {
             streaming: told.is_some_and(|told| told.condition == CameraCondition::Streaming),
             words: told.map(|told| told.text.to_string()).unwrap_or_default(),
             fps,
+            place: self.places.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied(),
             reads_plates: camera.plates != PlateSearch::Off,
             plate: self.looks.plates.last(&camera.id, self.clock.mono()),
         }

@@ -140,6 +140,51 @@ fn a_bundle_that_is_too_large_or_of_another_length_is_refused_in_words() {
 }
 
 #[test]
+fn a_bundle_that_there_is_no_room_for_is_refused_before_anybody_is_asked() {
+    let (disk, mut server) = (disk(), server(usize::MAX));
+    disk.plan(Plan { stated: Some(5_000_000), ..Plan::none() });
+    // A fiftieth of the disk stays for the others.
+    assert_eq!(go_on(&disk, LIMITS, &mut server, 1), Err(Refusal::DiskFull { needs: 5_100_000, free: 5_000_000 }));
+    assert!(server.asked.is_empty());
+    disk.plan(Plan { stated: Some(5_200_000), ..Plan::none() });
+    assert_eq!(go_on(&disk, LIMITS, &mut server, 1), Ok(whole()));
+}
+
+#[test]
+fn a_disk_that_others_fill_meanwhile_is_told_and_gets_its_room_back() {
+    let (disk, mut server) = (disk(), server(usize::MAX));
+    disk.plan(Plan { capacity: Some(2_000_000), ..Plan::none() });
+    let mut fetch = Fetch::open(&disk, Path::new(FOLDER), LIMITS).unwrap();
+    let refused = fetch.go_on(&order(&bundle()), &mut server, 1, &mut |_| true).unwrap_err();
+    assert!(matches!(refused, Refusal::DiskFull { needs, .. } if needs > 3_000_000), "{refused}");
+    assert!(
+        read(&disk, &Path::new(FOLDER).join(PART)).is_ok_and(|part| part.len() == 2_000_000),
+        "full to the last byte"
+    );
+    fetch.discard().unwrap();
+    let left = disk.list(Path::new(FOLDER)).unwrap().iter().map(|entry| entry.bytes).sum::<u64>();
+    assert!(left < 1_000, "{left} bytes are still taken");
+    disk.plan(Plan::none());
+    assert_eq!(go_on(&disk, LIMITS, &mut server, 1), Ok(whole()));
+    assert!(is_here(&disk));
+}
+
+#[test]
+fn a_bundle_given_up_leaves_nothing_that_is_believed_wherever_the_power_fails() {
+    for cut_at in 1..20 {
+        let (disk, mut server) = (disk(), server(4_500_000));
+        assert!(matches!(go_on(&disk, LIMITS, &mut server, 1), Ok(Came::Broken(_))));
+        let mut fetch = Fetch::open(&disk, Path::new(FOLDER), LIMITS).unwrap();
+        disk.plan(Plan { crash_at: Some(disk.operations() + cut_at), ..Plan::none() });
+        let _maybe_cut = fetch.discard();
+        let disk = disk.after_power_cut(cut_at);
+        server.piece = usize::MAX;
+        assert_eq!(go_on(&disk, LIMITS, &mut server, 1), Ok(whole()), "cut at {cut_at}");
+        assert!(is_here(&disk), "cut at {cut_at}");
+    }
+}
+
+#[test]
 fn another_order_begins_with_nothing_and_what_was_spent_stays_spent() {
     let (disk, mut server) = (disk(), server(1_500_000));
     let limits = Limits { daily_bytes: Some(2_500_000), ..LIMITS };

@@ -189,7 +189,7 @@ fn the_box_is_judged_by_its_own_limits() {
     says(&heat("soc", 40.0, limits), Verdict::Ok, "40.0 °C", "");
     says(&heat("soc", 76.0, limits), Verdict::Warning, "76.0", "shade");
     says(&heat("soc", 91.0, limits), Verdict::Failed, "91.0", "fan");
-    says(&position(None), Verdict::Warning, "unknown", "[camera.place]");
+    says(&position(None), Verdict::Warning, "unknown", "on the technician's page");
     let place = Place { latitude: 34.0195, longitude: -118.4912, heading: None, field_of_view: None };
     says(&position(Some(&place)), Verdict::Ok, "34.01950, -118.49120", "");
 }

@@ -1,0 +1,36 @@
+//! `edge-agent check-config`: whether a configuration is good, and all that is wrong with it.
+
+use std::path::Path;
+
+use crate::config::{self, Config, ConfigError};
+
+/// Checks a configuration and says everything that is wrong with it.
+///
+/// # Errors
+/// All mistakes at once.
+pub fn check_config(path: &Path) -> Result<String, ConfigError> {
+    let (config, unit) = match Config::read(path) {
+        // All that the file itself says can be judged.
+        Err(ConfigError::NotEnrolled { .. }) => {
+            (Config::before_enrolment(&config::read_text(path)?)?, "not enrolled yet".to_owned())
+        }
+        read => read.map(|config| {
+            let unit = format!("unit {}/{}", config.agency, config.unit);
+            (config, unit)
+        })?,
+    };
+    let board = match &config.board {
+        config::BoardChoice::None => "no board".to_owned(),
+        config::BoardChoice::Simulated => "a simulated board".to_owned(),
+        config::BoardChoice::File(file) => format!("board {}", config::Board::read(file)?.name),
+    };
+    Ok(format!(
+        "{}: good. {board}, {unit}, {} camera(s), reads published: {}",
+        path.display(),
+        config.cameras.len(),
+        match config.reads.publish {
+            config::Publish::Counts => "counts alone",
+            config::Publish::All => "all",
+        }
+    ))
+}
