@@ -69,6 +69,62 @@ fn the_factory_s_unit_id_names_the_unit_whatever_stands_in_it() {
     assert_eq!(line(&persist.path().join("hostname")), "edge-pole-017reboot");
 }
 
+/// A service manager that notes what it is told, and knows these units.
+fn service_manager(folder: &Path, known: &str) {
+    let text = format!(
+        "#!/bin/sh\n\
+         echo \"$*\" >>{told}\n\
+         case \"$1 $4\" in\n\
+         'show '*) case \" {known} \" in *\" $4 \"*) echo loaded ;; *) echo not-found ;; esac ;;\n\
+         esac\n",
+        told = folder.join("told").display()
+    );
+    std::fs::write(folder.join("systemctl"), text).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.join("systemctl"), mode).unwrap();
+}
+
+/// What `edge-site` tells a service manager that knows these units, and how it ends.
+fn site(config: &str, known: &str) -> (Vec<String>, Output) {
+    let folder = tempfile::tempdir().unwrap();
+    service_manager(folder.path(), known);
+    let file = folder.path().join("edge-agent.toml");
+    std::fs::write(&file, config).unwrap();
+    let agent = edge_tests::process::program("edge-agent");
+    let path = format!("{}:{}:/usr/bin:/bin", folder.path().display(), agent.parent().unwrap().display());
+    let mut script = Command::new(repository().join("systemd/edge-site"));
+    let output = script.arg(&file).env_clear().env("PATH", path).output().unwrap();
+    let told = std::fs::read_to_string(folder.path().join("told")).unwrap_or_default();
+    let set = told.lines().filter(|line| !line.starts_with("show "));
+    (set.map(str::to_owned).collect(), output)
+}
+
+fn example() -> String {
+    std::fs::read_to_string(repository().join("edge-agent/docs/edge-agent.example.toml")).unwrap()
+}
+
+#[test]
+fn both_services_may_talk_to_what_the_configuration_names() {
+    let (told, output) = site(&example(), "edge-agent.service edge-update.service");
+    assert!(output.status.success(), "{}", said(&output));
+    let set = |unit| format!("set-property --runtime {unit} IPAddressAllow=192.0.2.10 192.0.2.11 198.51.100.0/24");
+    assert_eq!(told, [set("edge-agent.service"), set("edge-update.service")]);
+    let (told, output) = site(&example(), "edge-agent.service");
+    assert!(output.status.success(), "a machine without updates: {}", said(&output));
+    assert_eq!(told, [set("edge-agent.service")]);
+}
+
+#[test]
+fn nothing_is_opened_for_a_configuration_that_names_nobody_or_cannot_be_used() {
+    let units = "edge-agent.service edge-update.service";
+    let nobody = example().replace("allow = [\"198.51.100.0/24\"]", "").replace("rtsp://192.0.2", "rtsp://127.0.0");
+    let (told, output) = site(&nobody, units);
+    assert!(output.status.success() && told.is_empty(), "{told:?} {}", said(&output));
+    let (told, output) = site("data_dir = 7\n", units);
+    assert_eq!(output.status.code(), Some(78), "{}", said(&output));
+    assert!(told.is_empty() && said(&output).contains("data_dir"), "{told:?} {}", said(&output));
+}
+
 #[test]
 fn the_recipe_fetches_the_crates_of_the_lock_file() {
     let output = run("yocto/crates-inc", &["--check"]);

@@ -19,6 +19,11 @@ use nix::sys::signal::Signal;
 /// No step takes as long, even on a machine with other things to do.
 const DEADLINE: Duration = Duration::from_secs(90);
 
+/// Without cameras and without a unit.
+const BROKEN: &str = "data_dir = 7\n[unit]\nid = \"\"\n";
+/// `EX_CONFIG` of sysexits.h.
+const CONFIGURATION: i32 = 78;
+
 /// A unit with one drawn picture, no models and no broker; a service manager's folders and notify socket.
 struct Unit {
     folder: tempfile::TempDir,
@@ -54,12 +59,17 @@ impl Unit {
         self.folder.path().join(name)
     }
 
-    /// Starts the agent and waits for READY.
-    fn start(&self) -> Process {
+    /// Starts the agent.
+    fn spawn(&self) -> Process {
         let mut run = Command::new(program("edge-agent"));
         run.arg("run").arg("--config").arg(self.path("edge-agent.toml")).env("NO_COLOR", "1");
         run.env("STATE_DIRECTORY", self.path("state")).env("RUNTIME_DIRECTORY", self.path("run"));
-        let agent = Process::spawn("edge-agent", run.env("NOTIFY_SOCKET", self.path("notify")));
+        Process::spawn("edge-agent", run.env("NOTIFY_SOCKET", self.path("notify")))
+    }
+
+    /// Starts the agent and waits for READY.
+    fn start(&self) -> Process {
+        let agent = self.spawn();
         let mut notice = [0; 1024];
         loop {
             let length = self.notices.recv(&mut notice).unwrap_or_else(|error| {
@@ -141,7 +151,7 @@ fn a_configuration_that_cannot_be_used_gives_way_to_the_last_good_one_and_says_s
     let mut agent = unit.start();
     agent.signal(Signal::SIGTERM);
     assert!(agent.wait(DEADLINE).success(), "{}", agent.lines().join("\n"));
-    std::fs::write(unit.path("edge-agent.toml"), "data_dir = 7\n[unit]\nid = \"\"\n").expect("a broken configuration");
+    std::fs::write(unit.path("edge-agent.toml"), BROKEN).expect("a broken configuration");
 
     let mut again = unit.start();
     assert!(said(&again, "the last good configuration is in force"), "{}", again.lines().join("\n"));
@@ -149,8 +159,37 @@ fn a_configuration_that_cannot_be_used_gives_way_to_the_last_good_one_and_says_s
     wait("the entry", || unit.audit().iter().any(|text| text.contains("cannot be used")).then_some(()));
     again.signal(Signal::SIGTERM);
     assert!(again.wait(DEADLINE).success(), "{}", again.lines().join("\n"));
+
+    std::fs::remove_file(unit.path("edge-agent.toml")).expect("no configuration any more");
+    let mut without = unit.start();
+    assert!(said(&without, "the last good configuration is in force"), "{}", without.lines().join("\n"));
+    without.signal(Signal::SIGTERM);
+    assert!(without.wait(DEADLINE).success(), "{}", without.lines().join("\n"));
     let kept = std::fs::read_to_string(unit.path("state/last-good.toml")).expect("the copy");
     assert!(kept.contains("pole-1"), "the broken one must not become the last good one");
+}
+
+/// The status that the service unit does not start again after, lest the unit boot for ever.
+#[test]
+fn a_first_start_without_a_configuration_that_can_be_used_ends_with_78_and_all_mistakes() {
+    let unit = Unit::new();
+    std::fs::write(unit.path("edge-agent.toml"), BROKEN).expect("a broken configuration");
+    let mut agent = unit.spawn();
+    let status = agent.wait(DEADLINE);
+    assert_eq!(status.code(), Some(CONFIGURATION), "{}", agent.lines().join("\n"));
+    for key in ["data_dir", "unit.id", "unit.agency", "camera"] {
+        assert!(said(&agent, &format!("{key}: is ")), "no word of {key}:\n{}", agent.lines().join("\n"));
+    }
+    std::fs::remove_file(unit.path("edge-agent.toml")).expect("no configuration");
+    let mut agent = unit.spawn();
+    assert_eq!(agent.wait(DEADLINE).code(), Some(CONFIGURATION), "{}", agent.lines().join("\n"));
+
+    // Another trouble may pass: the service manager tries again.
+    let good = Unit::new();
+    let text = std::fs::read_to_string(good.path("edge-agent.toml")).expect("the configuration");
+    std::fs::write(good.path("edge-agent.toml"), text.replace("key = \"", "key = \"/nowhere")).expect("another key");
+    let mut agent = good.spawn();
+    assert_eq!(agent.wait(DEADLINE).code(), Some(1), "{}", agent.lines().join("\n"));
 }
 
 /// What an update would see of this agent, which has no eyes and no broker.

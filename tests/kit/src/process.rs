@@ -185,11 +185,15 @@ fn read_lines(log: Arc<Log>, pipe: impl Read + Send + 'static) -> JoinHandle<()>
     })
 }
 
-/// One of the product's programs as this test's own build left it.
+/// One of the product's programs as this test's own build left it, or another that stands in for it: the one that a
+/// variable with the program's name names, `EDGE_AGENT` or `RTCC`, which is how one that breaks a promise is tried.
 ///
 /// # Panics
 /// When it was not built.
 pub fn program(name: &str) -> PathBuf {
+    if let Some(other) = std::env::var_os(name.to_ascii_uppercase().replace('-', "_")) {
+        return PathBuf::from(other);
+    }
     let own = std::env::current_exe().expect("the test's own path");
     let path = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(name);
     assert!(path.exists(), "{} is missing: run make test, which builds them first", path.display());

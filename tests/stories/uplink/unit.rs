@@ -66,7 +66,7 @@ impl Outbox for Memory {
         let Some(lane) = held.records.get(&lane) else { return Ok(Vec::new()) };
         let stored = |(&sequence, payload): (&u64, &Vec<u8>)| Stored {
             sequence: Sequence::new(sequence),
-            payload: payload.clone(),
+            payload: Some(payload.clone()),
         };
         Ok(lane.range(after.get() + 1..).take(records as usize).map(stored).collect())
     }
@@ -79,7 +79,7 @@ impl Outbox for Memory {
         }
     }
 
-    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause) {
+    fn give_up(&mut self, _: Epoch, lane: Lane, sequences: &[Sequence], cause: LossCause) {
         panic!("{lane} gives up {sequences:?}: {cause:?}");
     }
 

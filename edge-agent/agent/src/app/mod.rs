@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod enroll;
 pub mod inspect;
 pub mod models;
+pub mod networks;
 pub mod onvif;
 pub mod replay;
 pub mod run;

@@ -127,6 +127,11 @@ impl<'t> Fields<'t> {
             .collect()
     }
 
+    /// A list of texts that must parse; each that does not is a mistake of its own.
+    pub(crate) fn parsed_texts<T: FromStr<Err: fmt::Display>>(&self, key: &'static str, what: &str) -> Vec<T> {
+        self.texts(key, what).iter().filter_map(|text| self.parse(key, text, what)).collect()
+    }
+
     /// A list of points `[[x, y], ...]`, both in 0..=1 of the picture.
     pub(crate) fn points(&self, key: &'static str, at_least: usize) -> Vec<(f32, f32)> {
         let what = format!("at least {at_least} points [x, y], each from 0 to 1 of the picture");

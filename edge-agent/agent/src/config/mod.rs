@@ -8,6 +8,7 @@ mod camera;
 mod drawn;
 mod fields;
 mod identity;
+mod network;
 mod sections;
 
 use std::net::SocketAddr;
@@ -24,6 +25,8 @@ pub use board::{
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use drawn::Redrawn;
 pub use fields::Mistake;
+pub(crate) use network::literal;
+pub use network::{Network, NetworkError};
 pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
 use fields::Fields;
@@ -49,6 +52,8 @@ pub struct Config {
     pub control: Control,
     /// What the center may have downloaded.
     pub update: Update,
+    /// Networks that the service may talk to, beside what is named by address elsewhere; see [`Config::networks`].
+    pub allow: Vec<Network>,
     /// What becomes of plate reads.
     pub reads: Reads,
     /// Lists of plates to look for.
@@ -216,6 +221,7 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
     let control = Control::read(&root.table("control"));
     let fields = root.table("update");
     let update = uplink.as_ref().map(|uplink| Update::read(&fields, uplink));
+    let allow = network::read(&root.table("network"));
     let reads = Reads::read(&root.table("reads"));
     let hotlist = Hotlist::read(&root.table("hotlist"), profile);
     let models = Models::read(&root.table("models"));
@@ -234,6 +240,7 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
         uplink: uplink?,
         control: control?,
         update: update?,
+        allow,
         reads,
         hotlist,
         models: models?,

@@ -93,6 +93,25 @@ fn metrics_stay_on_the_box() {
 }
 
 #[test]
+fn every_network_that_is_none_is_told_with_all_other_mistakes() {
+    assert_eq!(Config::parse(EXAMPLE).unwrap().allow, ["198.51.100.0/24".parse().unwrap()]);
+    assert_eq!(Config::parse(&EXAMPLE.replace("allow = [\"198", "# allow = [\"198")).unwrap().allow, []);
+    let allow = "allow = [\"192.0.2.7/24\", \"broker\", \"2001:db8::/32\", \"192.0.2.0/40\", 7]";
+    let text = EXAMPLE.replace("allow = [\"198.51.100.0/24\"]", allow).replace("every_s = 60", "every_s = 0");
+    let what = "give networks such as 192.0.2.0/24, 2001:db8::/32 or 192.0.2.7";
+    assert_eq!(
+        mistakes(&text),
+        [
+            format!("network.allow: is 7; {what}"),
+            format!("network.allow: is \"192.0.2.7/24\", where the network of that prefix is 192.0.2.0/24; {what}"),
+            format!("network.allow: is \"broker\", which holds no address; {what}"),
+            format!("network.allow: is \"192.0.2.0/40\", whose prefix is not a number from 0 to 32; {what}"),
+            "health.every_s: is 0; give a whole number from 1 to 3600".to_owned(),
+        ]
+    );
+}
+
+#[test]
 fn a_board_is_a_file_and_simulated_only_on_a_desk() {
     assert_eq!(Config::parse(EXAMPLE).unwrap().board, BoardChoice::None);
     let file = format!("{EXAMPLE}\n[board]\nfile = \"/etc/edge-agent/board.toml\"\n");

@@ -14,8 +14,10 @@ use super::seams::{ActionFault, MadeClip, Outlet};
 const MOST: usize = 4;
 /// Pieces of clips in the outbox at most: 4 MiB that a newer clip or a full disk need not fear.
 const MOST_PIECES_WAITING: u64 = 64;
-/// How long to wait for the line to take a piece before looking again.
+/// How long to wait for the line to take a piece before looking again, and where it took none meanwhile: a look reads
+/// the outbox's file, and a line can be away for days.
 const PIECE_WAIT: Duration = Duration::from_millis(50);
+const IDLE_WAIT: Duration = Duration::from_millis(500);
 
 /// One clip.
 struct Delivery {
@@ -26,7 +28,11 @@ struct Delivery {
 
 /// All of them, first come first served.
 #[derive(Default)]
-pub(super) struct Deliveries(VecDeque<Delivery>);
+pub(super) struct Deliveries {
+    queue: VecDeque<Delivery>,
+    /// Pieces that waited at the last look.
+    waiting: u64,
+}
 
 /// How it goes on.
 pub(super) enum Step {
@@ -39,25 +45,26 @@ pub(super) enum Step {
 impl Deliveries {
     /// Whether one more clip can be taken.
     pub(super) fn admit(&self, command: &Command) -> Result<(), Refused> {
-        if self.0.iter().any(|delivery| delivery.command.request == command.request) {
+        if self.queue.iter().any(|delivery| delivery.command.request == command.request) {
             let detail = "the clip of this request is on its way".to_owned();
             return Err(Refused { reason: Refusal::Replayed, detail });
         }
-        if self.0.len() >= MOST {
+        if self.queue.len() >= MOST {
             return Err(Refused { reason: Refusal::Busy, detail: format!("{MOST} clips are on their way") });
         }
         Ok(())
     }
 
     pub(super) fn push(&mut self, command: Command, made: MadeClip) {
-        self.0.push_back(Delivery { command, made, media_bytes: 0 });
+        self.queue.push_back(Delivery { command, made, media_bytes: 0 });
     }
 
     /// Hands the next piece over, if the line has taken enough of those before it; none where there is no clip.
     pub(super) fn step(&mut self, outlet: &mut dyn Outlet) -> Option<Step> {
-        let delivery = self.0.front_mut()?;
-        if outlet.pieces_waiting() >= MOST_PIECES_WAITING {
-            return Some(Step::Wait(PIECE_WAIT));
+        let delivery = self.queue.front_mut()?;
+        let waited = std::mem::replace(&mut self.waiting, outlet.pieces_waiting());
+        if self.waiting >= MOST_PIECES_WAITING {
+            return Some(Step::Wait(if self.waiting == waited { IDLE_WAIT } else { PIECE_WAIT }));
         }
         let outcome = match delivery.made.chunks.next() {
             Some(Ok(chunk)) => {
@@ -72,13 +79,13 @@ impl Deliveries {
             Some(Err(fault)) => Err(fault),
             None => Ok(format!("a clip of {} bytes was handed over", delivery.media_bytes)),
         };
-        let ended = self.0.pop_front()?;
+        let ended = self.queue.pop_front()?;
         Some(Step::Ended(Box::new(ended.command), outcome))
     }
 
     /// Those that the end of the agent cuts short.
     pub(super) fn interrupt(&mut self) -> impl Iterator<Item = (Command, ActionFault)> + use<> {
-        std::mem::take(&mut self.0).into_iter().map(|delivery| (delivery.command, stopping()))
+        std::mem::take(&mut self.queue).into_iter().map(|delivery| (delivery.command, stopping()))
     }
 }
 

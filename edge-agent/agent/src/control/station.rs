@@ -113,14 +113,7 @@ impl Control {
 
     fn serve(&mut self, stop: &Stop) -> Result<(), Fault> {
         while !stop.is_set() {
-            let now = self.ends.clock.mono();
-            self.ends.pulse.beat(now);
-            if self.challenges.is_stale(now) {
-                self.challenges.renew(draw()?, now);
-                let (challenge, number) = self.challenges.current();
-                (self.ends.publish_challenge)(challenge, number);
-            }
-            let wait = self.deliver().unwrap_or(BEAT);
+            let wait = self.beat(self.ends.clock.mono())?;
             match self.ends.commands.receive_timeout(wait) {
                 Ok(sealed) => self.handle(&sealed, self.ends.clock.mono(), self.ends.clock.wall()),
                 Err(ReceiveError::Timeout) => {}
@@ -128,6 +121,17 @@ impl Control {
             }
         }
         Ok(())
+    }
+
+    /// What is to be done between commands. Returns how long to wait for one.
+    pub(super) fn beat(&mut self, now: MonoTime) -> Result<Duration, Fault> {
+        self.ends.pulse.beat(now);
+        if self.challenges.is_stale(now) {
+            self.challenges.renew(draw()?, now);
+            let (challenge, number) = self.challenges.current();
+            (self.ends.publish_challenge)(challenge, number);
+        }
+        Ok(self.deliver().unwrap_or(BEAT))
     }
 
     /// Goes one piece on with the clips under way; how long until the next, none without any.

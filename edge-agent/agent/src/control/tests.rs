@@ -9,7 +9,7 @@ use edge_protocol::command::{
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::record::{AuditKind, Record, Verdict};
-use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
+use edge_protocol::time::{ClockQuality, MonoTime, WallStamp, WallTime};
 
 use super::UpdateAsked;
 use super::station::draft;
@@ -91,6 +91,22 @@ fn a_clip_that_the_line_does_not_take_keeps_nobody_else_waiting() {
     assert!(pieces.eq(expected), "one clip after the other, whole: {sent:?}");
     let concluded = unit.log().iter().filter(|kind| **kind == AuditKind::Outcome).count();
     assert_eq!(concluded, 5);
+}
+
+#[test]
+fn a_clip_on_a_line_that_is_away_looks_seldom_and_the_challenge_still_has_its_hour() {
+    let mut unit = Unit::new();
+    unit.seen.lock().unwrap().pieces_wait = true;
+    let command = unit.clip();
+    unit.ask(&command);
+    let first = unit.seen.lock().unwrap().challenge;
+    assert_eq!(unit.control.beat(MonoTime::ZERO).unwrap(), Duration::from_millis(500));
+    assert_eq!(unit.seen.lock().unwrap().challenge, first);
+    unit.control.beat(MonoTime::from_duration(Duration::from_mins(61))).unwrap();
+    assert_ne!(unit.seen.lock().unwrap().challenge, first, "a new one was published");
+    let health = unit.command(Role::Supervisor, Operation::Health);
+    let old = Command { id: CommandId::from_bytes([30; 16]), challenge: first.unwrap(), ..health };
+    assert!(matches!(unit.ask(&old)[..], [Verdict::Accepted, Verdict::Done(_)]), "the one before is still good");
 }
 
 #[test]

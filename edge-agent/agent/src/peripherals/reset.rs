@@ -51,11 +51,6 @@ pub fn watchdog_status() -> Option<u32> {
     fs::read_to_string("/sys/class/watchdog/watchdog0/bootstatus").ok()?.trim().parse().ok()
 }
 
-/// The kernel's id of this boot; none where the system hides it.
-pub fn boot_id() -> Option<String> {
-    Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
-}
-
 /// The mark of a life that was not ended in order.
 pub fn read_mark(mark: &Path) -> Option<LastLife> {
     let text = fs::read_to_string(mark).ok()?;

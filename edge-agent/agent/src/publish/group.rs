@@ -64,9 +64,9 @@ impl Group {
         Self { due: Some(now.saturating_add(RETRY)), refused: true, ..self }
     }
 
-    /// Acknowledgements are about a file that is no longer in use.
-    pub(super) fn forget_settlements(&mut self) {
-        self.entries.retain(|entry| matches!(entry, Entry::Record(_)));
+    /// Drops what is about a file that is no longer in use.
+    pub(super) fn leave_the_file(&mut self) {
+        self.entries.retain(|entry| matches!(entry, Entry::Record(_) | Entry::Spent(_)));
     }
 
     fn give_up_one(&mut self) {
@@ -83,7 +83,7 @@ impl Group {
 fn lane(entry: &Entry) -> Option<Lane> {
     match entry {
         Entry::Record(record) => Some(record.lane()),
-        Entry::Settle(_) | Entry::GiveUp { .. } | Entry::Spent(_) => None,
+        Entry::Settle(_) | Entry::GiveUp { .. } | Entry::Spent(_) | Entry::Damaged(_) => None,
     }
 }
 

@@ -8,19 +8,21 @@ use edge_protocol::record::{
     Alert, AlertKind, Gap, GapOf, LossCause, LossRecord, MAX_LOSS_RANGES, Record, Sentence, SequenceRange,
 };
 use edge_protocol::time::{Moment, WallStamp};
-use edge_store::outbox::Loss;
+use edge_store::outbox::{Loss, Statement};
 
-/// Records for every lane that lost something and every cause, as many as its ranges take.
-pub(super) fn records(losses: &[Loss], epoch: Epoch, now: WallStamp) -> Vec<Record> {
-    let kinds = Lane::ALL.into_iter().flat_map(|lane| LossCause::ALL.iter().map(move |cause| (lane, *cause)));
-    let told = kinds.flat_map(|(lane, cause)| {
-        let alike = losses.iter().filter(|loss| (loss.lane, loss.cause) == (lane, cause));
-        let ranges: Vec<_> = alike.map(|loss| SequenceRange { first: loss.first, last: loss.last }).collect();
-        let records =
-            ranges.chunks(MAX_LOSS_RANGES).map(|ranges| LossRecord { epoch, lane, ranges: ranges.to_vec(), cause });
-        records.map(|loss| record(loss, now)).collect::<Vec<_>>()
-    });
-    told.collect()
+/// Statements for every lane that lost something and every cause, as many as its ranges take.
+pub(super) fn statements(losses: &[Loss], epoch: Epoch, now: WallStamp) -> Vec<Statement> {
+    let alike = losses.chunk_by(|one, next| (one.lane, one.cause) == (next.lane, next.cause));
+    let told = alike.flat_map(|alike| alike.chunks(MAX_LOSS_RANGES));
+    told.filter_map(|alike| statement(alike, epoch, now)).collect()
+}
+
+/// The statement of losses of one lane and cause.
+fn statement(alike: &[Loss], epoch: Epoch, now: WallStamp) -> Option<Statement> {
+    let (Loss { lane, cause, first, .. }, last) = (*alike.first()?, alike.last()?.last);
+    let ranges = alike.iter().map(|loss| SequenceRange { first: loss.first, last: loss.last }).collect();
+    let payload = record(LossRecord { epoch, lane, ranges, cause }, now).to_payload();
+    Some(Statement { lane, cause, first, last, payload })
 }
 
 /// One record of those that gave way before the disk took them: they never had a number, so it is a gap in words.

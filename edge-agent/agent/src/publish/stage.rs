@@ -29,6 +29,8 @@ pub enum Entry {
     Settle(Settlement),
     /// These will never be sent.
     GiveUp {
+        /// Which outbox file they are in.
+        epoch: Epoch,
         /// Their lane.
         lane: Lane,
         /// Which.
@@ -38,6 +40,8 @@ pub enum Entry {
     },
     /// So much has gone out today.
     Spent(Spent),
+    /// The outbox file of this life cannot be read in places.
+    Damaged(Epoch),
 }
 
 /// The center's acknowledgement, or the broker's where that is trusted.
@@ -79,6 +83,14 @@ impl std::fmt::Debug for Ends {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ends").finish_non_exhaustive()
     }
+}
+
+/// What a commit does about losses that nobody has stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stating {
+    Nothing,
+    Done,
+    Later,
 }
 
 /// The stage that owns the outbox.
@@ -133,10 +145,15 @@ impl Publisher {
                 Err(ReceiveError::Timeout | ReceiveError::Closed) => return self.flush(),
             }
             let now = self.ends.clock.mono();
-            if self.group.wait(now) == Some(Duration::ZERO) || self.owes_statement && self.may_state(now) {
+            if self.is_due(now) {
                 self.commit();
             }
         }
+    }
+
+    /// A group that waits takes along what is owed, and one that the disk has refused is not tried sooner for it.
+    fn is_due(&self, now: MonoTime) -> bool {
+        self.group.wait(now).map_or(self.owes_statement && self.may_state(now), |wait| wait.is_zero())
     }
 
     /// The last group before the end; a disk that refuses it gets one more chance.
@@ -155,7 +172,13 @@ impl Publisher {
     fn commit(&mut self) {
         let group = std::mem::take(&mut self.group);
         match self.write(&group) {
-            Ok(()) => self.announce(),
+            Ok(statement) => {
+                self.owes_statement = statement == Stating::Later;
+                if statement == Stating::Done {
+                    self.stated = Some(self.ends.clock.mono());
+                }
+                self.announce();
+            }
             Err(error) => {
                 let records = group.entries().len();
                 tracing::error!(error = %Fault::from_error(&error), records, "the outbox cannot be written");
@@ -181,43 +204,45 @@ impl Publisher {
         }
     }
 
-    fn write(&mut self, group: &Group) -> Result<(), OutboxError> {
+    fn write(&mut self, group: &Group) -> Result<Stating, OutboxError> {
         for entry in group.entries() {
             match entry {
                 Entry::Record(record) => {
                     self.outbox.append(record.lane(), &record.to_payload())?;
                 }
                 Entry::Settle(settlement) => self.settle(*settlement)?,
-                Entry::GiveUp { lane, sequences, cause } => self.outbox.give_up(*lane, sequences, *cause)?,
+                Entry::GiveUp { epoch, lane, sequences, cause } if *epoch == self.outbox.epoch() => {
+                    self.outbox.give_up(*lane, sequences, *cause)?;
+                }
+                Entry::GiveUp { lane, .. } => tracing::debug!(%lane, "what is given up is of another outbox; ignored"),
                 Entry::Spent(spent) => self.outbox.note_spent(*spent)?,
+                Entry::Damaged(epoch) if *epoch == self.outbox.epoch() => return Err(OutboxError::Unreadable),
+                Entry::Damaged(_) => {}
             }
         }
         if let Some(record) = loss::never_written(group.given_up(), self.ends.clock.wall()) {
             self.outbox.append(record.lane(), &record.to_payload())?;
         }
-        self.state_losses()?;
-        self.outbox.commit()
+        let statement = self.state_losses()?;
+        self.outbox.commit()?;
+        Ok(statement)
     }
 
     fn may_state(&self, now: MonoTime) -> bool {
         self.stated.is_none_or(|at| now.saturating_since(at) >= STATE_EVERY)
     }
 
-    /// Records for each lane and cause. The last one is what the outbox remembers the losses by: a lane's records are settled in
-    /// order, so once the center has it, it has the others.
-    fn state_losses(&mut self) -> Result<(), OutboxError> {
-        let (losses, now) = (self.outbox.losses()?, self.ends.clock.mono());
-        self.owes_statement = !losses.is_empty() && !self.may_state(now);
-        if losses.is_empty() || self.owes_statement {
-            return Ok(());
+    fn state_losses(&mut self) -> Result<Stating, OutboxError> {
+        let losses = self.outbox.losses()?;
+        if losses.is_empty() {
+            return Ok(Stating::Nothing);
         }
-        self.stated = Some(now);
-        let records = loss::records(&losses, self.outbox.epoch(), self.ends.clock.wall());
-        let Some((last, others)) = records.split_last() else { return Ok(()) };
-        for record in others {
-            self.outbox.append(Lane::Alert, &record.to_payload())?;
+        if !self.may_state(self.ends.clock.mono()) {
+            return Ok(Stating::Later);
         }
-        self.outbox.append_loss(&last.to_payload()).map(drop)
+        let statements = loss::statements(&losses, self.outbox.epoch(), self.ends.clock.wall());
+        self.outbox.append_statements(&statements)?;
+        Ok(Stating::Done)
     }
 
     fn settle(&mut self, Settlement { epoch, lane, up_to }: Settlement) -> Result<(), OutboxError> {
@@ -234,7 +259,8 @@ impl Publisher {
         match Outbox::start_over(&self.plan.path, self.plan.budget) {
             Ok(OpenedOutbox { outbox, set_aside, .. }) => {
                 self.outbox = outbox;
-                self.group.forget_settlements();
+                self.group.leave_the_file();
+                self.announce();
                 if let Some(path) = set_aside {
                     let told = loss::set_aside(&path, self.ends.clock.wall());
                     self.group.push(Entry::Record(told), self.ends.clock.mono());

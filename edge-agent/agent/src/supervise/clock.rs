@@ -34,6 +34,13 @@ impl Clock {
         Self { origin: Instant::now() }
     }
 
+    /// A clock on which so much time has passed already.
+    #[cfg(test)]
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+    pub(crate) fn ahead(by: Duration) -> Self {
+        Self { origin: Instant::now().checked_sub(by).unwrap() }
+    }
+
     /// Time since this clock was made; never goes back.
     pub fn mono(&self) -> MonoTime {
         MonoTime::from_duration(self.origin.elapsed())
@@ -44,7 +51,7 @@ impl Clock {
     pub fn boot(&self) -> BootTime {
         let told = std::env::var(BOOT_ID).ok().filter(|id| !id.is_empty());
         let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        let boot = told.or_else(read).unwrap_or_else(|| "unknown".to_owned()).trim().replace('-', "");
+        let boot = told.or_else(read).unwrap_or_else(|| BootTime::UNKNOWN.to_owned()).trim().replace('-', "");
         let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or_else(|_| self.origin.elapsed(), Duration::from);
         BootTime { boot, since }
     }

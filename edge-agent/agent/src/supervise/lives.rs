@@ -33,10 +33,20 @@ pub enum Mode {
 /// A moment of a boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootTime {
-    /// The kernel's id of the boot.
+    /// The kernel's id of the boot, or [`BootTime::UNKNOWN`].
     pub boot: String,
     /// Time since that boot.
     pub since: Duration,
+}
+
+impl BootTime {
+    /// Stands for the id where the system hides it.
+    pub const UNKNOWN: &'static str = "unknown";
+
+    /// The kernel's id of the boot; none where the system hides it.
+    pub fn id(&self) -> Option<&str> {
+        Some(self.boot.as_str()).filter(|id| *id != Self::UNKNOWN)
+    }
 }
 
 /// What is counted.
@@ -144,6 +154,11 @@ mod tests {
         assert_eq!(after(&[10, 20, 30]), Mode::Safe);
         assert_eq!(after(&[10, 20, 310]), Mode::Safe);
         assert_eq!(after(&[10, 20, 311]), Mode::Normal);
+    }
+
+    #[test]
+    fn a_boot_that_the_system_hides_has_no_id() {
+        assert_eq!((at("a", 1).id(), at(BootTime::UNKNOWN, 1).id()), (Some("a"), None));
     }
 
     #[test]

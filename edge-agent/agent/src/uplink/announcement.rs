@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use edge_protocol::id::Epoch;
 use edge_protocol::state::{Birth, Death};
 
 use super::Bell;
@@ -32,6 +33,13 @@ impl Announcement {
         held.edition += 1;
         drop(held);
         self.bell.wake();
+    }
+
+    /// Says which life of the outbox's file records are of.
+    pub(super) fn set_epoch(&self, epoch: Epoch) {
+        if self.current().0.epoch != epoch {
+            self.update(|birth| birth.epoch = epoch);
+        }
     }
 
     /// What is said now, and the number of this edition.

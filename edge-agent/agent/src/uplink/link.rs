@@ -17,7 +17,7 @@ use edge_protocol::topic::{self, Topic};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, DisconnectReasonCode, LastWill, Packet};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Calendar};
@@ -92,7 +92,7 @@ pub struct Uplink {
     pub(super) ends: Ends,
     pub(super) outbox: Box<dyn Outbox>,
     health: Arc<Mutex<UplinkHealth>>,
-    /// Why there is no connection, as far as that is known.
+    /// Why there is no connection, or what of the outbox cannot be sent, as far as that is known.
     pub(super) trouble: Option<Sentence>,
     /// Which day it is.
     pub(super) calendar: Calendar,
@@ -140,6 +140,9 @@ impl Uplink {
             if let Some(tls) = self.ends.renewals.take_next() {
                 self.settings.tls = tls;
             }
+            if core.epoch() != self.outbox.epoch() {
+                core = self.core(core.spent())?;
+            }
             let (client, mut events) = AsyncClient::new(self.options(), CLIENT_CAPACITY);
             let Some(connected) = self.meanwhile(&core, stop, connect(&mut events)).await else { return Ok(()) };
             match connected {
@@ -148,9 +151,6 @@ impl Uplink {
                     self.ends.renewals.connected();
                     self.trouble = None;
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
-                    if core.epoch() != self.outbox.epoch() {
-                        core = self.core(core.spent())?;
-                    }
                     core = self.converse(core, Connection { allowed, client, events }, stop).await?;
                     // A broker that takes the connection only to end it is no success.
                     let lasted = self.ends.clock.mono().saturating_since(began);
@@ -190,11 +190,13 @@ impl Uplink {
     pub(super) fn publish_health(&self, core: &Core, backlog: Vec<LaneCount>) {
         let busy = self.ends.commands.gauge().counts().dropped;
         let health = core.health(backlog, busy);
-        let trouble = if health.connected { None } else { self.trouble.clone() };
+        let trouble = self.trouble.clone();
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = UplinkHealth { trouble, ..health };
     }
 
+    /// Begins with what the outbox's file holds, and says which file that is.
     fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
+        self.ends.announcement.set_epoch(self.outbox.epoch());
         let mut backlog = [Backlog::default(); Lane::ALL.len()];
         for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
             *held = self.outbox.backlog(lane)?;
@@ -229,9 +231,7 @@ impl Uplink {
         let listen = async {
             loop {
                 match events.poll().await {
-                    Ok(event) => {
-                        talk.borrow_mut().event(event)?;
-                    }
+                    Ok(event) => talk.borrow_mut().event(event),
                     Err(error) => {
                         let reason = trouble::words(&error);
                         tracing::warn!(reason, "the connection to the broker ended");
@@ -239,7 +239,7 @@ impl Uplink {
                         if was_taken_over(&error) {
                             talk.borrow_mut().taken_over();
                         }
-                        return Ok::<(), OutboxFault>(());
+                        return;
                     }
                 }
             }
@@ -255,7 +255,7 @@ impl Uplink {
             }
         };
         let stopped = tokio::select! {
-            ended = listen => { ended?; false }
+            () = listen => false,
             ended = speak => { ended?; false }
             () = async { stop.wait().await; tokio::time::sleep(LAST_WORDS).await } => true,
         };
@@ -314,7 +314,11 @@ pub(super) fn client_options(
     tls: &Arc<rustls::ClientConfig>,
 ) -> MqttOptions {
     let mut options = MqttOptions::new(name, host, port);
+    // A hit must not wait for the broker's acknowledgement of what went before it.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
     options
+        .set_network_options(network)
         .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))))
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_start(true)

@@ -11,8 +11,8 @@ use super::budget::Permit;
 pub struct Stored {
     /// Its place in the lane.
     pub sequence: Sequence,
-    /// As it was appended.
-    pub payload: Vec<u8>,
+    /// As it was appended; none where the disk gives other bytes back.
+    pub payload: Option<Vec<u8>>,
 }
 
 /// Where a lane of the outbox stands.
@@ -62,7 +62,7 @@ pub trait Outbox: Send {
     fn settle(&mut self, epoch: Epoch, lane: Lane, up_to: Sequence);
 
     /// Drops records that will never be sent; the outbox states their loss.
-    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause);
+    fn give_up(&mut self, epoch: Epoch, lane: Lane, sequences: &[Sequence], cause: LossCause);
 
     /// What the latest day has cost, as it was noted last.
     ///
@@ -86,35 +86,50 @@ pub(super) enum Plan {
     Send(Sequence, Vec<Record>),
     /// Give these up: the budget does not permit them.
     Withhold(Vec<Sequence>),
-    /// Give this one up: nobody can read it.
-    Unreadable(Sequence),
+    /// Give these up: nobody can read them.
+    Unreadable(Vec<Sequence>),
 }
 
 /// Looks at what was read. Records that follow a hole, or are to be treated differently, are left for the next time.
 pub(super) fn plan(lane: Lane, read: &[Stored], permit: Permit) -> Plan {
     let Some(first) = read.first() else { return Plan::Nothing };
-    let (mut sent, mut withheld) = (Vec::new(), Vec::new());
+    let (mut sent, mut withheld, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     let mut expected = first.sequence;
     for stored in read {
         if stored.sequence != expected {
             break;
         }
         expected = expected.next();
-        let record = match Record::from_payload(lane, &stored.payload) {
-            Ok(record) => record,
-            Err(error) if sent.is_empty() && withheld.is_empty() => {
-                tracing::error!(%lane, sequence = stored.sequence.get(), %error, "a stored record cannot be read");
-                return Plan::Unreadable(stored.sequence);
+        let Some(record) = readable(lane, stored) else {
+            if !sent.is_empty() || !withheld.is_empty() {
+                break;
             }
-            Err(_) => break,
+            unreadable.push(stored.sequence);
+            continue;
         };
+        if !unreadable.is_empty() {
+            break;
+        }
         match (is_permitted(&record, permit), sent.is_empty(), withheld.is_empty()) {
             (true, _, true) => sent.push(record),
             (false, true, _) => withheld.push(stored.sequence),
             (true, _, false) | (false, false, _) => break,
         }
     }
-    if sent.is_empty() { Plan::Withhold(withheld) } else { Plan::Send(first.sequence, sent) }
+    match (sent.is_empty(), withheld.is_empty()) {
+        (false, _) => Plan::Send(first.sequence, sent),
+        (true, false) => Plan::Withhold(withheld),
+        (true, true) => Plan::Unreadable(unreadable),
+    }
+}
+
+fn readable(lane: Lane, stored: &Stored) -> Option<Record> {
+    let (sequence, payload) = (stored.sequence.get(), stored.payload.as_deref());
+    let record = payload.map(|payload| Record::from_payload(lane, payload)).transpose();
+    record.unwrap_or_else(|error| {
+        tracing::error!(%lane, sequence, %error, "a stored record cannot be read");
+        None
+    })
 }
 
 fn is_permitted(record: &Record, permit: Permit) -> bool {
@@ -141,7 +156,7 @@ mod tests {
     use crate::uplink::tests::{alert, counts, track};
 
     fn stored(sequence: u64, record: &Record) -> Stored {
-        Stored { sequence: Sequence::new(sequence), payload: record.to_payload() }
+        Stored { sequence: Sequence::new(sequence), payload: Some(record.to_payload()) }
     }
 
     fn sequences(numbers: &[u64]) -> Vec<Sequence> {
@@ -167,11 +182,16 @@ mod tests {
 
     #[test]
     fn what_nobody_can_read_is_given_up_alone_and_does_not_hold_up_the_rest() {
-        let rotten = Stored { sequence: Sequence::new(6), payload: vec![0xff] };
-        let read = [stored(5, &alert()), rotten, stored(7, &alert())];
+        let rotten = |sequence, payload| Stored { sequence: Sequence::new(sequence), payload };
+        let read = [stored(5, &alert()), rotten(6, Some(vec![0xff])), rotten(7, None), stored(8, &alert())];
         let Plan::Send(_, records) = plan(Lane::Alert, &read, Permit::Send) else { panic!("to be sent") };
         assert_eq!(records.len(), 1);
-        assert_eq!(plan(Lane::Alert, &read[1..], Permit::Send), Plan::Unreadable(Sequence::new(6)));
+        assert_eq!(plan(Lane::Alert, &read[1..], Permit::Send), Plan::Unreadable(sequences(&[6, 7])));
+        assert_eq!(
+            plan(Lane::Alert, &read[2..3], Permit::Send),
+            Plan::Unreadable(sequences(&[7])),
+            "and nothing else is read"
+        );
         assert_eq!(plan(Lane::Alert, &[], Permit::Send), Plan::Nothing);
     }
 }

@@ -27,7 +27,7 @@ use crate::supervise::queue::SendError;
 /// That the unit's identity is in use twice is told once in this time.
 const COPIED_EVERY: Duration = Duration::from_hours(1);
 
-/// How often the day's bytes are kept: what a power cut may give out twice.
+/// How often the day's bytes are kept: what a stop or a power cut may give out twice.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 
 /// One connection.
@@ -87,6 +87,10 @@ impl<'a> Talk<'a> {
     pub(super) fn step(&mut self) -> Result<Option<Duration>, OutboxFault> {
         let now = self.now();
         self.uplink.ends.pulse.beat(now);
+        if self.core.epoch() != self.uplink.outbox.epoch() {
+            // Everything that is counted here is of a file that was set aside.
+            return Ok(None);
+        }
         if self.leaves() {
             return Ok(Some(BEAT));
         }
@@ -99,7 +103,7 @@ impl<'a> Talk<'a> {
         let day = self.uplink.calendar.today(self.uplink.ends.clock.wall(), now);
         let effects = self.core.apply(&Input::Tick { day }, now);
         self.carry_out(effects);
-        self.send_all()?;
+        self.send_all();
         self.report(now)?;
         if self.is_over {
             return Ok(None);
@@ -189,22 +193,27 @@ impl<'a> Talk<'a> {
         }
     }
 
-    fn send_all(&mut self) -> Result<(), OutboxFault> {
+    fn send_all(&mut self) {
         while !self.is_over && !self.is_leaving {
             let now = self.now();
-            let Some(wanted) = self.core.wanted(now) else { return Ok(()) };
-            self.send(wanted, now)?;
+            let Some(wanted) = self.core.wanted(now) else { return };
+            self.send(wanted, now);
         }
-        Ok(())
     }
 
-    fn send(&mut self, wanted: Wanted, now: MonoTime) -> Result<(), OutboxFault> {
+    fn send(&mut self, wanted: Wanted, now: MonoTime) {
         let Wanted { lane, after, records, bytes, permit } = wanted;
-        let read = self.uplink.outbox.read(lane, after, records, bytes)?;
+        // Where a lane cannot be read the others go on; it is tried again when what was sent is sent again.
+        let read = self.uplink.outbox.read(lane, after, records, bytes).unwrap_or_else(|fault| {
+            tracing::error!(%lane, %fault, "what waits in a lane cannot be read");
+            self.uplink.trouble =
+                Some(Sentence::cut(&format!("what waits in the lane {lane} cannot be read: {fault}")));
+            Vec::new()
+        });
         match plan::plan(lane, &read, permit) {
             Plan::Nothing => self.core.nothing_left(lane),
             Plan::Withhold(sequences) => self.give_up(lane, &sequences, LossCause::Budget, now),
-            Plan::Unreadable(sequence) => self.give_up(lane, &[sequence], LossCause::Damage, now),
+            Plan::Unreadable(sequences) => self.give_up(lane, &sequences, LossCause::Damage, now),
             Plan::Send(first, records) => match Batch::new(self.core.epoch(), first, records) {
                 Ok(batch) => self.send_batch(&batch, now),
                 Err(error) => {
@@ -213,11 +222,10 @@ impl<'a> Talk<'a> {
                 }
             },
         }
-        Ok(())
     }
 
     fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause, now: MonoTime) {
-        self.uplink.outbox.give_up(lane, sequences, cause);
+        self.uplink.outbox.give_up(self.core.epoch(), lane, sequences, cause);
         self.core.given_up(lane, sequences, cause, now);
     }
 
@@ -236,13 +244,13 @@ impl<'a> Talk<'a> {
     }
 
     /// Takes in what the client says, then sends what that makes room for.
-    pub(super) fn event(&mut self, event: Event) -> Result<(), OutboxFault> {
+    pub(super) fn event(&mut self, event: Event) {
         match event {
             Event::Outgoing(Outgoing::Publish(packet)) => {
                 if let Some(handed) = self.handed.pop_front() {
                     self.packets.insert(packet, handed);
                 }
-                return Ok(());
+                return;
             }
             Event::Incoming(Packet::PubAck(ack)) => self.delivered(ack.pkid, ack.reason),
             Event::Incoming(Packet::Publish(publish)) => self.arrived(&publish.topic, publish.payload),
@@ -253,13 +261,12 @@ impl<'a> Talk<'a> {
                     self.is_over = true;
                 }
             }
-            Event::Incoming(_) | Event::Outgoing(_) => return Ok(()),
+            Event::Incoming(_) | Event::Outgoing(_) => return,
         }
-        self.send_all()?;
+        self.send_all();
         if self.is_over {
             self.uplink.ends.bell.wake();
         }
-        Ok(())
     }
 
     fn delivered(&mut self, packet: u16, reason: PubAckReason) {
@@ -368,6 +375,7 @@ impl<'a> Talk<'a> {
         self.note_spent(now);
         Ok(())
     }
+
     /// Keeps the day's bytes on the disk, so that the next start goes on from there.
     fn note_spent(&mut self, now: MonoTime) {
         let (at, noted) = self.uplink.noted;

@@ -2,7 +2,7 @@
 
 use edge_protocol::id::TrackId;
 use edge_protocol::record::{
-    Alert, AlertKind, Confidence, Counts, ObjectClass, ObjectEvent, ObjectRecord, Record, Versions,
+    Alert, AlertKind, Answer, Confidence, Counts, ObjectClass, ObjectEvent, ObjectRecord, Record, Verdict, Versions,
 };
 use edge_protocol::time::{ClockQuality, Moment};
 
@@ -15,6 +15,11 @@ pub(super) fn alert() -> Record {
         over: false,
         text: "the disk fails".parse().unwrap(),
     }))
+}
+
+pub(super) fn answer() -> Record {
+    let (at, clock) = (Moment::from_millis(0), ClockQuality::Free);
+    Record::Answer(Box::new(Answer { at, clock, request: None, command: None, verdict: Verdict::Accepted }))
 }
 
 pub(super) fn track() -> Record {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use edge_store::disk::{self, Disk};
 
-/// Numbers of one life: sixteen million of a camera's road users, which is weeks of the busiest street. A number still
-/// takes five bytes in a record for the first 256 lives, and is exact in JSON for 500 million.
-const STRETCH_BITS: u32 = 24;
+/// Numbers of one life: 67 million, which is a month of a street on which twenty things a second are taken for a road user
+/// for a moment. A number still takes five bytes in a record for the first 64 lives, and is exact in JSON for 134 million.
+const STRETCH_BITS: u32 = 26;
 
 /// Counts the lives of workers.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Numbers {
 fn parse(bytes: &[u8]) -> Option<u64> {
     let lives: u64 = std::str::from_utf8(bytes).ok()?.strip_prefix("edge-vision 1 ")?.trim_end().parse().ok()?;
     // More would not leave a stretch's numbers exact everywhere.
-    (lives < 1 << 29).then_some(lives)
+    (lives < 1 << 27).then_some(lives)
 }
 
 #[cfg(test)]
@@ -73,8 +73,8 @@ mod tests {
         let path = folder.path().join("vision.lives");
         let open = || Numbers::kept(Arc::new(RealDisk), path.clone());
         let mut numbers = open();
-        assert_eq!((numbers.begin(), numbers.begin()), (1, (1 << 24) + 1));
-        assert_eq!(open().begin(), (2 << 24) + 1);
+        assert_eq!((numbers.begin(), numbers.begin()), (1, (1 << STRETCH_BITS) + 1));
+        assert_eq!(open().begin(), (2 << STRETCH_BITS) + 1);
     }
 
     #[test]

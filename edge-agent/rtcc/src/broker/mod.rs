@@ -15,7 +15,7 @@ use bytes::Bytes;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, Filter, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
-use rumqttc::{TlsConfiguration, Transport};
+use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use tokio::sync::{mpsc, watch};
 
 use backoff::Backoff;
@@ -181,7 +181,11 @@ async fn leave(client: &AsyncClient, mut event_loop: EventLoop) {
 
 fn options(link: &Link) -> MqttOptions {
     let mut options = MqttOptions::new(&link.client, &link.host, link.port);
+    // A command must not wait for the broker's acknowledgement of what went before it.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
     options
+        .set_network_options(network)
         .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&link.tls))))
         .set_keep_alive(Duration::from_secs(10))
         .set_clean_start(false)

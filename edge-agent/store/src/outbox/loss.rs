@@ -32,6 +32,21 @@ impl Loss {
     }
 }
 
+/// A record that states losses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Their lane.
+    pub lane: Lane,
+    /// Their cause.
+    pub cause: LossCause,
+    /// It states all of that lane and cause from here.
+    pub first: Sequence,
+    /// To here.
+    pub last: Sequence,
+    /// The record.
+    pub payload: Vec<u8>,
+}
+
 impl Outbox {
     /// Losses that no record states yet, the open group's included; those of one lane and cause in order, not touching
     /// each other.
@@ -59,23 +74,28 @@ impl Outbox {
         Ok(losses)
     }
 
-    /// Appends the record that states all of [`Outbox::losses`]; should it be dropped itself, they are to be stated
-    /// again.
+    /// Appends the records that state [`Outbox::losses`]; those whose record is dropped itself are to be stated again.
     ///
     /// # Errors
     /// As [`Outbox::append`].
-    pub fn append_loss(&mut self, payload: &[u8]) -> Result<Sequence, OutboxError> {
-        let appended = self.try_append_loss(payload);
+    pub fn append_statements(&mut self, statements: &[Statement]) -> Result<(), OutboxError> {
+        let appended = self.try_append_statements(statements);
         self.undo_on_error(appended)
     }
 
-    fn try_append_loss(&mut self, payload: &[u8]) -> Result<Sequence, DatabaseError> {
+    fn try_append_statements(&mut self, statements: &[Statement]) -> Result<(), DatabaseError> {
         self.begin_group()?;
-        // First the mark, then the record: making room for the record may drop something that it does not state.
-        let sequence = self.cursors.of(Lane::Alert).last.next().get().cast_signed();
-        let mark = "UPDATE lost SET reported = ?1 WHERE reported IS NULL";
-        self.run(|connection| connection.prepare_cached(mark)?.execute([sequence]))?;
-        self.try_append(Lane::Alert, payload)
+        // First all marks, then the records: making room for a record may drop something that none of them states.
+        let mut sequence = self.cursors.of(Lane::Alert).last;
+        let mark = "UPDATE lost SET reported = ?1
+                    WHERE reported IS NULL AND lane = ?2 AND cause = ?3 AND first >= ?4 AND last <= ?5";
+        for Statement { lane, cause, first, last, .. } in statements {
+            sequence = sequence.next();
+            let numbers = [sequence, *first, *last].map(|sequence| sequence.get().cast_signed());
+            let row = [numbers[0], number(*lane), *cause as i64, numbers[1], numbers[2]];
+            self.run(|connection| connection.prepare_cached(mark)?.execute(row))?;
+        }
+        statements.iter().try_for_each(|statement| self.try_append(Lane::Alert, &statement.payload).map(drop))
     }
 
     /// Gives up records that will never be sent.

@@ -29,7 +29,7 @@ use rusqlite::{Connection, params};
 
 pub use budget::Budget;
 pub use lanes::Backlog;
-pub use loss::Loss;
+pub use loss::{Loss, Statement};
 pub use reader::{Limit, OutboxReader, Stored, Unsettled};
 pub use spent::Spent;
 
@@ -47,6 +47,9 @@ pub enum OutboxError {
     /// The database could not.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Its reader met damage.
+    #[error("the outbox cannot be read in places")]
+    Unreadable,
     /// The system gave no random bytes for the epoch.
     #[error("no random bytes for the outbox's epoch")]
     Random,
@@ -57,6 +60,7 @@ impl OutboxError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Database(error) => error.is_damage(),
+            Self::Unreadable => true,
             Self::Random => false,
         }
     }

@@ -89,6 +89,19 @@ impl Model {
         }
     }
 
+    fn state(&mut self, statements: &[Statement]) {
+        let mut sequence = self.last.get(&Lane::Alert).copied().unwrap_or(Sequence::ZERO);
+        for told in statements {
+            sequence = sequence.next();
+            let of = |(lane, at): &(Lane, Sequence)| *lane == told.lane && *at >= told.first && *at <= told.last;
+            let unstated = self.losses.iter_mut().filter(|(name, reported)| reported.is_none() && of(name));
+            unstated.for_each(|(_, reported)| *reported = Some(sequence));
+        }
+        for told in statements {
+            self.append(Lane::Alert, told.payload.clone());
+        }
+    }
+
     fn settle(&mut self, lane: Lane, sequence: Sequence) {
         self.settled.insert(lane, sequence);
         self.records.retain(|(of, at), _| *of != lane || *at > sequence);
@@ -149,10 +162,9 @@ impl Harness {
                 self.now.drop_one((lane, sequence));
             }
             Action::StateLosses => {
-                let sequence = self.outbox().append_loss(b"lost").unwrap();
-                let unstated = self.now.losses.values_mut().filter(|reported| reported.is_none());
-                unstated.for_each(|reported| *reported = Some(sequence));
-                self.now.append(Lane::Alert, b"lost".to_vec());
+                let statements = statements(&self.outbox().losses().unwrap());
+                self.outbox().append_statements(&statements).unwrap();
+                self.now.state(&statements);
             }
             Action::Kill => {
                 self.outbox = None;
@@ -237,6 +249,15 @@ impl Harness {
         prop_assert_eq!(stated, expected.map(|(name, _)| *name).collect::<Vec<_>>());
         Ok(())
     }
+}
+
+/// One for each loss, large enough that several of them need room.
+fn statements(losses: &[Loss]) -> Vec<Statement> {
+    let state = |loss: &Loss| {
+        let Loss { lane, cause, first, last } = *loss;
+        Statement { lane, cause, first, last, payload: vec![7; 200] }
+    };
+    losses.iter().map(state).collect()
 }
 
 fn log_of(path: &Path) -> PathBuf {

@@ -69,6 +69,20 @@ fn damage_that_shows_in_use_leads_to_a_fresh_start() {
     assert_ne!(again.outbox.epoch(), epoch);
 }
 
+/// States every loss, each in a record of its own; gives the last record.
+fn state(outbox: &mut Outbox, payload: &[u8]) -> Sequence {
+    let losses = outbox.losses().unwrap().into_iter();
+    let told = losses.map(|Loss { lane, cause, first, last }| Statement {
+        lane,
+        cause,
+        first,
+        last,
+        payload: payload.to_vec(),
+    });
+    outbox.append_statements(&told.collect::<Vec<_>>()).unwrap();
+    outbox.backlog(Lane::Alert).last
+}
+
 #[test]
 fn a_rotten_record_is_never_handed_out_and_becomes_a_loss() {
     let folder = tempfile::tempdir().unwrap();
@@ -113,19 +127,19 @@ fn the_least_urgent_lane_gives_way_and_hits_never_do() {
 fn a_loss_is_stated_again_until_the_record_that_states_it_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let mut lanes = [10_000; 9];
-    (lanes[Lane::Alert.index()], lanes[Lane::Object.index()]) = (120, 100);
+    (lanes[Lane::Alert.index()], lanes[Lane::Object.index()]) = (150, 100);
     let mut outbox = open(&folder, Budget { total: 10_000, lanes }).outbox;
     outbox.append(Lane::Object, &[1; 60]).unwrap();
     outbox.append(Lane::Object, &[1; 60]).unwrap();
     let first_of = |lane| Loss { lane, first: Sequence::new(1), last: Sequence::new(1), cause: LossCause::Disk };
     let lost = [first_of(Lane::Object)];
     assert_eq!(outbox.losses().unwrap(), lost);
-    outbox.append_loss(&[9; 60]).unwrap();
+    state(&mut outbox, &[9; 60]);
     assert!(outbox.losses().unwrap().is_empty());
     outbox.append(Lane::Alert, &[8; 60]).unwrap();
     let alert = first_of(Lane::Alert);
     assert_eq!(outbox.losses().unwrap(), [alert, lost[0]], "the statement itself was dropped");
-    let stating = outbox.append_loss(b"all").unwrap();
+    let stating = state(&mut outbox, b"all");
     outbox.commit().unwrap();
     let epoch = outbox.epoch();
     outbox.settle(epoch, Lane::Alert, stating).unwrap();
@@ -210,10 +224,26 @@ fn ranges_that_were_stated_apart_are_stated_again_as_one() {
     }
     let at = |number| Sequence::new(number);
     outbox.give_up(Lane::Object, &[at(1), at(2)], LossCause::Budget).unwrap();
-    let statement = outbox.append_loss(b"1 to 2").unwrap();
+    let statement = state(&mut outbox, b"1 to 2");
     outbox.give_up(Lane::Object, &[at(3)], LossCause::Budget).unwrap();
     outbox.give_up(Lane::Alert, &[statement], LossCause::Damage).unwrap();
     let lost = |lane, first, last, cause| Loss { lane, first: at(first), last: at(last), cause };
     let alert = lost(Lane::Alert, 1, 1, LossCause::Damage);
     assert_eq!(outbox.losses().unwrap(), [alert, lost(Lane::Object, 1, 3, LossCause::Budget)]);
+}
+
+#[test]
+fn what_gives_way_to_a_statement_is_left_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget { total: 1_000, lanes: [1_000; 9] }).outbox;
+    for _ in 0..6 {
+        outbox.append(Lane::Object, &[1; 176]).unwrap();
+    }
+    outbox.append(Lane::Thumb, &[2; 10]).unwrap();
+    let at = |number| Sequence::new(number);
+    let lost = |lane, first, last| Loss { lane, first: at(first), last: at(last), cause: LossCause::Disk };
+    let before = [lost(Lane::Object, 1, 1), lost(Lane::Thumb, 1, 1)];
+    assert_eq!(outbox.losses().unwrap(), before);
+    state(&mut outbox, &[3; 176]);
+    assert_eq!(outbox.losses().unwrap(), [lost(Lane::Object, 2, 3)], "the two alerts took the place of two objects");
 }

@@ -70,8 +70,7 @@ impl CameraPlan {
 impl Plan {
     /// The command that runs the agent.
     pub(super) fn command(&self, configuration: &Path) -> Command {
-        let agent = std::env::var_os("EDGE_AGENT").map_or_else(|| program("edge-agent"), PathBuf::from);
-        let mut command = started(&self.started_by, &agent);
+        let mut command = started(&self.started_by, &program("edge-agent"));
         command.arg("run").arg("--config").arg(configuration).env("NO_COLOR", "1").env("RUST_LOG", self.log);
         command
     }

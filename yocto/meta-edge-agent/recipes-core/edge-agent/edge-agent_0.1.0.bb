@@ -35,7 +35,7 @@ SYSTEMD_SERVICE:${PN} = "edge-agent.service edge-first-boot.service edge-mark-go
     edge-clock.timer"
 
 USERADD_PACKAGES = "${PN}"
-GROUPADD_PARAM:${PN} = "--system edge; --system gpio"
+GROUPADD_PARAM:${PN} = "--system edge; --system gpio; --system i2c"
 USERADD_PARAM:${PN} = "--system --no-create-home --home-dir ${localstatedir}/lib/edge-agent \
     --shell ${sbindir}/nologin --gid edge --comment 'Edge video appliance agent' edge"
 

@@ -1,7 +1,7 @@
 //! The line to the center: the unit's certificates, the broker, and the agent that may be running.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 use edge_protocol::record::Health;
@@ -56,7 +56,8 @@ pub(super) fn broker(config: &Config, agent: &Agent, now: WallTime) -> Vec<Findi
     let mut findings: Vec<Finding> =
         own.map(|(_, until)| rules::certificate("the unit's certificate", until, now)).into_iter().collect();
     let (reached, shown) = reach(config, agent);
-    findings.insert(0, rules::broker(&format!("{}:{}", line.host, line.port), &reached));
+    let place = format!("{}:{}", line.host, line.port);
+    findings.insert(0, rules::broker(&place, &reached, beyond(config).as_deref()));
     let until = shown.and_then(|der| Chain::from_der(der).validity().ok());
     findings.extend(until.map(|(_, until)| rules::certificate("the broker's certificate", until, now)));
     findings
@@ -86,6 +87,14 @@ fn reach(config: &Config, agent: &Agent) -> (Reached, Option<Vec<u8>>) {
         },
     };
     (reached, shown)
+}
+
+/// The broker's address, or where it has none its name, if the service may not talk to it.
+fn beyond(config: &Config) -> Option<String> {
+    let line = &config.uplink;
+    let found = (line.host.as_str(), line.port).to_socket_addrs().into_iter().flatten();
+    let addresses: Vec<IpAddr> = found.map(|found| found.ip()).collect();
+    rules::beyond(&line.host, &addresses, &config.networks())
 }
 
 fn ended(error: ProbeError) -> Reached {

@@ -11,7 +11,7 @@ use edge_protocol::media::Codec;
 use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_store::disk::Room;
 
-pub(super) use line::{OutboxFacts, Reached, broker, center, certificate};
+pub(super) use line::{OutboxFacts, Reached, beyond, broker, center, certificate};
 
 use crate::capture::Trouble;
 use crate::config::Place;

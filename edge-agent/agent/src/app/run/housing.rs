@@ -59,7 +59,7 @@ pub(super) fn start(
 ) -> Result<(), RunError> {
     let config = common.config;
     let mark = config.data_dir.join(MARK);
-    let last_reset = Sentence::cut(&last_reset(&mark));
+    let last_reset = Sentence::cut(&last_reset(&mark, common.clock.boot().id()));
     tracing::info!(cause = last_reset.as_str(), "started");
     let (found, wrong) = match fittings(&config.board, Bench::default()) {
         Ok(found) => (found, None),
@@ -98,10 +98,9 @@ pub(super) fn start(
     keep_mark(common, mark)
 }
 
-/// Why the unit started, and the mark for the next start to find.
-fn last_reset(mark: &std::path::Path) -> String {
-    let (before, boot) = (reset::read_mark(mark), reset::boot_id());
-    let cause = reset::cause(reset::watchdog_status(), before.as_ref(), boot.as_deref());
+/// Why the unit started in this boot, and the mark for the next start to find.
+fn last_reset(mark: &std::path::Path, boot: Option<&str>) -> String {
+    let cause = reset::cause(reset::watchdog_status(), reset::read_mark(mark).as_ref(), boot);
     let written = edge_store::disk::replace(&RealDisk, mark, boot.unwrap_or_default().as_bytes());
     if let Err(error) = written {
         tracing::warn!(%error, "the next start will not know how this life ended");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{LossCause, Record};
-use edge_store::outbox::{self, Limit, OutboxReader};
+use edge_store::outbox::{self, Limit, OutboxError, OutboxReader};
 
 use crate::publish::{Announce, Entry, Settlement};
 use crate::supervise::queue::Sender;
@@ -41,14 +41,20 @@ impl Bridge {
         Self { path, life, reader: None, entries }
     }
 
-    /// A reader of the file as it is now.
-    fn reader(&mut self) -> Result<&OutboxReader, OutboxFault> {
+    /// Looks into the file as it is now. Damage that only a reader meets is told whoever writes the file.
+    fn look<T>(&mut self, look: impl FnOnce(&OutboxReader) -> Result<T, OutboxError>) -> Result<T, OutboxFault> {
         let epoch = self.epoch();
         let reader = match self.reader.take().filter(|reader| reader.epoch() == epoch) {
-            Some(reader) => reader,
-            None => OutboxReader::open(&self.path).map_err(fault)?,
+            Some(reader) => Ok(reader),
+            None => OutboxReader::open(&self.path),
         };
-        Ok(self.reader.insert(reader))
+        let looked = reader.and_then(|reader| look(self.reader.insert(reader)));
+        looked.map_err(|error| {
+            if error.is_damage() {
+                self.hand_over(Entry::Damaged(epoch));
+            }
+            OutboxFault(error.to_string())
+        })
     }
 
     fn hand_over(&self, entry: Entry) {
@@ -64,30 +70,32 @@ impl Outbox for Bridge {
     }
 
     fn backlog(&mut self, lane: Lane) -> Result<Backlog, OutboxFault> {
-        let backlog = self.reader()?.backlog(lane).map_err(fault)?;
+        let backlog = self.look(|outbox| outbox.backlog(lane))?;
         Ok(Backlog { last: backlog.last, settled: backlog.settled, records: backlog.records })
     }
 
     fn read(&mut self, lane: Lane, after: Sequence, records: u32, bytes: usize) -> Result<Vec<Stored>, OutboxFault> {
-        let found = self.reader()?.unsettled(lane, after, Limit { records, bytes }).map_err(fault)?;
+        let found = self.look(|outbox| outbox.unsettled(lane, after, Limit { records, bytes }))?;
         if !found.rotten.is_empty() {
-            tracing::error!(%lane, count = found.rotten.len(), "stored records are damaged; their loss is stated");
-            self.give_up(lane, &found.rotten, LossCause::Damage);
+            tracing::error!(%lane, count = found.rotten.len(), "stored records are damaged");
         }
-        let stored = |stored: outbox::Stored| Stored { sequence: stored.sequence, payload: stored.payload };
-        Ok(found.records.into_iter().map(stored).collect())
+        let whole = found.records.into_iter().map(|stored| (stored.sequence, Some(stored.payload)));
+        let rotten = found.rotten.into_iter().map(|sequence| (sequence, None));
+        let mut read: Vec<_> = whole.chain(rotten).map(|(sequence, payload)| Stored { sequence, payload }).collect();
+        read.sort_unstable_by_key(|stored| stored.sequence);
+        Ok(read)
     }
 
     fn settle(&mut self, epoch: Epoch, lane: Lane, up_to: Sequence) {
         self.hand_over(Entry::Settle(Settlement { epoch, lane, up_to }));
     }
 
-    fn give_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause) {
-        self.hand_over(Entry::GiveUp { lane, sequences: sequences.to_vec(), cause });
+    fn give_up(&mut self, epoch: Epoch, lane: Lane, sequences: &[Sequence], cause: LossCause) {
+        self.hand_over(Entry::GiveUp { epoch, lane, sequences: sequences.to_vec(), cause });
     }
 
     fn spent(&mut self) -> Result<Spent, OutboxFault> {
-        let spent = self.reader()?.spent().map_err(fault)?;
+        let spent = self.look(OutboxReader::spent)?;
         Ok(Spent { day: spent.day, bytes: spent.bytes })
     }
 
@@ -100,7 +108,59 @@ impl Outbox for Bridge {
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "given to map_err")]
-fn fault(error: outbox::OutboxError) -> OutboxFault {
-    OutboxFault(error.to_string())
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use edge_store::outbox::Budget;
+
+    use super::*;
+    use crate::supervise::queue::{Bounds, Overflow, Receiver, bounded};
+
+    /// Objects enough for many pages, and both ends of their bridge.
+    fn filled(path: &std::path::Path) -> (Bridge, Receiver<Entry>) {
+        let mut outbox = outbox::Outbox::open(path, Budget::DEFAULT).unwrap().outbox;
+        for _ in 0..400 {
+            outbox.append(Lane::Object, &[7; 200]).unwrap();
+        }
+        outbox.commit().unwrap();
+        let (sender, entries) = bounded(Bounds::items("entries", 8, Overflow::Refuse));
+        let life = Arc::new(AtomicU64::new(outbox.epoch().get()));
+        (Bridge::new(path.to_owned(), life, sender), entries)
+    }
+
+    #[test]
+    fn damage_that_only_the_reader_meets_is_told_whoever_writes_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.sqlite");
+        let (mut bridge, entries) = filled(&path);
+        assert_eq!(bridge.read(Lane::Object, Sequence::ZERO, 400, 1 << 20).unwrap().len(), 400);
+        assert!(entries.try_receive().is_err());
+        // Half of the file, in use, and not its first page, which opening it reads.
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let bytes = file.metadata().unwrap().len();
+        for page in (bytes / 4096 / 2)..(bytes / 4096) {
+            file.write_all_at(&[0; 4096], page * 4096).unwrap();
+        }
+        let epoch = bridge.epoch();
+        bridge.reader = None;
+        bridge.read(Lane::Object, Sequence::ZERO, 400, 1 << 20).unwrap_err();
+        assert!(matches!(entries.try_receive(), Ok(Entry::Damaged(damaged)) if damaged == epoch));
+    }
+
+    #[test]
+    fn a_damaged_row_keeps_its_place_and_has_no_payload() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.sqlite");
+        let (mut bridge, _entries) = filled(&path);
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.metadata().unwrap().len()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        let at = bytes.windows(200).position(|window| window == [7; 200]).unwrap();
+        file.write_all_at(&[8], at as u64).unwrap();
+        let read = bridge.read(Lane::Object, Sequence::ZERO, 400, 1 << 20).unwrap();
+        let numbers: Vec<_> = read.iter().map(|stored| stored.sequence.get()).collect();
+        assert_eq!(numbers, (1..=400).collect::<Vec<_>>());
+        assert_eq!(read.iter().filter(|stored| stored.payload.is_none()).count(), 1);
+    }
 }

@@ -22,9 +22,11 @@ pub(super) fn unkept(cameras: &[CameraHealth], uplink: &UplinkHealth, storage: &
     for camera in cameras.iter().filter(|camera| camera.ring.is_none()) {
         words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
     }
-    if !uplink.connected {
-        let why = uplink.trouble.as_ref().map_or(String::new(), |why| format!(" ({})", why.as_str()));
-        words.push(format!("no connection to the broker{why}: records are kept on the unit"));
+    match &uplink.trouble {
+        Some(trouble) if uplink.connected => words.push(trouble.to_string()),
+        Some(why) => words.push(format!("no connection to the broker ({why}): records are kept on the unit")),
+        None if uplink.connected => {}
+        None => words.push("no connection to the broker: records are kept on the unit".to_owned()),
     }
     if storage.failed_writes > 0 {
         words.push(format!("{} groups of video could not be stored", storage.failed_writes));
@@ -59,6 +61,8 @@ mod tests {
             said(&known),
             ["no connection to the broker (there is no route to the broker): records are kept on the unit"]
         );
-        assert!(said(&UplinkHealth { connected: true, ..known }).is_empty());
+        let unread = UplinkHealth { trouble: Some(Sentence::cut("a lane cannot be read")), connected: true, ..known };
+        assert_eq!(said(&unread), ["a lane cannot be read"]);
+        assert!(said(&UplinkHealth { trouble: None, ..unread }).is_empty());
     }
 }

@@ -66,7 +66,7 @@ pub(super) struct Seen {
     /// The line takes no pieces.
     pub(super) pieces_wait: bool,
     pub(super) sent: Vec<Record>,
-    challenge: Option<Challenge>,
+    pub(super) challenge: Option<Challenge>,
 }
 
 type Shared = Arc<Mutex<Seen>>;

@@ -192,7 +192,8 @@ fn what_the_days_bytes_held_back_is_not_told_as_a_loss_of_the_disk() {
     }
     let at = |number| Sequence::new(number);
     for (number, cause) in [(1, LossCause::Budget), (2, LossCause::Damage)] {
-        sender.send(Entry::GiveUp { lane: Lane::Thumb, sequences: vec![at(number)], cause }).unwrap();
+        let (epoch, sequences) = (publisher.epoch(), vec![at(number)]);
+        sender.send(Entry::GiveUp { epoch, lane: Lane::Thumb, sequences, cause }).unwrap();
     }
     publisher.run(&stopped()).unwrap();
     drop(publisher);
@@ -223,27 +224,73 @@ fn what_was_dropped_for_room_is_stated_lane_by_lane() {
     assert_eq!((loss.lane, loss.ranges.as_slice()), (Lane::Thumb, &[SequenceRange { first, last: first }][..]));
 }
 
+fn give_up(epoch: Epoch, number: u64) -> Entry {
+    let sequences = vec![Sequence::new(number)];
+    Entry::GiveUp { epoch, lane: Lane::Thumb, sequences, cause: LossCause::Budget }
+}
+
 #[test]
 fn losses_that_go_on_are_stated_now_and_then_and_none_is_forgotten() {
     let bench = Bench::new();
-    let (mut publisher, _sender) = bench.open();
+    let (mut publisher, sender) = bench.open();
     let now = bench.clock.mono();
     for _ in 0..3 {
         publisher.group.push(Entry::Record(thumb()), now);
     }
     publisher.commit();
     for number in 1..=3 {
-        let sequences = vec![Sequence::new(number)];
-        publisher.group.push(Entry::GiveUp { lane: Lane::Thumb, sequences, cause: LossCause::Budget }, now);
+        publisher.group.push(give_up(publisher.epoch(), number), now);
         publisher.commit();
     }
     assert!(publisher.owes_statement);
     assert_eq!(bench.stored(Lane::Alert).len(), 1, "one alert for three");
-    publisher.stated = None;
-    publisher.commit();
+    publisher.ends.clock = Clock::ahead(STATE_EVERY);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| publisher.run(&Stop::new()));
+        // Nothing more comes: the stage states by itself what it owes.
+        while bench.alerts.load(Ordering::SeqCst) < 2 && !running.is_finished() {
+            std::thread::yield_now();
+        }
+        drop(sender);
+    });
     let stored = bench.stored(Lane::Alert);
     let [_, Record::Alert(second)] = stored.as_slice() else { panic!("{stored:?}") };
     let AlertKind::Loss(loss) = &second.kind else { panic!("{second:?}") };
     assert_eq!(loss.ranges, [SequenceRange { first: Sequence::new(2), last: Sequence::new(3) }]);
     assert!(!publisher.owes_statement);
+}
+
+#[test]
+fn a_statement_that_is_owed_does_not_hurry_a_group_that_the_disk_refused() {
+    let bench = Bench::new();
+    let (mut publisher, sender) = bench.open();
+    publisher.owes_statement = true;
+    publisher.group = std::mem::take(&mut publisher.group).refused(bench.clock.mono());
+    assert!(!publisher.is_due(bench.clock.mono()));
+    sender.send(Entry::Record(alert("more"))).unwrap();
+    assert!(publisher.is_due(bench.clock.mono().saturating_add(Duration::from_secs(2))));
+}
+
+#[test]
+fn a_file_that_a_reader_finds_damaged_is_left_and_what_is_said_of_it_forgets_nothing_of_the_next() {
+    let bench = Bench::new();
+    let (mut publisher, sender) = bench.open();
+    let damaged = publisher.epoch();
+    let entries = [Entry::Record(thumb()), Entry::Damaged(damaged), Entry::Record(thumb()), give_up(damaged, 1)];
+    for entry in entries {
+        sender.send(entry).unwrap();
+    }
+    publisher.run(&stopped()).unwrap();
+    assert_ne!(publisher.epoch(), damaged);
+    for entry in [Entry::Damaged(damaged), give_up(damaged, 2)] {
+        sender.send(entry).unwrap();
+    }
+    let second = publisher.epoch();
+    publisher.run(&stopped()).unwrap();
+    assert_eq!(publisher.epoch(), second, "the word on the file before is old");
+    drop(publisher);
+    assert_eq!(bench.stored(Lane::Thumb), [thumb(), thumb()]);
+    let stored = bench.stored(Lane::Alert);
+    let [Record::Alert(alert)] = stored.as_slice() else { panic!("{stored:?}") };
+    assert!(matches!(alert.kind, AlertKind::Gap(Gap { of: GapOf::Outbox, .. })), "{alert:?}");
 }

