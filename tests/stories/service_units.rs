@@ -83,6 +83,8 @@ fn the_exposure_of_every_service_stays_within_bounds() {
         let arguments = ["security", "--offline=true", &threshold];
         let Some(output) = analyze(&arguments, &folder.path().join(&name)) else { return };
         assert!(output.status.success(), "{name}: {}", said(&output));
+        let found = said(&output).lines().find(|line| line.contains("Overall exposure")).map(str::to_owned);
+        println!("{}", found.unwrap_or_default());
     }
 }
 
