@@ -24,6 +24,9 @@ const BROKEN: &str = "data_dir = 7\n[unit]\nid = \"\"\n";
 /// `EX_CONFIG` of sysexits.h.
 const CONFIGURATION: i32 = 78;
 
+/// `WatchdogSec` of the service unit: after so long without a sign of life systemd kills the agent.
+const WATCHDOG: Duration = Duration::from_secs(20);
+
 /// A unit with one drawn picture, no models and no broker; a service manager's folders and notify socket.
 struct Unit {
     folder: tempfile::TempDir,
@@ -81,6 +84,21 @@ impl Unit {
         }
     }
 
+    /// Watches as the service manager does, for longer than a stage that hangs from the start is waited for.
+    fn is_fed(&self, agent: &Process) {
+        self.notices.set_read_timeout(Some(WATCHDOG)).expect("a timeout");
+        let until = Instant::now() + WATCHDOG;
+        let (mut signs, mut notice) = (0, [0; 1024]);
+        while signs < 3 || Instant::now() < until {
+            let length = self.notices.recv(&mut notice).unwrap_or_else(|error| {
+                let said = agent.lines().join("\n");
+                panic!("the watchdog is no longer fed, after {signs} times: {error}; the agent said:\n{said}");
+            });
+            signs += usize::from(String::from_utf8_lossy(&notice[..length]).contains("WATCHDOG=1"));
+        }
+        self.notices.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    }
+
     /// Waits until the ring has grown since the call.
     fn wait_for_video(&self) {
         let before = size(&self.path("state/ring/yard"));
@@ -134,6 +152,7 @@ fn three_crashes_make_a_safe_life_and_an_end_in_order_makes_an_ordinary_one() {
     let mut safe = unit.start();
     safe.wait_for_line("safe mode after three crashes", DEADLINE);
     assert!(!said(&safe, "no-such-library.so"), "nothing is looked at:\n{}", safe.lines().join("\n"));
+    unit.is_fed(&safe);
     unit.wait_for_video();
     wait("the entry", || unit.audit().iter().any(|text| text.starts_with("safe mode")).then_some(()));
     safe.signal(Signal::SIGTERM);
@@ -143,6 +162,15 @@ fn three_crashes_make_a_safe_life_and_an_end_in_order_makes_an_ordinary_one() {
     assert!(!said(&ordinary, "safe mode"), "{}", ordinary.lines().join("\n"));
     ordinary.signal(Signal::SIGTERM);
     assert!(ordinary.wait(DEADLINE).success(), "{}", ordinary.lines().join("\n"));
+}
+
+#[test]
+fn the_watchdog_is_fed_while_every_stage_beats() {
+    let unit = Unit::new();
+    let mut agent = unit.start();
+    unit.is_fed(&agent);
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.wait(DEADLINE).success(), "{}", agent.lines().join("\n"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Every stage shows progress, so that the service watchdog can tell a busy agent from a stuck one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use edge_protocol::time::MonoTime;
@@ -16,21 +16,27 @@ struct Stage {
     name: String,
     deadline: Duration,
     last: MonoTime,
+    /// Ends with the stage's pulse.
+    held: Weak<()>,
 }
 
 /// One stage's hold on the register: it beats each time it has made progress, or has looked and found nothing to do.
+/// A stage that ends in order lets go of it, and owes no beat any more: a recording that is over, or eyes that safe mode
+/// does without, are no reason to kill the agent.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     heartbeats: Heartbeats,
     index: usize,
+    _held: Arc<()>,
 }
 
 impl Heartbeats {
     /// Enters a stage that promises a beat at least every `deadline`, counted from `now`.
     pub fn register(&self, name: impl Into<String>, deadline: Duration, now: MonoTime) -> Pulse {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.push(Stage { name: name.into(), deadline, last: now });
-        Pulse { heartbeats: self.clone(), index: stages.len() - 1 }
+        let held = Arc::new(());
+        stages.push(Stage { name: name.into(), deadline, last: now, held: Arc::downgrade(&held) });
+        Pulse { heartbeats: self.clone(), index: stages.len() - 1, _held: held }
     }
 
     /// Names of the stages that are past their deadline at `now`. Empty means: feed the watchdog.
@@ -38,7 +44,7 @@ impl Heartbeats {
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         stages
             .iter()
-            .filter(|stage| now.saturating_since(stage.last) > stage.deadline)
+            .filter(|stage| stage.held.strong_count() > 0 && now.saturating_since(stage.last) > stage.deadline)
             .map(|stage| stage.name.clone())
             .collect()
     }
@@ -71,6 +77,20 @@ mod tests {
         assert_eq!(heartbeats.stale(at(5)), Vec::<String>::new());
         assert_eq!(heartbeats.stale(at(6)), vec!["recorder"]);
         assert_eq!(heartbeats.stale(at(19)), vec!["capture", "recorder"]);
+    }
+
+    #[test]
+    fn a_stage_that_has_ended_owes_no_beat_and_leaves_the_others_theirs() {
+        let heartbeats = Heartbeats::default();
+        let ended = heartbeats.register("events", Duration::from_secs(5), at(0));
+        let lives = heartbeats.register("uplink", Duration::from_secs(5), at(0));
+        let clone = ended.clone();
+        drop(ended);
+        assert_eq!(heartbeats.stale(at(9)), ["events", "uplink"], "somebody still has it");
+        drop(clone);
+        assert_eq!(heartbeats.stale(at(9)), ["uplink"]);
+        lives.beat(at(9));
+        assert!(heartbeats.stale(at(10)).is_empty());
     }
 
     #[test]

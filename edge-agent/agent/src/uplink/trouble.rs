@@ -42,6 +42,8 @@ fn of_the_line(error: &io::Error) -> String {
     let what = match error.kind() {
         io::ErrorKind::ConnectionRefused => "nothing listens at the broker's address",
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "there is no route to the broker",
+        // systemd's IPAddressDeny=, or the image's packet filter.
+        io::ErrorKind::PermissionDenied => "the service may not talk to the broker's address: see [network] allow",
         io::ErrorKind::TimedOut => "the broker does not answer in time",
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
@@ -109,6 +111,7 @@ mod tests {
             (io(io::ErrorKind::ConnectionRefused), "nothing listens"),
             (io(io::ErrorKind::NetworkUnreachable), "no route"),
             (io(io::ErrorKind::HostUnreachable), "no route"),
+            (io(io::ErrorKind::PermissionDenied), "[network] allow"),
             (io(io::ErrorKind::ConnectionReset), "was cut"),
             (ConnectionError::Io(io::Error::other("failed to lookup address information")), "lookup address"),
             (tls(RustlsError::InvalidCertificate(CertificateError::UnknownIssuer)), "certificate is not believed"),

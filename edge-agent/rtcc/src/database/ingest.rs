@@ -150,16 +150,20 @@ impl<'a> Ingest<'a> {
         SpanTable::Settled.run_from(self.transaction, stream, first)
     }
 
-    /// Notes that the unit declared sequences lost, which settles them.
+    /// Notes that the unit declared sequences lost, which settles them; how many were not settled before.
     ///
     /// # Errors
     /// Returns what the database says.
-    pub fn lose(&self, stream: i64, span: Span, cause: &str) -> rusqlite::Result<()> {
-        self.transaction.execute(
-            "INSERT OR IGNORE INTO losses (stream, first, last, received_us, cause) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![stream, span.first().cast_signed(), span.last().cast_signed(), self.now_us, cause],
-        )?;
-        self.settle(stream, span)
+    pub fn lose(&self, stream: i64, span: Span, cause: &str) -> rusqlite::Result<u64> {
+        let lost = SpanTable::Settled.lacks(self.transaction, stream, span)?;
+        for span in &lost {
+            self.transaction.execute(
+                "INSERT OR IGNORE INTO losses (stream, first, last, received_us, cause) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![stream, span.first().cast_signed(), span.last().cast_signed(), self.now_us, cause],
+            )?;
+        }
+        self.settle(stream, span)?;
+        Ok(lost.into_iter().map(Span::count).sum())
     }
 
     /// Notes that a unit was heard.

@@ -141,6 +141,23 @@ impl SpanTable {
         Ok(holes)
     }
 
+    /// What the owner's set lacks of a range, the last first.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn lacks(self, database: &Connection, owner: i64, within: Span) -> rusqlite::Result<Vec<Span>> {
+        let (mut lacking, mut last) = (Vec::new(), within.last);
+        while last >= within.first {
+            let below = self.at_or_before(database, owner, last)?.filter(|span| span.last >= within.first);
+            let held = below.map_or(within.first - 1, |span| span.last);
+            if held < last {
+                lacking.push(Span { first: held + 1, last });
+            }
+            last = below.map_or(held, |span| span.first - 1);
+        }
+        Ok(lacking)
+    }
+
     fn at_or_before(self, database: &Connection, owner: i64, number: i64) -> rusqlite::Result<Option<Span>> {
         database
             .prepare_cached(self.statements().at_or_before)?
@@ -226,6 +243,10 @@ mod tests {
                 .flat_map(|hole| hole.first()..=hole.last())
                 .collect();
             prop_assert_eq!(holes, missing);
+            let lacking: Vec<u64> = (first..=50).rev().filter(|n| !model.contains(n)).collect();
+            let lacks = TABLE.lacks(&database, 1, span(first, 50)).unwrap();
+            let lacks: Vec<u64> = lacks.into_iter().flat_map(|hole| (hole.first()..=hole.last()).rev()).collect();
+            prop_assert_eq!(lacks, lacking);
         }
     }
 }
