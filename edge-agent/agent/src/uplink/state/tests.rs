@@ -338,3 +338,20 @@ fn a_hole_at_the_end_does_not_keep_the_uplink_busy() {
     commit(&mut core, Lane::Thumb, 6, 300);
     assert_eq!(core.wanted(at(500)).unwrap().after, seq(5));
 }
+
+#[test]
+fn a_lane_that_cannot_be_read_is_tried_again_in_half_a_minute_and_sends_nothing_of_it_before() {
+    let mut core = core_with(AckMode::Broker, None);
+    core.apply(&Input::Connected { allowed: 16 }, at(0));
+    core.apply(&Input::Committed(Lane::Hit, Sequence::new(3)), at(0));
+    assert_eq!(core.wanted(at(0)).map(|wanted| wanted.lane), Some(Lane::Hit));
+    core.set_readable(Lane::Hit, false, at(0));
+    core.apply(&Input::Committed(Lane::Hit, Sequence::new(4)), at(1_000));
+    core.apply(&Input::Committed(Lane::Answer, Sequence::new(1)), at(1_000));
+    assert_eq!(core.wanted(at(1_000)).map(|wanted| wanted.lane), Some(Lane::Answer), "the others go on");
+    assert!(core.health(Vec::new(), 0).trouble.is_some());
+    let again = core.wanted(at(30_000)).map(|wanted| (wanted.lane, wanted.after));
+    assert_eq!(again, Some((Lane::Hit, Sequence::ZERO)), "from the first");
+    core.set_readable(Lane::Hit, true, at(30_000));
+    assert_eq!(core.health(Vec::new(), 0).trouble, None);
+}
