@@ -71,7 +71,7 @@ pub struct Config {
 }
 
 /// Where data lies unless told otherwise.
-const DATA_DIR: &str = "/var/lib/edge-agent";
+pub const DATA_DIR: &str = "/var/lib/edge-agent";
 
 /// Where the unit works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,6 +199,12 @@ pub fn read_text(path: &Path) -> Result<String, ConfigError> {
 
 fn identity_of(table: &Table) -> Result<Table, ConfigError> {
     place(table).map_or_else(|| Ok(Table::new()), |folder| identity::read(&folder))
+}
+
+/// Where data lies by the word of a file, whatever else in it may be wrong; none where that cannot be read.
+pub fn data_place(path: &Path) -> Option<PathBuf> {
+    let table = parse(&read_text(path).ok()?).ok()?;
+    table.get("data_dir").is_none_or(toml::Value::is_str).then(|| data_dir(&table))
 }
 
 fn data_dir(table: &Table) -> PathBuf {

@@ -15,7 +15,7 @@ use edge_store::disk::{self, RealDisk};
 
 use super::alert::alert;
 use super::auditing;
-use crate::config::{Config, ConfigError, read_text};
+use crate::config::{Config, ConfigError, DATA_DIR, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -85,6 +85,16 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
     let Ok(config) = Config::read(&state.join(LAST_GOOD)) else { return Err(error) };
     let why = format!("{} cannot be used; the last good configuration is in force: {error}", file.display());
     Ok(Usable { config, text: None, why: Some(why) })
+}
+
+/// Where data lies, also for an image that can use no configuration of this unit: it has to be given up like any other.
+pub(in crate::app) fn data_dir(file: &Path) -> PathBuf {
+    if let Ok(usable) = usable(file) {
+        return usable.config.data_dir;
+    }
+    let state = state_folder();
+    let said = data_place(file).or_else(|| data_place(&state.as_ref()?.join(LAST_GOOD)));
+    said.or(state).unwrap_or_else(|| DATA_DIR.into())
 }
 
 /// Reads the configuration and begins a life.
