@@ -14,23 +14,28 @@ pub fn check_config(path: &Path) -> Result<String, ConfigError> {
         Err(ConfigError::NotEnrolled { .. }) => {
             (Config::before_enrolment(&config::read_text(path)?)?, "not enrolled yet".to_owned())
         }
-        read => read.map(|config| {
+        Err(error) => return Err(error),
+        Ok(config) => {
             let unit = format!("unit {}/{}", config.agency, config.unit);
             (config, unit)
-        })?,
+        }
     };
     let board = match &config.board {
         config::BoardChoice::None => "no board".to_owned(),
         config::BoardChoice::Simulated => "a simulated board".to_owned(),
         config::BoardChoice::File(file) => format!("board {}", config::Board::read(file)?.name),
     };
+    let passed_over = config.passed_over.as_ref().map(|passed_over| {
+        format!("\nwhat was put on the page cannot be used, and is not in force: {}", passed_over.why)
+    });
     Ok(format!(
-        "{}: good. {board}, {unit}, {} camera(s), reads published: {}",
+        "{}: good. {board}, {unit}, {} camera(s), reads published: {}{}",
         path.display(),
         config.cameras.len(),
         match config.reads.publish {
             config::Publish::Counts => "counts alone",
             config::Publish::All => "all",
-        }
+        },
+        passed_over.unwrap_or_default()
     ))
 }

@@ -23,7 +23,7 @@ pub use board::{
     TemperaturePart, TemperatureSensor, Trigger,
 };
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
-pub use drawn::Redrawn;
+pub use drawn::{PassedOver, Redrawn};
 pub use fields::Mistake;
 pub(crate) use network::literal;
 pub use network::{Network, NetworkError};
@@ -68,6 +68,8 @@ pub struct Config {
     pub page: Option<Page>,
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
+    /// What was put on the page and is not in force, because it cannot be used.
+    pub passed_over: Option<PassedOver>,
 }
 
 /// Where data lies unless told otherwise.
@@ -141,7 +143,7 @@ impl Config {
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
         let table = parse(text)?;
         let identity = identity_of(&table)?;
-        Self::check(&drawn::laid_over(table)?, &identity)
+        drawn::check(table, &identity)
     }
 
     /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
@@ -150,7 +152,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
-        Self::check(&drawn::laid_over(parse(text)?)?, &identity::nobody())
+        drawn::check(parse(text)?, &identity::nobody())
     }
 
     /// Checks a text that says everything itself.
@@ -254,6 +256,7 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
         board,
         page,
         cameras: cameras?,
+        passed_over: None,
     })
 }
 
