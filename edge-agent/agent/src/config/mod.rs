@@ -11,6 +11,7 @@ mod identity;
 mod network;
 mod sections;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -125,6 +126,16 @@ pub enum ConfigError {
     /// The file says things that cannot be.
     #[error("the configuration has {} mistake(s):\n{}", .0.len(), list(.0))]
     Mistakes(Vec<Mistake>),
+}
+
+impl ConfigError {
+    /// Whether the same files may do another time, as where the disk or the number of open files was at fault.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData),
+            Self::Syntax { .. } | Self::NotEnrolled { .. } | Self::NoPlace { .. } | Self::Mistakes(_) => false,
+        }
+    }
 }
 
 impl Config {
