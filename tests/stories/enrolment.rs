@@ -334,7 +334,7 @@ fn a_child_that_enrols_and_dies() {
     let disk = killing::Disk::new(dies_at.parse().unwrap());
     let arguments = EnrollArgs {
         config: home.join("edge-agent.toml"),
-        claim: home.join("unit"),
+        claim: home.join("persist/claim"),
         code: Some(code.parse().unwrap()),
         broker: Some(format!("localhost:{port}")),
         wait: 5,

@@ -57,6 +57,11 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// Shows the line with the count, for who writes the numbers down.
+fn tell_exposure(output: &Output) {
+    said(output).lines().filter(|line| line.contains("Overall exposure")).for_each(|line| println!("{line}"));
+}
+
 #[test]
 fn systemd_has_nothing_to_say_about_any_unit() {
     let folder = folder_with("", str::to_owned);
@@ -83,6 +88,7 @@ fn the_exposure_of_every_service_stays_within_bounds() {
         let arguments = ["security", "--offline=true", &threshold];
         let Some(output) = analyze(&arguments, &folder.path().join(&name)) else { return };
         assert!(output.status.success(), "{name}: {}", said(&output));
+        tell_exposure(&output);
     }
 }
 
@@ -98,6 +104,7 @@ fn page_and_board_open_the_agent_no_further_than_the_bounds() {
         let Some(output) = analyze(arguments, &folder.path().join("edge-agent.service")) else { return };
         assert!(output.status.success(), "{}", said(&output));
         assert!(arguments != ["verify"] || said(&output).is_empty(), "{}", said(&output));
+        tell_exposure(&output);
     }
 }
 

@@ -25,7 +25,9 @@ impl Made {
         let pki = folder.path().join("pki");
         rtcc(Command::new(program("rtcc")).args(["pki", "init", "--agency", "metro", "--dir"]).arg(&pki));
         let mut factory = Command::new(program("rtcc"));
-        factory.args(["factory", "--serial", serial, "--ntp", "ntp.example.org", "--pki"]).arg(&pki);
+        factory
+            .args(["factory", "--serial", serial, "--ntp", "ntp.example.org", "--allow", "198.51.100.0/24", "--pki"])
+            .arg(&pki);
         factory.arg("--board").arg(repository().join("edge-agent/docs/board.example.toml"));
         rtcc(factory.arg("-o").arg(folder.path()));
         Self { folder }
@@ -81,6 +83,7 @@ fn the_agent_and_the_image_take_what_the_factory_wrote() {
     assert_eq!(line(&made.persist().join("chrony/agency.sources")), "server ntp.example.org iburst");
     let text = std::fs::read_to_string(made.persist().join("config/edge-agent.toml")).unwrap();
     let config = Config::before_enrolment(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert!(config.networks().iter().any(|network| network.to_string() == "198.51.100.0/24"));
     let page = config.page.expect("a page");
     assert_eq!((page.listen.to_string().as_str(), page.claim.as_path()), ("0.0.0.0:443", Path::new("/persist/claim")));
     assert_eq!(config.board, BoardChoice::File("/etc/edge-agent/board.toml".into()));
@@ -121,20 +124,10 @@ fn scanned(label: &str) -> String {
     pipeline.set_state(gst::State::Playing).unwrap();
     label_source.push_buffer(gst::Buffer::from_slice(drawn(label))).unwrap();
     label_source.end_of_stream().unwrap();
-    let mut symbol = String::new();
-    for message in pipeline.bus().unwrap().iter_timed(gst::ClockTime::from_seconds(60)) {
-        match message.view() {
-            gst::MessageView::Element(element) => {
-                let told = element.structure().and_then(|told| told.get("symbol").ok());
-                symbol = told.unwrap_or(symbol);
-            }
-            gst::MessageView::Eos(_) => break,
-            gst::MessageView::Error(error) => panic!("{error:?}"),
-            _ => {}
-        }
-    }
+    let wanted = [gst::MessageType::Element, gst::MessageType::Eos, gst::MessageType::Error];
+    let told = pipeline.bus().unwrap().timed_pop_filtered(gst::ClockTime::from_seconds(60), &wanted).unwrap();
     pipeline.set_state(gst::State::Null).unwrap();
-    symbol
+    told.structure().and_then(|told| told.get("symbol").ok()).unwrap_or_default()
 }
 
 /// The label's squares, black on white, a byte for each pixel.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Entry, GROUP};
+use edge_protocol::id::Epoch;
 use edge_protocol::lane::Lane;
 use edge_protocol::time::MonoTime;
 
@@ -62,6 +63,11 @@ impl Group {
     /// The group after the disk has refused it.
     pub(super) fn refused(self, now: MonoTime) -> Self {
         Self { due: Some(now.saturating_add(RETRY)), refused: true, ..self }
+    }
+
+    /// Whether somebody has found the file of this life damaged.
+    pub(super) fn tells_of_damage(&self, life: Epoch) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, Entry::Damaged(epoch) if *epoch == life))
     }
 
     /// Drops what is about a file that is no longer in use.

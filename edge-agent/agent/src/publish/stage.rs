@@ -85,11 +85,14 @@ impl std::fmt::Debug for Ends {
     }
 }
 
-/// What a commit does about losses that nobody has stated.
+/// Whether a commit states losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stating {
+    /// There are none.
     Nothing,
+    /// All of them.
     Done,
+    /// It is too soon after the last time.
     Later,
 }
 
@@ -100,6 +103,10 @@ pub struct Publisher {
     outbox: Outbox,
     ends: Ends,
     group: Group,
+    /// Where a damaged file went, until there is another one.
+    left: Option<PathBuf>,
+    /// What the day has cost, for a file that is begun anew.
+    spent: Option<Spent>,
     /// When losses were stated last.
     stated: Option<MonoTime>,
     /// Whether there are some that are not.
@@ -120,7 +127,8 @@ impl Publisher {
             group.push(Entry::Record(loss::set_aside(&path, ends.clock.wall())), ends.clock.mono());
         }
         let said = Lane::ALL.map(|lane| outbox.last_committed(lane));
-        let mut publisher = Self { plan, outbox, ends, group, stated: None, owes_statement: false, said };
+        let mut publisher =
+            Self { plan, outbox, ends, group, left: None, spent: None, stated: None, owes_statement: false, said };
         publisher.announce();
         Ok(publisher)
     }
@@ -170,11 +178,16 @@ impl Publisher {
 
     /// Makes the group durable. A group that the disk refuses stays and is tried again.
     fn commit(&mut self) {
-        let group = std::mem::take(&mut self.group);
+        let mut group = std::mem::take(&mut self.group);
+        let is_damaged = self.left.is_some() || group.tells_of_damage(self.outbox.epoch());
+        if is_damaged && !self.start_over(&mut group) {
+            self.group = group.refused(self.ends.clock.mono());
+            return;
+        }
         match self.write(&group) {
-            Ok(statement) => {
-                self.owes_statement = statement == Stating::Later;
-                if statement == Stating::Done {
+            Ok(stating) => {
+                self.owes_statement = stating == Stating::Later;
+                if stating == Stating::Done {
                     self.stated = Some(self.ends.clock.mono());
                 }
                 self.announce();
@@ -185,10 +198,10 @@ impl Publisher {
                 if cfg!(feature = "sabotage-disk-error-swallowed") {
                     return;
                 }
-                self.group = group.refused(self.ends.clock.mono());
                 if error.is_damage() {
-                    self.start_over();
+                    self.start_over(&mut group);
                 }
+                self.group = group.refused(self.ends.clock.mono());
             }
         }
     }
@@ -215,17 +228,20 @@ impl Publisher {
                     self.outbox.give_up(*lane, sequences, *cause)?;
                 }
                 Entry::GiveUp { lane, .. } => tracing::debug!(%lane, "what is given up is of another outbox; ignored"),
-                Entry::Spent(spent) => self.outbox.note_spent(*spent)?,
-                Entry::Damaged(epoch) if *epoch == self.outbox.epoch() => return Err(OutboxError::Unreadable),
+                Entry::Spent(spent) => {
+                    self.spent = Some(*spent);
+                    self.outbox.note_spent(*spent)?;
+                }
+                // Of a file before this one, or it would have been left by now.
                 Entry::Damaged(_) => {}
             }
         }
         if let Some(record) = loss::never_written(group.given_up(), self.ends.clock.wall()) {
             self.outbox.append(record.lane(), &record.to_payload())?;
         }
-        let statement = self.state_losses()?;
+        let stating = self.state_losses()?;
         self.outbox.commit()?;
-        Ok(statement)
+        Ok(stating)
     }
 
     fn may_state(&self, now: MonoTime) -> bool {
@@ -254,20 +270,32 @@ impl Publisher {
         Ok(())
     }
 
-    /// The file is damaged beyond use: set it aside, begin an empty one, say so.
-    fn start_over(&mut self) {
-        match Outbox::start_over(&self.plan.path, self.plan.budget) {
-            Ok(OpenedOutbox { outbox, set_aside, .. }) => {
+    /// The file is damaged: set it aside, begin an empty one, say so. What fails is tried again with the next commit.
+    fn start_over(&mut self, group: &mut Group) -> bool {
+        let opened = match self.left.take() {
+            Some(left) => Ok(left),
+            None => Outbox::set_aside(&self.plan.path),
+        };
+        let opened = opened.and_then(|left| {
+            let opened = Outbox::open(&self.plan.path, self.plan.budget);
+            self.left = opened.is_err().then(|| left.clone());
+            Ok((opened?.outbox, left))
+        });
+        match opened {
+            Ok((outbox, left)) => {
                 self.outbox = outbox;
-                self.group.leave_the_file();
-                self.announce();
-                if let Some(path) = set_aside {
-                    let told = loss::set_aside(&path, self.ends.clock.wall());
-                    self.group.push(Entry::Record(told), self.ends.clock.mono());
+                group.leave_the_file();
+                let now = self.ends.clock.mono();
+                group.push(Entry::Record(loss::set_aside(&left, self.ends.clock.wall())), now);
+                if let Some(spent) = self.spent {
+                    group.push(Entry::Spent(spent), now);
                 }
+                self.announce();
+                true
             }
             Err(error) => {
                 tracing::error!(error = %Fault::from_error(&error), "a fresh outbox cannot be made");
+                false
             }
         }
     }

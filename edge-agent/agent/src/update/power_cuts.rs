@@ -317,8 +317,8 @@ fn on_a_full_disk_no_step_is_taken_and_with_room_again_it_goes_on() {
 
     fill(&board, Some(0));
     for _ in 0..3 {
-        let full = updater.handle(asked(), at(0), wall()).unwrap_err().to_string();
-        assert!(full.contains("/data/update/state"), "{full}");
+        let told = updater.handle(asked(), at(0), wall()).unwrap_err().to_string();
+        assert!(told.contains("/data/update/state"), "{told}");
     }
     let standing = board.status().unwrap();
     assert_eq!((standing.primary, standing.b.version), (SlotName::A, Some("0.9.0".parse().unwrap())), "as it was");

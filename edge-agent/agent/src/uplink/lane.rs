@@ -26,6 +26,8 @@ const LAST_RESEND: Duration = Duration::from_mins(10);
 const WORD: Duration = Duration::from_secs(3);
 /// Batches of pictures and video that may wait for the center's acknowledgement while it has not spoken since the break.
 const UNSURE_WINDOW: usize = 1;
+/// A lane that cannot be read is tried again after this time.
+const UNREADABLE: Duration = Duration::from_secs(30);
 
 /// A batch that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,8 @@ pub(super) struct LaneState {
     resend_after: Duration,
     /// When a break left open what the center has of what was sent, which it has not said since.
     unsure_since: Option<MonoTime>,
+    /// When to try again, while what waits cannot be read.
+    unreadable_until: Option<MonoTime>,
 }
 
 impl LaneState {
@@ -82,6 +86,7 @@ impl LaneState {
             progress: now,
             resend_after: FIRST_RESEND,
             unsure_since: None,
+            unreadable_until: None,
         }
     }
 
@@ -134,7 +139,9 @@ impl LaneState {
         if self.committed <= self.sent || self.window.len() >= self.most_waiting() {
             return None;
         }
-        if self.unsure_since.is_some_and(|since| now.saturating_since(since) < WORD) {
+        if self.unsure_since.is_some_and(|since| now.saturating_since(since) < WORD)
+            || self.unreadable_until.is_some_and(|until| now < until)
+        {
             return None;
         }
         match self.lane {
@@ -153,7 +160,7 @@ impl LaneState {
             return None;
         }
         let batched = self.waiting_since.map(|since| since.saturating_add(PATIENCE));
-        batched.max(self.unsure_since.map(|since| since.saturating_add(WORD)))
+        batched.max(self.unsure_since.map(|since| since.saturating_add(WORD))).max(self.unreadable_until)
     }
 
     /// When what was sent is to be sent again, if nothing happens until then.
@@ -176,6 +183,16 @@ impl LaneState {
     pub(super) fn sent_batch(&mut self, message: u64, last: Sequence, now: MonoTime) {
         self.advance(last, now);
         self.window.push_back(Sent { message, last, delivered: false });
+    }
+
+    /// Whether what waits can be read. Where it cannot, nothing after it is sent, or the broker's word on that would
+    /// settle it.
+    pub(super) fn set_readable(&mut self, readable: bool, now: MonoTime) {
+        self.unreadable_until = (!readable).then(|| now.saturating_add(UNREADABLE));
+    }
+
+    pub(super) const fn is_readable(&self) -> bool {
+        self.unreadable_until.is_none()
     }
 
     /// There is nothing to read after what was sent.

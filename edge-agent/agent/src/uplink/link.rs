@@ -92,7 +92,7 @@ pub struct Uplink {
     pub(super) ends: Ends,
     pub(super) outbox: Box<dyn Outbox>,
     health: Arc<Mutex<UplinkHealth>>,
-    /// Why there is no connection, or what of the outbox cannot be sent, as far as that is known.
+    /// Why there is no connection, as far as that is known.
     pub(super) trouble: Option<Sentence>,
     /// Which day it is.
     pub(super) calendar: Calendar,
@@ -190,19 +190,20 @@ impl Uplink {
     pub(super) fn publish_health(&self, core: &Core, backlog: Vec<LaneCount>) {
         let busy = self.ends.commands.gauge().counts().dropped;
         let health = core.health(backlog, busy);
-        let trouble = self.trouble.clone();
+        let trouble = if health.connected { health.trouble } else { self.trouble.clone() };
         *self.health.lock().unwrap_or_else(PoisonError::into_inner) = UplinkHealth { trouble, ..health };
     }
 
     /// Begins with what the outbox's file holds, and says which file that is.
     fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
-        self.ends.announcement.set_epoch(self.outbox.epoch());
+        let epoch = self.outbox.epoch();
+        self.ends.announcement.set_epoch(epoch);
         let mut backlog = [Backlog::default(); Lane::ALL.len()];
         for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(self.outbox.epoch(), ack, Budget::new(daily_bytes, spent), backlog, self.ends.clock.mono()))
+        Ok(Core::new(epoch, ack, Budget::new(daily_bytes, spent), backlog, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use edge_protocol::ack::Ack;
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{LaneCount, LossCause, UplinkHealth};
+use edge_protocol::record::{LaneCount, LossCause, Sentence, UplinkHealth};
 use edge_protocol::state::AckMode;
 use edge_protocol::time::MonoTime;
 
@@ -278,6 +278,18 @@ impl Core {
         }
     }
 
+    /// Whether what waits in a lane could be read.
+    pub(super) fn set_readable(&mut self, lane: Lane, readable: bool, now: MonoTime) {
+        self.lane_mut(lane).set_readable(readable, now);
+    }
+
+    /// What cannot be read, in words.
+    fn unreadable(&self) -> Option<Sentence> {
+        let lanes = Lane::ALL.into_iter().filter(|lane| !self.lane(*lane).is_readable()).map(Lane::as_str);
+        let lanes = lanes.collect::<Vec<_>>().join(", ");
+        (!lanes.is_empty()).then(|| Sentence::cut(&format!("what waits to be sent cannot be read: {lanes}")))
+    }
+
     /// A lane has nothing more to read.
     pub(super) fn nothing_left(&mut self, lane: Lane) {
         self.lane_mut(lane).nothing_left();
@@ -306,7 +318,7 @@ impl Core {
             rate_bytes_s: self.rate.bytes_s(),
             bad_acks: self.bad_acks,
             busy,
-            trouble: None,
+            trouble: self.unreadable(),
         }
     }
 

@@ -203,13 +203,16 @@ impl<'a> Talk<'a> {
 
     fn send(&mut self, wanted: Wanted, now: MonoTime) {
         let Wanted { lane, after, records, bytes, permit } = wanted;
-        // Where a lane cannot be read the others go on; it is tried again when what was sent is sent again.
-        let read = self.uplink.outbox.read(lane, after, records, bytes).unwrap_or_else(|fault| {
-            tracing::error!(%lane, %fault, "what waits in a lane cannot be read");
-            self.uplink.trouble =
-                Some(Sentence::cut(&format!("what waits in the lane {lane} cannot be read: {fault}")));
-            Vec::new()
-        });
+        let read = self.uplink.outbox.read(lane, after, records, bytes);
+        if self.core.epoch() != self.uplink.outbox.epoch() {
+            self.is_over = true;
+            return;
+        }
+        self.core.set_readable(lane, read.is_ok(), now);
+        let read = match read {
+            Ok(read) => read,
+            Err(fault) => return tracing::error!(%lane, %fault, "what waits in a lane cannot be read"),
+        };
         match plan::plan(lane, &read, permit) {
             Plan::Nothing => self.core.nothing_left(lane),
             Plan::Withhold(sequences) => self.give_up(lane, &sequences, LossCause::Budget, now),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::serve::address;
 use clap::Args;
 use edge_protocol::enrolment::Serial;
-use rtcc::factory::{Order, TimeServer};
+use rtcc::factory::{Network, Order, TimeServer};
 use rtcc::pki::Authority;
 use rtcc::{clock, factory};
 
@@ -19,7 +19,7 @@ use rtcc::{clock, factory};
 #[command(after_help = "Examples:
   rtcc pki init --dir pki --agency metro          once, if there is no root yet
   rtcc factory --serial SN42 --broker broker.example.org:8883 --pki pki -o SN42    SN42/persist and SN42/label.pdf
-  rtcc factory --serial SN42 --board carrier-a.toml --ntp ntp1.example.org --ntp ntp2.example.org -o SN42")]
+  rtcc factory --serial SN42 --board carrier-a.toml --ntp ntp1.example.org --allow 198.51.100.0/24 -o SN42")]
 pub(crate) struct Factory {
     /// The unit's serial number: 1 to 40 of A-Z, a-z, 0-9, '.', '_' and '-'.
     #[arg(long)]
@@ -36,6 +36,10 @@ pub(crate) struct Factory {
     /// A server that tells the time, as often as there are some; without one the unit's clock runs free.
     #[arg(long, value_name = "SERVER")]
     ntp: Vec<TimeServer>,
+    /// A network or address in which broker and cameras are, as often as there are some: the unit's service reaches nobody
+    /// else but addresses that stand in its configuration.
+    #[arg(long, value_name = "NETWORK")]
+    allow: Vec<Network>,
     /// Where to put everything.
     #[arg(short, long = "out", value_name = "FOLDER")]
     out: PathBuf,
@@ -52,6 +56,7 @@ impl Factory {
             broker: self.broker.as_deref(),
             board: self.board.as_deref(),
             time_servers: &self.ntp,
+            allow: &self.allow,
         };
         let made = factory::make(&Authority::open(&self.pki)?, order, &self.out, clock::wall_us())?;
         let mut out = std::io::stdout().lock();

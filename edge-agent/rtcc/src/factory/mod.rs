@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::files::{self, Access};
 use crate::pki::{Authority, PkiError, Subject};
 use label::Label;
-pub use settings::TimeServer;
+pub use settings::{Network, TimeServer};
 
 /// Why there is no new unit.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,8 @@ pub struct Order<'a> {
     pub board: Option<&'a Path>,
     /// Whom to ask for the time; without one the unit's clock runs free.
     pub time_servers: &'a [TimeServer],
+    /// Where broker and cameras are.
+    pub allow: &'a [Network],
 }
 
 /// Makes a unit's files and label in `folder`.
@@ -145,7 +147,7 @@ fn write_claim(
 /// What the image reads from `persist` beside the claim.
 fn write_settings(order: Order<'_>, board: Option<&str>, persist: &Path) -> Result<(), FactoryError> {
     let config = persist.join("config");
-    let text = settings::configuration(order.serial, board.is_some());
+    let text = settings::configuration(order.serial, board.is_some(), order.allow);
     write(config.join("edge-agent.toml"), text.as_bytes(), Access::Everybody)?;
     if let Some(board) = board {
         write(config.join("board.toml"), board.as_bytes(), Access::Everybody)?;

@@ -1,5 +1,6 @@
 //! What a new unit is told before it is anybody's: its configuration, what is fitted to it, whom to ask for the time.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,8 +15,31 @@ const BOARD: &str = "[board]\nfile = \"/etc/edge-agent/board.toml\"\n\n";
 const LONGEST_HOST: usize = 253;
 
 /// The unit's `edge-agent.toml`.
-pub(super) fn configuration(serial: &Serial, has_board: bool) -> String {
-    TEMPLATE.replace("@SERIAL@", serial.as_str()).replace("@BOARD@", if has_board { BOARD } else { "" })
+pub(super) fn configuration(serial: &Serial, has_board: bool, allow: &[Network]) -> String {
+    let allow = allow.iter().map(|network| format!("\"{}\"", network.0)).collect::<Vec<_>>().join(", ");
+    let board = if has_board { BOARD } else { "" };
+    TEMPLATE.replace("@SERIAL@", serial.as_str()).replace("@BOARD@", board).replace("@ALLOW@", &allow)
+}
+
+/// A network, or a single address, that the unit may talk to. Whether it begins where it says is judged on the unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network(String);
+
+/// A text that is no network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no network, such as 198.51.100.0/24, and no address")]
+pub struct NoNetwork;
+
+impl FromStr for Network {
+    type Err = NoNetwork;
+
+    fn from_str(text: &str) -> Result<Self, NoNetwork> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let fits = prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|bits| bits <= most));
+        if fits { Ok(Self(text.to_owned())) } else { Err(NoNetwork) }
+    }
 }
 
 /// A server that tells the time: a host's name or address.

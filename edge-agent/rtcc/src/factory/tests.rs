@@ -13,7 +13,7 @@ fn authority(folder: &Path) -> Authority {
 }
 
 fn order(serial: &Serial) -> Order<'_> {
-    Order { serial, broker: None, board: None, time_servers: &[] }
+    Order { serial, broker: None, board: None, time_servers: &[], allow: &[] }
 }
 
 /// The words of the label, as its one content stream has them.
@@ -52,12 +52,15 @@ fn board_and_time_servers_lie_where_the_image_looks_for_them() {
     let board = out.path().join("carrier-a.toml");
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/board.example.toml"), &board).unwrap();
     let time_servers = ["ntp.example.org", "2001:db8::1"].map(|host| host.parse().unwrap());
-    let order = Order { board: Some(&board), time_servers: &time_servers, ..order(&serial) };
+    let allow = ["198.51.100.0/24", "2001:db8::7"].map(|network| network.parse().unwrap());
+    let order = Order { board: Some(&board), time_servers: &time_servers, allow: &allow, ..order(&serial) };
     let made = make(&authority, order, &out.path().join("SN42"), NOW_US).unwrap();
     let text = |file: &str| std::fs::read_to_string(made.persist.join(file)).unwrap();
     assert_eq!(text("config/board.toml"), std::fs::read_to_string(&board).unwrap());
     assert_eq!(text("chrony/agency.sources"), "server ntp.example.org iburst\nserver 2001:db8::1 iburst\n");
     let config: toml::Table = text("config/edge-agent.toml").parse().unwrap();
+    let allowed = config["network"]["allow"].as_array().unwrap().iter().filter_map(|network| network.as_str());
+    assert_eq!(allowed.collect::<Vec<_>>(), ["198.51.100.0/24", "2001:db8::7"]);
     assert_eq!(config["board"]["file"].as_str(), Some("/etc/edge-agent/board.toml"));
 }
 
@@ -71,6 +74,9 @@ fn what_is_no_board_file_and_no_time_server_is_refused_before_anything_is_made()
     assert!(!out.path().join("persist").exists());
     for bad in ["", "-h", "ntp.example.org prefer", "a\nport 123", &"a".repeat(254)] {
         assert!(bad.parse::<TimeServer>().is_err(), "{bad:?}");
+    }
+    for bad in ["", "broker.example.org", "198.51.100.0/33", "198.51.100.0/", "2001:db8::/129", "::1\", \"::2"] {
+        assert!(bad.parse::<Network>().is_err(), "{bad:?}");
     }
 }
 

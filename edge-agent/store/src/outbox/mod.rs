@@ -47,20 +47,16 @@ pub enum OutboxError {
     /// The database could not.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// Its reader met damage.
-    #[error("the outbox cannot be read in places")]
-    Unreadable,
     /// The system gave no random bytes for the epoch.
     #[error("no random bytes for the outbox's epoch")]
     Random,
 }
 
 impl OutboxError {
-    /// Whether [`Outbox::start_over`] is the way on.
+    /// Whether [`Outbox::set_aside`] is the way on.
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Database(error) => error.is_damage(),
-            Self::Unreadable => true,
             Self::Random => false,
         }
     }
@@ -114,15 +110,12 @@ impl Outbox {
         Self::with_connection(path, budget, opened)
     }
 
-    /// Sets the file aside and begins an empty one: for damage that showed only in use.
+    /// Sets a file aside that showed damage in use; where it went. [`Outbox::open`] then begins an empty one.
     ///
     /// # Errors
     /// When the disk cannot be used.
-    pub fn start_over(path: &Path, budget: Budget) -> Result<OpenedOutbox, OutboxError> {
-        let set_aside = database::set_aside(path)?;
-        let opened = database::open(path, SCHEMA)?;
-        let opened = Self::with_connection(path, budget, opened)?;
-        Ok(OpenedOutbox { set_aside: Some(set_aside), ..opened })
+    pub fn set_aside(path: &Path) -> Result<PathBuf, OutboxError> {
+        Ok(database::set_aside(path)?)
     }
 
     fn with_connection(path: &Path, budget: Budget, opened: database::Opened) -> Result<OpenedOutbox, OutboxError> {

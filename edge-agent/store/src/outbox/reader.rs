@@ -46,7 +46,7 @@ pub struct OutboxReader {
 }
 
 impl OutboxReader {
-    /// Opens a file that an [`super::Outbox`] has open. After [`super::Outbox::start_over`] open it again.
+    /// Opens a file that an [`super::Outbox`] has open. After [`super::Outbox::set_aside`] open it again.
     ///
     /// # Errors
     /// When the file cannot be read.

@@ -48,7 +48,11 @@ impl Bridge {
             Some(reader) => Ok(reader),
             None => OutboxReader::open(&self.path),
         };
-        let looked = reader.and_then(|reader| look(self.reader.insert(reader)));
+        let looked = match reader {
+            Ok(reader) if reader.epoch() != epoch => return Err(OutboxFault("a new file is being begun".to_owned())),
+            Ok(reader) => look(self.reader.insert(reader)),
+            Err(error) => Err(error),
+        };
         looked.map_err(|error| {
             if error.is_damage() {
                 self.hand_over(Entry::Damaged(epoch));
