@@ -160,7 +160,7 @@ fn three_crashes_make_a_safe_life_and_an_end_in_order_makes_an_ordinary_one() {
     safe.wait_for_line("safe mode after three crashes", DEADLINE);
     assert!(!said(&safe, "no-such-library.so"), "nothing is looked at:\n{}", safe.lines().join("\n"));
     unit.is_fed(&safe);
-    assert!(said(&safe, "ended without being told to"), "nothing is looked at:\n{}", safe.lines().join("\n"));
+    assert!(said(&safe, "told to, and is not started"), "nothing is looked at:\n{}", safe.lines().join("\n"));
     unit.wait_for_video();
     wait("the entry", || unit.audit().iter().any(|text| text.starts_with("safe mode")).then_some(()));
     safe.signal(Signal::SIGTERM);
