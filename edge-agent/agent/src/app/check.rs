@@ -39,3 +39,25 @@ pub fn check_config(path: &Path) -> Result<String, ConfigError> {
         passed_over.unwrap_or_default()
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use edge_store::disk::{RealDisk, replace};
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_on_the_page_and_cannot_be_used_is_told_and_is_no_mistake_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let example = include_str!("../../../docs/edge-agent.example.toml");
+        let text = example.replace("/var/lib/edge-agent\"", &format!("{}\"", folder.path().display()));
+        let config = folder.path().join("edge-agent.toml");
+        replace(&RealDisk, &config, text.as_bytes()).unwrap();
+        assert!(!check_config(&config).unwrap().contains("not in force"));
+        let drawn = folder.path().join("drawn.toml");
+        replace(&RealDisk, &drawn, b"[[camera").unwrap();
+        let said = check_config(&config).unwrap();
+        assert!(said.contains("good.") && said.contains("is not in force") && said.contains("drawn.toml"), "{said}");
+        assert!(drawn.exists(), "nothing is changed");
+    }
+}

@@ -92,20 +92,20 @@ impl Config {
 }
 
 /// Checks the configuration with what was put on the page for its cameras, or alone where that cannot be used.
-pub(super) fn check(file: Table, identity: &Table) -> Result<Config, ConfigError> {
-    let path = path(&file);
+pub(super) fn check(file: &Table, identity: &Table) -> Result<Config, ConfigError> {
+    let path = path(file);
     let mut drawn = match read(&path) {
         Ok(drawn) => drawn,
         Err(error) => {
             let is_damaged =
                 matches!(&error, ConfigError::Read { source, .. } if source.kind() == io::ErrorKind::InvalidData);
             let passed_over = Some(PassedOver { path, why: error.to_string(), is_damaged });
-            return Ok(Config { passed_over, ..Config::check(&file, identity)? });
+            return Ok(Config { passed_over, ..Config::check(file, identity)? });
         }
     };
     Config::check(&lay_over(file.clone(), &mut drawn), identity).or_else(|error| {
         // The configuration is not at fault where it is good without.
-        let Ok(alone) = Config::check(&file, identity) else { return Err(error) };
+        let Ok(alone) = Config::check(file, identity) else { return Err(error) };
         let passed_over = Some(PassedOver { path, why: error.to_string(), is_damaged: true });
         Ok(Config { passed_over, ..alone })
     })

@@ -154,7 +154,7 @@ impl Config {
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
         let table = parse(text)?;
         let identity = identity_of(&table)?;
-        drawn::check(table, &identity)
+        drawn::check(&table, &identity)
     }
 
     /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
@@ -163,7 +163,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
-        drawn::check(parse(text)?, &identity::nobody())
+        drawn::check(&parse(text)?, &identity::nobody())
     }
 
     /// Checks a text that says everything itself.
