@@ -77,6 +77,21 @@ fn whatever_file_is_destroyed_the_agent_starts_says_so_and_keeps_the_rest() {
         assert!(verified.said.contains("gap"), "{harm:?} of a segment is a stated gap:\n{}", verified.said);
     }
 
+    for harm in Harm::ALL {
+        let drawn = |world: &World| {
+            std::fs::write(world.data_dir().join("drawn.toml"), DRAWN).expect("what was put on the page");
+            harm.to(&world.data_dir().join("drawn.toml"));
+        };
+        unit.destroy(&mut world, drawn, 1);
+        unit.says(&world, Some("start"), &format!("what was put on the page: {harm:?}"));
+        world.wait_for_event("health", "health says so", |event| {
+            let problems = event["record"]["problems"].to_string();
+            problems.contains("are not in force") && unit.is_of_this_life(event)
+        });
+        unit.goes_on(&world);
+        assert!(!world.data_dir().join("drawn.toml").exists(), "said once");
+    }
+
     for (number, harm) in (1..).zip(Harm::ALL) {
         unit.destroy(&mut world, |world| harm.to_database(&world.data_dir().join("outbox.sqlite")), 1);
         world.wait_for_event("alert", "the loss of the outbox is told", |event| {
@@ -89,6 +104,8 @@ fn whatever_file_is_destroyed_the_agent_starts_says_so_and_keeps_the_rest() {
     }
 }
 
+/// What a technician has put on the page.
+const DRAWN: &str = "[[camera]]\nid = \"yard\"\n[[camera.zone]]\nname = \"lane\"\npoints = [[0, 0], [1, 0], [1, 1]]\n";
 /// The ring's index of the only camera.
 const RING_INDEX: &str = "ring/yard/index.sqlite";
 

@@ -24,6 +24,7 @@ use edge_agent::update::{
 };
 use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use edge_store::disk::RealDisk;
+use edge_tests::process::{Process, program};
 
 /// The bus is made by a program that this one is started again under.
 #[test]
@@ -56,6 +57,9 @@ impl Outside for Around {
         self.0.lock().unwrap().2.to_string()
     }
 }
+
+/// No step takes as long, even on a machine with other things to do.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 fn wall() -> WallStamp {
     let quality = ClockQuality::Synchronised { bound_ms: 500 };
@@ -91,12 +95,17 @@ impl Unit {
         let mut around = self.around.0.lock().unwrap();
         (around.1, around.2) = (false, around.2 + 1);
         drop(around);
+        (booted, self.resume())
+    }
+
+    /// The process that watches over this boot begins, or begins anew.
+    fn resume(&self) -> Updater {
         let rauc = Box::new(Rauc::with_configuration(&self.bench.path("system.conf")));
         let folder = self.bench.path("update");
         std::fs::create_dir_all(&folder).unwrap();
         let mut updater = Updater::open(Arc::new(RealDisk), folder, rauc, Box::new(self.around.clone())).unwrap();
         updater.start(MonoTime::ZERO, wall()).unwrap();
-        (booted, updater)
+        updater
     }
 
     fn install(&self, updater: &mut Updater, bundle: &str) -> Option<Refusal> {
@@ -114,10 +123,10 @@ impl Unit {
 }
 
 /// Looks once a minute for so long.
-fn watch(updater: &mut Updater, evidence: &Evidence, span: Duration) {
+fn watch(updater: &mut Updater, evidence: Option<&Evidence>, span: Duration) {
     for minute in 0..=span.as_secs() / 60 {
         let now = MonoTime::from_duration(Duration::from_secs(60 * minute));
-        updater.look(Some(evidence.clone()), now, wall()).unwrap();
+        updater.look(evidence.cloned(), now, wall()).unwrap();
     }
 }
 
@@ -131,6 +140,7 @@ fn the_story_on_a_bus_of_its_own() {
     refuse_below_the_floor(&mut unit);
     roll_back_what_does_not_see(&mut unit);
     roll_back_what_never_says_anything(&mut unit);
+    roll_back_what_refuses_the_configuration(&mut unit);
     show_the_status(&unit);
 }
 
@@ -173,14 +183,14 @@ fn install_and_confirm(unit: &mut Unit) {
     let (booted, mut updater) = unit.power_on();
     assert_eq!(booted, SlotName::B);
     assert!(matches!(updater.state().phase, Phase::Confirming { .. }), "{:?}", updater.state().phase);
-    watch(&mut updater, &healthy(), HOLD);
+    watch(&mut updater, Some(&healthy()), HOLD);
     assert!(matches!(updater.state().phase, Phase::Good { .. }), "{:?}", updater.state().phase);
     assert!(matches!(unit.told().as_slice(), [Told::Installed(_), Told::Good(_)]));
     // Confirmed: boots use attempts up, and each start gives them back.
     for _ in 0..5 {
         let (booted, mut updater) = unit.power_on();
         assert_eq!(booted, SlotName::B);
-        watch(&mut updater, &healthy(), Duration::ZERO);
+        watch(&mut updater, Some(&healthy()), Duration::ZERO);
     }
 }
 
@@ -205,7 +215,7 @@ fn roll_back_what_does_not_see(unit: &mut Unit) {
     let (booted, mut updater) = unit.power_on();
     assert_eq!(booted, SlotName::A);
     let blind = Evidence { cameras: Vec::new(), ..healthy() };
-    watch(&mut updater, &blind, WITHIN);
+    watch(&mut updater, Some(&blind), WITHIN);
     assert!(unit.reboot_is_wanted());
     let (booted, updater) = unit.power_on();
     assert_eq!(booted, SlotName::B);
@@ -218,7 +228,7 @@ fn roll_back_what_does_not_see(unit: &mut Unit) {
 /// An image whose agent does not even start: nothing of ours runs in it, and the bootloader gives it up.
 fn roll_back_what_never_says_anything(unit: &mut Unit) {
     let (_, mut updater) = unit.power_on();
-    watch(&mut updater, &healthy(), Duration::ZERO);
+    watch(&mut updater, Some(&healthy()), Duration::ZERO);
     assert_eq!(unit.install(&mut updater, "blind.raucb"), None);
     for _ in 0..3 {
         assert_eq!(unit.bench.power_on(), SlotName::A);
@@ -228,9 +238,38 @@ fn roll_back_what_never_says_anything(unit: &mut Unit) {
     assert!(matches!(updater.state().phase, Phase::RolledBack { .. }), "{:?}", updater.state().phase);
 }
 
+/// An image that no longer knows a key of the configuration: its agent ends at once and is not started again, so that
+/// no boot uses an attempt up. The watch needs no configuration, sees that no agent runs, and gives the slot up.
+fn roll_back_what_refuses_the_configuration(unit: &mut Unit) {
+    let (_, mut updater) = unit.power_on();
+    watch(&mut updater, Some(&healthy()), Duration::ZERO);
+    assert_eq!(unit.install(&mut updater, "blind.raucb"), None);
+    let (booted, updater) = unit.power_on();
+    assert_eq!(booted, SlotName::A);
+    drop(updater);
+    let configuration = unit.bench.agent_configuration();
+    let text = std::fs::read_to_string(&configuration).expect("the configuration");
+    let refused = unit.bench.path("refused.toml");
+    std::fs::write(&refused, format!("no_longer_known = 1\n{text}")).expect("another configuration");
+    let mut confirm = Command::new(program("edge-agent"));
+    confirm.args(["update", "confirm", "--rauc-conf"]).arg(unit.bench.path("system.conf"));
+    confirm.arg("--config").arg(&refused).env("NO_COLOR", "1").env("EDGE_BOOT_ID", "another");
+    let mut confirm = Process::spawn("edge-agent update confirm", &mut confirm);
+    confirm.wait_for_line("update: confirming", DEADLINE);
+    let _killed: std::process::ExitStatus = confirm.kill();
+    // Nobody waits for twenty minutes here.
+    let mut updater = unit.resume();
+    watch(&mut updater, None, WITHIN);
+    assert!(unit.reboot_is_wanted());
+    let (booted, updater) = unit.power_on();
+    assert_eq!(booted, SlotName::B);
+    let Phase::RolledBack { why, .. } = &updater.state().phase else { panic!("{:?}", updater.state().phase) };
+    assert_eq!(why, "the agent does not run");
+}
+
 fn show_the_status(unit: &Unit) {
     let configuration = unit.bench.agent_configuration();
-    let mut status = Command::new(edge_tests::process::program("edge-agent"));
+    let mut status = Command::new(program("edge-agent"));
     status.args(["update", "status", "--rauc-conf"]).arg(unit.bench.path("system.conf"));
     let output = status.arg("--config").arg(configuration).output().expect("run edge-agent");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

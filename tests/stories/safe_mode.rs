@@ -70,6 +70,13 @@ impl Unit {
         Process::spawn("edge-agent", run.env("NOTIFY_SOCKET", self.path("notify")))
     }
 
+    /// What another command ends with, given the configuration after these arguments.
+    fn status_of(&self, command: &[&str], option: &[&str]) -> Option<i32> {
+        let mut run = Command::new(program("edge-agent"));
+        run.args(command).args(option).arg(self.path("edge-agent.toml")).env("STATE_DIRECTORY", self.path("state"));
+        run.output().expect("run edge-agent").status.code()
+    }
+
     /// Starts the agent and waits for READY.
     fn start(&self) -> Process {
         let agent = self.spawn();
@@ -153,6 +160,7 @@ fn three_crashes_make_a_safe_life_and_an_end_in_order_makes_an_ordinary_one() {
     safe.wait_for_line("safe mode after three crashes", DEADLINE);
     assert!(!said(&safe, "no-such-library.so"), "nothing is looked at:\n{}", safe.lines().join("\n"));
     unit.is_fed(&safe);
+    assert!(said(&safe, "told to, and is not started"), "nothing is looked at:\n{}", safe.lines().join("\n"));
     unit.wait_for_video();
     wait("the entry", || unit.audit().iter().any(|text| text.starts_with("safe mode")).then_some(()));
     safe.signal(Signal::SIGTERM);
@@ -212,7 +220,19 @@ fn a_first_start_without_a_configuration_that_can_be_used_ends_with_78_and_all_m
     let mut agent = unit.spawn();
     assert_eq!(agent.wait(DEADLINE).code(), Some(CONFIGURATION), "{}", agent.lines().join("\n"));
 
-    // Another trouble may pass: the service manager tries again.
+    // Other commands have statuses of their own.
+    std::fs::write(unit.path("edge-agent.toml"), BROKEN).expect("a broken configuration");
+    assert_eq!(unit.status_of(&["check-config"], &[]), Some(CONFIGURATION));
+    assert_eq!(unit.status_of(&["networks"], &["--config"]), Some(CONFIGURATION));
+    assert_eq!(unit.status_of(&["update", "carry-out"], &["--config"]), Some(1));
+    assert_eq!(unit.status_of(&["doctor"], &["--config"]), Some(2));
+
+    // Another trouble may pass: the service manager tries again. So may what is not there to read just now.
+    std::fs::remove_file(unit.path("edge-agent.toml")).expect("no configuration");
+    std::fs::create_dir(unit.path("edge-agent.toml")).expect("what cannot be read");
+    let mut agent = unit.spawn();
+    assert_eq!(agent.wait(DEADLINE).code(), Some(1), "{}", agent.lines().join("\n"));
+    assert_eq!(unit.status_of(&["check-config"], &[]), Some(1));
     let good = Unit::new();
     let text = std::fs::read_to_string(good.path("edge-agent.toml")).expect("the configuration");
     std::fs::write(good.path("edge-agent.toml"), text.replace("key = \"", "key = \"/nowhere")).expect("another key");

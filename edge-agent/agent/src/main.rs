@@ -45,7 +45,8 @@ enum Command {
   edge-agent check-config                             the one that the service reads
   edge-agent check-config edge-agent.toml && sudo systemctl restart edge-agent
 
-Ends with 0 if nothing is wrong, with 78 if something is. Nothing is changed, and no camera is asked.")]
+Ends with 0 if nothing is wrong, with 78 if something is or there is no configuration, with 1 if it cannot be read.
+Nothing is changed, and no camera is asked.")]
     CheckConfig {
         /// The configuration
         #[arg(value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
@@ -71,16 +72,23 @@ Ends with 0 if nothing is wrong, with 78 if something is. Nothing is changed, an
 }
 
 fn main() -> ExitCode {
-    run(Cli::parse().command).unwrap_or_else(|error| {
+    let command = Cli::parse().command;
+    // What the service units start, and what tells a person whether they will. Others have statuses of their own.
+    let tells_configuration = matches!(command, Command::Run(_) | Command::CheckConfig { .. } | Command::Networks(_));
+    run(command).unwrap_or_else(|error| {
         // Without a standard error there is nobody to tell.
         drop(writeln!(std::io::stderr(), "edge-agent: {error:#}"));
-        status_of(&error)
+        if tells_configuration { status_of(&error) } else { ExitCode::FAILURE }
     })
 }
 
 fn status_of(error: &anyhow::Error) -> ExitCode {
-    let ends_run = matches!(error.downcast_ref(), Some(RunError::Config(_)));
-    if ends_run || error.is::<ConfigError>() { ExitCode::from(CONFIGURATION) } else { ExitCode::FAILURE }
+    let error = match error.downcast_ref() {
+        Some(RunError::Config(error)) => Some(error),
+        Some(_) | None => error.downcast_ref::<ConfigError>(),
+    };
+    let helps = error.is_none_or(ConfigError::may_pass);
+    if helps { ExitCode::FAILURE } else { ExitCode::from(CONFIGURATION) }
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -127,9 +127,12 @@ pub(crate) fn open_second(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Moves a database and what belongs to it out of the way; gives the new name. The highest number of a file set aside
-/// is how often that happened.
-pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, DatabaseError> {
+/// Moves a database and what belongs to it, or any other damaged file, out of the way; gives the new name. The highest
+/// number of a file set aside is how often that happened.
+///
+/// # Errors
+/// When the folder cannot be read or written.
+pub fn set_aside(path: &Path) -> Result<PathBuf, DatabaseError> {
     let fail = |source| DatabaseError::File { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     let number = times_set_aside(path).map_err(fail)? + 1;

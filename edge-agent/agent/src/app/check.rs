@@ -14,23 +14,50 @@ pub fn check_config(path: &Path) -> Result<String, ConfigError> {
         Err(ConfigError::NotEnrolled { .. }) => {
             (Config::before_enrolment(&config::read_text(path)?)?, "not enrolled yet".to_owned())
         }
-        read => read.map(|config| {
+        Err(error) => return Err(error),
+        Ok(config) => {
             let unit = format!("unit {}/{}", config.agency, config.unit);
             (config, unit)
-        })?,
+        }
     };
     let board = match &config.board {
         config::BoardChoice::None => "no board".to_owned(),
         config::BoardChoice::Simulated => "a simulated board".to_owned(),
         config::BoardChoice::File(file) => format!("board {}", config::Board::read(file)?.name),
     };
+    let passed_over = config.passed_over.as_ref().map(|passed_over| {
+        format!("\nwhat was put on the page cannot be used, and is not in force: {}", passed_over.why)
+    });
     Ok(format!(
-        "{}: good. {board}, {unit}, {} camera(s), reads published: {}",
+        "{}: good. {board}, {unit}, {} camera(s), reads published: {}{}",
         path.display(),
         config.cameras.len(),
         match config.reads.publish {
             config::Publish::Counts => "counts alone",
             config::Publish::All => "all",
-        }
+        },
+        passed_over.unwrap_or_default()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_store::disk::{RealDisk, replace};
+
+    use super::*;
+
+    #[test]
+    fn what_was_put_on_the_page_and_cannot_be_used_is_told_and_is_no_mistake_of_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let example = include_str!("../../../docs/edge-agent.example.toml");
+        let text = example.replace("/var/lib/edge-agent\"", &format!("{}\"", folder.path().display()));
+        let config = folder.path().join("edge-agent.toml");
+        replace(&RealDisk, &config, text.as_bytes()).unwrap();
+        assert!(!check_config(&config).unwrap().contains("not in force"));
+        let drawn = folder.path().join("drawn.toml");
+        replace(&RealDisk, &drawn, b"[[camera").unwrap();
+        let said = check_config(&config).unwrap();
+        assert!(said.contains("good.") && said.contains("is not in force") && said.contains("drawn.toml"), "{said}");
+        assert!(drawn.exists(), "nothing is changed");
+    }
 }

@@ -15,7 +15,8 @@ use crate::enrolment::Label;
   edge-agent networks                               what the service may talk to, beside localhost
   edge-agent networks --config edge-agent.toml
 
-What [network] allow names, and cameras, broker and hosts of bundles that are given by address. Names are not looked up.")]
+What [network] allow names, and cameras, broker and hosts of bundles that are given by address. Names are not looked
+up. Ends with 78 where no configuration can be used, and then names nothing.")]
 pub struct NetworksArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]

@@ -1,9 +1,11 @@
 //! What a technician has put on the page: zones and lines, and where a camera hangs. It stands instead of what the file
 //! says for the same camera, and is read by the same code.
 //!
-//! It lies in a file of its own in `data_dir`, with the camera tables of the configuration and nothing in them but `id`,
-//! `zone`, `line` and `place`: the agent never writes into a file that people write.
+//! It lies in a file of its own in `data_dir`, with the camera tables of the configuration and nothing in them but
+//! `id`, `zone`, `line` and `place`: the agent never writes into a file that people write. Without it a unit sees what
+//! its configuration says, so that damage to it keeps no unit from its work.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_protocol::id::CameraId;
@@ -29,6 +31,17 @@ pub struct Redrawn {
     pub text: String,
 }
 
+/// What was put on the page and cannot be used: the configuration stands alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub why: String,
+    /// Whether what it holds is wrong. Otherwise it cannot be read, which may pass.
+    pub is_damaged: bool,
+}
+
 impl Config {
     /// Checks zones and lines (`zone` and `line`, as in the configuration) that were drawn for a camera of a unit, by
     /// the rules for the configuration itself. Nothing is written.
@@ -44,7 +57,7 @@ impl Config {
     }
 
     /// Checks where a camera of a unit hangs (the keys of `place`, as in the configuration), by the rules for the
-    /// configuration itself. What is not said, its heading say, stays. Nothing is written.
+    /// configuration itself. What is not said stays, for example the heading. Nothing is written.
     ///
     /// # Errors
     /// All mistakes at once.
@@ -78,12 +91,27 @@ impl Config {
     }
 }
 
-/// The configuration with what was put on the page for its cameras. A camera that is there no longer is passed over.
-pub(super) fn laid_over(file: Table) -> Result<Table, ConfigError> {
-    let mut drawn = read(&path(&file))?;
-    Ok(lay_over(file, &mut drawn))
+/// Checks the configuration with what was put on the page for its cameras, or alone where that cannot be used.
+pub(super) fn check(file: &Table, identity: &Table) -> Result<Config, ConfigError> {
+    let path = path(file);
+    let mut drawn = match read(&path) {
+        Ok(drawn) => drawn,
+        Err(error) => {
+            let is_damaged =
+                matches!(&error, ConfigError::Read { source, .. } if source.kind() == io::ErrorKind::InvalidData);
+            let passed_over = Some(PassedOver { path, why: error.to_string(), is_damaged });
+            return Ok(Config { passed_over, ..Config::check(file, identity)? });
+        }
+    };
+    Config::check(&lay_over(file.clone(), &mut drawn), identity).or_else(|error| {
+        // The configuration is not at fault where it is good without.
+        let Ok(alone) = Config::check(file, identity) else { return Err(error) };
+        let passed_over = Some(PassedOver { path, why: error.to_string(), is_damaged: true });
+        Ok(Config { passed_over, ..alone })
+    })
 }
 
+/// The configuration with what was put on the page for its cameras. A camera that is there no longer is passed over.
 fn lay_over(mut file: Table, drawn: &mut Table) -> Table {
     for drawn in cameras(drawn) {
         let own = cameras(&mut file).find(|table| id(table).is_some() && id(table) == id(drawn));
@@ -109,10 +137,14 @@ fn path(file: &Table) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
+    let fail = |source| ConfigError::Read { path: path.to_owned(), source };
+    let damaged = |why: String| fail(io::Error::new(io::ErrorKind::InvalidData, why));
     match std::fs::read_to_string(path) {
-        Ok(text) => super::parse(&text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Table::new()),
-        Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        // It was never written so; a power cut may have left it so.
+        Ok(text) if text.is_empty() => Err(damaged("it is empty".to_owned())),
+        Ok(text) => super::parse(&text).map_err(|error| damaged(error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Table::new()),
+        Err(error) => Err(fail(error)),
     }
 }
 
@@ -167,6 +199,31 @@ mod tests {
         // A camera that is gone takes its drawing along.
         let one = text.split("[[camera]]\nid = \"gate\"").next().unwrap();
         assert_eq!(Config::with_identity(one).unwrap().cameras.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_passed_over_and_the_configuration_stands_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = text(folder.path());
+        let alone = Config::with_identity(&text).unwrap();
+        let path = folder.path().join(FILE);
+        let outside = "[[camera]]\nid = \"gate\"\n[[camera.zone]]\nname = \"lane\"\npoints = [[0, 0], [1, 2]]\n";
+        for harm in [&b""[..], b"[[camera", b"\xa5\xa5", outside.as_bytes(), b"camera = 7\nplace = 3"] {
+            replace(&RealDisk, &path, harm).unwrap();
+            let config = Config::with_identity(&text).unwrap();
+            if let Some(passed_over) = &config.passed_over {
+                assert!(passed_over.is_damaged && passed_over.path == path, "{passed_over:?}");
+            } else {
+                assert_eq!(harm, b"camera = 7\nplace = 3", "nothing in it is of a camera");
+            }
+            assert_eq!(Config { passed_over: None, ..config }, alone);
+            let refused = Config::with_identity(&text.replace("every_s = 60", "every_s = 0")).unwrap_err().to_string();
+            assert!(refused.contains("health.every_s"), "the file's own mistakes stay mistakes: {refused}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let passed_over = Config::with_identity(&text).unwrap().passed_over.unwrap();
+        assert!(!passed_over.is_damaged, "it may be read another time: {passed_over:?}");
     }
 
     fn place(text: &str, camera: &str, place: &str) -> Result<Redrawn, ConfigError> {

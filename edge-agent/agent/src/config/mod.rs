@@ -11,6 +11,7 @@ mod identity;
 mod network;
 mod sections;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ pub use board::{
     TemperaturePart, TemperatureSensor, Trigger,
 };
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
-pub use drawn::Redrawn;
+pub use drawn::{PassedOver, Redrawn};
 pub use fields::Mistake;
 pub(crate) use network::literal;
 pub use network::{Network, NetworkError};
@@ -68,10 +69,12 @@ pub struct Config {
     pub page: Option<Page>,
     /// The cameras, at least one, ids all different.
     pub cameras: Vec<Camera>,
+    /// What was put on the page and is not in force, because it cannot be used.
+    pub passed_over: Option<PassedOver>,
 }
 
 /// Where data lies unless told otherwise.
-const DATA_DIR: &str = "/var/lib/edge-agent";
+pub const DATA_DIR: &str = "/var/lib/edge-agent";
 
 /// Where the unit works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +128,16 @@ pub enum ConfigError {
     Mistakes(Vec<Mistake>),
 }
 
+impl ConfigError {
+    /// Whether the same files may do another time, as where the disk or the number of open files was at fault.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Read { source, .. } => !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData),
+            Self::Syntax { .. } | Self::NotEnrolled { .. } | Self::NoPlace { .. } | Self::Mistakes(_) => false,
+        }
+    }
+}
+
 impl Config {
     /// Reads and checks a file, with the identity that its `enrolment` names and what was drawn on the page.
     ///
@@ -141,7 +154,7 @@ impl Config {
     pub fn with_identity(text: &str) -> Result<Self, ConfigError> {
         let table = parse(text)?;
         let identity = identity_of(&table)?;
-        Self::check(&drawn::laid_over(table)?, &identity)
+        drawn::check(&table, &identity)
     }
 
     /// Checks the text of a unit that is nobody's yet. What the enrolment will bring is filled with words that mean
@@ -150,7 +163,7 @@ impl Config {
     /// # Errors
     /// See [`ConfigError`].
     pub fn before_enrolment(text: &str) -> Result<Self, ConfigError> {
-        Self::check(&drawn::laid_over(parse(text)?)?, &identity::nobody())
+        drawn::check(&parse(text)?, &identity::nobody())
     }
 
     /// Checks a text that says everything itself.
@@ -201,6 +214,12 @@ fn identity_of(table: &Table) -> Result<Table, ConfigError> {
     place(table).map_or_else(|| Ok(Table::new()), |folder| identity::read(&folder))
 }
 
+/// Where data lies by the word of a file, whatever else in it may be wrong; none where that cannot be read.
+pub fn data_place(path: &Path) -> Option<PathBuf> {
+    let table = parse(&read_text(path).ok()?).ok()?;
+    table.get("data_dir").is_none_or(toml::Value::is_str).then(|| data_dir(&table))
+}
+
 fn data_dir(table: &Table) -> PathBuf {
     table.get("data_dir").and_then(toml::Value::as_str).unwrap_or(DATA_DIR).into()
 }
@@ -248,6 +267,7 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
         board,
         page,
         cameras: cameras?,
+        passed_over: None,
     })
 }
 

@@ -21,8 +21,8 @@ struct Stage {
 }
 
 /// One stage's hold on the register: it beats each time it has made progress, or has looked and found nothing to do.
-/// A stage that ends in order lets go of it, and owes no beat any more: a recording that is over, or eyes that safe mode
-/// does without, are no reason to kill the agent.
+/// A stage that ends in order lets go of it, and owes no beat any more: a recording that is over, or eyes that safe
+/// mode does without, are no reason to kill the agent.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     heartbeats: Heartbeats,

@@ -163,7 +163,13 @@ impl Run {
         while !self.stop.is_set() {
             let ended = catch_unwind(AssertUnwindSafe(|| body(&self.stop)));
             let fault = match ended {
-                Ok(Ok(())) => break,
+                Ok(Ok(())) => {
+                    // The watchdog does not miss it: it lets go of its heartbeat.
+                    if !self.stop.is_set() {
+                        tracing::warn!(stage = self.name, "ended without being told to, and is not started again");
+                    }
+                    break;
+                }
                 Ok(Err(fault)) => fault,
                 Err(_) => Fault("panicked".to_owned()),
             };

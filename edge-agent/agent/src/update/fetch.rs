@@ -1,9 +1,9 @@
 //! Brings a bundle here: in pieces, from where it broke off, within the day's bytes and the disk's. [`Web`] is the seam
 //! to HTTPS.
 //!
-//! What has come lies in `bundle.part` in the update's folder and becomes `bundle.raucb` when it is whole. How much of it
-//! is surely on the disk is kept beside it, so that after a power cut nothing is believed that may not have been written.
-//! Whether it is the file that was meant, its hash says to whoever installs it.
+//! What has come lies in `bundle.part` in the update's folder and becomes `bundle.raucb` when it is whole. How much of
+//! it is surely on the disk is kept beside it, so that after a power cut nothing is believed that may not have been
+//! written. Whether it is the file that was meant, its hash says to whoever installs it.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -177,8 +177,8 @@ impl<'d> Fetch<'d> {
     /// When the disk does not let it go.
     pub fn discard(&mut self) -> Result<(), KeepFault> {
         self.progress = Progress { hash: None, have: 0, ..self.progress };
-        // First: on a full disk nothing can be written before. Where the power fails in between, what is said to be here
-        // and is not is fetched again.
+        // First: on a full disk nothing can be written before. Where the power fails in between, what is said to be
+        // here and is not is fetched again.
         keep::remove(self.disk, &self.folder.join(PART))?;
         keep::write(self.disk, &self.folder.join(PROGRESS), &KIND.bytes(&self.progress))
     }

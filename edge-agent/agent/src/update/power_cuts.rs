@@ -302,8 +302,8 @@ fn a_cut_at_every_step_of_every_boot_leaves_the_old_image_or_the_new_one() {
     println!("{cuts} cuts, one at every step");
 }
 
-/// On a full disk the state cannot be written down, and nothing is begun that is not written down: not the installation,
-/// not the boot, not the mark. With room again it goes on, as often as it is tried.
+/// On a full disk the state cannot be written down, and nothing is begun that is not written down: not the
+/// installation, not the boot, not the mark. With room again it goes on, as often as it is tried.
 #[test]
 fn on_a_full_disk_no_step_is_taken_and_with_room_again_it_goes_on() {
     let fill = |board: &FakeBoard, capacity| {

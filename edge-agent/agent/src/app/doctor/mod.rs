@@ -113,7 +113,14 @@ pub fn examine(path: &Path, around: &Around) -> Report {
 
 fn configuration(config: &Config, path: &Path) -> Finding {
     let (agency, unit, count) = (&config.agency, &config.unit, config.cameras.len());
-    Finding::ok("configuration", format!("{}: unit {agency}/{unit}, {count} camera(s)", path.display()))
+    let good = format!("{}: unit {agency}/{unit}, {count} camera(s)", path.display());
+    let Some(passed_over) = &config.passed_over else { return Finding::ok("configuration", good) };
+    let measured = format!("{good}; what was put on the page is not in force: {}", passed_over.why);
+    Finding::warning(
+        "configuration",
+        measured,
+        "restart the agent, and put zones, lines and positions on its page anew",
+    )
 }
 
 fn unreadable(path: &Path, error: &ConfigError) -> Finding {

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use edge_protocol::record::{AlertKind, AuditKind, Record, Word};
 use edge_protocol::time::WallStamp;
+use edge_store::database::set_aside;
 use edge_store::disk::{self, RealDisk};
 
 use super::alert::alert;
 use super::auditing;
-use crate::config::{Config, ConfigError, read_text};
+use crate::config::{Config, ConfigError, DATA_DIR, PassedOver, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -87,6 +88,16 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
     Ok(Usable { config, text: None, why: Some(why) })
 }
 
+/// Where data lies, also for an image that can use no configuration of this unit: it has to be given up like any other.
+pub(in crate::app) fn data_dir(file: &Path) -> PathBuf {
+    if let Ok(usable) = usable(file) {
+        return usable.config.data_dir;
+    }
+    let state = state_folder();
+    let said = data_place(file).or_else(|| data_place(&state.as_ref()?.join(LAST_GOOD)));
+    said.or(state).unwrap_or_else(|| DATA_DIR.into())
+}
+
 /// Reads the configuration and begins a life.
 ///
 /// # Errors
@@ -97,6 +108,7 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
         Err(error) => return new_unit(file, error),
     };
     let mut words: Vec<String> = why.into_iter().collect();
+    words.extend(config.passed_over.as_ref().map(put_away));
     let Some(home) = state_folder() else {
         return Ok(Start { config, mode: Mode::Normal, words, awaited: None, life: None, proof: None });
     };
@@ -125,8 +137,23 @@ fn new_unit(file: &Path, error: ConfigError) -> Result<Start, ConfigError> {
     if config.page.is_none() {
         return Err(error);
     }
-    let (words, awaited) = (Vec::new(), Some(Awaited::default()));
+    let words = config.passed_over.iter().map(put_away).collect();
+    let awaited = Some(Awaited::default());
     Ok(Start { config, mode: Mode::Normal, words, awaited, life: None, proof: None })
+}
+
+/// Sets aside what was put on the page and cannot be used, so that it is said once and somebody can look. What becomes
+/// of it in words.
+fn put_away(passed_over: &PassedOver) -> String {
+    let PassedOver { path, why, is_damaged } = passed_over;
+    let begin = "zones, lines and positions of the page are not in force, as if nobody had put any there";
+    if !is_damaged {
+        return format!("{begin}: {why}");
+    }
+    match set_aside(path) {
+        Ok(aside) => format!("{begin}; they are damaged and lie set aside as {}: {why}", aside.display()),
+        Err(error) => format!("{begin}; they are damaged and cannot be set aside ({error}): {why}"),
+    }
 }
 
 impl Start {

@@ -1,8 +1,9 @@
 //! `edge-agent update`: what the service units and a technician call. Joins the update, the configuration, the audit
 //! log and what the running agent says of itself.
 //!
-//! These commands run beside the agent, as its user: an image whose agent does not even start must be given up too. One
-//! of them at a time owns the update's state; a lock on a file says which.
+//! These commands run beside the agent, as its user: an image whose agent does not even start, be it that it refuses
+//! the unit's configuration, must be given up too. One of them at a time owns the update's state; a lock on a file says
+//! which.
 
 mod carry_out;
 pub(super) mod lock;
@@ -99,15 +100,16 @@ the one in use, or that fails its self-test on this board is refused; the models
 /// # Errors
 /// In words: what was not done and why.
 pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
-    let config = surviving::usable(&arguments.config)?.config;
-    let data_dir = config.data_dir.clone();
+    let data_dir = surviving::data_dir(&arguments.config);
     let here = Here { data_dir, rauc_conf: arguments.rauc_conf.clone(), clock: Clock::system() };
+    // Only what needs a configuration asks for one: an image that refuses it is given up by `Confirm`.
+    let usable = || surviving::usable(&arguments.config).map(|usable| usable.config);
     match &arguments.command {
         UpdateCommand::Status { json } => status::show(&here, *json),
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
-        UpdateCommand::Models { file } => models::install(&config, file, &here.clock),
+        UpdateCommand::Models { file } => models::install(&usable()?, file, &here.clock),
         UpdateCommand::Confirm => here.confirm(),
-        UpdateCommand::CarryOut => Errand::new(&here, config.update).run(),
+        UpdateCommand::CarryOut => Errand::new(&here, usable()?.update).run(),
     }
 }
 
