@@ -73,6 +73,7 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
 	@$(MAKE) --no-print-directory image-check
+	@yocto/check selftest
 	@status=0; edge-agent/setup/arm64 install || status=$$?; \
 	case $$status in \
 		0) $(MAKE) --no-print-directory arm64; \
