@@ -6,6 +6,9 @@ SHELL := /bin/bash
 
 CARGO ?= $(or $(shell command -v cargo),$(HOME)/.cargo/bin/cargo)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Tools that are built from source once; another version goes into another folder, so a new pin takes effect.
+CARGO_DEB := 3.8.0
+CARGO_DENY := 0.20.2
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/edge-agent/tools
 DEMO_SECONDS ?= 0
 ROW ?=
@@ -73,6 +76,7 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
 	@$(MAKE) --no-print-directory image-check
+	@yocto/check selftest
 	@status=0; edge-agent/setup/arm64 install || status=$$?; \
 	case $$status in \
 		0) $(MAKE) --no-print-directory arm64; \
@@ -91,10 +95,11 @@ arm64: ## The agent and the center for aarch64 boards, in target/arm64; needs ro
 	@file -b $(TARGET)/arm64/aarch64-unknown-linux-gnu/release/edge-agent
 
 deb: build ## A Debian package of the agent for this machine's architecture, in target/debian
-	@if [[ ! -x $(TOOLS)/bin/cargo-deb ]]; then \
-		echo 'installing cargo-deb once (some minutes)'; \
-		$(CARGO) install --quiet --locked --no-default-features --root $(TOOLS) cargo-deb; fi
-	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/bin/cargo-deb --locked --no-build -p edge-agent
+	@if [[ ! -x $(TOOLS)/cargo-deb-$(CARGO_DEB)/bin/cargo-deb ]]; then \
+		echo 'installing cargo-deb $(CARGO_DEB) once (some minutes)'; \
+		$(CARGO) install --quiet --locked --no-default-features --root $(TOOLS)/cargo-deb-$(CARGO_DEB) \
+			cargo-deb@$(CARGO_DEB); fi
+	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/cargo-deb-$(CARGO_DEB)/bin/cargo-deb --locked --no-build -p edge-agent
 
 image: ## The board's image and its signed bundle: MACHINE=qemuarm64, raspberrypi5 or jetson-orin-nano; needs a network
 	@yocto/image $(or $(MACHINE),qemuarm64)
@@ -109,11 +114,11 @@ clippy:
 	else echo 'SKIPPED lints: this compiler comes without clippy'; fi
 
 deny:
-	@if [[ ! -x $(TOOLS)/bin/cargo-deny ]]; then \
-		echo 'installing cargo-deny once (some minutes)'; \
-		$(CARGO) install --quiet --locked --root $(TOOLS) cargo-deny; fi
-	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	@said=$$(PATH="$(dir $(CARGO)):$$PATH" timeout 60 $(TOOLS)/bin/cargo-deny --locked check advisories 2>&1) || { \
+	@if [[ ! -x $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny ]]; then \
+		echo 'installing cargo-deny $(CARGO_DENY) once (some minutes)'; \
+		$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY); fi
+	@PATH="$(dir $(CARGO)):$$PATH" $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny --locked check bans licenses sources
+	@said=$$(PATH="$(dir $(CARGO)):$$PATH" timeout 60 $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny --locked check advisories 2>&1) || { \
 		if [[ $$? == 124 || $$said == *'failed to fetch advisory database'* ]]; then \
 			echo 'SKIPPED advisories: the database could not be reached'; \
 		else echo "$$said"; exit 1; fi; }

@@ -48,13 +48,15 @@ pub struct Line {
     pub active_low: bool,
 }
 
-/// The chips that measure temperature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What measures a temperature, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TemperaturePart {
     /// NXP LM75B and its relatives.
-    Lm75,
+    Lm75(I2cPlace),
     /// Texas Instruments TMP117.
-    Tmp117,
+    Tmp117(I2cPlace),
+    /// The kernel's thermal zones of this type.
+    Zone(String),
 }
 
 /// A temperature sensor.
@@ -62,10 +64,8 @@ pub enum TemperaturePart {
 pub struct TemperatureSensor {
     /// What it measures, e.g. `enclosure`.
     pub name: String,
-    /// Which chip.
+    /// What measures it.
     pub part: TemperaturePart,
-    /// Where.
-    pub place: I2cPlace,
 }
 
 /// The power monitor, an INA226.
@@ -157,12 +157,18 @@ pub struct Heat {
     pub stop_at: f32,
 }
 
+impl Default for Heat {
+    fn default() -> Self {
+        Self { warm_at: 75.0, hot_at: 82.0, stop_at: 90.0 }
+    }
+}
+
 /// What is fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Board {
     /// The board's name.
     pub name: String,
-    /// Temperature sensors; heater and fan follow the first.
+    /// Temperature sensors; heater and fan follow the first. All of the kernel's thermal zones where empty.
     pub temperatures: Vec<TemperatureSensor>,
     /// When heat takes from analysis.
     pub heat: Heat,

@@ -6,6 +6,7 @@ use linux_embedded_hal::gpio_cdev::{Chip, LineRequestFlags};
 use linux_embedded_hal::{CdevPin, I2cdev};
 
 use super::parts::{Dimmer, Drivable, Fitted, Posture, Sensor, Switch};
+use super::zone::Zones;
 use super::{Celsius, Contact, Ina226, Lis2dh12, Lm75, Lux, Opt3001, PartError, Pca9685, Power, Share, Tmp117};
 
 /// A bus and a 7-bit address.
@@ -51,6 +52,12 @@ pub fn lm75(name: &str, at: OnBus) -> Fitted<dyn Sensor<Celsius>> {
 /// A TMP117.
 pub fn tmp117(name: &str, at: OnBus) -> Fitted<dyn Sensor<Celsius>> {
     Fitted::new(name, Box::new(move || Ok(Box::new(Tmp117::open(bus(&at.bus, "TMP117")?, at.address)?))))
+}
+
+/// The hottest of the kernel's thermal zones in a folder: of those of a type, or of all.
+pub fn zones(name: &str, folder: &Path, of: Option<&str>) -> Fitted<dyn Sensor<Celsius>> {
+    let zones = Zones::new(folder, of);
+    Fitted::new(name, Box::new(move || Ok(Box::new(zones.clone()))))
 }
 
 /// An INA226 with its shunt.

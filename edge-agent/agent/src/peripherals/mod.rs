@@ -22,6 +22,7 @@ mod station;
 mod temperature;
 mod two_point;
 mod units;
+pub mod zone;
 
 pub use accelerometer::{Lis2dh12, Tilt};
 pub use illuminator::Pca9685;

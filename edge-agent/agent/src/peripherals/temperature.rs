@@ -92,7 +92,11 @@ fn tmp117_celsius(raw: u16) -> Celsius {
     Celsius(f32::from(raw.cast_signed()) * 0.007_812_5)
 }
 
-fn plausible(part: &'static str, value: Celsius, range: std::ops::RangeInclusive<f32>) -> Result<Celsius, PartError> {
+pub(super) fn plausible(
+    part: &'static str,
+    value: Celsius,
+    range: std::ops::RangeInclusive<f32>,
+) -> Result<Celsius, PartError> {
     if range.contains(&value.0) { Ok(value) } else { Err(PartError::Implausible { part, reading: value.to_string() }) }
 }
 

@@ -1,5 +1,7 @@
 //! The box itself: from the running agent, which has its parts open, or from the parts.
 
+use std::path::Path;
+
 use edge_protocol::record::Health;
 use edge_protocol::time::MonoTime;
 
@@ -7,13 +9,23 @@ use super::rules;
 use crate::app::run::fitting::{Fittings, fittings};
 use crate::config::BoardChoice;
 use crate::peripherals::simulated::Bench;
-use crate::peripherals::{Fitted, Level, Parts, Supply, Tilt};
+use crate::peripherals::{Fitted, Level, Parts, Supply, Tilt, zone};
 use edge_protocol::commissioning::Finding;
 
 /// What the configured board says; a simulated one stands on `bench`.
 pub(super) fn board(choice: &BoardChoice, bench: &Bench, running: Option<&Health>) -> Vec<Finding> {
-    match fittings(choice, bench.clone()) {
-        Ok(None) => vec![Finding::ok("board", "none is configured: no tilt, power or heat is measured")],
+    let none = "none is configured: no tilt or power is measured, heat by the kernel's zones where it has any";
+    let mut findings = Vec::new();
+    if *choice == BoardChoice::None {
+        findings.push(Finding::ok("board", none));
+    }
+    findings.extend(fitted(choice, bench, running));
+    findings
+}
+
+fn fitted(choice: &BoardChoice, bench: &Bench, running: Option<&Health>) -> Vec<Finding> {
+    match fittings(choice, bench.clone(), Path::new(zone::FOLDER)) {
+        Ok(None) => Vec::new(),
         Err(error) => vec![Finding::failed(
             "board",
             error.to_string(),

@@ -17,6 +17,7 @@ use super::vitals::{CameraVitals, Shared, Vitals, condition};
 use super::witness::Witness;
 use super::{Common, RunError, heat, housing, problems, software, system};
 use crate::metrics::{self, Metrics, Numbers, Stream};
+use crate::peripherals::zone;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
@@ -87,7 +88,7 @@ impl Vitals {
             order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
         let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storage = shared.storage(data_dir);
-        let zones = heat::read(Path::new(heat::ZONES));
+        let zones = heat::read(Path::new(zone::FOLDER));
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
         problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));

@@ -1,6 +1,6 @@
 //! The box around the agent: its station's thread, and what is made of it: health, alerts, held video, less analysis.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::vitals::Vitals;
 use super::{Common, RunError, ring_place, system};
 use crate::config::Trigger;
 use crate::peripherals::simulated::Bench;
-use crate::peripherals::{Celsius, Edge, Effort, Noticed, Readings, Station, reset};
+use crate::peripherals::{Celsius, Edge, Effort, Noticed, Readings, Station, reset, zone};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Pulse, Restart, Station as Place, Stop};
@@ -61,7 +61,7 @@ pub(super) fn start(
     let mark = config.data_dir.join(MARK);
     let last_reset = Sentence::cut(&last_reset(&mark, common.clock.boot().id()));
     tracing::info!(cause = last_reset.as_str(), "started");
-    let (found, wrong) = match fittings(&config.board, Bench::default()) {
+    let (found, wrong) = match fittings(&config.board, Bench::default(), Path::new(zone::FOLDER)) {
         Ok(found) => (found, None),
         Err(error) => {
             tracing::error!(%error, "the board file cannot be used; the agent works on without the board");
@@ -99,7 +99,7 @@ pub(super) fn start(
 }
 
 /// Why the unit started in this boot, and the mark for the next start to find.
-fn last_reset(mark: &std::path::Path, boot: Option<&str>) -> String {
+fn last_reset(mark: &Path, boot: Option<&str>) -> String {
     let cause = reset::cause(reset::watchdog_status(), reset::read_mark(mark).as_ref(), boot);
     let written = edge_store::disk::replace(&RealDisk, mark, boot.unwrap_or_default().as_bytes());
     if let Err(error) = written {

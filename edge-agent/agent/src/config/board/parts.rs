@@ -49,20 +49,20 @@ fn real(fields: &Fields<'_>, key: &'static str, allowed: std::ops::RangeInclusiv
 
 pub(super) fn temperature(fields: &Fields<'_>) -> Option<TemperatureSensor> {
     let name = fields.text("name", "what it measures");
-    let parts = [("lm75", TemperaturePart::Lm75), ("tmp117", TemperaturePart::Tmp117)];
-    let part = fields.choice("part", &parts, TemperaturePart::Lm75);
-    let allowed = match part {
-        TemperaturePart::Lm75 => 0x48..=0x4f,
-        TemperaturePart::Tmp117 => 0x48..=0x4b,
-    };
-    let place = i2c(fields, allowed);
+    let read: [(&str, fn(&Fields<'_>) -> Option<TemperaturePart>); 3] = [
+        ("lm75", |fields| i2c(fields, 0x48..=0x4f).map(TemperaturePart::Lm75)),
+        ("tmp117", |fields| i2c(fields, 0x48..=0x4b).map(TemperaturePart::Tmp117)),
+        ("zone", |fields| fields.text("zone", "a zone's type such as \"soc-thermal\"").map(TemperaturePart::Zone)),
+    ];
+    let part = fields.choice("part", &read, read[0].1)(fields);
     fields.finish();
-    Some(TemperatureSensor { name: name?, part, place: place? })
+    Some(TemperatureSensor { name: name?, part: part? })
 }
 
 pub(super) fn heat(fields: &Fields<'_>) -> Heat {
     let at = |key, default| real(fields, key, 0.0..=125.0, default);
-    let heat = Heat { warm_at: at("warm_at", 75.0), hot_at: at("hot_at", 82.0), stop_at: at("stop_at", 90.0) };
+    let Heat { warm_at, hot_at, stop_at } = Heat::default();
+    let heat = Heat { warm_at: at("warm_at", warm_at), hot_at: at("hot_at", hot_at), stop_at: at("stop_at", stop_at) };
     if !(heat.warm_at < heat.hot_at && heat.hot_at < heat.stop_at) {
         fields.mistake("warm_at", "must lie below hot_at, and that below stop_at");
     }

@@ -13,7 +13,8 @@ fn mistakes(text: &str) -> Vec<String> {
 fn the_commented_example_is_valid_and_fits_every_kind_of_part() {
     let board = Board::parse(EXAMPLE).unwrap();
     assert_eq!(board.temperatures.len(), 2);
-    assert_eq!(board.temperatures[0].place.address, 0x48);
+    let TemperaturePart::Tmp117(place) = &board.temperatures[0].part else { panic!("{:?}", board.temperatures) };
+    assert_eq!(place.address, 0x48);
     assert!(board.power.is_some() && board.accelerometer.is_some() && board.light.is_some());
     assert!(board.illuminator.is_some() && board.heater.is_some() && board.fan.is_some());
     assert!(board.led.is_some() && board.tamper.is_some() && board.button.is_some() && !board.triggers.is_empty());
@@ -35,6 +36,16 @@ fn all_mistakes_are_told_at_once_with_their_keys() {
     ] {
         assert!(found.iter().any(|mistake| mistake.starts_with(start)), "{start} in {found:#?}");
     }
+}
+
+#[test]
+fn a_thermal_zone_is_named_by_its_type_and_has_no_bus() {
+    let zone = |keys: &str| format!("name = \"b\"\n[[temperature]]\nname = \"soc\"\npart = \"zone\"\n{keys}");
+    let board = Board::parse(&zone("zone = \"soc-thermal\"\n")).unwrap();
+    assert_eq!(board.temperatures[0].part, TemperaturePart::Zone("soc-thermal".to_owned()));
+    let found = mistakes(&zone("bus = \"/dev/i2c-1\"\n"));
+    let starts = ["temperature[0].zone: is missing", "temperature[0].bus: is not a known key"];
+    assert!(starts.iter().all(|start| found.iter().any(|mistake| mistake.starts_with(start))), "{found:#?}");
 }
 
 #[test]
