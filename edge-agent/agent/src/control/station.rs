@@ -335,6 +335,7 @@ pub fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallSta
         refusal: None,
         text: Sentence::cut(text),
         report: None,
+        seal: None,
     }
 }
 
