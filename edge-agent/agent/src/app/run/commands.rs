@@ -91,7 +91,8 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     started.map_err(system("cannot start control"))
 }
 
-fn signer(config: &Config) -> Result<Signer, RunError> {
+/// Reads the unit's key and certificates.
+pub(in crate::app) fn signer(config: &Config) -> Result<Signer, RunError> {
     let (key, certificate) = (&config.uplink.key, &config.uplink.certificate);
     Ok(Signer {
         agency: config.agency.clone(),

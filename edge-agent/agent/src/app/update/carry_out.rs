@@ -19,7 +19,6 @@ use super::outside::Unit;
 use super::web::Https;
 use super::{Here, LOOK};
 use crate::app::run::commands::Log;
-use crate::config;
 use crate::control::AuditLog as _;
 use crate::update::{Came, Event, Fetch, Limits, Order, Orders, Phase, Refusal, Wanted};
 
@@ -32,7 +31,6 @@ const STEP_PERCENT: u8 = 10;
 /// One order on its way.
 pub(super) struct Errand<'h> {
     here: &'h Here,
-    settings: config::Update,
     unit: Unit,
     /// When this process began to wait for what it waits for.
     since: MonoTime,
@@ -50,9 +48,9 @@ enum Next {
 }
 
 impl<'h> Errand<'h> {
-    pub(super) fn new(here: &'h Here, settings: config::Update) -> Self {
-        let unit = Unit::new(here.data_dir.clone(), here.clock.clone());
-        Self { here, settings, unit, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
+    pub(super) fn new(here: &'h Here) -> Self {
+        let unit = Unit::new(here.config.clone(), here.clock.clone());
+        Self { here, unit, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
     }
 
     /// Until there is no order any more.
@@ -82,11 +80,12 @@ impl<'h> Errand<'h> {
         if let Some(late) = order.is_late(now, self.waited()) {
             return self.give_up(order, &late);
         }
-        let limits = Limits { daily_bytes: self.settings.daily_bytes, disk_bytes: self.settings.disk_bytes };
+        let settings = &self.here.config.update;
+        let limits = Limits { daily_bytes: settings.daily_bytes, disk_bytes: settings.disk_bytes };
         let mut fetch = Fetch::open(&RealDisk, folder, limits)?;
         let before = fetch.have(order);
         let day = now.time.as_micros().div_euclid(86_400_000_000);
-        let mut web = Https::new(&self.settings.ca)?;
+        let mut web = Https::new(&settings.ca)?;
         let came = fetch.go_on(order, &mut web, day, &mut |percent| self.look(order, percent));
         match came {
             Err(refusal) => {
@@ -153,7 +152,7 @@ impl<'h> Errand<'h> {
     /// Goes on with what the update's state machine has.
     fn see_through(&mut self, order: &Order) -> anyhow::Result<Next> {
         let clock = &self.here.clock;
-        let may_boot = || order.may_boot(clock.wall(), self.waited(), clip_is_sent(&self.here.data_dir));
+        let may_boot = || order.may_boot(clock.wall(), self.waited(), clip_is_sent(&self.here.config.data_dir));
         if !is_mine(&self.here.peek()?.phase, may_boot) {
             return Ok(Next::After(LOOK));
         }

@@ -23,6 +23,7 @@ use clap::Subcommand;
 use edge_store::disk::RealDisk;
 
 use crate::app::run::{surviving, witness};
+use crate::config::Config;
 use crate::supervise::Clock;
 use crate::update::rauc::Rauc;
 use crate::update::{Before, Event, FETCHED, Phase, Refusal, State, Updater, Wanted};
@@ -100,20 +101,19 @@ the one in use, or that fails its self-test on this board is refused; the models
 /// In words: what was not done and why.
 pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
     let config = surviving::usable(&arguments.config)?.config;
-    let data_dir = config.data_dir.clone();
-    let here = Here { data_dir, rauc_conf: arguments.rauc_conf.clone(), clock: Clock::system() };
+    let here = Here { config, rauc_conf: arguments.rauc_conf.clone(), clock: Clock::system() };
     match &arguments.command {
         UpdateCommand::Status { json } => status::show(&here, *json),
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
-        UpdateCommand::Models { file } => models::install(&config, file, &here.clock),
+        UpdateCommand::Models { file } => models::install(&here.config, file, &here.clock),
         UpdateCommand::Confirm => here.confirm(),
-        UpdateCommand::CarryOut => Errand::new(&here, config.update).run(),
+        UpdateCommand::CarryOut => Errand::new(&here).run(),
     }
 }
 
 /// This unit.
 struct Here {
-    data_dir: PathBuf,
+    config: Config,
     rauc_conf: Option<PathBuf>,
     clock: Clock,
 }
@@ -124,7 +124,7 @@ impl Here {
     }
 
     fn folder(&self) -> PathBuf {
-        self.data_dir.join("update")
+        self.config.data_dir.join("update")
     }
 
     /// The bundle that was downloaded.
@@ -138,7 +138,7 @@ impl Here {
     }
 
     fn open(&self) -> anyhow::Result<Updater> {
-        let unit = Unit::new(self.data_dir.clone(), self.clock.clone());
+        let unit = Unit::new(self.config.clone(), self.clock.clone());
         Ok(Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(unit))?)
     }
 
@@ -150,9 +150,10 @@ impl Here {
     /// The one owner of the update's state, for as long as the lock is held; none while another process is it.
     fn try_updater(&self) -> anyhow::Result<Option<(Updater, Lock)>> {
         let folder = self.folder();
-        let owner = std::fs::metadata(&self.data_dir).with_context(|| self.data_dir.display().to_string())?.uid();
+        let owner =
+            std::fs::metadata(&self.config.data_dir).with_context(|| self.config.data_dir.display().to_string())?.uid();
         let who = nix::unistd::geteuid().as_raw();
-        ensure!(owner == who, "run this as the user that owns {} (uid {owner})", self.data_dir.display());
+        ensure!(owner == who, "run this as the user that owns {} (uid {owner})", self.config.data_dir.display());
         let lock = Lock::state(&folder).with_context(|| format!("cannot lock {}", folder.display()))?;
         lock.map(|lock| Ok((self.open()?, lock))).transpose()
     }

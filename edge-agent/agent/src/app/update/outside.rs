@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aws_lc_rs::digest;
 use edge_protocol::hash::Hash256;
@@ -12,8 +12,10 @@ use edge_protocol::record::{
 use edge_protocol::time::WallStamp;
 use edge_store::disk::RealDisk;
 
-use crate::app::run::commands::Log;
+use crate::app::run::commands::{Log, signer};
 use crate::app::run::{self, witness};
+use crate::clip::Signer;
+use crate::config::Config;
 use crate::control::{Appended, AuditLog as _, answered, draft};
 use crate::supervise::Clock;
 use crate::update::{Change, Order, Orders, Outside, Refusal, Told, Version, Wanted};
@@ -26,34 +28,47 @@ const PIECE: usize = 1 << 16;
 /// This unit.
 #[derive(Debug)]
 pub(super) struct Unit {
-    data_dir: PathBuf,
+    config: Config,
     clock: Clock,
     /// What was told in this run; numbers must rise within one microsecond too.
     told: u64,
 }
 
 impl Unit {
-    pub(super) const fn new(data_dir: PathBuf, clock: Clock) -> Self {
-        Self { data_dir, clock, told: 0 }
+    pub(super) const fn new(config: Config, clock: Clock) -> Self {
+        Self { config, clock, told: 0 }
     }
 
     /// Writes an entry into the audit log and leaves it, an alert, and the answer to an order for the agent to send.
     fn write_down(&mut self, told: &Told, order: Option<&Order>) -> Result<(), String> {
         let now = self.clock.wall();
-        let mut log = Log::open(&self.data_dir.join("audit.sqlite")).map_err(|error| error.to_string())?;
+        let mut log = Log::open(&self.config.data_dir.join("audit.sqlite")).map_err(|error| error.to_string())?;
         let entry = log.append(entry(told, now), None).map_err(|error| error.to_string())?;
         let mut records: Vec<Record> = alert(told, now).into_iter().collect();
         if let Appended::Written(entry) = entry {
-            records.push(Record::Audit(Box::new(entry)));
+            records.push(Record::Audit(Box::new(self.sealed(entry))));
         }
         records.extend(order.map(|order| answer(order, verdict(told), now)));
         records.iter().try_for_each(|record| self.leave(record, now)).map_err(|error| error.to_string())
     }
 
+    /// With the unit's seal. What became of an update is told in any case, without one where the key cannot be used.
+    fn sealed(&self, entry: AuditRecord) -> AuditRecord {
+        let Config { agency, unit, .. } = &self.config;
+        let signer = signer(&self.config).map_err(|error| error.to_string());
+        let sealed = signer.and_then(|Signer { key, chain, .. }| {
+            entry.clone().sealed((agency, unit), &key, &chain).map_err(|error| error.to_string())
+        });
+        sealed.unwrap_or_else(|error| {
+            tracing::error!(error, entry = entry.entry, "an entry of the audit log is told without a seal");
+            entry
+        })
+    }
+
     fn leave(&mut self, record: &Record, now: WallStamp) -> io::Result<()> {
         self.told += 1;
         let number = now.time.as_micros().unsigned_abs().saturating_add(self.told);
-        witness::leave(&self.data_dir, number, record)
+        witness::leave(&self.config.data_dir, number, record)
     }
 
     /// Tells whoever gave the order how far it is.
@@ -69,7 +84,7 @@ impl Unit {
     }
 
     fn orders<'d>(&self, disk: &'d RealDisk) -> Orders<'d> {
-        Orders::new(disk, &self.data_dir.join("update"))
+        Orders::new(disk, &self.config.data_dir.join("update"))
     }
 
     /// Writes down what became of the update that is under way, and ends the order that it came from with it.
@@ -195,9 +210,37 @@ mod tests {
     use edge_protocol::command::UpdateScope;
     use edge_protocol::id::{CommandId, RequestId};
     use edge_protocol::lane::Lane;
+    use edge_protocol::sign::Root;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
     use super::*;
     use crate::update::{Before, SlotName};
+
+    const EXAMPLE: &str = include_str!("../../../../docs/edge-agent.example.toml");
+
+    /// A unit that has neither key nor certificate yet.
+    fn unit(folder: &Path) -> Unit {
+        let mut config = Config::parse(EXAMPLE).unwrap();
+        config.data_dir = folder.to_owned();
+        config.uplink.key = folder.join("unit.key");
+        config.uplink.certificate = folder.join("unit.pem");
+        Unit::new(config, Clock::system())
+    }
+
+    /// Gives it both; the root that vouches for them.
+    fn certify(unit: &Unit) -> Root {
+        let Config { agency, unit: name, uplink, .. } = &unit.config;
+        let mut root = CertificateParams::new(Vec::new()).unwrap();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
+        let (key, mut subject) = (KeyPair::generate().unwrap(), CertificateParams::new(Vec::new()).unwrap());
+        subject.distinguished_name.push(DnType::CommonName, format!("{agency}/{name}"));
+        let certificate = subject.signed_by(&key, &root).unwrap().pem();
+        for (path, pem) in [(&uplink.key, key.serialize_pem()), (&uplink.certificate, certificate)] {
+            edge_store::disk::replace(&RealDisk, path, pem.as_bytes()).unwrap();
+        }
+        Root::from_pem(root.pem().as_bytes()).unwrap()
+    }
 
     fn change() -> Change {
         let (old, new, boot) = ("1.0.0".parse().ok(), "2.0.0".parse().unwrap(), "first".to_owned());
@@ -207,7 +250,7 @@ mod tests {
     /// What was left for the agent to send, in its order.
     fn left(folder: &Path) -> Vec<Record> {
         let files = std::fs::read_dir(folder.join("update/tell")).unwrap().map(|file| file.unwrap().path());
-        let mut files: Vec<PathBuf> = files.collect();
+        let mut files: Vec<std::path::PathBuf> = files.collect();
         files.sort();
         let lane = |file: &Path| file.extension().unwrap().to_str().unwrap().parse::<Lane>().unwrap();
         files.iter().map(|file| Record::from_payload(lane(file), &std::fs::read(file).unwrap()).unwrap()).collect()
@@ -239,7 +282,7 @@ mod tests {
         for (end, is_good) in ends {
             let folder = tempfile::tempdir().unwrap();
             let order = order(folder.path(), true);
-            let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+            let mut unit = unit(folder.path());
             assert!(unit.tell(&Told::Installed(change())));
             let orders = Orders::new(&RealDisk, &folder.path().join("update"));
             assert_eq!(orders.read().unwrap(), Some(order.clone()), "its end is still to come");
@@ -262,7 +305,7 @@ mod tests {
     fn what_a_technician_installs_says_nothing_to_whoever_ordered_another() {
         let folder = tempfile::tempdir().unwrap();
         let order = order(folder.path(), false);
-        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        let mut unit = unit(folder.path());
         assert!(unit.tell(&Told::Refused("it is no whole bundle".into())));
         assert!(left(folder.path()).iter().all(|record| !matches!(record, Record::Answer(_))));
         let orders = Orders::new(&RealDisk, &folder.path().join("update"));
@@ -275,14 +318,33 @@ mod tests {
     #[test]
     fn a_rollback_is_in_the_audit_log_and_left_for_the_agent_to_send() {
         let folder = tempfile::tempdir().unwrap();
-        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        let mut unit = unit(folder.path());
         assert!(unit.tell(&Told::RolledBack(change(), "no frame of camera north".into())));
         let left = left(folder.path());
         let [Record::Alert(alert), Record::Audit(entry)] = &left[..] else { panic!("{left:?}") };
         let versions = Versions { from: Word::cut("2.0.0"), to: Word::cut("1.0.0") };
         assert_eq!(alert.kind, AlertKind::Rollback(versions));
         assert_eq!(entry.text.as_str(), "slot A with 1.0.0 is back, 2.0.0 was given up: no frame of camera north");
-        assert_eq!(entry.entry, 1);
+        assert_eq!((entry.entry, &entry.seal), (1, &None), "told although there is no key");
+    }
+
+    #[test]
+    fn what_became_of_an_update_is_sealed_with_the_units_key_as_the_log_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut unit = unit(folder.path());
+        let root = certify(&unit);
+        for told in [Told::Installed(change()), Told::Good(change()), Told::RolledBack(change(), "no frame".into())] {
+            assert!(unit.tell(&told));
+        }
+        let log = edge_store::audit::Audit::open(&folder.path().join("audit.sqlite")).unwrap().audit;
+        let hashes: Vec<Hash256> = log.entries(0, 10).unwrap().iter().map(|entry| entry.hash).collect();
+        let mut sealed = Vec::new();
+        for record in left(folder.path()) {
+            let Record::Audit(entry) = record else { continue };
+            assert!(entry.check_seal(&unit.config.agency, &unit.config.unit, &root).unwrap().is_ok(), "{entry:?}");
+            sealed.push(entry.hash());
+        }
+        assert_eq!((sealed.len(), sealed), (3, hashes));
     }
 
     #[test]
@@ -290,7 +352,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("b.raucb");
         edge_store::disk::replace(&edge_store::disk::RealDisk, &path, b"abc").unwrap();
-        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        let mut unit = unit(folder.path());
         let mut wanted = |hash| unit.check(&Wanted { file: path.clone(), hash: Some(hash), version: None });
         assert_eq!(wanted(Hash256::of(b"abc")), Ok(()));
         assert!(matches!(wanted(Hash256::of(b"abd")), Err(Refusal::OtherHash { .. })));
