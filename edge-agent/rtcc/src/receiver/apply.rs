@@ -210,9 +210,9 @@ impl Step<'_> {
     fn lose(&mut self, unit: &str, loss: &Loss) -> Result<(), ApplyError> {
         let stream = self.stream(StreamName { unit, epoch: loss.epoch, lane: loss.lane })?;
         for span in &loss.spans {
-            let lost = self.ingest.lose(stream, *span, loss.cause.as_str())?;
+            let newly = self.ingest.lose(stream, *span, loss.cause.as_str())?;
             let counter = if loss.cause == LossCause::Budget { "withheld" } else { "lost" };
-            self.ingest.count(counter, lost)?;
+            self.ingest.count(counter, newly)?;
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl AuditLog for Log {
             (None, AuditKind::Outcome, Some(command)) => self.audit.conclude(command, &body).map_err(fault)?,
             (None, _, command) => self.audit.note(command, &body).map_err(fault)?,
         };
-        Ok(Appended::Written(self.complete(draft, &written).map_err(fault)?))
+        Ok(Appended::Written(Box::new(self.complete(draft, &written).map_err(fault)?)))
     }
 
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {

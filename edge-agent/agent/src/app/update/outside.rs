@@ -46,7 +46,7 @@ impl Unit {
         let entry = log.append(entry(told, now), None).map_err(|error| error.to_string())?;
         let mut records: Vec<Record> = alert(told, now).into_iter().collect();
         if let Appended::Written(entry) = entry {
-            records.push(Record::Audit(Box::new(self.sealed(entry))));
+            records.push(Record::Audit(Box::new(self.sealed(*entry))));
         }
         records.extend(order.map(|order| answer(order, verdict(told), now)));
         records.iter().try_for_each(|record| self.leave(record, now)).map_err(|error| error.to_string())
