@@ -293,6 +293,10 @@ impl Story {
             event["record"]["kind"]["rollback"]["from"] == "2.0.0"
         });
         assert_eq!(rolled_back["unit"], UNIT);
+        let entry = self.world.wait_for_event("audit", "the entry of the rollback", |event| {
+            event["record"]["text"].as_str().is_some_and(|text| text.contains(why))
+        });
+        assert_eq!(entry["seal"], "signed", "{entry}");
         assert!(!rollout.process.wait(DEADLINE).success());
         let said = rollout.process.lines().join("\n");
         assert!(said.contains("STOPPED in wave 1 of 2: 1 failed") && said.contains(why), "{said}");

@@ -17,6 +17,7 @@ use std::fmt::Debug;
 
 use cddl::{Member, Rule};
 use edge_protocol::ack::Ack;
+use edge_protocol::audit::AuditHead;
 use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
 use edge_protocol::command::{Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope};
 use edge_protocol::commissioning;
@@ -259,6 +260,13 @@ fn what_is_asked_and_answered_is_as_the_contract_says() {
     contract.map("refused", &samples::refused());
     contract.map("clip-offer", &samples::offer());
     contract.map("update-step", &samples::update_step());
+}
+
+#[test]
+fn the_head_of_an_audit_log_is_as_the_contract_says() {
+    let (agency, unit) = ("springfield".parse().unwrap(), "pole-7".parse().unwrap());
+    let head = AuditHead { version: CONTRACT_VERSION, agency, unit, entry: 7, hash: Hash256::of(b"entry") };
+    contract().map("audit-head", &head);
 }
 
 #[test]

@@ -9,13 +9,14 @@ use edge_protocol::batch::{self, Encoding, Unreadable};
 use edge_protocol::command::{Command, Refusal};
 use edge_protocol::id::{AgencyId, CameraId, Epoch, Sequence, UnitId};
 use edge_protocol::lane::Lane;
-use edge_protocol::record::{self, AlertKind, ClipOffer, ClipPart, ObjectRecord, Record, Verdict};
+use edge_protocol::record::{self, AlertKind, AuditRecord, ClipOffer, ClipPart, ObjectRecord, Record, Verdict};
+use edge_protocol::sign::Root;
 use edge_protocol::state::State;
 use edge_protocol::time::Moment;
 use edge_protocol::topic::Topic;
 
 use crate::broker::Departure;
-use crate::database::ingest::NewRecord;
+use crate::database::ingest::{NewRecord, SealFound};
 use crate::database::requests::{Offer, Part, RequestStatus};
 use crate::database::spans::Span;
 use crate::receiver::apply::Settled;
@@ -25,10 +26,12 @@ use crate::receiver::message::{Answer, Batch, Effect, Item, Loss, Message};
 const DETAIL_CHARACTERS: usize = 200;
 
 /// Reads a message that came under a topic.
-pub fn read_message(agency: &AgencyId, topic: &[u8], payload: &[u8]) -> Message {
+pub fn read_message(agency: &AgencyId, root: &Root, topic: &[u8], payload: &[u8]) -> Message {
     let named = std::str::from_utf8(topic).ok().and_then(Topic::parse);
     match named {
-        Some(Topic::Up(from, unit, lane)) if from == *agency => read_batch(&unit, lane, payload),
+        Some(Topic::Up(from, unit, lane)) if from == *agency => {
+            read_batch(&Sender { agency, unit: &unit, root }, lane, payload)
+        }
         Some(Topic::State(from, unit)) if from == *agency => read_state(agency, &unit, payload),
         _ => refused("", "topic", &String::from_utf8_lossy(topic)),
     }
@@ -48,13 +51,21 @@ fn unreadable(unit: &UnitId, error: &Unreadable) -> Message {
     refused(unit.as_str(), reason, &error.to_string())
 }
 
-fn read_batch(unit: &UnitId, lane: Lane, payload: &[u8]) -> Message {
+/// Whose topic something came under, and who vouches for its key.
+struct Sender<'a> {
+    agency: &'a AgencyId,
+    unit: &'a UnitId,
+    root: &'a Root,
+}
+
+fn read_batch(from: &Sender<'_>, lane: Lane, payload: &[u8]) -> Message {
+    let unit = from.unit;
     let batch = match batch::Batch::decode(payload) {
         Ok(batch) if batch.lane() == lane => batch,
         Ok(batch) => return refused(unit.as_str(), "lane", &format!("{} under {lane}", batch.lane())),
         Err(error) => return unreadable(unit, &error),
     };
-    let items = batch.named().map(|(name, record)| item(name.sequence, record)).collect();
+    let items = batch.named().map(|(name, record)| item(from, name.sequence, record)).collect();
     Message::Batch(Batch { unit: unit.to_string(), epoch: batch.epoch().get(), lane: lane.as_str(), items })
 }
 
@@ -120,15 +131,20 @@ pub fn describe_command(envelope: &[u8]) -> Result<Described, String> {
     })
 }
 
-fn item(sequence: Sequence, record: &Record) -> Item {
+fn item(from: &Sender<'_>, sequence: Sequence, record: &Record) -> Item {
     let sequence = sequence.get();
+    let mut seal = None;
     let (kept, effect) = match record {
         Record::Hit(hit) => (Some(about(Some(&hit.read.camera), hit.read.last)), Effect::None),
         Record::Read(read) => (Some(about(Some(&read.camera), read.last)), Effect::None),
         Record::Object(object) => (Some(about_object(object)), Effect::None),
         Record::Alert(alert) => (Some(about(alert.camera.as_ref(), alert.at)), loss(&alert.kind)),
         Record::Health(health) => (Some(about(None, health.at)), Effect::Health(json(record))),
-        Record::Audit(entry) => (Some(about(None, entry.at)), Effect::None),
+        Record::Audit(entry) => {
+            let (found, effect) = sealed(from, entry);
+            seal = found;
+            (Some(about(None, entry.at)), effect)
+        }
         Record::Answer(answer) => (Some(about(None, answer.at)), answered(answer)),
         Record::Thumb(thumb) => (None, Effect::Thumb { hash: thumb.hash().to_string(), bytes: thumb.jpeg.clone() }),
         Record::Clip(chunk) => (None, piece(chunk)),
@@ -138,9 +154,19 @@ fn item(sequence: Sequence, record: &Record) -> Item {
         camera,
         at_us: Some(at_us),
         plate: plate(record),
+        seal,
         body: json(record),
     });
     Item { sequence, record, effect }
+}
+
+/// What there is to say of the seal on an entry.
+fn sealed(from: &Sender<'_>, entry: &AuditRecord) -> (Option<SealFound>, Effect) {
+    match entry.check_seal(from.agency, from.unit, from.root) {
+        None => (None, Effect::None),
+        Some(Ok(())) => (Some(SealFound::Signed), Effect::None),
+        Some(Err(why)) => (Some(SealFound::Wrong), Effect::WrongSeal(format!("entry {}: {why}", entry.entry))),
+    }
 }
 
 /// Camera and time of a record.

@@ -16,7 +16,7 @@ pub struct AuditFault(pub String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
     /// It is on disk, with its number and the hash of the entry before it filled in.
-    Written(AuditRecord),
+    Written(Box<AuditRecord>),
     /// The command it would have begun was begun before; nothing was written.
     Replayed,
 }

@@ -185,7 +185,7 @@ impl Control {
         };
         let intent = draft(AuditKind::Intent, Some(&command), &describe(&command.operation), wall);
         match self.ends.audit.append(intent, Some(command.id)) {
-            Ok(Appended::Written(entry)) => self.send(Record::Audit(Box::new(entry))),
+            Ok(Appended::Written(entry)) => self.send(Record::Audit(entry)),
             Ok(Appended::Replayed) => {
                 let refused = Refused { reason: Refusal::Replayed, detail: "carried out before".to_owned() };
                 return self.refuse(Some(&command), &refused, wall);
@@ -295,7 +295,7 @@ impl Control {
     /// Writes down what has happened already; that it cannot be written changes nothing of it.
     fn audit(&mut self, entry: AuditRecord) {
         match self.ends.audit.append(entry, None) {
-            Ok(Appended::Written(entry)) => self.send(Record::Audit(Box::new(entry))),
+            Ok(Appended::Written(entry)) => self.send(Record::Audit(entry)),
             Ok(Appended::Replayed) => {}
             Err(error) => tracing::error!(%error, "what was done is not in the audit log"),
         }
@@ -335,6 +335,7 @@ pub fn draft(kind: AuditKind, asked: Option<&Command>, text: &str, wall: WallSta
         refusal: None,
         text: Sentence::cut(text),
         report: None,
+        seal: None,
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::health::Span;
 use super::object::words;
 use super::{Sentence, Word};
+use crate::audit::Seal;
 use crate::command::{Refusal, Role};
 use crate::commissioning::SealedReport;
 use crate::hash::Hash256;
@@ -85,6 +86,10 @@ pub struct AuditRecord {
     #[n(13)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<SealedReport>,
+    /// That the unit itself wrote this entry and all before it, signed.
+    #[n(14)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
 }
 
 /// What became of a command. Several follow one command: accepted, then how it ended.

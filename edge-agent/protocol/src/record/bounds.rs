@@ -4,6 +4,7 @@ use super::alert::AlertKind;
 use super::object::{ObjectEvent, ObjectRecord};
 use super::read::Read;
 use super::{MAX_CHUNK_BYTES, MAX_PATH_POINTS, MAX_THUMB_BYTES, PATH_STEPS, Record, Verdict};
+use crate::audit::MAX_SEAL_BYTES;
 use crate::commissioning::MAX_REPORT_BYTES;
 
 /// The most entries in a list that has no bound of its own.
@@ -67,7 +68,9 @@ impl Record {
             },
             Self::Audit(entry) => {
                 let report = entry.report.as_ref().map_or(0, |report| report.as_bytes().len());
-                at_most(report, MAX_REPORT_BYTES, "bytes of a report")
+                let seal = entry.seal.as_ref().map_or(0, |seal| seal.as_bytes().len());
+                at_most(report, MAX_REPORT_BYTES, "bytes of a report")?;
+                at_most(seal, MAX_SEAL_BYTES, "bytes of a seal")
             }
             Self::Thumb(thumb) => at_most(thumb.jpeg.len(), MAX_THUMB_BYTES, "bytes of a picture"),
             Self::Clip(chunk) => at_most(chunk.bytes.len(), MAX_CHUNK_BYTES, "bytes of a piece"),

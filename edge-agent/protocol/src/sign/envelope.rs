@@ -25,6 +25,8 @@ pub enum Kind {
     ModelSet,
     /// A commissioning report.
     Commissioning,
+    /// The head of the audit log at one of its entries.
+    AuditHead,
 }
 
 impl Kind {
@@ -36,6 +38,7 @@ impl Kind {
             Self::Renewal => b"edge renewal v1",
             Self::ModelSet => b"edge model set v1",
             Self::Commissioning => b"edge commissioning v1",
+            Self::AuditHead => b"edge audit head v1",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One record of every kind with every field filled, for tests of the contract.
 
+use edge_protocol::audit::Seal;
 use edge_protocol::command::{Refusal, Role};
 use edge_protocol::commissioning::{Aimed, Finding, Held, Report, SealedReport};
 use edge_protocol::hash::{Hash128, Hash256, Version};
@@ -237,6 +238,7 @@ pub fn audit() -> AuditRecord {
         refusal: Some(Refusal::Role),
         text: "said in words".parse().unwrap(),
         report: Some(SealedReport::from_bytes(vec![0xd2, 0x84])),
+        seal: Some(Seal::from_bytes(vec![0xd2, 0x84])),
     }
 }
 

@@ -16,6 +16,24 @@ pub struct StreamName<'a> {
     pub lane: &'static str,
 }
 
+/// What was found of the seal on an entry of a unit's audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealFound {
+    /// The unit has signed this entry.
+    Signed,
+    /// It has not.
+    Wrong,
+}
+
+impl SealFound {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "signed",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
 /// A record as the database keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
@@ -27,6 +45,8 @@ pub struct NewRecord {
     pub at_us: Option<i64>,
     /// The plate that was read.
     pub plate: Option<String>,
+    /// What was found of its seal, if it has one.
+    pub seal: Option<SealFound>,
     /// The record as JSON.
     pub body: String,
 }
@@ -109,8 +129,8 @@ impl<'a> Ingest<'a> {
             .transaction
             .prepare_cached(
                 "INSERT OR IGNORE INTO records \
-                 (stream, sequence, unit, lane, camera, at_us, received_us, plate, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (stream, sequence, unit, lane, camera, at_us, received_us, plate, body, seal) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 stream,
@@ -121,7 +141,8 @@ impl<'a> Ingest<'a> {
                 record.at_us,
                 received_us,
                 record.plate,
-                record.body
+                record.body,
+                record.seal.map(SealFound::as_str)
             ])?;
         Ok(inserted == 1)
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 /// The version of the schema below, kept in `SQLite`'s `user_version`.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What version 2 added.
 const ENROLMENT: &str = include_str!("enrolment.sql");
@@ -24,6 +24,8 @@ const ENROLMENT: &str = include_str!("enrolment.sql");
 const ROLLOUTS: &str = include_str!("rollouts.sql");
 /// Why what was lost was lost; before, the disk was the only reason told.
 const CAUSES: &str = "ALTER TABLE losses ADD COLUMN cause TEXT NOT NULL DEFAULT 'disk';";
+/// What was found of the seal on an entry of an audit log; none where it has none.
+const SEALS: &str = "ALTER TABLE records ADD COLUMN seal TEXT;";
 
 /// What can go wrong with the database.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +108,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError
     // Two receivers may start at once: the second waits here and then finds the schema made.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let steps = [SCHEMA, ENROLMENT, ROLLOUTS, CAUSES];
+    let steps = [SCHEMA, ENROLMENT, ROLLOUTS, CAUSES, SEALS];
     let Some(missing) = usize::try_from(found).ok().and_then(|found| steps.get(found..)) else {
         return Err(DatabaseError::TooNew { path: path.to_owned(), found });
     };

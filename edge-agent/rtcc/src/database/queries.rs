@@ -45,6 +45,9 @@ pub struct Event {
     pub at_us: Option<i64>,
     /// When the center received it, microseconds since 1970.
     pub received_us: i64,
+    /// What was found of the seal on an entry of an audit log, if it has one: `signed` or `wrong`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
     /// The record.
     pub record: Value,
 }
@@ -55,7 +58,7 @@ pub struct Event {
 /// Returns what the database says.
 pub fn events(database: &Connection, filter: &EventFilter) -> rusqlite::Result<Vec<Event>> {
     let mut sql = String::from(
-        "SELECT r.id, r.unit, r.lane, s.epoch, r.sequence, r.camera, r.at_us, r.received_us, r.body \
+        "SELECT r.id, r.unit, r.lane, s.epoch, r.sequence, r.camera, r.at_us, r.received_us, r.body, r.seal \
          FROM records r JOIN streams s ON s.id = r.stream WHERE r.id > ?",
     );
     let mut values: Vec<&dyn ToSql> = vec![&filter.after];
@@ -87,6 +90,7 @@ fn read_event(row: &Row<'_>) -> rusqlite::Result<Event> {
         camera: row.get(5)?,
         at_us: row.get(6)?,
         received_us: row.get(7)?,
+        seal: row.get(9)?,
         record: serde_json::from_str(&body).unwrap_or(Value::Null),
     })
 }

@@ -99,6 +99,7 @@ impl Site {
             sequence,
             camera: Some("north".into()),
             at_us: Some(NOW - 20_000),
+            seal: None,
             plate: plate.map(str::to_owned),
             body: "{\"text\":\"AB12\"}".into(),
         };

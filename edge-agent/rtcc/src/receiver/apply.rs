@@ -22,6 +22,8 @@ pub const FIRST_SEQUENCE: u64 = Sequence::ZERO.next().get();
 pub const MAX_CLIP_BYTES: u64 = 16 << 30;
 /// The largest manifest that is assembled.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
+/// Under which name a seal that is not the unit's is counted and told.
+const WRONG_SEAL: &str = "wrong-seal";
 
 /// Why messages were not applied. None of them was.
 #[derive(Debug, thiserror::Error)]
@@ -189,9 +191,20 @@ impl Step<'_> {
                 self.files.write_thumb(hash, bytes)?;
                 Ok(self.ingest.thumb(hash, name.unit, bytes.len())?)
             }
+            Effect::WrongSeal(why) => self.alarm(name.unit, why),
             Effect::Answer(answer) => self.answer(name.unit, answer),
             Effect::Chunk { request, part, offset, bytes } => self.chunk(name.unit, (request, *part), (*offset, bytes)),
         }
+    }
+
+    /// Somebody between the unit's log and here has another mind than the unit.
+    fn alarm(&self, unit: &str, why: &str) -> Result<(), ApplyError> {
+        let words = format!("signature WRONG on an entry of the audit log of {unit}: {why}");
+        self.ingest.refuse(unit, WRONG_SEAL, &words)?;
+        if self.ingest.alarm(unit, WRONG_SEAL, &words)? {
+            tracing::warn!(unit, why, "ALARM: an entry of an audit log has another's seal");
+        }
+        Ok(())
     }
 
     fn lose(&mut self, unit: &str, loss: &Loss) -> Result<(), ApplyError> {

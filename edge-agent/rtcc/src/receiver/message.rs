@@ -71,6 +71,8 @@ pub enum Effect {
         /// The picture's bytes.
         bytes: Vec<u8>,
     },
+    /// It is an entry of the unit's audit log whose seal is not the unit's; why.
+    WrongSeal(String),
     /// An answer to a request.
     Answer(Answer),
     /// Bytes of a clip.

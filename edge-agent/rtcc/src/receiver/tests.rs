@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::apply::{ApplyError, Received, Settled, apply, settled_now};
 use super::clips::Files;
 use super::message::{Batch, Effect, Item, Loss, Message};
-use crate::database::ingest::NewRecord;
+use crate::database::ingest::{NewRecord, SealFound};
 use crate::database::queries::{self, EventFilter};
 use crate::database::spans::Span;
 use crate::database::{Database, DatabaseError};
@@ -52,7 +52,8 @@ impl Receiver {
 
 fn record(sequence: u64) -> Item {
     let body = format!("{{\"n\":{sequence}}}");
-    let record = NewRecord { sequence, camera: Some("north".into()), at_us: Some(NOW - 500), plate: None, body };
+    let record =
+        NewRecord { sequence, camera: Some("north".into()), at_us: Some(NOW - 500), plate: None, seal: None, body };
     Item { sequence, record: Some(record), effect: Effect::None }
 }
 
@@ -245,4 +246,25 @@ proptest! {
         }
         prop_assert_eq!(centers[0].events().len(), model.len());
     }
+}
+
+#[test]
+fn a_wrong_seal_is_kept_as_wrong_counted_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let mut entry = record(1);
+    entry.record.as_mut().unwrap().seal = Some(SealFound::Wrong);
+    entry.effect = Effect::WrongSeal("it seals another entry than this".into());
+    center.take(vec![batch(7, "audit", vec![entry.clone()])]).unwrap();
+    center.take(vec![batch(7, "audit", vec![entry])]).unwrap();
+    let filter = EventFilter { limit: 10, ..EventFilter::default() };
+    let events = queries::events(center.database.reader(), &filter).unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.lane.as_str(), event.seal.as_deref())).collect();
+    assert_eq!(told, [("audit", Some("wrong")), ("alert", None)]);
+    assert!(events[1].record["text"].as_str().unwrap().contains("signature WRONG"), "{events:?}");
+    let refusals = queries::refusals(center.database.reader()).unwrap();
+    assert_eq!(
+        (refusals[0].unit.as_str(), refusals[0].reason.as_str(), refusals[0].count),
+        ("gate-1", "wrong-seal", 1)
+    );
 }

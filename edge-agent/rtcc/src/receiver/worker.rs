@@ -101,7 +101,7 @@ impl Worker {
                         receipts.push(receipt);
                     }
                     Arrival::Message { topic, payload, received_us, receipt } => {
-                        let message = wire::read_message(&self.agency, &topic, &payload);
+                        let message = wire::read_message(&self.agency, &self.desk.root, &topic, &payload);
                         self.look_for_copies(&message);
                         received.push(Received { message, received_us });
                         receipts.push(receipt);

@@ -24,6 +24,9 @@ pub struct Event {
     pub at_us: Option<i64>,
     /// When the center received it.
     pub received_us: i64,
+    /// What the center found of the seal on an entry of an audit log, if it has one.
+    #[serde(default)]
+    pub seal: Option<String>,
     /// The record.
     pub record: Value,
 }
@@ -102,7 +105,7 @@ fn words(event: &Event, style: &Style) -> String {
         "alert" => alert(record),
         "health" => health(record),
         "answer" => answer(record),
-        "audit" => audit(record),
+        "audit" => audit(record, event.seal.as_deref()),
         _ => None,
     };
     said.unwrap_or_else(|| rest(record))
@@ -203,7 +206,7 @@ fn answer(record: &Value) -> Option<String> {
     Some(format!("request {}: {} {}", terminal(request), tag(verdict), terminal(&words)))
 }
 
-fn audit(record: &Value) -> Option<String> {
+fn audit(record: &Value, seal: Option<&str>) -> Option<String> {
     let mut words = vec![terminal(text(record, "kind")?)];
     for (before, name) in [(" by ", "person"), (" as ", "role"), (", purpose ", "purpose"), (", case ", "case")] {
         if let Some(value) = text(record, name) {
@@ -213,6 +216,11 @@ fn audit(record: &Value) -> Option<String> {
     words.push(format!(": {}", terminal(text(record, "text")?)));
     if text(record, "report").is_some() {
         words.push(" (signed report: rtcc report)".to_owned());
+    }
+    match seal {
+        Some("signed") => words.push(" (signed)".to_owned()),
+        Some(_) => words.push(" (signature WRONG)".to_owned()),
+        None => {}
     }
     Some(words.concat())
 }
@@ -267,6 +275,7 @@ mod tests {
             camera: Some("north".into()),
             at_us: Some(1_795_219_200_000_000),
             received_us: 1_795_219_200_020_000,
+            seal: None,
             record,
         }
     }
@@ -328,6 +337,17 @@ mod tests {
             "2026-11-21T00:00:00.000000Z,2026-11-21T00:00:00.020000Z,read,gate-1,north,AB12,AB12      50%"
         );
         assert_eq!(shown.split(',').count(), CSV_HEADER.split(',').count());
+    }
+
+    #[test]
+    fn an_entry_says_whether_its_unit_has_signed_it() {
+        let record = json!({"kind": "outcome", "text": "slot A is back"});
+        for (seal, end) in
+            [(None, "slot A is back"), (Some("signed"), "(signed)"), (Some("wrong"), "(signature WRONG)")]
+        {
+            let entry = Event { seal: seal.map(str::to_owned), ..event("audit", record.clone()) };
+            assert!(line(&entry, &style()).ends_with(end), "{seal:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
+use std::sync::LazyLock;
+
 use edge_protocol::batch::{Batch as Sent, CONTRACT_VERSION, MAX_MESSAGE_BYTES};
 use edge_protocol::command::{Challenge, Operation, Role};
 use edge_protocol::hash::{Hash128, Hash256};
 use edge_protocol::id::{CommandId, PassId, RequestId};
 use edge_protocol::record::{
-    Alert, ClipChunk, Confidence, Hit, LossCause, LossRecord, Match, PlateText, Read, Refused, Revision, Sentence,
-    SequenceRange, Span as Period, Thumb, ThumbOf, UpdateStage, UpdateStep, Versions, Word,
+    Alert, AuditKind, ClipChunk, Confidence, Hit, LossCause, LossRecord, Match, PlateText, Read, Refused, Revision,
+    Sentence, SequenceRange, Span as Period, Thumb, ThumbOf, UpdateStage, UpdateStep, Versions, Word,
 };
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::state::{AckMode, Birth, CameraCard, Death, ReadsPublished};
@@ -18,6 +20,15 @@ const AT: i64 = 1_795_219_200_000;
 
 fn agency() -> AgencyId {
     AgencyId::new("metro").unwrap()
+}
+
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::create(&folder.path().join("pki"), &"metro".parse().unwrap(), AT * 1000).unwrap()
+});
+
+fn root() -> Root {
+    Root::from_pem(AUTHORITY.certificate().as_bytes()).unwrap()
 }
 
 fn camera() -> CameraId {
@@ -89,7 +100,7 @@ fn sent(records: Vec<Record>, encoding: Encoding) -> Vec<u8> {
 }
 
 fn received(lane: &str, payload: &[u8]) -> Message {
-    read_message(&agency(), format!("rtcc/v1/metro/gate-1/up/{lane}").as_bytes(), payload)
+    read_message(&agency(), &root(), format!("rtcc/v1/metro/gate-1/up/{lane}").as_bytes(), payload)
 }
 
 fn items(lane: &str, record: Record) -> Vec<Item> {
@@ -116,12 +127,61 @@ fn a_hit_is_the_same_event_in_either_encoding() {
     assert!(record.body.contains("\"matched\":\"exact\""), "{}", record.body);
 }
 
+fn entry() -> AuditRecord {
+    AuditRecord {
+        at: Moment::from_millis(AT),
+        clock: ClockQuality::Free,
+        entry: 7,
+        previous: Hash256::of(b"before"),
+        kind: AuditKind::Outcome,
+        request: None,
+        command: None,
+        person: None,
+        role: None,
+        purpose: None,
+        case: None,
+        refusal: None,
+        text: Sentence::cut("slot A with 1.0.0 is back"),
+        report: None,
+        seal: None,
+    }
+}
+
+/// The entry under this unit's seal.
+fn sealed_by(unit: &str) -> AuditRecord {
+    let made = AUTHORITY.make(&Subject::Unit(unit.parse().unwrap()), AT * 1000).unwrap();
+    let key = SigningKey::from_pem(made.key.as_bytes()).unwrap();
+    let chain = Chain::from_pem(made.certificate.as_bytes()).unwrap();
+    entry().sealed((&agency(), &UnitId::new("gate-1").unwrap()), &key, &chain).unwrap()
+}
+
+#[test]
+fn an_entry_is_signed_by_the_unit_under_whose_topic_it_comes_or_its_signature_is_wrong() {
+    let good = sealed_by("gate-1");
+    let changed = AuditRecord { text: Sentence::cut("all is well"), ..good.clone() };
+    for (entry, found) in [
+        (entry(), None),
+        (good, Some(SealFound::Signed)),
+        (changed, Some(SealFound::Wrong)),
+        (sealed_by("gate-2"), Some(SealFound::Wrong)),
+    ] {
+        let record = Record::Audit(Box::new(entry));
+        for encoding in [Encoding::Cbor, Encoding::Json] {
+            let message = received("audit", &sent(vec![record.clone()], encoding));
+            let Message::Batch(batch) = message else { panic!("{message:?}") };
+            let item = &batch.items[0];
+            assert_eq!(item.record.as_ref().unwrap().seal, found, "{item:?}");
+            assert_eq!(matches!(item.effect, Effect::WrongSeal(_)), found == Some(SealFound::Wrong), "{item:?}");
+        }
+    }
+}
+
 #[test]
 fn what_does_not_belong_under_its_topic_is_refused() {
     let payload = sent(vec![hit()], Encoding::Cbor);
     assert_eq!(reason(&received("read", &payload)), "lane");
     for topic in [&b"rtcc/v1/other/gate-1/up/hit"[..], b"rtcc/v1/metro/gate-1/down/cmd", b"x", b"\xff", b""] {
-        assert_eq!(reason(&read_message(&agency(), topic, &payload)), "topic");
+        assert_eq!(reason(&read_message(&agency(), &root(), topic, &payload)), "topic");
     }
 }
 
@@ -242,7 +302,7 @@ fn birth(unit: &str) -> State {
 
 #[test]
 fn a_birth_is_kept_as_json_and_a_unit_cannot_be_born_as_another() {
-    let said = |payload: &[u8]| read_message(&agency(), b"rtcc/v1/metro/gate-1/state", payload);
+    let said = |payload: &[u8]| read_message(&agency(), &root(), b"rtcc/v1/metro/gate-1/state", payload);
     for encoding in [Encoding::Cbor, Encoding::Json] {
         let message = said(&birth("gate-1").encode(encoding));
         let Message::State { unit, epoch: Some(7), birth: Some(json) } = message else { panic!("{message:?}") };
@@ -310,7 +370,7 @@ fn an_acknowledgement_goes_to_its_unit_and_says_lane_epoch_and_sequence() {
 proptest! {
     #[test]
     fn no_bytes_under_no_topic_are_more_than_refused(topic in any::<Vec<u8>>(), payload in any::<Vec<u8>>()) {
-        reason(&read_message(&agency(), &topic, &payload));
+        reason(&read_message(&agency(), &root(), &topic, &payload));
         for lane in Lane::ALL {
             reason(&received(lane.as_str(), &payload));
         }

@@ -5,14 +5,13 @@
 //!
 //! - [`Audit::intend`] is on the disk before it returns, and only then may the act begin. A power cut between the two
 //!   leaves an intent without outcome ([`Audit::unfinished`]), never an act without trace, and never a second act.
-//! - An entry's hash is SHA-256("edge audit v1\0" || hash before || number || kind || command || length of body ||
-//!   body), numbers in 8 bytes, most significant first; 32 zeros stand before the first. To change, drop or reorder an
-//!   entry breaks the chain at the next one ([`Audit::verify`]).
+//! - Entries are chained by their hashes ([`edge_protocol::audit::link`]). To change, drop or reorder an entry breaks the
+//!   chain at the next one ([`Audit::verify`]).
 //! - Where the log cannot be written the error says so and the act must not happen.
 
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
+use edge_protocol::audit::{BEFORE_THE_FIRST, EntryKind as Kind, link};
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::CommandId;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -20,19 +19,6 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use crate::database::{self, DatabaseError, Schema};
 
 const SCHEMA: Schema = Schema { version: 1, tables: include_str!("schema.sql") };
-const DOMAIN: &[u8] = b"edge audit v1\0";
-const BEFORE_THE_FIRST: Hash256 = Hash256::from_bytes([0; 32]);
-
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Something that happened without a command: a purge, a refusal, a start.
-    Note,
-    /// What is about to be done for a command.
-    Intent,
-    /// What became of it.
-    Outcome,
-}
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +180,7 @@ impl Audit {
         loop {
             let entries = self.entries(before.0, 1_000)?;
             for entry in &entries {
-                let hash = chain(before.1, entry.number, entry.kind, entry.command, &entry.body);
+                let hash = link(before.1, entry.number, entry.kind, entry.command, &entry.body);
                 if entry.number != before.0 + 1 || hash != entry.hash {
                     return Ok(Some(before.0 + 1));
                 }
@@ -221,7 +207,7 @@ fn append(
 ) -> Result<Entry, rusqlite::Error> {
     let (last, before) = head(connection)?;
     let number = last + 1;
-    let hash = chain(before, number, kind, command, body);
+    let hash = link(before, number, kind, command, body);
     let insert = "INSERT INTO entry(number, kind, command, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
     let id = command.as_ref().map(CommandId::as_bytes);
     let row = params![number.cast_signed(), kind.number(), id, body, hash.as_bytes()];
@@ -229,39 +215,11 @@ fn append(
     Ok(Entry { number, kind, command, body: body.to_vec(), hash })
 }
 
-fn chain(before: Hash256, number: u64, kind: Kind, command: Option<CommandId>, body: &[u8]) -> Hash256 {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(DOMAIN);
-    context.update(before.as_bytes());
-    context.update(&number.to_be_bytes());
-    context.update(&[kind.number(), u8::from(command.is_some())]);
-    context.update(command.as_ref().map_or(&[0; 16], CommandId::as_bytes).as_slice());
-    context.update(&(body.len() as u64).to_be_bytes());
-    context.update(body);
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    Hash256::from_bytes(bytes)
-}
-
 fn entry_of(row: &Row<'_>) -> Result<Entry, rusqlite::Error> {
     let kind = Kind::of(row.get(1)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(1, 0))?;
     let command = row.get::<_, Option<[u8; 16]>>(2)?.map(CommandId::from_bytes);
     let (number, body) = (row.get::<_, i64>(0)?.cast_unsigned(), row.get(3)?);
     Ok(Entry { number, kind, command, body, hash: Hash256::from_bytes(row.get(4)?) })
-}
-
-impl Kind {
-    const fn number(self) -> u8 {
-        match self {
-            Self::Note => 0,
-            Self::Intent => 1,
-            Self::Outcome => 2,
-        }
-    }
-
-    fn of(number: u8) -> Option<Self> {
-        [Self::Note, Self::Intent, Self::Outcome].into_iter().find(|kind| kind.number() == number)
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(super) enum Unwritten {
 /// Writes an entry that no command begins; what the center is told of it comes back.
 pub(super) fn write(log: &Path, draft: AuditRecord) -> Result<Record, Unwritten> {
     match Log::open(log)?.append(draft, None)? {
-        Appended::Written(entry) => Ok(Record::Audit(Box::new(entry))),
+        Appended::Written(entry) => Ok(Record::Audit(entry)),
         Appended::Replayed => Err(AuditFault("an entry without a command was taken for a command".to_owned()).into()),
     }
 }

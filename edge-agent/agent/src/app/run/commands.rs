@@ -91,7 +91,8 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     started.map_err(system("cannot start control"))
 }
 
-fn signer(config: &Config) -> Result<Signer, RunError> {
+/// Reads the unit's key and certificates.
+pub(in crate::app) fn signer(config: &Config) -> Result<Signer, RunError> {
     let (key, certificate) = (&config.uplink.key, &config.uplink.certificate);
     Ok(Signer {
         agency: config.agency.clone(),
@@ -159,7 +160,7 @@ impl AuditLog for Log {
             (None, AuditKind::Outcome, Some(command)) => self.audit.conclude(command, &body).map_err(fault)?,
             (None, _, command) => self.audit.note(command, &body).map_err(fault)?,
         };
-        Ok(Appended::Written(self.complete(draft, &written).map_err(fault)?))
+        Ok(Appended::Written(Box::new(self.complete(draft, &written).map_err(fault)?)))
     }
 
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {

@@ -51,7 +51,7 @@ enum Next {
 
 impl<'h> Errand<'h> {
     pub(super) fn new(here: &'h Here, settings: config::Update) -> Self {
-        let unit = Unit::new(here.data_dir.clone(), here.clock.clone());
+        let unit = Unit::new(here.data_dir.clone(), here.config.clone(), here.clock.clone());
         Self { here, settings, unit, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
     }
 

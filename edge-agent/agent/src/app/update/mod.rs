@@ -24,6 +24,7 @@ use clap::Subcommand;
 use edge_store::disk::RealDisk;
 
 use crate::app::run::{surviving, witness};
+use crate::config::Config;
 use crate::supervise::Clock;
 use crate::update::rauc::Rauc;
 use crate::update::{Before, Event, FETCHED, Phase, Refusal, State, Updater, Wanted};
@@ -100,10 +101,14 @@ the one in use, or that fails its self-test on this board is refused; the models
 /// # Errors
 /// In words: what was not done and why.
 pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
-    let data_dir = surviving::data_dir(&arguments.config);
-    let here = Here { data_dir, rauc_conf: arguments.rauc_conf.clone(), clock: Clock::system() };
-    // Only what needs a configuration asks for one: an image that refuses it is given up by `Confirm`.
+    // Only what cannot do without a configuration asks for one: an image that refuses it is given up by `Confirm`.
     let usable = || surviving::usable(&arguments.config).map(|usable| usable.config);
+    let here = Here {
+        data_dir: surviving::data_dir(&arguments.config),
+        config: usable().ok(),
+        rauc_conf: arguments.rauc_conf.clone(),
+        clock: Clock::system(),
+    };
     match &arguments.command {
         UpdateCommand::Status { json } => status::show(&here, *json),
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
@@ -116,6 +121,8 @@ pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
 /// This unit.
 struct Here {
     data_dir: PathBuf,
+    /// None where no configuration can be used.
+    config: Option<Config>,
     rauc_conf: Option<PathBuf>,
     clock: Clock,
 }
@@ -140,7 +147,7 @@ impl Here {
     }
 
     fn open(&self) -> anyhow::Result<Updater> {
-        let unit = Unit::new(self.data_dir.clone(), self.clock.clone());
+        let unit = Unit::new(self.data_dir.clone(), self.config.clone(), self.clock.clone());
         Ok(Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(unit))?)
     }
 

@@ -12,8 +12,10 @@ use edge_protocol::record::{
 use edge_protocol::time::WallStamp;
 use edge_store::disk::RealDisk;
 
-use crate::app::run::commands::Log;
+use crate::app::run::commands::{Log, signer};
 use crate::app::run::{self, witness};
+use crate::clip::Signer;
+use crate::config::Config;
 use crate::control::{Appended, AuditLog as _, answered, draft};
 use crate::supervise::Clock;
 use crate::update::{Change, Order, Orders, Outside, Refusal, Told, Version, Wanted};
@@ -27,14 +29,16 @@ const PIECE: usize = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Unit {
     data_dir: PathBuf,
+    /// What names the unit and its key; none where it cannot be used.
+    config: Option<Config>,
     clock: Clock,
     /// What was told in this run; numbers must rise within one microsecond too.
     told: u64,
 }
 
 impl Unit {
-    pub(super) const fn new(data_dir: PathBuf, clock: Clock) -> Self {
-        Self { data_dir, clock, told: 0 }
+    pub(super) const fn new(data_dir: PathBuf, config: Option<Config>, clock: Clock) -> Self {
+        Self { data_dir, config, clock, told: 0 }
     }
 
     /// Writes an entry into the audit log and leaves it, an alert, and the answer to an order for the agent to send.
@@ -44,10 +48,24 @@ impl Unit {
         let entry = log.append(entry(told, now), None).map_err(|error| error.to_string())?;
         let mut records: Vec<Record> = alert(told, now).into_iter().collect();
         if let Appended::Written(entry) = entry {
-            records.push(Record::Audit(Box::new(entry)));
+            records.push(Record::Audit(Box::new(self.sealed(*entry))));
         }
         records.extend(order.map(|order| answer(order, verdict(told), now)));
         records.iter().try_for_each(|record| self.leave(record, now)).map_err(|error| error.to_string())
+    }
+
+    /// With the unit's seal. What became of an update is told in any case, without one where the key cannot be used.
+    fn sealed(&self, entry: AuditRecord) -> AuditRecord {
+        let config = self.config.as_ref().ok_or_else(|| "no configuration can be used".to_owned());
+        let sealed = config.and_then(|config| {
+            let Signer { key, chain, .. } = signer(config).map_err(|error| error.to_string())?;
+            let unit = (&config.agency, &config.unit);
+            entry.clone().sealed(unit, &key, &chain).map_err(|error| error.to_string())
+        });
+        sealed.unwrap_or_else(|error| {
+            tracing::error!(error, entry = entry.entry, "an entry of the audit log is told without a seal");
+            entry
+        })
     }
 
     fn leave(&mut self, record: &Record, now: WallStamp) -> io::Result<()> {
@@ -195,9 +213,36 @@ mod tests {
     use edge_protocol::command::UpdateScope;
     use edge_protocol::id::{CommandId, RequestId};
     use edge_protocol::lane::Lane;
+    use edge_protocol::sign::Root;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
     use super::*;
     use crate::update::{Before, SlotName};
+
+    const EXAMPLE: &str = include_str!("../../../../docs/edge-agent.example.toml");
+
+    /// A unit that has neither key nor certificate yet.
+    fn unit(folder: &Path) -> Unit {
+        let mut config = Config::parse(EXAMPLE).unwrap();
+        config.uplink.key = folder.join("unit.key");
+        config.uplink.certificate = folder.join("unit.pem");
+        Unit::new(folder.to_owned(), Some(config), Clock::system())
+    }
+
+    /// Gives it both; the root that vouches for them.
+    fn certify(unit: &Unit) -> Root {
+        let Config { agency, unit: name, uplink, .. } = unit.config.as_ref().unwrap();
+        let mut root = CertificateParams::new(Vec::new()).unwrap();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
+        let (key, mut subject) = (KeyPair::generate().unwrap(), CertificateParams::new(Vec::new()).unwrap());
+        subject.distinguished_name.push(DnType::CommonName, format!("{agency}/{name}"));
+        let certificate = subject.signed_by(&key, &root).unwrap().pem();
+        for (path, pem) in [(&uplink.key, key.serialize_pem()), (&uplink.certificate, certificate)] {
+            edge_store::disk::replace(&RealDisk, path, pem.as_bytes()).unwrap();
+        }
+        Root::from_pem(root.pem().as_bytes()).unwrap()
+    }
 
     fn change() -> Change {
         let (old, new, boot) = ("1.0.0".parse().ok(), "2.0.0".parse().unwrap(), "first".to_owned());
@@ -239,7 +284,7 @@ mod tests {
         for (end, is_good) in ends {
             let folder = tempfile::tempdir().unwrap();
             let order = order(folder.path(), true);
-            let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+            let mut unit = unit(folder.path());
             assert!(unit.tell(&Told::Installed(change())));
             let orders = Orders::new(&RealDisk, &folder.path().join("update"));
             assert_eq!(orders.read().unwrap(), Some(order.clone()), "its end is still to come");
@@ -262,7 +307,7 @@ mod tests {
     fn what_a_technician_installs_says_nothing_to_whoever_ordered_another() {
         let folder = tempfile::tempdir().unwrap();
         let order = order(folder.path(), false);
-        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        let mut unit = unit(folder.path());
         assert!(unit.tell(&Told::Refused("it is no whole bundle".into())));
         assert!(left(folder.path()).iter().all(|record| !matches!(record, Record::Answer(_))));
         let orders = Orders::new(&RealDisk, &folder.path().join("update"));
@@ -275,14 +320,33 @@ mod tests {
     #[test]
     fn a_rollback_is_in_the_audit_log_and_left_for_the_agent_to_send() {
         let folder = tempfile::tempdir().unwrap();
-        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        let mut unit = unit(folder.path());
         assert!(unit.tell(&Told::RolledBack(change(), "no frame of camera north".into())));
         let left = left(folder.path());
         let [Record::Alert(alert), Record::Audit(entry)] = &left[..] else { panic!("{left:?}") };
         let versions = Versions { from: Word::cut("2.0.0"), to: Word::cut("1.0.0") };
         assert_eq!(alert.kind, AlertKind::Rollback(versions));
         assert_eq!(entry.text.as_str(), "slot A with 1.0.0 is back, 2.0.0 was given up: no frame of camera north");
-        assert_eq!(entry.entry, 1);
+        assert_eq!((entry.entry, &entry.seal), (1, &None), "told although there is no key");
+    }
+
+    #[test]
+    fn what_became_of_an_update_is_sealed_with_the_units_key_as_the_log_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut unit = unit(folder.path());
+        let (root, config) = (certify(&unit), unit.config.clone().unwrap());
+        for told in [Told::Installed(change()), Told::Good(change()), Told::RolledBack(change(), "no frame".into())] {
+            assert!(unit.tell(&told));
+        }
+        let log = edge_store::audit::Audit::open(&folder.path().join("audit.sqlite")).unwrap().audit;
+        let hashes: Vec<Hash256> = log.entries(0, 10).unwrap().iter().map(|entry| entry.hash).collect();
+        let mut sealed = Vec::new();
+        for record in left(folder.path()) {
+            let Record::Audit(entry) = record else { continue };
+            assert!(entry.check_seal(&config.agency, &config.unit, &root).unwrap().is_ok(), "{entry:?}");
+            sealed.push(entry.hash());
+        }
+        assert_eq!((sealed.len(), sealed), (3, hashes));
     }
 
     #[test]
@@ -290,7 +354,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("b.raucb");
         edge_store::disk::replace(&edge_store::disk::RealDisk, &path, b"abc").unwrap();
-        let mut unit = Unit::new(folder.path().to_owned(), Clock::system());
+        let mut unit = unit(folder.path());
         let mut wanted = |hash| unit.check(&Wanted { file: path.clone(), hash: Some(hash), version: None });
         assert_eq!(wanted(Hash256::of(b"abc")), Ok(()));
         assert!(matches!(wanted(Hash256::of(b"abd")), Err(Refusal::OtherHash { .. })));

@@ -84,7 +84,7 @@ impl AuditLog for Log {
         }
         let written = AuditRecord { entry: seen.log.len() as u64 + 1, ..draft };
         seen.log.push(written.clone());
-        Ok(Appended::Written(written))
+        Ok(Appended::Written(Box::new(written)))
     }
 
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {
