@@ -36,7 +36,8 @@ pub(in crate::app) fn fittings(
 ) -> Result<Option<Fittings>, ConfigError> {
     match choice {
         BoardChoice::None => {
-            let parts = Parts { thermometers: all_zones(zones), heat: limits(Heat::default()), ..Parts::default() };
+            let parts =
+                Parts { thermometers: all_zones(zones), heat: Some(limits(Heat::default())), ..Parts::default() };
             let warm = !parts.thermometers.is_empty();
             Ok(warm.then_some(Fittings { parts, triggers: Vec::new(), bench: None }))
         }
@@ -64,8 +65,8 @@ fn all_zones(zones: &Path) -> Vec<Fitted<dyn Sensor<Celsius>>> {
     if zone::readings(zones).is_empty() { Vec::new() } else { vec![fit::zones("thermal zones", zones, None)] }
 }
 
-fn limits(heat: Heat) -> Option<[Celsius; 3]> {
-    Some([heat.warm_at, heat.hot_at, heat.stop_at].map(Celsius))
+fn limits(heat: Heat) -> [Celsius; 3] {
+    [heat.warm_at, heat.hot_at, heat.stop_at].map(Celsius)
 }
 
 fn thermometers(board: &Board, zones: &Path) -> Vec<Fitted<dyn Sensor<Celsius>>> {
@@ -88,7 +89,7 @@ fn parts(board: &Board, zones: &Path) -> Parts {
     };
     Parts {
         thermometers: thermometers(board, zones),
-        heat: limits(board.heat),
+        heat: Some(limits(board.heat)),
         supply: board.power.as_ref().map(|power| Supply {
             part: fit::ina226(on_bus(&power.place), power.shunt_ohms),
             low: Volts(power.low_volts),

@@ -47,9 +47,12 @@ fn real(fields: &Fields<'_>, key: &'static str, allowed: std::ops::RangeInclusiv
     fields.number(key, allowed).map_or(default, |number| number as f32)
 }
 
+/// Reads what one kind of thermometer says beside its name.
+type ReadPart = fn(&Fields<'_>) -> Option<TemperaturePart>;
+
 pub(super) fn temperature(fields: &Fields<'_>) -> Option<TemperatureSensor> {
     let name = fields.text("name", "what it measures");
-    let read: [(&str, fn(&Fields<'_>) -> Option<TemperaturePart>); 3] = [
+    let read: [(&str, ReadPart); 3] = [
         ("lm75", |fields| i2c(fields, 0x48..=0x4f).map(TemperaturePart::Lm75)),
         ("tmp117", |fields| i2c(fields, 0x48..=0x4b).map(TemperaturePart::Tmp117)),
         ("zone", |fields| fields.text("zone", "a zone's type such as \"soc-thermal\"").map(TemperaturePart::Zone)),
