@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_read_is_given_up_alone_and_does_not_hold_up_the_rest() {
+    fn what_nobody_can_read_is_given_up_apart_and_does_not_hold_up_the_rest() {
         let rotten = |sequence, payload| Stored { sequence: Sequence::new(sequence), payload };
         let read = [stored(5, &alert()), rotten(6, Some(vec![0xff])), rotten(7, None), stored(8, &alert())];
         let Plan::Send(_, records) = plan(Lane::Alert, &read, Permit::Send) else { panic!("to be sent") };

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use edge_store::disk::{self, Disk};
 
-/// Numbers of one life: 67 million, which is a month of a street on which twenty things a second are taken for a road user
-/// for a moment. A number still takes five bytes in a record for the first 64 lives, and is exact in JSON for 134 million.
+/// Numbers of one life: 67 million, which is a month of a street on which twenty things a second are taken for a road
+/// user for a moment. A number still takes five bytes in a record for the first 64 lives, and is exact in JSON for 134
+/// million.
 const STRETCH_BITS: u32 = 26;
 
 /// Counts the lives of workers.

@@ -303,7 +303,8 @@ pub struct UplinkHealth {
     /// Commands that were refused because too many waited.
     #[n(7)]
     pub busy: u64,
-    /// Why the broker is not reached, or what that waits cannot be sent; none while all is well or nothing is known yet.
+    /// Why the broker is not reached, or which waiting records cannot be sent; none while all is well or nothing is
+    /// known yet.
     #[n(8)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Sentence>,
