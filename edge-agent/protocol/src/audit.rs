@@ -104,6 +104,17 @@ impl Seal {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    fn open(&self, root: &Root, agency: &AgencyId, unit: &UnitId) -> Result<AuditHead, BadSeal> {
+        if self.0.len() > MAX_SEAL_BYTES {
+            return Err(BadSeal::Malformed(format!("{} bytes", self.0.len())));
+        }
+        let signed = Signed::open(Kind::AuditHead, &self.0)?;
+        if root.check(&signed.chain, None)? != Subject::Unit(agency.clone(), unit.clone()) {
+            return Err(BadSeal::Stranger(unit.clone()));
+        }
+        minicbor::decode(&signed.payload).map_err(|error| BadSeal::Malformed(error.to_string()))
+    }
 }
 
 /// Why a seal is not believed.
@@ -168,19 +179,6 @@ impl AuditRecord {
             seal.open(root, agency, unit)
                 .and_then(|head| if head == self.head(agency, unit) { Ok(()) } else { Err(BadSeal::Other) }),
         )
-    }
-}
-
-impl Seal {
-    fn open(&self, root: &Root, agency: &AgencyId, unit: &UnitId) -> Result<AuditHead, BadSeal> {
-        if self.0.len() > MAX_SEAL_BYTES {
-            return Err(BadSeal::Malformed(format!("{} bytes", self.0.len())));
-        }
-        let signed = Signed::open(Kind::AuditHead, &self.0)?;
-        if root.check(&signed.chain, None)? != Subject::Unit(agency.clone(), unit.clone()) {
-            return Err(BadSeal::Stranger(unit.clone()));
-        }
-        minicbor::decode(&signed.payload).map_err(|error| BadSeal::Malformed(error.to_string()))
     }
 }
 

@@ -50,6 +50,11 @@ impl Zones {
     pub fn new(folder: &Path, of: Option<&str>) -> Self {
         Self { folder: folder.to_owned(), of: of.map(str::to_owned) }
     }
+
+    fn silent(&self) -> PartError {
+        let of = self.of.as_ref().map(|of| format!(" of type \"{of}\"")).unwrap_or_default();
+        PartError::Bus { part: PART, reason: format!("{} has none{of} that can be read", self.folder.display()) }
+    }
 }
 
 impl Sensor<Celsius> for Zones {
@@ -60,13 +65,6 @@ impl Sensor<Celsius> for Zones {
         let read: Vec<_> = read.map(|celsius| plausible(PART, celsius, -55.0..=125.0)).collect();
         let hottest = read.iter().flatten().map(|celsius| celsius.0).reduce(f32::max);
         hottest.map(Celsius).ok_or_else(|| read.into_iter().find_map(Result::err).unwrap_or_else(|| self.silent()))
-    }
-}
-
-impl Zones {
-    fn silent(&self) -> PartError {
-        let of = self.of.as_ref().map(|of| format!(" of type \"{of}\"")).unwrap_or_default();
-        PartError::Bus { part: PART, reason: format!("{} has none{of} that can be read", self.folder.display()) }
     }
 }
 

@@ -88,11 +88,8 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
     Ok(Usable { config, text: None, why: Some(why) })
 }
 
-/// Where data lies, also for an image that can use no configuration of this unit: it has to be given up like any other.
-pub(in crate::app) fn data_dir(file: &Path) -> PathBuf {
-    if let Ok(usable) = usable(file) {
-        return usable.config.data_dir;
-    }
+/// Where data lies, for an image that can use no configuration of this unit: it has to be given up like any other.
+pub(in crate::app) fn data_dir_of_unusable(file: &Path) -> PathBuf {
     let state = state_folder();
     let said = data_place(file).or_else(|| data_place(&state.as_ref()?.join(LAST_GOOD)));
     said.or(state).unwrap_or_else(|| DATA_DIR.into())

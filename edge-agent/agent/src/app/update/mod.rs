@@ -102,19 +102,22 @@ the one in use, or that fails its self-test on this board is refused; the models
 /// In words: what was not done and why.
 pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
     // Only what cannot do without a configuration asks for one: an image that refuses it is given up by `Confirm`.
-    let usable = || surviving::usable(&arguments.config).map(|usable| usable.config);
+    let usable = surviving::usable(&arguments.config).map(|usable| usable.config);
     let here = Here {
-        data_dir: surviving::data_dir(&arguments.config),
-        config: usable().ok(),
+        data_dir: match &usable {
+            Ok(config) => config.data_dir.clone(),
+            Err(_) => surviving::data_dir_of_unusable(&arguments.config),
+        },
+        config: usable.as_ref().ok().cloned(),
         rauc_conf: arguments.rauc_conf.clone(),
         clock: Clock::system(),
     };
     match &arguments.command {
         UpdateCommand::Status { json } => status::show(&here, *json),
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
-        UpdateCommand::Models { file } => models::install(&usable()?, file, &here.clock),
+        UpdateCommand::Models { file } => models::install(&usable?, file, &here.clock),
         UpdateCommand::Confirm => here.confirm(),
-        UpdateCommand::CarryOut => Errand::new(&here, usable()?.update).run(),
+        UpdateCommand::CarryOut => Errand::new(&here, usable?.update).run(),
     }
 }
 
