@@ -86,7 +86,7 @@ impl Control {
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         self.conclude_interrupted(self.ends.clock.wall());
         let ended = self.serve(stop);
-        self.interrupt();
+        self.deliveries.leave();
         ended
     }
 
@@ -118,17 +118,9 @@ impl Control {
         match self.deliveries.step(self.ends.outlet.as_mut())? {
             Step::Wait(time) => Some(time),
             Step::Ended(command, outcome) => {
-                self.conclude(&command, outcome, Verdict::Failed, self.ends.clock.wall());
+                self.conclude(&command, outcome, self.ends.clock.wall());
                 Some(Duration::ZERO)
             }
-        }
-    }
-
-    /// Tells those whose clips the end of the agent cuts short that they can ask again.
-    pub(super) fn interrupt(&mut self) {
-        let wall = self.ends.clock.wall();
-        for (command, fault) in self.deliveries.interrupt() {
-            self.conclude(&command, Err(fault), |_| refused(Refusal::Interrupted), wall);
         }
     }
 
@@ -148,7 +140,7 @@ impl Control {
                 text,
                 ..intent
             });
-            self.send(answered(request, command, refused(Refusal::Interrupted), wall));
+            self.send(answered(request, command, refused(Refusal::Interrupted, ""), wall));
         }
     }
 
@@ -156,7 +148,7 @@ impl Control {
     pub(super) fn handle(&mut self, sealed: &[u8], now: MonoTime, wall: WallStamp) {
         if !self.limit.take(now) {
             // Neither looked at nor written down, or a flood would fill the log.
-            return self.answer_refusal(None, Refusal::RateLimited, wall);
+            return self.answer(None, refused(Refusal::RateLimited, ""), wall);
         }
         let command = match self.admit(sealed, wall) {
             Ok(command) => command,
@@ -171,31 +163,25 @@ impl Control {
             }
             Err(error) => {
                 tracing::error!(%error, "a command is refused");
-                return self.answer_refusal(Some(&command), Refusal::AuditUnavailable, wall);
+                return self.answer(Some(&command), refused(Refusal::AuditUnavailable, ""), wall);
             }
         }
         self.answer(Some(&command), Verdict::Accepted, wall);
         match self.act(&command, wall) {
             Ok(Done::Underway(made)) => self.deliveries.push(command, made),
-            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), Verdict::Failed, wall),
-            Err(fault) => self.conclude(&command, Err(fault), Verdict::Failed, wall),
+            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), wall),
+            Err(fault) => self.conclude(&command, Err(fault), wall),
         }
     }
 
     /// Writes down how a command ended; a failure is told whoever gave it.
-    fn conclude(
-        &mut self,
-        command: &Command,
-        outcome: Result<String, ActionFault>,
-        failed: impl FnOnce(Sentence) -> Verdict,
-        wall: WallStamp,
-    ) {
+    fn conclude(&mut self, command: &Command, outcome: Result<String, ActionFault>, wall: WallStamp) {
         match outcome {
             Ok(text) => self.audit(draft(AuditKind::Outcome, Some(command), &text, wall)),
             Err(ActionFault(text)) => {
                 tracing::error!(command = %command.id, text, "a command failed");
                 self.audit(draft(AuditKind::Outcome, Some(command), &format!("failed: {text}"), wall));
-                self.answer(Some(command), failed(Sentence::cut(&text)), wall);
+                self.answer(Some(command), Verdict::Failed(Sentence::cut(&text)), wall);
             }
         }
     }
@@ -256,11 +242,9 @@ impl Control {
         let mut entry = draft(AuditKind::Refusal, asked, &refused.detail, wall);
         entry.refusal = Some(refused.reason);
         self.audit(entry);
-        self.answer_refusal(asked, refused.reason, wall);
-    }
-
-    fn answer_refusal(&mut self, asked: Option<&Command>, reason: Refusal, wall: WallStamp) {
-        self.answer(asked, refused(reason), wall);
+        // Whoever is not known hears no more than the reason.
+        let detail = asked.map_or("", |_| &refused.detail);
+        self.answer(asked, self::refused(refused.reason, detail), wall);
     }
 
     fn answer(&mut self, asked: Option<&Command>, verdict: Verdict, wall: WallStamp) {
@@ -283,8 +267,11 @@ impl Control {
     }
 }
 
-fn refused(reason: Refusal) -> Verdict {
-    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(reason.sentence()) })
+/// A refusal in words; the detail says what of the command it is about, where it may be said.
+fn refused(reason: Refusal, detail: &str) -> Verdict {
+    let sentence = reason.sentence();
+    let text = if detail.is_empty() { sentence.to_owned() } else { format!("{sentence} ({detail})") };
+    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(&text) })
 }
 
 /// The answer to a command, as far as it is known which.

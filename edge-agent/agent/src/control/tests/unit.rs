@@ -65,6 +65,8 @@ pub(super) struct Seen {
     pub(super) disk_fails: bool,
     /// The line takes no pieces.
     pub(super) pieces_wait: bool,
+    /// Nobody takes records any more.
+    pub(super) outbox_stopped: bool,
     pub(super) sent: Vec<Record>,
     pub(super) challenge: Option<Challenge>,
 }
@@ -144,8 +146,11 @@ struct Out(Shared);
 
 impl Outlet for Out {
     fn append(&mut self, record: Record) -> bool {
-        self.0.lock().unwrap().sent.push(record);
-        true
+        let mut seen = self.0.lock().unwrap();
+        if !seen.outbox_stopped {
+            seen.sent.push(record);
+        }
+        !seen.outbox_stopped
     }
 
     fn pieces_waiting(&mut self) -> u64 {
