@@ -43,8 +43,8 @@ def reader_metrics(report, name):
         shares = [(key, found[key]) for key in ("exact", "folded", "character") if key in found]
         rows = [_metric(key, share["value"], share["interval"], sha, found["n"]) for key, share in shares]
         if found:
-            characters = sum(row["n"] for row in found["reliability"])
-            rows.append(_metric("calibration_error", found["calibration_error"], None, sha, characters))
+            error = found["calibration_error"]
+            rows.append(_metric("calibration_error", error["value"], error["interval"], sha, error["n"]))
         return rows
     if "end_to_end" in report:
         shares = report["end_to_end"].get(f"{next(iter(report['detection']))}, {name}", {})

@@ -10,7 +10,7 @@ import numpy as np
 
 from training.data.boxes import file_sha256
 from training.data.crops import Crop, read_crops, read_picture
-from training.evaluate.intervals import wilson
+from training.evaluate.intervals import paired
 from training.figures import figure
 from training.manifest import load_manifest
 from training.reader import metrics
@@ -54,7 +54,7 @@ def evaluate(
         entry["regions"] = metrics.by_region(texts, readings[name], regions)
         report["models"][name] = entry
         if name != first:
-            report["paired_exact"][f"{first} - {name}"] = metrics.paired(
+            report["paired_exact"][f"{first} - {name}"] = paired(
                 metrics.exact_hits(texts, readings[first]),
                 metrics.exact_hits(texts, readings[name]),
             )
@@ -68,9 +68,9 @@ def draw_reliability(models: dict[str, dict], path: Path) -> None:
         for name, entry in models.items():
             rows = entry["reliability"]
             stated, right = (np.array([row[key] for row in rows]) for key in ("confidence", "accuracy"))
-            low, high = np.array([wilson(round(r["accuracy"] * r["n"]), r["n"]) for r in rows]).T
+            low, high = np.array([row["interval"] for row in rows]).T
             bars = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
-            label = f"{name}, error {entry['calibration_error']:.4f}"
+            label = f"{name}, error {entry['calibration_error']['value']:.4f}"
             axes.errorbar(stated, right, bars, label=label, capsize=2, marker="o", markersize=3)
         axes.set(xlabel="stated probability of a character", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
         axes.legend(fontsize=7)

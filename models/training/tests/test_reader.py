@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from training.data.crops import CropPool, CropsError, fold, normalise, read_crops, read_picture
+from training.evaluate import intervals
 from training.loop import Schedule, Trainer
 from training.nets.reader import BLANK, CLASSES, STEPS, PlateReader
-from training.reader import degrade, metrics, passes
+from training.reader import conditions, degrade, metrics, passes
 from training.reader.calibrate import fit_temperature
 from training.reader.decode import Reading, align, edit_distance, greedy
 from training.reader.sheet import worst_errors, write_sheet
@@ -126,6 +127,27 @@ def test_summary_counts_what_was_read():
     assert {"truth": "0", "read": "O", "n": 1} in metrics.confusions(texts, readings)
 
 
+def test_the_calibration_error_comes_with_n_and_an_interval_that_resampled_texts_give():
+    texts, readings = ["AB"] * 30, [Reading("AB", (0.9, 0.9))] * 20 + [Reading("A8", (0.9, 0.9))] * 10
+    found = metrics.summary(texts, readings)["calibration_error"]
+    error, rows = metrics.reliability(*metrics.character_outcomes(texts, readings))
+    assert (found["n"], found["value"]) == (60, round(error, 4)) == (60, pytest.approx(0.0667, abs=1e-3))
+    assert found["interval"][0] < found["value"] < found["interval"][1]
+    assert rows[0]["interval"] == intervals.wilson(50, 60)
+
+
+def test_heights_are_compared_with_the_one_before_and_conditions_with_none_on_the_stills_of_both():
+    first = conditions.Read([0, 1, 2], [True, False, True], [True, True, True])
+    second = conditions.Read([1, 2], [True, True], [True, True])
+    third = conditions.Read([0, 1, 2], [False, False, False], [False, False, False])
+    table = {"12": first, "14": second, "16": third}
+    rows = conditions.rows_of(table, "heights")
+    assert "minus_before" not in rows["12"] and rows["14"]["n"] == 2
+    assert (rows["14"]["minus_before"]["n"], rows["14"]["minus_before"]["difference"]) == (2, 0.5)
+    assert rows["16"]["minus_before"]["difference"] == -1.0
+    assert conditions.rows_of(table, "hard")["16"]["minus_before"] == third.minus(first)
+
+
 def guessed(second, sure):
     """One character, A, with a second choice."""
     return Reading.of([(("A", 1 - 2 * sure), (second, sure))])
@@ -172,9 +194,21 @@ def test_alternates_of_passes_are_judged_by_the_text_that_was_painted():
     assert passes.sureness([])["alternates"] == []
 
 
+def test_single_reads_of_a_pass_count_as_one_draw_and_models_are_compared_pass_by_pass():
+    right, wrong = Reading("AB1", (0.9,) * 3), Reading("A81", (0.9,) * 3)
+    good = passes.Result("AB1", [right] * 8, Pass(verdict=Verdict("AB1", (0.9,), 0.9, 2, 3, ())))
+    bad = passes.Result("AB1", [wrong] * 8, Pass(verdict=Verdict("A81", (0.9,), 0.9, 2, 3, ())))
+    found = passes._count([good, bad] * 20)
+    assert (found["single_reads"]["n"], found["single_reads"]["exact"]) == (320, 0.5)
+    low, high = found["single_reads"]["interval"]
+    assert high - low > 0.2, "40 passes, not 320 reads, say how far the share may be off"
+    pair = passes.differences({"a": [good] * 4, "b": [good, bad, good, good]})["a - b"]
+    assert (pair["voted"]["n"], pair["voted"]["difference"], pair["told"]["interval"][0]) == (4, 0.25, 0.0)
+
+
 def test_paired_difference_of_equal_models_is_nothing():
     hits = np.array([True, False, True])
-    assert metrics.paired(hits, hits) == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert intervals.paired(hits, hits) == {"n": len(hits), "difference": 0.0, "interval": [0.0, 0.0]}
 
 
 def test_crops_labelled_twice_or_without_text_are_refused_by_name(tmp_path):
