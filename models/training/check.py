@@ -27,7 +27,7 @@ def check_drawn(folder, manifest, pictures):
     if not recorded:
         raise ManifestError(f"{folder}: field 'metrics' has no '{DRAWN}'")
     detect = LtrbDetector.from_folder(folder)
-    measured = measure(detect, manifest["classes"], pictures)["mean_ap50"]
+    measured = measure(detect, manifest["classes"], pictures)["mean_ap50"]["value"]
     if abs(measured - recorded[0]) > TOLERANCE:
         raise ManifestError(
             f"{folder}: field 'metrics.{DRAWN}' says {recorded[0]}, measured {measured}"

@@ -11,10 +11,10 @@ from training.manifest import DETECTION_TASKS, load_manifest, write_manifest
 def object_metrics(report, name):
     """Metrics of an `eval objects` report for one of its models."""
     result, sha = report["results"][name], report["data"]["sha256"]
-    rows = [("mean_ap50", result["mean_ap50"], result["interval_mean_ap50"])]
-    rows += [("mean_ap", result["mean_ap"], None)]
-    rows += [(f"ap50_{k}", v, result["interval_ap50"][k]) for k, v in result["ap50"].items()]
-    return [_metric(*row, sha) for row in rows]
+    pictures = result["pictures"]
+    rows = [("mean_ap50", result["mean_ap50"], pictures), ("mean_ap", result["mean_ap"], pictures)]
+    rows += [(f"ap50_{label}", result[label], result[label]["n"]) for label in report["n"]["boxes"]]
+    return [_metric(key, found["value"], found["interval"], sha, count) for key, found, count in rows]
 
 
 def plate_metrics(report, name):
@@ -23,15 +23,8 @@ def plate_metrics(report, name):
     rows = []
     for region, figures in report["detection"][name].items():
         at = figures[threshold]
-        rows.append(_metric(f"recall_{region}", at["recall"], at["recall_interval"], sha))
-        rows.append(
-            _metric(
-                f"false_positives_{region}",
-                at["false_positives"],
-                at["false_positives_interval"],
-                sha,
-            )
-        )
+        for key, count in (("recall", at["n"]), ("false_positives", at["pictures"])):
+            rows.append(_metric(f"{key}_{region}", at[key], at[f"{key}_interval"], sha, count))
     return rows
 
 
@@ -85,7 +78,8 @@ def drawn_metrics(manifest, args):
     if manifest["task"] not in DETECTION_TASKS:
         return [metric for metric in manifest["metrics"] if metric["name"].startswith("drawn exact")]
     drawn = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
-    return [_metric(DRAWN, drawn["mean_ap50"], None, file_sha256(Path(args.pictures) / TRUTH))]
+    mean, boxes = drawn["mean_ap50"], sum(drawn[name]["n"] for name in manifest["classes"])
+    return [_metric(DRAWN, mean["value"], mean["interval"], file_sha256(Path(args.pictures) / TRUTH), boxes)]
 
 
 def run(args):

@@ -67,17 +67,17 @@ class LtrbDetector:
         return decode.finish(*found, self.nms_iou, self.keep, tuple(factors), size)
 
 
-def opened(folder, against=None):
-    """Name to (detector, file): a model folder's float graph and variants, and the float graph of another folder."""
+def opened(folder, against=()):
+    """Name to (detector, file): a model folder's float graph and variants, and the float graphs of other folders."""
     manifest = load_manifest(Path(folder) / "manifest.json")
     found = {}
     for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
         name = manifest["name"] + (f" {variant}" if variant else "")
         found[name] = (LtrbDetector.from_folder(folder, variant), model_file(folder, manifest, variant))
-    if against:
-        other = load_manifest(Path(against) / "manifest.json")
+    for path in against:
+        other = load_manifest(Path(path) / "manifest.json")
         name = f"{other['name']} {other['version']}"
-        found[name] = (LtrbDetector.from_folder(against), model_file(against, other))
+        found[name] = (LtrbDetector.from_folder(path), model_file(path, other))
     return found
 
 

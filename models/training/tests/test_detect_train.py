@@ -237,10 +237,17 @@ def test_evaluation_prints_every_figure(exported, folder, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["n"]["boxes"]["car"] == 6
     assert set(report["results"]) == {"tiny", "tiny int8", "tiny 0.0.1"}
-    same = report["paired_difference_ap50"]["tiny - tiny 0.0.1"]
-    assert same["mean"] == same["car"] == [0.0, 0.0] and set(same) >= {"person", "truck"}
+    same = report["paired"]["tiny - tiny 0.0.1"]
+    assert same["mean_ap50"] == same["car"] == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert set(same) >= {"mean_ap", "person", "truck"}
     assert len(report["hard"]["tiny int8"]) == 13
-    assert report["results"]["tiny"]["ap50"]["person"] is None
+    assert report["hard"]["tiny"]["as they are"]["minus_as_they_are"]["car"]["difference"] == 0.0
+    assert report["results"]["tiny"]["person"] == {"value": None, "interval": [None, None], "n": 0}
+    for part in (report, *report["by_source"].values()):
+        for figures in part["results"].values():
+            assert len(figures["mean_ap50"]["interval"]) == len(figures["mean_ap"]["interval"]) == 2
+            assert figures["car"]["n"] > 0 and figures["pictures"] > 0
+        assert set(part["paired"]) == {"tiny - tiny int8", "tiny - tiny 0.0.1"}
 
 
 @pytest.mark.parametrize(
