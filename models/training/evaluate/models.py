@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from training.data.boxes import DataError
 from training.evaluate import decode
 from training.manifest import load_manifest, model_file
 from training.preprocess import letterbox, to_tensor
@@ -17,16 +18,18 @@ from training.preprocess import letterbox, to_tensor
 # Our classes among the 80 of COCO: person, bicycle, motorcycle, car, bus, truck.
 COCO_INDICES = [0, 1, 3, 2, 5, 7]
 SCORE_FLOOR = 0.02
+OWN_PROVIDER = "CPUExecutionProvider"  # the kernels of ONNX Runtime itself
 
 
-def open_session(path, threads=1):
+def open_session(path, threads=1, provider=OWN_PROVIDER):
     """An inference session on the processor."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    if session.get_providers()[0] != provider:  # the runtime falls back without a word
+        raise DataError(f"{path}: {provider} does not take it")
+    return session
 
 
 class LtrbDetector:
@@ -40,10 +43,10 @@ class LtrbDetector:
         self.class_count, self.nms_iou, self.keep, self.floor = class_count, nms_iou, keep, floor
 
     @classmethod
-    def from_folder(cls, folder, variant=None, threads=1, floor=SCORE_FLOOR):
+    def from_folder(cls, folder, variant=None, floor=SCORE_FLOOR, provider=OWN_PROVIDER):
         """A model folder with manifest; `floor` None takes the manifest's score thresholds."""
         manifest = load_manifest(Path(folder) / "manifest.json")
-        session = open_session(model_file(folder, manifest, variant), threads)
+        session = open_session(model_file(folder, manifest, variant), provider=provider)
         head, source = manifest["head"], manifest["input"]
         name = session.get_inputs()[0].name
         thresholds = manifest["thresholds"]
