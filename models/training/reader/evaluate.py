@@ -16,9 +16,10 @@ from training.manifest import load_manifest
 from training.reader import metrics
 from training.reader.decode import Reading
 from training.reader.model import ReaderModel
-from training.reader.sheet import write_sheet
+from training.reader.sheet import worst_errors, write_sheet
 from training.reader.teacher import TEACHERS, SlotReader
 
+WORST = 20
 Read = Callable[[np.ndarray], Reading]
 
 
@@ -84,7 +85,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--baselines", type=Path, help="folder with baseline weights")
     parser.add_argument("--against", type=Path, help="another reader's folder to compare with")
     parser.add_argument("--diagram", type=Path, help="draw the reliability diagram into this PNG")
-    parser.add_argument("--worst", type=Path, help="write a picture of the worst 20 errors here")
+    parser.add_argument("--worst", type=Path, help=f"write a picture of the worst {WORST} errors here")
     parser.add_argument("--confusions", type=Path, help="write the confusion counts here")
 
 
@@ -99,7 +100,9 @@ def run(args) -> int:
     if args.diagram:
         draw_reliability(report["models"], args.diagram)
     if args.worst:
-        pictures = [read_picture(args.root / row.file) for row in rows]
-        write_sheet(args.worst, pictures, [r.text for r in rows], next(iter(readings.values())))
+        own = next(iter(readings.values()))
+        shown = worst_errors([row.text for row in rows], own, WORST)
+        pictures = [read_picture(args.root / rows[i].file) for i in shown]
+        write_sheet(args.worst, pictures, [rows[i].text for i in shown], [own[i] for i in shown])
     print(json.dumps(report, indent=1))
     return 0

@@ -1,6 +1,7 @@
 """Decoding, suppression, average precision and intervals on cases small enough to do by hand."""
 
 import argparse
+import csv
 import json
 from pathlib import Path
 
@@ -147,14 +148,44 @@ def test_a_slot_reader_gets_the_box_as_it_is_and_stands_beside_our_own(tmp_path,
     assert whole.against_first(exact)["plate-text - other"]["us"]["difference"] == -1.0
 
 
-def test_the_sheet_of_a_reader_shows_wrong_plates_with_source_and_licence(tmp_path):
+def test_the_sheet_of_a_reader_shows_wrong_plates_with_source_and_licence_and_drawn_ones_after_them(tmp_path):
     pictures = np.full((60, 90, 3), 120, np.uint8)
-    plates = [(PlateBox(f"images/{n}.jpg", 20, 20, 40, 12, "ro"), pictures, text) for n, text in enumerate(("AB1", "AB2"))]
-    assert worst.reader_sheet(lambda _: Reading("AB1", (0.9,) * 3), plates, tmp_path) == (2, 1)
-    assert (tmp_path / "worst.csv").read_text() == (
-        "file,source,licence,text,read,confidence\n1.jpg,ro,MIT,AB2,AB1,0.9\n"
-    )
+    name = "oi_0123456789abcdef.jpg"
+    real = [(PlateBox(f"images/{name}", 20, 20, 40, 12, "oi"), pictures, text) for text in ("AB1", "AB2")]
+
+    def read(_):
+        return Reading("AB1", (0.9,) * 3)
+
+    counted = worst.reader_sheet(worst.real_plates(read, real), worst.drawn_plates(read, 3), tmp_path)
+    assert counted == [(2, 1), (3, 3)]
+    lines = (tmp_path / "worst.csv").read_text().splitlines()
+    assert lines[0] == "file,source,licence,address,text,read,confidence"
+    assert lines[1] == f"{name},oi,CC BY 2.0,Open Images 0123456789abcdef,AB2,AB1,0.9"
+    assert len(lines) == 5 and all("drawn dev set,own,," in line for line in lines[2:])
     assert (tmp_path / "worst.jpg").stat().st_size > 500
+
+
+def test_only_pictures_that_may_be_shown_changed_are_taken_and_their_authors_can_be_found(tmp_path):
+    flickr = "http://farm4.staticflickr.com/3568/3364389746_361655c747_z.jpg"
+    licences = {"a.jpg": "CC BY 2.0", "b.jpg": "CC BY-SA 2.0", "c.jpg": "CC BY-ND 2.0", "d.jpg": None}
+    images = [
+        {"id": i, "file_name": name, "url": flickr} | ({"licence": licence, "tier": "A"} if licence else {})
+        for i, (name, licence) in enumerate(licences.items())
+    ]
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "dev.json").write_text(json.dumps({"categories": [], "images": images, "annotations": []}))
+    samples, known = worst._samples("objects", tmp_path)
+    assert [sample.path.name for sample in samples] == ["a.jpg", "d.jpg"]
+    assert known["a.jpg"] == ("CC BY 2.0", "https://www.flickr.com/photo.gne?id=3364389746")
+
+
+def test_every_picture_on_a_shipped_sheet_may_be_shown_and_names_where_its_author_is_found():
+    for folder in ("road-objects", "plates", "plate-text"):
+        with open(Path(__file__).resolve().parents[2] / folder / "worst.csv", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        assert len(rows) == worst.COUNT, folder
+        for row in rows:
+            assert row["licence"] in (*worst.SHOWN, "own") and (row["address"] or row["source"] in ("drawn dev set", "ro")), row
 
 
 def test_differences_are_taken_plate_by_plate():

@@ -1,5 +1,6 @@
 """A minute-sized life of a detector: train, resume, export, judge, golden tensors, bad input."""
 
+import argparse
 import json
 import re
 import shutil
@@ -23,6 +24,7 @@ from training.export import largest_difference
 from training.golden import write_golden
 from training.manifest import ManifestError, check_shapes, load_manifest, model_file
 from training.nets.detector import from_config
+from training.origin import commits_of, origin, written
 from training.train import read_config
 from training.unfold import UnfoldError, unfold
 
@@ -146,10 +148,21 @@ def test_the_manifest_names_the_commands_that_were_run_the_code_and_the_tier_of_
     assert commands == [f"{common}/halves --steps {steps}" for steps in (2, 4)]
 
 
+def test_a_run_keeps_every_commit_it_went_on_with(tmp_path, monkeypatch):
+    args = argparse.Namespace(command="train", seed=3)
+    for version in ("aaaaaaa", "bbbbbbb", "aaaaaaa", ""):
+        monkeypatch.setattr("training.origin.code_version", lambda: version)
+        known = origin(args, tmp_path)
+        (tmp_path / "data.json").write_text(json.dumps(known))
+    assert known == {"commits": ["aaaaaaa", "bbbbbbb"], "commands": ["train"], "seed": 3}
+    (tmp_path / "data.json").write_text(json.dumps({"commit": "ccccccc", "commands": []}))
+    assert commits_of(written(tmp_path)) == ["ccccccc"], "a run begun before commits were a list"
+
+
 def test_where_nothing_tells_the_commit_it_must_be_named(folder, exported, monkeypatch, capsys):
     data = json.loads((folder / "run" / "data.json").read_text())
     (folder / "unnamed").mkdir()
-    (folder / "unnamed" / "data.json").write_text(json.dumps(data | {"commit": ""}))
+    (folder / "unnamed" / "data.json").write_text(json.dumps(data | {"commits": []}))
     monkeypatch.setattr("training.export.code_version", lambda: "")
     words = ["export", "--config", str(folder / "tiny.toml"), "--run", str(folder / "unnamed")]
     assert main([*words, "--data", str(folder / "data"), "--out", str(folder / "x"), "--created", "2026-01-01"]) == 1

@@ -14,9 +14,9 @@ from training.nets.reader import BLANK, CLASSES, STEPS, PlateReader
 from training.reader import conditions, degrade, metrics, passes
 from training.reader.calibrate import fit_temperature
 from training.reader.decode import Reading, align, edit_distance, greedy
-from training.reader.sheet import worst_errors, write_sheet
-from training.reader.stream import Batch, Mixture, Source, encode
-from training.reader.train import ctc_loss, tensor, texts_of
+from training.reader.sheet import surest_errors, worst_errors, write_sheet
+from training.reader.stream import Batch, Mixture, Source, encode, texts_of
+from training.reader.train import ctc_loss, tensor
 from training.reader.vote import Pass, Verdict
 from training.synth import signs
 
@@ -280,10 +280,11 @@ def test_a_still_in_motion_comes_back_from_the_codec_as_shrinking_crops():
     assert heights[0] > heights[-1] >= 8
 
 
-def test_the_sheet_holds_the_worst_errors_only(tmp_path):
+def test_the_worst_errors_come_first_and_the_sheet_holds_a_cell_for_each(tmp_path):
     texts = ["AB1", "XY0", "Q7"]
     readings = [Reading("AB1", (0.9,) * 3), Reading("XYO", (0.9,) * 3), Reading("Z", (0.4,))]
-    assert worst_errors(texts, readings, 20) == [2, 1]
-    pictures = [np.full((20, 50, 3), 90, np.uint8)] * 3
-    assert write_sheet(tmp_path / "worst.png", pictures, texts, readings) == 2
+    worst = worst_errors(texts, readings, 20)
+    assert worst == [2, 1] and surest_errors(texts, readings, 20) == [1, 2]
+    pictures = [np.full((20, 50, 3), 90, np.uint8), np.full((20, 50), 90, np.uint8)]
+    write_sheet(tmp_path / "worst.png", pictures, [texts[i] for i in worst], [readings[i] for i in worst])
     assert read_picture(tmp_path / "worst.png").shape == (76, 1000, 3)
