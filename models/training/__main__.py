@@ -73,6 +73,9 @@ def main(words):
     args = parser.parse_args(words[used:])
     try:
         return module.run(args) or 0
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        return 1
     except Exception as error:
         if not type(error).__module__.startswith("training."):
             raise

@@ -1,10 +1,10 @@
 """Check every model: fields, hashes, shapes, a complete card, and the recorded figures on the drawn pictures."""
 
-import json
 import math
 import re
 from pathlib import Path
 
+from training.data.tables import DataError
 from training.manifest import DETECTION_TASKS, ManifestError, check_shapes, load_manifest
 
 DRAWN = "drawn_ap50"
@@ -87,7 +87,7 @@ def run(args):
         try:
             manifest = check_folder(folder, here / "check")
             print(f"{folder.name} {manifest['version']}: good")
-        except (ManifestError, OSError, json.JSONDecodeError) as error:
+        except (ManifestError, DataError, OSError) as error:
             failures.append(error)
             print(f"{folder.name}: {error}")
     return 1 if failures else 0

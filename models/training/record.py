@@ -1,10 +1,10 @@
 """Put measured figures into a model's manifest: reports of `eval`, and the drawn pictures of the detectors."""
 
-import json
 from pathlib import Path
 
 from training.check import DRAWN
 from training.data.boxes import file_sha256
+from training.data.tables import DataError, read_json
 from training.manifest import DETECTION_TASKS, load_manifest, write_manifest
 
 
@@ -87,11 +87,15 @@ def run(args):
     manifest = load_manifest(Path(args.model) / "manifest.json")
     pick = {"objects": object_metrics, "plates": plate_metrics, "plate_text": reader_metrics}[manifest["task"]]
     metrics = []
-    for report in (json.loads(Path(path).read_text(encoding="utf-8")) for path in args.report):
-        metrics += pick(report, manifest["name"])
-        for variant in manifest["variants"]:
-            found = pick(report, f"{manifest['name']} {variant['name']}")
-            metrics += [entry | {"name": f"{variant['name']}_{entry['name']}"} for entry in found]
+    for path in args.report:
+        report = read_json(path)
+        try:
+            metrics += pick(report, manifest["name"])
+            for variant in manifest["variants"]:
+                found = pick(report, f"{manifest['name']} {variant['name']}")
+                metrics += [entry | {"name": f"{variant['name']}_{entry['name']}"} for entry in found]
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}: is no report of `eval` on {manifest['name']}: field {error}") from error
     manifest["metrics"] = metrics + drawn_metrics(manifest, args)
     print(write_manifest(manifest, args.model))
     return 0

@@ -11,8 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import DataError, Sample
-from training.data.objects import CLASSES, read_json
+from training.data.boxes import Sample
+from training.data.objects import CLASSES
+from training.data.tables import DataError, read_json
 from training.evaluate import intervals
 
 TRUTH = "truth.json"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.boxes import DataError, file_sha256
+from training.data.boxes import file_sha256
+from training.data.tables import DataError
 from training.evaluate import intervals
 from training.evaluate.plates import PlateResult, against_first, load_plates, shares
 

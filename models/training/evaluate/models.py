@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from training.data.boxes import DataError
+from training.data.tables import DataError
 from training.evaluate import decode
-from training.manifest import load_manifest, model_file
+from training.manifest import load_manifest, model_file, require
 from training.preprocess import letterbox, to_tensor
 
 # Our classes among the 80 of COCO: person, bicycle, motorcycle, car, bus, truck.
@@ -20,13 +20,27 @@ COCO_INDICES = [0, 1, 3, 2, 5, 7]
 SCORE_FLOOR = 0.02
 OWN_PROVIDER = "CPUExecutionProvider"  # the kernels of ONNX Runtime itself
 
+# What `LtrbDetector` computes.
+TAKEN = {
+    "head.type": "ltrb-anchor-free",
+    "input.colour": "RGB",
+    "input.layout": "NCHW",
+    "input.dtype": "float32",
+    "input.resize.mode": "letterbox",
+    "input.mean": 0.0,
+    "input.scale": 1 / 255,
+}
+
 
 def open_session(path, threads=1, provider=OWN_PROVIDER):
     """An inference session on the processor."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # the runtime's own kinds have no common parent
+        raise DataError(f"{path}: no graph that opens: {error}") from error
     if session.get_providers()[0] != provider:  # the runtime falls back without a word
         raise DataError(f"{path}: {provider} does not take it")
     return session
@@ -46,6 +60,7 @@ class LtrbDetector:
     def from_folder(cls, folder, variant=None, floor=SCORE_FLOOR, provider=OWN_PROVIDER):
         """A model folder with manifest; `floor` None takes the manifest's score thresholds."""
         manifest = load_manifest(Path(folder) / "manifest.json")
+        require(manifest, TAKEN, Path(folder) / "manifest.json")
         session = open_session(model_file(folder, manifest, variant), provider=provider)
         head, source = manifest["head"], manifest["input"]
         name = session.get_inputs()[0].name

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.boxes import DataError, file_sha256
+from training.data.boxes import file_sha256
 from training.data.objects import CLASSES, load_objects
+from training.data.tables import DataError
 from training.evaluate import hard, intervals
 from training.evaluate.ap import IOU_LIMITS, Judge
+from training.manifest import load_manifest, require
 
 HARD = ("night", "infrared", "motion", "low-contrast")  # what does not change the boxes
 
@@ -126,10 +128,14 @@ def run(args):
     from training.evaluate.models import opened
 
     samples = load_objects(args.data, args.images)[: args.limit]
+    if not samples:
+        raise DataError(f"{args.data}: field 'images' is empty")
     report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
     report["n"] = {"pictures": len(samples), "boxes": _box_counts(samples)}
     detectors = {}
     if args.model:
+        for folder in (args.model, *args.against):
+            require(load_manifest(Path(folder) / "manifest.json"), {"task": "objects"}, Path(folder) / "manifest.json")
         found = opened(args.model, args.against)
         detectors = {name: detect for name, (detect, _) in found.items()}
         report["models"] = {name: file_sha256(file) for name, (_, file) in found.items()}

@@ -1,6 +1,5 @@
 """Recall and false positives of plate detectors, and end to end with a reader, as one JSON object."""
 
-import csv
 import json
 from functools import partial
 from pathlib import Path
@@ -9,10 +8,11 @@ import numpy as np
 
 from training.data.boxes import Sample, file_sha256, read_box
 from training.data.crops import normalise
+from training.data.tables import read_rows
 from training.evaluate import hard, intervals
 from training.evaluate.decode import iou_matrix
 from training.figures import figure
-from training.manifest import load_manifest
+from training.manifest import load_manifest, require
 from training.preprocess import letterbox_size
 from training.reader.looks import crop, read_plate
 from training.reader.model import ReaderModel
@@ -25,12 +25,10 @@ HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
 def load_plates(table, root):
     """`plates.csv` to samples with the plates' texts: [(sample, texts)], one a picture."""
     rows = {}
-    with open(table, newline="", encoding="utf-8") as handle:
-        for number, row in enumerate(csv.DictReader(handle), start=2):
-            where = f"{table}:{number}"
-            entry = rows.setdefault(row["file"], ([], [], row["region"]))
-            entry[0].append(read_box(row, where))
-            entry[1].append(normalise(row["plate"]))
+    for where, row in read_rows(table, ("file", "x", "y", "w", "h", "plate", "region")):
+        entry = rows.setdefault(row["file"], ([], [], row["region"]))
+        entry[0].append(read_box(row, where))
+        entry[1].append(normalise(row["plate"]))
     found = []
     for name, (boxes, texts, region) in rows.items():
         boxes = np.array(boxes, np.float32)
@@ -273,6 +271,7 @@ def run(args):
     """The command."""
     plates = load_plates(args.data, args.root)
     manifest = load_manifest(Path(args.detector) / "manifest.json")
+    require(manifest, {"task": "plates"}, Path(args.detector) / "manifest.json")
     report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
     report["threshold"] = manifest["thresholds"]["score"]["plate"]
     detectors = open_detectors(args, report)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from training.data.boxes import DataError
 from training.data.crops import read_crops, read_picture
 from training.data.objects import load_objects
+from training.data.tables import DataError
 from training.evaluate import intervals
 from training.evaluate.models import OWN_PROVIDER, LtrbDetector
 from training.evaluate.objects import compared, judge

@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import DataError, load_plate_boxes
-from training.data.objects import load_objects, read_json
+from training.data.boxes import load_plate_boxes
+from training.data.objects import load_objects
+from training.data.tables import DataError, read_json
 from training.evaluate.decode import iou_matrix
 from training.manifest import load_manifest
 from training.reader.decode import Reading

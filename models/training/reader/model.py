@@ -7,9 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from training.evaluate.models import OWN_PROVIDER, open_session
-from training.manifest import load_manifest, model_file
+from training.manifest import load_manifest, model_file, require
 from training.preprocess import grey_from_rgb, stretch, to_tensor
-from training.reader.decode import Reading, greedy
+from training.reader.decode import BLANK, Reading, greedy
+from training.synth.grammar import ALPHABET
+
+# What `ReaderModel` computes.
+TAKEN = {
+    "head.type": "ctc",
+    "alphabet": ALPHABET,
+    "blank": BLANK,
+    "input.colour": "GREY",
+    "input.layout": "NCHW",
+    "input.dtype": "float32",
+    "input.resize.mode": "stretch",
+}
 
 
 class ReaderModel:
@@ -17,6 +29,7 @@ class ReaderModel:
 
     def __init__(self, folder: Path, variant: str | None = None, provider: str = OWN_PROVIDER) -> None:
         manifest = load_manifest(folder / "manifest.json")
+        require(manifest, TAKEN, folder / "manifest.json")
         self.file = model_file(folder, manifest, variant)
         self.name = manifest["name"] + (f" {variant}" if variant else "")
         self.temperature = float(manifest["head"].get("temperature", 1.0))

@@ -17,6 +17,7 @@ import numpy as np
 
 from training.data.boxes import file_sha256
 from training.data.crops import fold, read_crops, read_picture
+from training.data.tables import DataError
 from training.evaluate.intervals import draws, estimate, paired, wilson
 from training.manifest import load_manifest
 from training.reader import metrics
@@ -265,6 +266,8 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Command `eval passes`."""
+    if args.passes < 1 and not args.data:
+        raise DataError(f"--passes {args.passes}: nothing to measure without --data")
     models = {model.name: model for model in (ReaderModel(args.reader, v) for v in (None, *args.variants))}
     if args.against:
         other = ReaderModel(args.against)

@@ -12,8 +12,9 @@ import torch
 
 from training.__main__ import find_command, main
 from training.check import PARTS, check_drawn, check_folder
-from training.data.boxes import DataError, Sample, load_plate_boxes
+from training.data.boxes import Sample, load_plate_boxes
 from training.data.objects import load_objects
+from training.data.tables import DataError
 from training.detect.augment import Canvas
 from training.detect.export import calibration_tensors
 from training.detect.paste import paste_plate, stamp
@@ -320,7 +321,7 @@ def test_pictures_that_name_no_tier_are_ones_own_and_always_serve(folder, tmp_pa
     (data / "objects" / "train.json").write_text(json.dumps(content))
     pictures = build_pool(config, data).manifest()["pictures"]
     assert [(entry["tier"], entry["pictures"]) for entry in pictures] == [("A", 1), ("own", 1)]
-    content["images"] = content["images"][2:]
+    content["images"], content["annotations"] = content["images"][2:], []
     (data / "objects" / "train.json").write_text(json.dumps(content))
     out = ["--data", str(data), "--out", str(tmp_path / "run"), "--steps", "1"]
     assert main(["train", "--config", str(folder / "tiny.toml"), *out]) == 1

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.crops import CropPool, CropsError, fold, normalise, read_crops, read_picture
+from training.data.crops import CropPool, fold, normalise, read_crops, read_picture
+from training.data.tables import DataError
 from training.evaluate import intervals
 from training.loop import Schedule, Trainer
 from training.nets.reader import BLANK, CLASSES, STEPS, PlateReader
@@ -214,21 +215,21 @@ def test_paired_difference_of_equal_models_is_nothing():
 def test_crops_labelled_twice_or_without_text_are_refused_by_name(tmp_path):
     path = tmp_path / "crops.csv"
     path.write_text("file,plate,region\na.png,AB1,us\na.png,AB2,us\n")
-    with pytest.raises(CropsError, match="a.png: labelled 'AB1' and 'AB2'"):
+    with pytest.raises(DataError, match="a.png: labelled 'AB1' and 'AB2'"):
         read_crops(path)
     path.write_text("file,plate,region\nb.png,,us\n")
-    with pytest.raises(CropsError, match="b.png: field 'plate' is empty"):
+    with pytest.raises(DataError, match="b.png: field 'plate' is empty"):
         read_crops(path)
     path.write_text("file,text\n")
-    with pytest.raises(CropsError, match="column 'plate'"):
+    with pytest.raises(DataError, match="column 'plate'"):
         read_crops(path)
 
 
 def test_a_truncated_picture_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(CropsError, match="cut.jpg"):
+    with pytest.raises(DataError, match="cut.jpg"):
         read_picture(tmp_path / "cut.jpg")
-    with pytest.raises(CropsError, match="none.jpg"):
+    with pytest.raises(DataError, match="none.jpg"):
         read_picture(tmp_path / "none.jpg")
 
 
