@@ -1,6 +1,6 @@
 """Parameters, multiply-adds and milliseconds of models beside the baselines, as one JSON object.
 
-`cpu_ms_1_thread` is what a run costs its thread, without the time that other work took the processor away: that is the
+`cpu_ms` is what a run costs its thread, without the time that other work took the processor away: that is the
 figure to compare on a machine that is busy. Files take turns, run by run. `times_as_fast_as_float` of `NAME.int8.onnx`
 is the ratio of these times to those of `NAME.onnx`. `load` is the machine's load average as the command ends.
 """
@@ -89,28 +89,31 @@ def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many a run may have")
 
 
 def run(args):
     """The command."""
-    one, two = (milliseconds(args.models, threads, args.runs) for threads in (1, 2))
     report = {}
-    for index, path in enumerate(args.models):
+    for path in args.models:
         parameters, work = count_work(path)
-        report[path.name] = {
-            "parameters": parameters,
-            "multiply_adds": work,
-            "runs": args.runs,
-            "ms_1_thread": median(one[:, index, 0]),
-            "cpu_ms_1_thread": median(one[:, index, 1]),
-            "ms_2_threads": median(two[:, index, 0]),
-        }
-    names = [path.name for path in args.models]
-    for name in names:
-        int8 = name.replace(".onnx", ".int8.onnx")
-        if int8 in names:
-            pair = (one[:, names.index(key), 1] for key in (name, int8))
-            report[int8]["times_as_fast_as_float"] = ratio(*pair)
+        report[path.name] = {"parameters": parameters, "multiply_adds": work, "runs": args.runs}
+    for threads in args.threads:
+        add_times(report, args.models, threads, args.runs)
     report["load"] = [round(value, 2) for value in os.getloadavg()]
     print(json.dumps(report, indent=1))
     return 0
+
+
+def add_times(report, paths, threads, rounds):
+    """Puts the times of the files with so many threads into their entries."""
+    times = milliseconds(paths, threads, rounds)
+    names = [path.name for path in paths]
+    for index, name in enumerate(names):
+        report[name][f"ms_{threads}_threads"] = median(times[:, index, 0])
+        if threads == 1:  # the clock of the calling thread knows nothing of others
+            report[name]["cpu_ms"] = median(times[:, index, 1])
+            int8 = name.replace(".onnx", ".int8.onnx")
+            if int8 in names:
+                pair = times[:, index, 1], times[:, names.index(int8), 1]
+                report[int8]["times_as_fast_as_float"] = ratio(*pair)
