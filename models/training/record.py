@@ -71,14 +71,16 @@ def add_arguments(parser):
 
 
 def drawn_metrics(manifest, args):
-    """The figures of drawn pictures: a detector's measured now, a reader's as its export wrote them."""
+    """The figures of drawn pictures, measured now: of a detector's float graph, of a reader's graphs."""
     from training.evaluate.drawn import TRUTH, measure
     from training.evaluate.models import LtrbDetector
+    from training.reader import drawn
 
     if manifest["task"] not in DETECTION_TASKS:
-        return [metric for metric in manifest["metrics"] if metric["name"].startswith("drawn exact")]
-    drawn = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
-    mean, boxes = drawn["mean_ap50"], sum(drawn[name]["n"] for name in manifest["classes"])
+        names = [None, *(variant["name"] for variant in manifest["variants"])]
+        return [drawn.measure(Path(args.model), name) for name in names]
+    found = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
+    mean, boxes = found["mean_ap50"], sum(found[name]["n"] for name in manifest["classes"])
     return [_metric(DRAWN, mean["value"], mean["interval"], file_sha256(Path(args.pictures) / TRUTH), boxes)]
 
 
