@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use edge_protocol::command::{Challenge, Command, MAX_COMMAND_BYTES, Operation, Refusal};
 use edge_protocol::hash::Hash256;
@@ -14,7 +13,7 @@ use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use super::authorise::{Refused, authorise};
 use super::delivery::{Deliveries, Step};
 use super::limit::Limit;
-use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, ClipAsked, MadeClip, Outlet, UpdateAsked};
+use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, UpdateAsked};
 use super::{Challenges, Policy};
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -73,31 +72,11 @@ enum Done {
     Underway(MadeClip),
 }
 
-/// Sixteen random bytes.
-fn draw() -> Result<[u8; 16], Fault> {
-    let mut bytes = [0; 16];
-    let drawn = SystemRandom::new().fill(&mut bytes);
-    drawn.map(|()| bytes).map_err(|_| Fault("no random bytes for a challenge".to_owned()))
-}
-
 impl Control {
-    /// A station that trusts `root` alone. Its first challenge is published at once.
-    ///
-    /// # Errors
-    /// When the system gives no random bytes.
-    pub fn new(policy: Policy, root: Root, mut ends: Ends) -> Result<Self, Fault> {
-        let now = ends.clock.mono();
-        let challenges = Challenges::new(draw()?, now);
-        let (challenge, number) = challenges.current();
-        (ends.publish_challenge)(challenge, number);
-        Ok(Self {
-            policy,
-            root,
-            challenges,
-            limit: Limit::new(BURST, EVERY, now),
-            deliveries: Deliveries::default(),
-            ends,
-        })
+    /// A station that trusts `root` alone. The unit has told its first challenge when it says that it is there.
+    pub fn new(policy: Policy, root: Root, challenges: Challenges, ends: Ends) -> Self {
+        let limit = Limit::new(BURST, EVERY, ends.clock.mono());
+        Self { policy, root, challenges, limit, deliveries: Deliveries::default(), ends }
     }
 
     /// Runs until `stop` is set or nobody can send commands any more.
@@ -127,7 +106,7 @@ impl Control {
     pub(super) fn beat(&mut self, now: MonoTime) -> Result<Duration, Fault> {
         self.ends.pulse.beat(now);
         if self.challenges.is_stale(now) {
-            self.challenges.renew(draw()?, now);
+            self.challenges.redraw(now)?;
             let (challenge, number) = self.challenges.current();
             (self.ends.publish_challenge)(challenge, number);
         }
@@ -254,20 +233,16 @@ impl Control {
                 self.answer(Some(command), Verdict::Done(Sentence::cut("a health record is on its way")), wall);
                 Ok(Done::Said("a health record was sent".to_owned()))
             }
-            Operation::Clip(scope) => {
-                let (camera, from, to) = (scope.camera.clone(), scope.from, scope.to);
-                let asked = ClipAsked { request: command.request, camera, from, to };
-                match self.ends.actions.clip(&asked)? {
-                    Clip::Nothing(reason) => {
-                        self.answer(Some(command), Verdict::Nothing(Sentence::cut(&reason)), wall);
-                        Ok(Done::Said(format!("nothing of it is there: {reason}")))
-                    }
-                    Clip::Made(made) => {
-                        self.answer(Some(command), Verdict::Clip(made.offer.clone()), wall);
-                        Ok(Done::Underway(made))
-                    }
+            Operation::Clip(scope) => match self.ends.actions.clip(command.request, scope)? {
+                Clip::Nothing(reason) => {
+                    self.answer(Some(command), Verdict::Nothing(Sentence::cut(&reason)), wall);
+                    Ok(Done::Said(format!("nothing of it is there: {reason}")))
                 }
-            }
+                Clip::Made(made) => {
+                    self.answer(Some(command), Verdict::Clip(made.offer.clone()), wall);
+                    Ok(Done::Underway(made))
+                }
+            },
             Operation::Update(scope) => {
                 let (request, scope) = (command.request, scope.clone());
                 self.ends.actions.update(&UpdateAsked { request, command: command.id, scope })?;

@@ -14,6 +14,7 @@ use edge_protocol::record::{LaneCount, Sentence, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::MonoTime;
 use edge_protocol::topic::{self, Topic};
+use edge_store::outbox::{Backlog, Spent};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, DisconnectReasonCode, LastWill, Packet};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -21,7 +22,7 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Calendar};
-use super::plan::{Backlog, Outbox, OutboxFault, Spent};
+use super::plan::{Outbox, OutboxFault};
 use super::state::{Core, Input};
 use super::talk::Talk;
 use super::{Announcement, Bell, Renewals, trouble};
@@ -203,7 +204,7 @@ impl Uplink {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(epoch, ack, Budget::new(daily_bytes, spent), backlog, self.ends.clock.mono()))
+        Ok(Core::new(epoch, ack, Budget::new(daily_bytes, spent), &backlog, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {
