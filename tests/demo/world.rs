@@ -85,6 +85,12 @@ impl World {
             }
             fs::create_dir_all(&folder)?;
         }
+        // `rtcc clip` overwrites nothing, and this one is the demo's own.
+        for left in ["clip.mp4", "clip.mp4.manifest"].map(|name| places.folder.join(name)) {
+            if left.exists() {
+                fs::remove_file(left)?;
+            }
+        }
         let (broker_port, center_port) = (free_port()?, free_port()?);
         certificates(places, broker_port)?;
         say("certificates made: one agency, one unit, one center, one investigator");
