@@ -114,6 +114,7 @@ impl World {
             agent.lines().join("\n")
         );
         say("agent: edge-agent run is ready (models loaded, self-test passed), on a simulated board");
+        say("the demo sends every plate (reads.publish = \"all\"); by default only hits and counts leave a unit");
         say(&page.words());
         Ok(Self { agent, center, link, broker, center_port, page, places: places.clone() })
     }
