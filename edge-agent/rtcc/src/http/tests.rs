@@ -104,7 +104,7 @@ impl Site {
             body: "{\"text\":\"AB12\"}".into(),
         };
         self.change(|ingest| {
-            let stream = ingest.stream(name).unwrap();
+            let stream = ingest.stream(name).unwrap().id;
             ingest.record(stream, name, &record, NOW).unwrap();
             ingest.settle(stream, Span::new(sequence, sequence).unwrap()).unwrap();
         });
