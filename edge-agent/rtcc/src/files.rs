@@ -89,8 +89,9 @@ pub fn claim(path: &Path) -> io::Result<()> {
 /// Returns the failure of the file system.
 pub fn restrict(path: &Path) -> io::Result<()> {
     let restricted = std::fs::metadata(path).and_then(|file| {
-        let mode = file.permissions().mode();
-        if mode & 0o077 == 0 { Ok(()) } else { std::fs::set_permissions(path, Permissions::from_mode(mode & 0o700)) }
+        let mode = file.permissions().mode() & 0o777;
+        let owners = mode & 0o700;
+        if mode == owners { Ok(()) } else { std::fs::set_permissions(path, Permissions::from_mode(owners)) }
     });
     match restricted {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

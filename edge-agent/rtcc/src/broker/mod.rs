@@ -266,7 +266,7 @@ impl Connection {
         match self.trouble.met(error) {
             Some(why) if lost => tracing::warn!(broker, why, "lost the broker; nothing arrives until it is back"),
             Some(why) => {
-                tracing::warn!(broker, why, "cannot reach the broker; nothing arrives until it can be reached")
+                tracing::warn!(broker, why, "cannot reach the broker; nothing arrives until it can be reached");
             }
             None => tracing::debug!(broker, %error, "cannot reach the broker"),
         }

@@ -66,30 +66,28 @@ fn broken(error: &io::Error) -> Option<&'static str> {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return unfit(error);
     }
-    match error.kind() {
-        ErrorKind::ConnectionRefused => Some("nothing listens there: does the broker run, and is --broker right?"),
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::TimedOut => {
-            Some("there is no way there: is --broker right?")
-        }
-        _ if error.raw_os_error().is_none() && error.to_string().contains("lookup") => {
-            Some("its name is not known: is --broker right?")
-        }
-        _ => None,
+    let kind = error.kind();
+    let no_way = [ErrorKind::HostUnreachable, ErrorKind::NetworkUnreachable, ErrorKind::TimedOut];
+    if kind == ErrorKind::ConnectionRefused {
+        Some("nothing listens there: does the broker run, and is --broker right?")
+    } else if no_way.contains(&kind) {
+        Some("there is no way there: is --broker right?")
+    } else if error.raw_os_error().is_none() && error.to_string().contains("lookup") {
+        Some("its name is not known: is --broker right?")
+    } else {
+        None
     }
 }
 
 fn unfit(error: &rustls::Error) -> Option<&'static str> {
-    match error {
-        rustls::Error::InvalidCertificate(_) => {
-            Some("the broker's certificate is not of --root, is out of date, or has another name than --broker")
-        }
-        rustls::Error::AlertReceived(_) => {
-            Some("the broker does not take this receiver's certificate: is --cert of its agency?")
-        }
-        rustls::Error::InvalidMessage(_) => {
-            Some("what listens there does not speak TLS: is the port of --broker right?")
-        }
-        _ => None,
+    if matches!(error, rustls::Error::InvalidCertificate(_)) {
+        Some("the broker's certificate is not of --root, is out of date, or has another name than --broker")
+    } else if matches!(error, rustls::Error::AlertReceived(_)) {
+        Some("the broker does not take this receiver's certificate: is --cert of its agency?")
+    } else if matches!(error, rustls::Error::InvalidMessage(_)) {
+        Some("what listens there does not speak TLS: is the port of --broker right?")
+    } else {
+        None
     }
 }
 

@@ -24,9 +24,10 @@ fn record(told: Told, clock: &Clock) -> Record {
     let (camera, kind, over, text): (CameraId, _, _, _) = match told {
         Told::Missing(camera, gap) => {
             let kind = AlertKind::Gap(Gap { of: GapOf::Recording, from: gap.from.into(), to: Some(gap.to.into()) });
-            let text = match gap.reason {
-                GapReason::Clock => "the clock was set forward: no time passed here".to_owned(),
-                other => format!("no video was recorded: {}", other.as_str()),
+            let text = if gap.reason == GapReason::Clock {
+                "the clock was set forward: no time passed here".to_owned()
+            } else {
+                format!("no video was recorded: {}", gap.reason.as_str())
             };
             (camera, kind, true, text)
         }

@@ -7,6 +7,7 @@ use edge_protocol::media::Codec;
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::time::{ClockQuality, MediaTime, WallStamp};
 use rtcc::database::requests::{Offer, Part};
+use rtcc::files::{self, Access};
 use rtcc::receiver::message::Effect;
 
 use super::*;
@@ -152,12 +153,17 @@ fn one_flipped_bit_is_found_and_the_clip_gets_no_name() {
     assert!(exists(&world.path("clip.mp4.unverified")) && exists(&world.path("clip.mp4.manifest.unverified")));
 }
 
+/// Puts evidence of an earlier day there.
+fn lay_down(path: &Path) {
+    files::replace(path, b"evidence", Access::Owner).unwrap();
+}
+
 #[test]
 fn evidence_that_lies_there_is_neither_overwritten_nor_a_reason_to_ask() {
     for taken in ["clip.mp4", "clip.mp4.manifest"] {
         let mut world = World::new("ada", Role::Investigator);
         world.unit("gate-1").is_born(1);
-        std::fs::write(world.path(taken), b"evidence").unwrap();
+        lay_down(&world.path(taken));
         let words = failure(world.ask(&[]));
         assert!(words.contains(taken) && words.contains("not overwritten"), "{words}");
         assert_eq!(std::fs::read(world.path(taken)).unwrap(), b"evidence");
@@ -172,7 +178,7 @@ fn evidence_that_came_while_the_clip_was_waited_for_is_not_overwritten() {
     unit.is_born(1);
     let asked = world.ask(&[]);
     let command = unit.hear(&mut world.commands);
-    std::fs::write(world.path("clip.mp4"), b"evidence").unwrap();
+    lay_down(&world.path("clip.mp4"));
     unit.give(&command, |_| {});
     let words = failure(asked);
     assert!(words.contains("not overwritten"), "{words}");
