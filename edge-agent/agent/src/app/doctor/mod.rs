@@ -127,9 +127,10 @@ fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     let advice = match error {
         ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
         ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
-        ConfigError::Syntax { .. } | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
-            "correct the lines named above; nothing else can be checked before"
-        }
+        ConfigError::Syntax { .. }
+        | ConfigError::Mistakes(_)
+        | ConfigError::NoPlace { .. }
+        | ConfigError::NoStandIn { .. } => "correct the lines named above; nothing else can be checked before",
     };
     Finding::failed("configuration", format!("{}: {error}", path.display()), advice)
 }

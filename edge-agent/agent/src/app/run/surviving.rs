@@ -83,7 +83,13 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
         Err(error) => error,
     };
     let Some(state) = state_folder() else { return Err(error) };
-    let Ok(config) = Config::read(&state.join(LAST_GOOD)) else { return Err(error) };
+    let copy = state.join(LAST_GOOD);
+    let config = match Config::read(&copy) {
+        Ok(config) => config,
+        // A unit that is nobody's yet waits for its enrolment, and one that never ran has no such copy.
+        Err(_) if matches!(error, ConfigError::NotEnrolled { .. }) || !copy.exists() => return Err(error),
+        Err(last) => return Err(ConfigError::NoStandIn { file: error.into(), last: last.into() }),
+    };
     let why = format!("{} cannot be used; the last good configuration is in force: {error}", file.display());
     Ok(Usable { config, text: None, why: Some(why) })
 }
