@@ -1,4 +1,5 @@
 //! The key out of a TPM 2.0 that is Debian's `swtpm`: the one that a board has, or that an emulated board is given.
+#![cfg(test)]
 #![allow(clippy::print_stderr, reason = "a test says aloud what it skips")]
 
 use std::path::{Path, PathBuf};

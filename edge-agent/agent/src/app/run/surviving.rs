@@ -16,6 +16,7 @@ use edge_store::disk::{self, RealDisk};
 
 use super::alert::alert;
 use super::auditing;
+use crate::app::locked;
 use crate::config::{Config, ConfigError, DATA_DIR, PassedOver, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
@@ -37,6 +38,8 @@ pub(super) struct Start {
     pub(super) words: Vec<String>,
     /// Only a unit that is nobody's yet has this.
     pub(super) awaited: Option<Awaited>,
+    /// Why the storage is locked.
+    pub(super) locked: Option<String>,
     life: Option<Life>,
     proof: Option<Proof>,
 }
@@ -110,10 +113,11 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
         Ok(usable) => usable,
         Err(error) => return new_unit(file, error),
     };
-    let mut words: Vec<String> = why.into_iter().collect();
+    let locked = locked_storage(&config);
+    let mut words: Vec<String> = locked.iter().map(|why| locked::words(why)).chain(why).collect();
     words.extend(config.passed_over.as_ref().map(put_away));
     let Some(home) = state_folder() else {
-        return Ok(Start { config, mode: Mode::Normal, words, awaited: None, life: None, proof: None });
+        return Ok(Start { config, mode: Mode::Normal, words, awaited: None, locked, life: None, proof: None });
     };
     // Should it not be there and not be made, the count says so.
     drop(std::fs::create_dir_all(&home));
@@ -122,13 +126,13 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     Ok(match mode {
         Mode::Normal => {
             let proof = text.map(|text| Proof { text, copy });
-            Start { config, mode, words, awaited: None, life: Some(life), proof }
+            Start { config, mode, words, awaited: None, locked, life: Some(life), proof }
         }
         Mode::Safe => {
             words.push(SAFE_MODE.to_owned());
             // What crashes may be what was configured last.
             let config = Config::read(&copy).unwrap_or(config);
-            Start { config, mode, words, awaited: None, life: Some(life), proof: None }
+            Start { config, mode, words, awaited: None, locked, life: Some(life), proof: None }
         }
     })
 }
@@ -137,12 +141,23 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
 fn new_unit(file: &Path, error: ConfigError) -> Result<Start, ConfigError> {
     let ConfigError::NotEnrolled { .. } = error else { return Err(error) };
     let config = read_text(file).and_then(|text| Config::before_enrolment(&text))?;
+    let locked = locked_storage(&config);
+    // An identity that cannot be read is none, and who enrols the unit anew would do so into memory.
+    let lost = locked
+        .iter()
+        .map(|why| format!("{}; so is the unit's identity, and nothing is told to the center", locked::words(why)));
+    let words: Vec<String> = lost.chain(config.passed_over.iter().map(put_away)).collect();
     if config.page.is_none() {
+        words.iter().for_each(|words| tracing::error!("{words}"));
         return Err(error);
     }
-    let words = config.passed_over.iter().map(put_away).collect();
     let awaited = Some(Awaited::default());
-    Ok(Start { config, mode: Mode::Normal, words, awaited, life: None, proof: None })
+    Ok(Start { config, mode: Mode::Normal, words, awaited, locked, life: None, proof: None })
+}
+
+/// Why the storage is locked that data and identity lie in.
+fn locked_storage(config: &Config) -> Option<String> {
+    locked::why(&config.data_dir).or_else(|| locked::why(config.enrolment.as_ref()?))
 }
 
 /// Sets aside what was put on the page and cannot be used, so that it is said once and somebody can look. What becomes
