@@ -10,6 +10,7 @@ use edge_store::outbox::Budget;
 
 use super::vitals::Vitals;
 use super::{Common, PAUSE, RunError, cameras, commands, outbox, renewing, software, system};
+use crate::app::locked;
 use crate::config::{self, Config};
 use crate::control::Challenges;
 use crate::publish::{self, Entry, Publisher};
@@ -27,7 +28,8 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<(Sender<
     let (entries, queued) = bounded(publish::QUEUE);
     vitals.watch_queue(entries.gauge());
     let path = common.config.data_dir.join("outbox.sqlite");
-    let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
+    let budget = if common.locked.is_some() { locked::BUDGET } else { Budget::DEFAULT };
+    let plan = publish::Plan { path: path.clone(), budget };
     let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
     let mut publisher = Publisher::open(plan, ends)?;
     let challenges = Challenges::draw(common.clock.mono()).map_err(|_| RunError::Random)?;

@@ -18,6 +18,7 @@ use super::alert::alert;
 use super::outbox::Bridge;
 use super::vitals::Vitals;
 use super::{Common, RunError, ring_place, software, system};
+use crate::app::locked;
 use crate::app::update::lock::Lock;
 use crate::app::update::outside::answer;
 use crate::clip::{self, ClipError, Signer};
@@ -61,6 +62,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
         actions: Box::new(Doer {
             rings,
             signer,
+            locked: common.locked.map(str::to_owned),
             vitals: vitals.clone(),
             clock: common.clock.clone(),
             updates: config.data_dir.join("update"),
@@ -182,6 +184,8 @@ impl AuditLog for Log {
 struct Doer {
     rings: Vec<RingPlace>,
     signer: Signer,
+    /// Why the storage is locked.
+    locked: Option<String>,
     vitals: Vitals,
     clock: Clock,
     /// The update's folder.
@@ -198,6 +202,11 @@ impl Doer {
         }
     }
 
+    /// Nothing of the storage is to be had while it is locked.
+    fn unlocked(&self, what: &str) -> Result<(), ActionFault> {
+        self.locked.as_deref().map_or(Ok(()), |why| Err(ActionFault(locked::refusal(why, what))))
+    }
+
     fn ring(&self, camera: &CameraId) -> Result<RingReader, ActionFault> {
         let place = self.rings.iter().find(|place| place.camera == *camera);
         let place = place.ok_or_else(|| ActionFault(format!("there is no camera {camera}")))?;
@@ -207,6 +216,7 @@ impl Doer {
 
 impl Actions for Doer {
     fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault> {
+        self.unlocked("no video is recorded on this unit, and what it recorded before cannot be read")?;
         let reader = self.ring(&asked.camera)?;
         match clip::make(reader, request, asked, &self.signer, self.clock.wall()) {
             Ok(package) => {
@@ -226,6 +236,7 @@ impl Actions for Doer {
 
     fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault> {
         let fault = |error: &dyn std::fmt::Display| ActionFault(error.to_string());
+        self.unlocked("there is no room for a bundle, and no way back from it could be written down")?;
         if !Rauc::default().is_here() {
             return Err(ActionFault(
                 "this unit has no slots (RAUC is not installed); its package is updated".to_owned(),

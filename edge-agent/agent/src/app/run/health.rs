@@ -92,9 +92,9 @@ impl Vitals {
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
         problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
-        if shared.is_new {
+        if shared.is_new && shared.locked.is_none() {
             problems.push(problems::not_enrolled());
-        } else {
+        } else if !shared.is_new {
             problems.extend(problems::unkept(&cameras, &uplink, &storage));
         }
         problems.extend(shared.board.iter().flat_map(housing::problems));
@@ -171,6 +171,7 @@ impl Shared {
             total_bytes: total,
             free_bytes: free,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
+            locked: self.locked.clone(),
             failed_writes: self.rings().map(RingWatch::failed).sum(),
             set_aside: self
                 .rings()

@@ -166,12 +166,19 @@ struct Common<'c> {
     config: &'c Config,
     /// Only a unit that is nobody's yet has this; it keeps nothing.
     awaited: Option<surviving::Awaited>,
+    /// Why the storage is locked: then nothing is recorded, and memory holds what waits.
+    locked: Option<&'c str>,
     clock: &'c Clock,
     heartbeats: Heartbeats,
     supervisor: &'c mut Supervisor,
 }
 
 impl Common<'_> {
+    /// Whether anything is recorded and kept to be found later.
+    fn keeps(&self) -> bool {
+        self.awaited.is_none() && self.locked.is_none()
+    }
+
     fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
         self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
     }
@@ -181,13 +188,17 @@ impl Common<'_> {
 fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
     let config = &survivor.config;
     let awaited = survivor.awaited.clone();
-    let mut common = Common { file, config, awaited, clock, heartbeats: Heartbeats::default(), supervisor };
+    let locked = survivor.locked.as_deref();
+    let mut common = Common { file, config, awaited, locked, clock, heartbeats: Heartbeats::default(), supervisor };
     let vitals = Vitals::default();
     let (entries, announcement) = match &survivor.awaited {
         None => center::start(&mut common, &vitals).map(|(entries, told)| (entries, Some(told)))?,
         Some(awaited) => (nobody::start(&mut common, awaited.clone(), &vitals)?, None),
     };
     vitals.note_start(&survivor.words);
+    if let Some(why) = locked {
+        vitals.note_locked(why);
+    }
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
     let sightings = start_events(&mut common, &shared)?;
@@ -229,7 +240,7 @@ fn start_events(
     let (sightings, seen) = bounded(SIGHTINGS);
     let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    let kept = if common.awaited.is_some() { None } else { Some(keeping::start(common, &shared.entries)?) };
+    let kept = if common.keeps() { Some(keeping::start(common, &shared.entries)?) } else { None };
     if let Some(kept) = &kept {
         vitals.watch_queue(kept.gauge());
     }
@@ -278,7 +289,7 @@ fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Resul
     for described in &common.config.cameras {
         let id = &described.id;
         let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = if common.awaited.is_some() { None } else { Some(start_recorder(common, described, shared)?) };
+        let mut feed = if common.keeps() { Some(start_recorder(common, described, shared)?) } else { None };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
         let pulse = common.pulse(format!("camera {id}"));

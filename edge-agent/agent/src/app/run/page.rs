@@ -22,6 +22,7 @@ use super::plates::Plates;
 use super::vitals::Vitals;
 use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
+use crate::app::locked;
 use crate::config::{self, Camera, Config, ConfigError, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
@@ -36,6 +37,8 @@ use crate::vision::client::{Assignment, Viewfinder};
 const AGAIN: Duration = Duration::from_secs(10);
 /// What a unit is called that is nobody's yet.
 const NEW: &str = "not enrolled yet";
+/// What one is called whose name lies in locked storage.
+const NAMELESS: &str = "name in locked storage";
 
 /// How the page sees and steers what is looked at.
 pub(super) struct Looks {
@@ -51,6 +54,8 @@ struct Here {
     file: PathBuf,
     name: Option<String>,
     armed: bool,
+    /// Why the storage is locked: then nothing is changed here, since nothing would be kept.
+    locked: Option<String>,
     label: Result<Label, String>,
     /// Where wrong codes are counted, for the page and for `edge-agent enroll` together.
     tries: PathBuf,
@@ -89,6 +94,7 @@ pub(super) fn start(
         file: common.file.to_owned(),
         name: common.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
         armed: page.armed,
+        locked: common.locked.map(str::to_owned),
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
@@ -136,7 +142,7 @@ impl Unit for Here {
         #[allow(clippy::cast_precision_loss, reason = "at most 180 degrees")]
         let tilt = health.board.as_ref().and_then(|board| board.tilt_mdeg).map(|mdeg| mdeg as f32 / 1000.0);
         Glance {
-            unit: self.name.clone().unwrap_or_else(|| NEW.to_owned()),
+            unit: self.name.clone().unwrap_or_else(|| if self.locked.is_some() { NAMELESS } else { NEW }.to_owned()),
             serial: self.serial(),
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
@@ -190,6 +196,7 @@ impl Unit for Here {
     }
 
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         let table = toml::Table::try_from(drawing).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let redrawn = Config::redrawn(&text, camera, table).map_err(|error| Refusal::of(&error))?;
@@ -207,6 +214,7 @@ impl Unit for Here {
     }
 
     fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error))?;
@@ -228,6 +236,7 @@ impl Unit for Here {
     }
 
     fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
         }
@@ -255,6 +264,7 @@ impl Unit for Here {
     }
 
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        self.unlocked()?;
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
         let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
         enrolling.begin(Asked { code, broker });
@@ -288,6 +298,11 @@ impl Here {
             focus: self.picture(camera).and_then(|picture| picture.focus),
             plate_px: self.looks.plates.last(camera, self.clock.mono()).map(|plate| plate.height_px),
         }
+    }
+
+    fn unlocked(&self) -> Result<(), Refusal> {
+        let refuse = |why: &String| Err(Refusal(locked::refusal(why, "nothing that is done here would be kept")));
+        self.locked.as_ref().map_or(Ok(()), refuse)
     }
 
     /// Writes an entry into the audit log, and sends it.

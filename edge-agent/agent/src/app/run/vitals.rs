@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) start: Vec<Sentence>,
     /// Nobody has enrolled the unit yet: it keeps and tells nothing, and that is no fault.
     pub(super) is_new: bool,
+    /// Why the storage is locked.
+    pub(super) locked: Option<Sentence>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +116,8 @@ impl Vitals {
         if self.setup_open.load(Ordering::Relaxed) {
             return Indication::SetupOpen;
         }
-        match (&shared.ready, missing, shared.worker.running) {
+        let whole = shared.worker.running && shared.locked.is_none();
+        match (&shared.ready, missing, whole) {
             (None, ..) => Indication::Booting,
             (Some(_), true, _) => Indication::NoCamera,
             (Some(_), false, false) => Indication::Fault,
@@ -142,13 +145,19 @@ impl Vitals {
         self.lock().is_new = true;
     }
 
+    /// The storage stayed locked.
+    pub(super) fn note_locked(&self, why: &str) {
+        self.lock().locked = Some(Sentence::cut(why));
+    }
+
     /// What an update wants to know of the running agent, the disk and the center's word aside.
     pub(super) fn evidence(&self) -> Evidence {
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
         Evidence {
-            ready: shared.is_ready,
+            // An image that cannot unlock the storage has to be left, and what the update wrote down lies in there.
+            ready: shared.is_ready && shared.locked.is_none(),
             cameras: seen.collect(),
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
             reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
