@@ -50,6 +50,7 @@ pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vit
         while !stop.wait_timeout(LOOK) {
             let now = clock.mono();
             let fed = feed_watchdog(&heartbeats, now);
+            vitals.look(now);
             witness.look(&vitals, fed, &entries, (now, clock.wall()));
             let since = now.saturating_since(last);
             if since < every && !vitals.was_asked_for() {
@@ -91,7 +92,8 @@ impl Vitals {
         let zones = heat::read(Path::new(zone::FOLDER));
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
-        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
+        let mono = clock.mono();
+        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id, mono)));
         if shared.is_new && shared.locked.is_none() {
             problems.push(problems::not_enrolled());
         } else if !shared.is_new {
@@ -148,7 +150,7 @@ impl Shared {
             (streaming, seen.state.to_string())
         };
         let can_be_seen = streaming == CameraCondition::Streaming && !self.records_alone();
-        let coverage = vitals.coverage(progress).filter(|_| can_be_seen);
+        let coverage = vitals.coverage(progress, now).filter(|_| can_be_seen);
         Some(CameraHealth {
             camera: id.clone(),
             condition,
