@@ -3,6 +3,9 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
 
+#[path = "page/camera.rs"]
+mod camera;
+
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +30,19 @@ const PHONE: (u32, u32) = (390, 844);
 const VIDEO: Duration = Duration::from_secs(3);
 /// Where the gate hangs, in ten millionths of a degree.
 const PLACE_E7: (i64, i64) = (340_195_000, -1_184_912_000);
+/// Keeps the next glance's answer until it is let go, and counts those that came.
+const HOLD_A_GLANCE: &str = "
+    const real = window.fetch;
+    Object.assign(window, { held: false, glances: 0 });
+    window.fetch = async (path, options) => {
+        const answer = await real(path, options);
+        if (path !== '/api/glance') return answer;
+        if (!window.held) { window.held = true; await new Promise(done => { window.letGo = done; }); }
+        const text = await answer.text();
+        // Counted once whoever asked has seen the one before.
+        setTimeout(() => { window.glances += 1; });
+        return new Response(text, { status: answer.status });
+    }";
 /// The checks as they are shown.
 const FINDINGS: &str = "return [...document.querySelectorAll('#findings li')].map(row => ({ verdict: row.className,
     check: row.querySelector('h2').textContent, measured: row.querySelector('p').textContent }))";
@@ -109,6 +125,26 @@ fn picture(browser: &Browser) -> u64 {
     })
 }
 
+/// Types a speed and two exposures, and sees what they do to the plate that stands there.
+fn smear(browser: &Browser) {
+    let (speed, exposure) = (50.0 / 3.6, 1000.0);
+    browser.run("document.querySelector('#speed-unit').value = 'kmh'");
+    browser.enter("#speed", "50");
+    browser.enter("#exposure", "1000");
+    browser.wait("the smear of the plate that stands there", |browser| {
+        let height: f64 = text(browser, "#plate").trim_end_matches(" px").parse().ok()?;
+        (text(browser, "#blur") == format!("{:.1} px", speed / exposure / 0.152 * height)).then_some(())
+    });
+    browser.enter("#exposure", "100");
+    assert!(
+        text(browser, "#blur-words").contains("too much, set the camera to 1/"),
+        "{}",
+        text(browser, "#blur-words")
+    );
+    browser.enter("#exposure", "4000");
+    assert!(text(browser, "#blur-words").contains("the reader bears it"), "{}", text(browser, "#blur-words"));
+}
+
 /// Waits until a plate was seen and measured.
 fn plate(browser: &Browser) {
     browser.wait("the height of the plate", |browser| text(browser, "#plate").contains(" px").then_some(()));
@@ -150,6 +186,7 @@ fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
     plate(&browser);
     browser.click("#test-read");
     browser.wait("a test read", |browser| text(browser, "#read").contains('%').then_some(()));
+    smear(&browser);
     assert_eq!(fits(&browser), true);
     keep(&browser, "page-aim.png");
     browser.be_a_phone(PHONE);
@@ -195,6 +232,7 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     browser.click("#make-report");
     browser.wait("the report", |browser| text(browser, "#report-words").contains("on its way").then_some(()));
     assert_eq!(fits(&browser), true);
+    browser.run("document.querySelector('#report').scrollIntoView()");
     keep(&browser, "page-report-phone.png");
     let report = arrived_report(&world);
     assert_eq!((report.unit.as_str(), report.serial.as_str(), report.technician.as_str()), (UNIT, "SN42", "Kim"));
@@ -233,7 +271,14 @@ fn say_where_it_hangs(browser: &Browser, world: &World) {
     words("latitude is 91.0; give a number from -90 to 90");
     browser.enter("#latitude", "34.0195");
     browser.enter("#longitude", "-118,4912");
+    // A glance that was under way while it was saved tells what was before.
+    browser.run(HOLD_A_GLANCE);
+    browser.wait("a glance is under way", |browser| browser.run("return window.held").as_bool().filter(|held| *held));
     browser.click("#keep-place");
+    words("saved and in force");
+    browser.run("window.letGo()");
+    let glances = browser.run("return window.glances").as_u64();
+    browser.wait("a later glance", |browser| (browser.run("return window.glances").as_u64() > glances).then_some(()));
     words("saved and in force");
     assert_eq!(fits(browser), true);
     world.wait("the place at the center", || (at_the_center() == Some(PLACE_E7)).then_some(()));

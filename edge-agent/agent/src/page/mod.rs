@@ -10,6 +10,7 @@
 mod answers;
 mod door;
 mod listen;
+mod source;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use answers::Shared;
 use door::Door;
 use listen::TlsListener;
+pub use source::{FoundCamera, Offer, Search, SourceGlance, TypedSource};
 pub use unit::{
     CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Position, Refusal, Seen, Shape, Steps, TestRead, Unit,
 };

@@ -25,6 +25,8 @@ struct Fake {
     tested: Mutex<Vec<CameraId>>,
     drawn: Mutex<Drawing>,
     placed: Mutex<Option<Position>>,
+    source: Mutex<Option<TypedSource>>,
+    searches: AtomicU32,
     checks: AtomicBool,
 }
 
@@ -87,13 +89,30 @@ impl Unit for Fake {
         Ok(())
     }
 
-    fn place(&self, _camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
+    fn place(&self, _camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal> {
         if position.latitude.abs() > 90.0 {
             return Err(Refusal("latitude is from -90 to 90".to_owned()));
         }
         self.note(&format!("{by} placed it"))?;
-        *self.placed.lock().unwrap() = Some(position);
+        *self.placed.lock().unwrap() = Some(*position);
         Ok(())
+    }
+
+    fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
+        if !typed.address.starts_with("rtsp://") {
+            return Err(Refusal("the address is no address".to_owned()));
+        }
+        self.note(&format!("{by} set {camera}"))?;
+        *self.source.lock().unwrap() = Some(typed.clone());
+        Ok(())
+    }
+
+    fn find_cameras(&self) {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn ask_streams(&self, _of: &TypedSource) {
+        self.searches.fetch_add(1, Ordering::Relaxed);
     }
 
     fn enrol(&self, _typed: &str, broker: Option<String>) -> Result<(), Refusal> {
@@ -152,7 +171,12 @@ fn visit(what: impl FnOnce(&Site)) {
     let (clock, stop) = (Clock::system(), Stop::new());
     let pulse = Heartbeats::default().register("page", Duration::from_mins(1), clock.mono());
     let unit = Arc::new(Fake::default());
-    let page = Page::new(Settings { listen: address, certificate, key }, Arc::clone(&unit) as _, clock, pulse);
+    let page = Page::new(
+        Settings { listen: address, certificate, key },
+        Arc::clone(&unit) as _,
+        clock,
+        pulse,
+    );
     let site = Site { unit, address, browser, _folder: folder };
     std::thread::scope(|scope| {
         let serving = scope.spawn(|| page.serve(listener, &stop));
@@ -214,6 +238,9 @@ fn without_a_session_there_is_the_empty_page_and_nothing_else() {
                 ("GET", "/api/drawing/gate"),
                 ("PUT", "/api/drawing/gate"),
                 ("PUT", "/api/place/gate"),
+                ("PUT", "/api/source/gate"),
+                ("POST", "/api/cameras"),
+                ("POST", "/api/streams"),
             ] {
                 let answer = site.ask(method, path, cookie, "{}");
                 assert_eq!(answer.status(), 401, "{method} {path}: {}", answer.1);
@@ -283,6 +310,34 @@ fn a_position_is_judged_and_written_down_before_it_is_taken() {
         assert_eq!(put(r#"{"latitude":34.0195,"longitude":-118.4912}"#).status(), 200);
         assert_eq!(placed(), Some(Position { latitude: 34.0195, longitude: -118.4912 }));
         assert_eq!(site.unit.notes().last().unwrap(), "Kim placed it");
+    });
+}
+
+#[test]
+fn a_cameras_password_goes_in_and_never_comes_out_and_nothing_is_asked_unwritten() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let put = |body: &str| site.ask("PUT", "/api/source/gate", &cookie, body);
+        let refused = put(r#"{"address":"gate","user":"admin","password":"hunter2"}"#);
+        assert!(refused.status() == 422 && refused.1.contains("the address is no address"), "{}", refused.1);
+        let typed = r#"{"address":"rtsp://192.0.2.20/a","user":"admin","password":"hunter2"}"#;
+        let taken = put(typed);
+        assert_eq!(taken.status(), 200);
+        let kept = site.unit.source.lock().unwrap().clone().expect("a source");
+        assert_eq!((kept.user.as_str(), kept.password.as_str()), ("admin", "hunter2"));
+        assert_eq!(put(r#"{"address":"rtsp://192.0.2.20/a","x":1}"#).status(), 422);
+        for path in ["/api/cameras", "/api/streams"] {
+            assert_eq!(site.ask("POST", path, &cookie, typed).status(), 200);
+        }
+        assert_eq!(site.unit.searches.load(Ordering::Relaxed), 2);
+        let said = [refused.1, taken.1, site.get("/api/glance", &cookie).1, site.unit.notes().join("\n")];
+        assert!(said.iter().all(|said| !said.contains("hunter2")), "{said:?}");
+        assert!(!format!("{kept:?}").contains("hunter2"));
+        site.unit.log_is_full.store(true, Ordering::Relaxed);
+        for path in ["/api/cameras", "/api/streams"] {
+            assert_eq!(site.ask("POST", path, &cookie, typed).status(), 503);
+        }
+        assert_eq!(site.unit.searches.load(Ordering::Relaxed), 2, "nothing is asked that cannot be written down");
     });
 }
 

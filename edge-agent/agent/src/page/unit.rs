@@ -6,6 +6,8 @@ use edge_protocol::id::CameraId;
 use edge_protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
 
+use super::source::{Search, SourceGlance, TypedSource};
+
 /// The unit as the page sees it; the tests' own is another.
 pub trait Unit: Send + Sync {
     /// Whether the page can be reached now.
@@ -51,7 +53,19 @@ pub trait Unit: Send + Sync {
     ///
     /// # Errors
     /// Where it is nowhere on Earth, or cannot be kept.
-    fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal>;
+    fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal>;
+
+    /// Has a camera's video come from elsewhere, and writes down who says so. The password is kept and never given back.
+    ///
+    /// # Errors
+    /// Where it is not as it may be, or cannot be kept.
+    fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal>;
+
+    /// Begins to look for cameras on the network, where nothing is looked for.
+    fn find_cameras(&self);
+
+    /// Begins to ask a camera for its streams, where nothing is looked for.
+    fn ask_streams(&self, of: &TypedSource);
 
     /// Begins to enrol a unit that is nobody's yet, with the code as it was typed.
     ///
@@ -120,6 +134,8 @@ pub struct Glance {
     pub checks: Checks,
     /// When the newest report was made.
     pub commissioned: Option<WallTime>,
+    /// The cameras that were looked for on the network.
+    pub search: Search,
     /// How far the enrolment is; none where the unit is enrolled.
     pub enrolment: Option<Steps>,
 }
@@ -189,6 +205,8 @@ pub struct CameraGlance {
     pub words: String,
     /// Pictures that come a second.
     pub fps: f32,
+    /// Where its video comes from.
+    pub source: SourceGlance,
     /// Where it hangs; none where nobody has said it.
     pub place: Option<Position>,
     /// Whether plates are looked for.

@@ -19,13 +19,19 @@ use super::commissioning::{self, Found, Measured, Reports};
 use super::enrolling::{self, Asked, Enrolling};
 use super::opening::Opening;
 use super::plates::Plates;
+use super::searching::{self, Searching};
+use super::sources::Sources;
+use super::surviving::is_managed;
 use super::vitals::Vitals;
 use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
+use crate::capture::SourceSwitch;
 use crate::config::{self, Camera, Config, ConfigError, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
-use crate::page::{CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, Unit};
+use crate::page::{
+    CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, TypedSource, Unit,
+};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Restart, Station};
@@ -42,6 +48,7 @@ pub(super) struct Looks {
     pub(super) viewfinder: Viewfinder,
     pub(super) assignment: Assignment,
     pub(super) plates: Plates,
+    pub(super) switches: BTreeMap<CameraId, SourceSwitch>,
     /// What the unit says of itself; none while it is nobody's.
     pub(super) announcement: Option<Announcement>,
 }
@@ -61,6 +68,8 @@ struct Here {
     entries: Sender<Entry>,
     vitals: Vitals,
     looks: Looks,
+    sources: Sources,
+    searching: Searching,
     checking: Checking,
     reports: Reports,
     /// Only a unit that is nobody's yet has this.
@@ -75,12 +84,14 @@ struct Here {
 pub(super) fn start(
     common: &mut Common<'_>,
     (entries, vitals): (&Sender<Entry>, &Vitals),
-    looks: Looks,
+    mut looks: Looks,
     program: PathBuf,
 ) -> Result<(), RunError> {
     let config = common.config;
     let Some(page) = &config.page else { return Ok(()) };
     let checking = checking::start(common, vitals, program)?;
+    let searching = searching::start(common)?;
+    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| common.anew.clone()));
     let enrolling = match common.awaited.clone() {
         Some(awaited) => Some(enrolling::start(common, awaited, page.claim.clone())?),
         None => None,
@@ -97,6 +108,8 @@ pub(super) fn start(
         entries: entries.clone(),
         vitals: vitals.clone(),
         looks,
+        sources: Sources::new(common.file, config, switches, anew),
+        searching,
         checking,
         reports: Reports::open(config),
         enrolling,
@@ -144,6 +157,7 @@ impl Unit for Here {
             problems: health.problems.iter().map(Sentence::to_string).collect(),
             test_read: self.looks.plates.test(self.clock.mono()),
             checks: self.checking.checks(),
+            search: self.searching.search(),
             enrolment: self.enrolling.as_ref().map(Enrolling::steps),
             commissioned: self.reports.newest().map(|(report, _)| report.made.time),
         }
@@ -206,16 +220,16 @@ impl Unit for Here {
         Ok(())
     }
 
-    fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
+    fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal> {
         let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error))?;
         let found = placed.config.cameras.iter().find(|found| found.id == *camera);
         let found = found.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
-        let Position { latitude, longitude } = position;
+        let Position { latitude, longitude } = *position;
         self.note(&format!("technician's page: {by} wrote that {camera} hangs at {latitude:.5}, {longitude:.5}"))?;
         disk::replace(&RealDisk, &placed.path, placed.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.clone(), position);
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.clone(), *position);
         if let Some(announcement) = &self.looks.announcement {
             let card = card(found, &placed.config.agency);
             announcement.update(|birth| {
@@ -225,6 +239,20 @@ impl Unit for Here {
             });
         }
         Ok(())
+    }
+
+    fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
+        self.sources.put(camera, typed, |becomes| {
+            self.note(&format!("technician's page: {by} has the video of {camera} come from {becomes}"))
+        })
+    }
+
+    fn find_cameras(&self) {
+        self.searching.everybody();
+    }
+
+    fn ask_streams(&self, of: &TypedSource) {
+        self.searching.streams(&of.address, &of.user, &of.password);
     }
 
     fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
@@ -315,6 +343,7 @@ impl Here {
             streaming: told.is_some_and(|told| told.condition == CameraCondition::Streaming),
             words: told.map(|told| told.text.to_string()).unwrap_or_default(),
             fps,
+            source: self.sources.shown(&camera.id),
             place: self.places.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied(),
             reads_plates: camera.plates != PlateSearch::Off,
             plate: self.looks.plates.last(&camera.id, self.clock.mono()),
