@@ -18,7 +18,7 @@ use crate::wire::blob;
 pub const MAX_REPORT_BYTES: usize = 64 * 1024;
 
 words!(
-    /// What a check came to, best first.
+    /// What a check came to.
     Verdict {
         /// As it should be.
         Ok = 0 "ok",
@@ -26,6 +26,8 @@ words!(
         Warning = 1 "warning",
         /// It does not work.
         Failed = 2 "failed",
+        /// Nothing was checked: it is not on this board, or nothing here tells of it.
+        Unchecked = 3 "unchecked",
     }
 );
 
@@ -66,6 +68,11 @@ impl Finding {
     /// Does not work.
     pub fn failed(check: &str, measured: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { verdict: Verdict::Failed, advice: Some(advice.into()), ..Self::ok(check, measured) }
+    }
+
+    /// Not on this board, or not told by it: neither good nor bad.
+    pub fn unchecked(check: &str, why: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Unchecked, ..Self::ok(check, why) }
     }
 
     /// The same of one of several parts.
