@@ -43,6 +43,18 @@ const HOLD_A_GLANCE: &str = "
         setTimeout(() => { window.glances += 1; });
         return new Response(text, { status: answer.status });
     }";
+/// Sky, at the upper left.
+const MASK: &str = "[[camera.mask]]\npoints = [[0.0, 0.0], [0.2, 0.0], [0.2, 0.2], [0.0, 0.2]]\n";
+/// How bright the report's picture is within the mask and beside it, 0 to 255, and how wide it is.
+const LIGHT: &str = "
+    const image = document.querySelector('#report-pictures img');
+    if (!image || !image.naturalWidth) return null;
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const drawn = canvas.getContext('2d');
+    drawn.drawImage(image, 0, 0);
+    const at = (x, y) => Math.max(...drawn.getImageData(x * width, y * height, 1, 1).data.slice(0, 3));
+    return [at(0.1, 0.1), at(0.5, 0.05), width]";
 /// The checks as they are shown.
 const FINDINGS: &str = "return [...document.querySelectorAll('#findings li')].map(row => ({ verdict: row.className,
     check: row.querySelector('h2').textContent, measured: row.querySelector('p').textContent }))";
@@ -94,7 +106,7 @@ fn gate() -> RtspCamera {
 /// The gate's camera on a simulated board.
 fn plan(gate: &RtspCamera, unit: &Unit, armed: bool) -> Plan {
     let camera = CameraPlan::rtsp(CAMERA, &gate.url());
-    let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n";
+    let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n" + MASK;
     Plan {
         cameras: vec![CameraPlan { settings, ..camera }],
         head: "board = \"sim\"\n".to_owned(),
@@ -231,6 +243,12 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     browser.enter("#site", "Main St / 3rd Ave, pole 17");
     browser.click("#make-report");
     browser.wait("the report", |browser| text(browser, "#report-words").contains("on its way").then_some(()));
+    let light = browser.wait("the report's picture", |browser| browser.run(LIGHT).as_array().cloned());
+    let [masked, beside, width] = light.as_slice() else { panic!("{light:?}") };
+    assert!(
+        masked.as_u64() < Some(16) && beside.as_u64() > Some(64) && width.as_u64() >= Some(480),
+        "black where it is masked: {light:?}"
+    );
     assert_eq!(fits(&browser), true);
     browser.run("document.querySelector('#report').scrollIntoView()");
     keep(&browser, "page-report-phone.png");
@@ -242,7 +260,14 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     let place = gate.place.as_ref().expect("a place in the report");
     assert_eq!((place.latitude_e7.into(), place.longitude_e7.into()), PLACE_E7);
     assert_eq!(gate.drawn, ["left lane".parse().unwrap(), "stop line".parse().unwrap()]);
-    let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root"], &world.pki.root_path());
+    let (root, file) = (world.pki.root_path().display().to_string(), world.file("left.cose"));
+    let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root", &root, "-o"], &file);
+    let picture = gate.picture.as_ref().expect("a picture in the report");
+    assert!(shown.contains(&format!("picture   {CAMERA}, SHA-256 {}", picture.hash())), "{shown}");
+    assert_eq!(
+        std::fs::read(world.file(&format!("left-{CAMERA}.jpg"))).expect("beside the report"),
+        picture.as_bytes()
+    );
     assert!(shown.contains("left by Kim at") && shown.contains("ok        tilt"), "{shown}");
     let kept = std::fs::read_dir(world.data_dir().join("commissioning")).expect("reports are kept").count();
     assert_eq!((kept, mark.exists()), (1, false));

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post, put};
 use axum::{Json, Router};
-use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_protocol::time::{MonoTime, WallTime};
 use serde::de::DeserializeOwned;
@@ -20,8 +19,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::door::{Door, Outside, Ticket};
+use super::reports::{commission, report, sealed_report};
 use super::source::TypedSource;
-use super::unit::{Drawing, Glance, Refusal, Unit};
+use super::unit::{Drawing, Glance, Picture, Refusal, Unit};
 use crate::supervise::Clock;
 
 const HTML: &str = include_str!("page.html");
@@ -59,11 +59,11 @@ impl Shared {
     }
 }
 
-type Page = State<Arc<Shared>>;
+pub(super) type Page = State<Arc<Shared>>;
 
 /// The technician who asks; only those who are in get that far.
 #[derive(Debug, Clone)]
-struct Technician(String);
+pub(super) struct Technician(pub(super) String);
 
 /// Every route. Without a session there is the empty page and the way in.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -120,13 +120,13 @@ async fn careful(mut response: Response) -> Response {
 
 /// Why something is not done, as the page's script reads it.
 #[derive(Debug)]
-struct Failure {
+pub(super) struct Failure {
     status: StatusCode,
     words: String,
 }
 
 impl Failure {
-    fn new(status: StatusCode, words: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, words: impl Into<String>) -> Self {
         Self { status, words: words.into() }
     }
 }
@@ -253,20 +253,26 @@ async fn picture(
     Path(camera): Path<CameraId>,
     Query(After { after }): Query<After>,
 ) -> Result<Response, Failure> {
-    let unit = &shared.unit;
-    if !unit.ask_picture(&camera) {
+    if !shared.unit.ask_picture(&camera) {
         return Err(no_camera(&camera));
     }
+    let none = || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no picture comes from this camera");
+    let picture = other_picture(&shared, &camera, after).await.ok_or_else(none)?;
+    let measures = serde_json::to_string(&picture).unwrap_or_default();
+    let headers = [("content-type", "image/jpeg"), ("x-measures", measures.as_str())];
+    Ok((headers, picture.jpeg).into_response())
+}
+
+/// The picture that was asked for, once it is another than the one of that number; none where none comes.
+pub(super) async fn other_picture(shared: &Shared, camera: &CameraId, number: Option<i64>) -> Option<Picture> {
     let until = shared.clock.mono().saturating_add(PICTURE);
     while shared.clock.mono() < until {
-        if let Some(picture) = unit.picture(&camera).filter(|picture| after != Some(picture.number)) {
-            let measures = serde_json::to_string(&picture).unwrap_or_default();
-            let headers = [("content-type", "image/jpeg"), ("x-measures", measures.as_str())];
-            return Ok((headers, picture.jpeg).into_response());
+        if let Some(picture) = shared.unit.picture(camera).filter(|picture| number != Some(picture.number)) {
+            return Some(picture);
         }
         tokio::time::sleep(LOOK).await;
     }
-    Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no picture comes from this camera"))
+    None
 }
 
 fn no_camera(camera: &CameraId) -> Failure {
@@ -347,38 +353,4 @@ async fn enrol(
     let begun = shared.unit.enrol(&code, broker);
     begun.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
     Ok(Json(json!({})))
-}
-
-#[derive(Deserialize)]
-struct Commission {
-    site: String,
-}
-
-async fn commission(
-    State(shared): Page,
-    Extension(Technician(name)): Extension<Technician>,
-    Json(Commission { site }): Json<Commission>,
-) -> Result<Json<Report>, Failure> {
-    let site = site.trim();
-    if site.is_empty() {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "say where the unit hangs"));
-    }
-    let made = shared.unit.commission(site, &name);
-    made.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
-    newest(&shared).map(|(report, _)| Json(report))
-}
-
-fn newest(shared: &Shared) -> Result<(Report, SealedReport), Failure> {
-    shared.unit.report().ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no report was made yet"))
-}
-
-async fn report(State(shared): Page) -> Result<Json<Report>, Failure> {
-    newest(&shared).map(|(report, _)| Json(report))
-}
-
-async fn sealed_report(State(shared): Page) -> Result<Response, Failure> {
-    let (report, sealed) = newest(&shared)?;
-    let name = format!("attachment; filename=\"{}-{}.cose\"", report.agency, report.unit);
-    let headers = [(CONTENT_TYPE, "application/cose".to_owned()), (CONTENT_DISPOSITION, name)];
-    Ok((headers, sealed.as_bytes().to_vec()).into_response())
 }

@@ -10,6 +10,7 @@
 mod answers;
 mod door;
 mod listen;
+mod reports;
 mod source;
 #[cfg(test)]
 mod tests;

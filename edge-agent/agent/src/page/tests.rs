@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -65,7 +66,15 @@ impl Unit for Fake {
 
     fn picture(&self, _camera: &CameraId) -> Option<Picture> {
         let jpeg = Bytes::from_static(b"a picture");
-        Some(Picture { number: 7, size: (640, 360), focus: Some(93), brightness: 120.0, light: None, jpeg })
+        Some(Picture {
+            number: 7,
+            size: (640, 360),
+            focus: Some(93),
+            brightness: 120.0,
+            light: None,
+            small: jpeg.clone(),
+            jpeg,
+        })
     }
 
     fn test_read(&self, camera: CameraId) {
@@ -119,7 +128,7 @@ impl Unit for Fake {
         Err(Refusal(format!("no way to {}", broker.as_deref().unwrap_or("nowhere"))))
     }
 
-    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+    fn commission(&self, site: &str, by: &str, _: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {
         Err(Refusal(format!("{by} must run the checks before {site} is left")))
     }
 

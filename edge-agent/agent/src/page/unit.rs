@@ -1,5 +1,7 @@
 //! What the page needs of the rest of the agent.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use edge_protocol::commissioning::{Finding, Report, SealedReport};
 use edge_protocol::id::CameraId;
@@ -73,11 +75,11 @@ pub trait Unit: Send + Sync {
     /// Where there is nothing to begin.
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal>;
 
-    /// Makes the report on how the unit is left, signed by the unit; keeps it and sends it.
+    /// Makes the report on how the unit is left, with what its cameras show, signed by the unit; keeps it and sends it.
     ///
     /// # Errors
     /// Where it cannot be made, and what is to be done before.
-    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal>;
+    fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal>;
 
     /// The newest report, and the same as it was signed.
     fn report(&self) -> Option<(Report, SealedReport)>;
@@ -111,6 +113,9 @@ pub struct Picture {
     /// A JPEG file.
     #[serde(skip)]
     pub jpeg: Bytes,
+    /// The same for a report; empty where it cannot be made small enough.
+    #[serde(skip)]
+    pub small: Bytes,
 }
 
 /// How the unit is at a moment.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use edge_analytics::geometry::Point;
 use edge_analytics::settings::{self as analytics, Line, Zone};
-use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::commissioning::{Jpeg, Report, SealedReport};
 use edge_protocol::enrolment::{BadCode, SetupCode};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
@@ -181,6 +181,7 @@ impl Unit for Here {
             brightness: seen.brightness,
             light: light_advice(&seen).map(str::to_owned),
             jpeg: snapshot.jpeg.clone().into(),
+            small: snapshot.small.clone().into(),
         })
     }
 
@@ -255,7 +256,7 @@ impl Unit for Here {
         self.searching.streams(&of.address, &of.user, &of.password);
     }
 
-    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+    fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
         }
@@ -270,7 +271,7 @@ impl Unit for Here {
             page: self.certificate.clone(),
             checks,
             health: self.vitals.record(&self.clock, &self.data_dir),
-            measured: self.cameras.iter().map(|camera| (camera.id.clone(), self.measured(&camera.id))).collect(),
+            measured: self.cameras.iter().map(|camera| self.measured(&camera.id, pictures.get(&camera.id))).collect(),
             now: self.clock.wall(),
         };
         // Read anew: certificates are renewed and zones drawn while the agent runs.
@@ -311,11 +312,13 @@ fn in_words(error: &ConfigError) -> Refusal {
 }
 
 impl Here {
-    fn measured(&self, camera: &CameraId) -> Measured {
-        Measured {
-            focus: self.picture(camera).and_then(|picture| picture.focus),
+    fn measured(&self, camera: &CameraId, picture: Option<&Picture>) -> (CameraId, Measured) {
+        let measured = Measured {
+            focus: picture.and_then(|picture| picture.focus),
             plate_px: self.looks.plates.last(camera, self.clock.mono()).map(|plate| plate.height_px),
-        }
+            picture: picture.and_then(|picture| Jpeg::new(picture.small.to_vec())),
+        };
+        (camera.clone(), measured)
     }
 
     /// Writes an entry into the audit log, and sends it.
