@@ -1,141 +1,18 @@
-use std::collections::BTreeMap;
+mod fake;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use edge_protocol::commissioning::{Report, SealedReport};
-use edge_protocol::id::CameraId;
 use edge_store::disk::{RealDisk, replace};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 use super::*;
 use crate::supervise::Heartbeats;
+use fake::Fake;
 
 const CODE: &str = "3469-ACDE-FGHJ";
-
-/// A unit with one camera, whose log can be full.
-#[derive(Default)]
-struct Fake {
-    is_closed: AtomicBool,
-    /// How often was looked whether it is closed.
-    looks: AtomicU32,
-    log_is_full: AtomicBool,
-    notes: Mutex<Vec<String>>,
-    tested: Mutex<Vec<CameraId>>,
-    drawn: Mutex<Drawing>,
-    placed: Mutex<Option<Position>>,
-    source: Mutex<Option<TypedSource>>,
-    searches: AtomicU32,
-    checks: AtomicBool,
-}
-
-impl Fake {
-    fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap().clone()
-    }
-}
-
-impl Unit for Fake {
-    fn is_open(&self) -> bool {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        !self.is_closed.load(Ordering::Relaxed)
-    }
-
-    fn try_code(&self, typed: &str) -> Result<(), Refusal> {
-        if typed == CODE { Ok(()) } else { Err(Refusal("the setup code is wrong".to_owned())) }
-    }
-
-    fn note(&self, words: &str) -> Result<(), Refusal> {
-        if self.log_is_full.load(Ordering::Relaxed) {
-            return Err(Refusal("it cannot be written down".to_owned()));
-        }
-        self.notes.lock().unwrap().push(words.to_owned());
-        Ok(())
-    }
-
-    fn glance(&self) -> Glance {
-        let checks = Checks { running: self.checks.load(Ordering::Relaxed), ..Checks::default() };
-        Glance { unit: "metro/gate-1".to_owned(), checks, ..Glance::default() }
-    }
-
-    fn ask_picture(&self, camera: &CameraId) -> bool {
-        camera.as_str() == "gate"
-    }
-
-    fn picture(&self, _camera: &CameraId) -> Option<Picture> {
-        let jpeg = Bytes::from_static(b"a picture");
-        Some(Picture {
-            number: 7,
-            size: (640, 360),
-            focus: Some(93),
-            brightness: 120.0,
-            light: None,
-            small: jpeg.clone(),
-            jpeg,
-        })
-    }
-
-    fn test_read(&self, camera: CameraId) {
-        self.tested.lock().unwrap().push(camera);
-    }
-
-    fn begin_checks(&self) {
-        self.checks.store(true, Ordering::Relaxed);
-    }
-
-    fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
-        self.ask_picture(camera).then(|| self.drawn.lock().unwrap().clone())
-    }
-
-    fn draw(&self, _camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
-        if drawing.zone.iter().any(|zone| zone.points.len() < 3) {
-            return Err(Refusal("a zone has at least 3 points".to_owned()));
-        }
-        self.note(&format!("{by} drew"))?;
-        drawing.clone_into(&mut self.drawn.lock().unwrap());
-        Ok(())
-    }
-
-    fn place(&self, _camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal> {
-        if position.latitude.abs() > 90.0 {
-            return Err(Refusal("latitude is from -90 to 90".to_owned()));
-        }
-        self.note(&format!("{by} placed it"))?;
-        *self.placed.lock().unwrap() = Some(*position);
-        Ok(())
-    }
-
-    fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
-        if !typed.address.starts_with("rtsp://") {
-            return Err(Refusal("the address is no address".to_owned()));
-        }
-        self.note(&format!("{by} set {camera}"))?;
-        *self.source.lock().unwrap() = Some(typed.clone());
-        Ok(())
-    }
-
-    fn find_cameras(&self) {
-        self.searches.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn ask_streams(&self, _of: &TypedSource) {
-        self.searches.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enrol(&self, _typed: &str, broker: Option<String>) -> Result<(), Refusal> {
-        Err(Refusal(format!("no way to {}", broker.as_deref().unwrap_or("nowhere"))))
-    }
-
-    fn commission(&self, site: &str, by: &str, _: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {
-        Err(Refusal(format!("{by} must run the checks before {site} is left")))
-    }
-
-    fn report(&self) -> Option<(Report, SealedReport)> {
-        None
-    }
-}
 
 /// An answer: its first line and headers, and its body.
 struct Answer(String, String);
@@ -175,20 +52,21 @@ fn visit(what: impl FnOnce(&Site)) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let browser = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let browser = Arc::new(browser.with_root_certificates(roots).with_no_client_auth());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::system(), Stop::new());
     let pulse = Heartbeats::default().register("page", Duration::from_mins(1), clock.mono());
     let unit = Arc::new(Fake::default());
     let page = Page::new(
-        Settings { listen: address, certificate, key },
+        Settings { listen: address, interface: None, certificate, key },
         Arc::clone(&unit) as _,
         clock,
         pulse,
     );
     let site = Site { unit, address, browser, _folder: folder };
     std::thread::scope(|scope| {
-        let serving = scope.spawn(|| page.serve(listener, &stop));
+        let serving = scope.spawn(|| page.serve(|| TcpListener::from_std(listener), &stop));
         let visited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| what(&site)));
         stop.set();
         serving.join().unwrap().unwrap();

@@ -117,8 +117,12 @@ pub(super) fn start(
         certificate: page.claim.join("page.pem"),
         clock: common.clock.clone(),
     };
-    let settings =
-        Settings { listen: page.listen, certificate: page.claim.join("page.pem"), key: page.claim.join("page.key") };
+    let settings = Settings {
+        listen: page.listen,
+        interface: page.interface.clone(),
+        certificate: page.claim.join("page.pem"),
+        key: page.claim.join("page.key"),
+    };
     let mut page = Page::new(settings, Arc::new(here), common.clock.clone(), common.pulse("page"));
     let started = common.supervisor.start("page", Station::Control, Restart::After(AGAIN), move |stop| page.run(stop));
     started.map_err(system("cannot start the technician's page"))
