@@ -26,8 +26,8 @@ pub use board::{
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use drawn::{PassedOver, Redrawn};
 pub use fields::Mistake;
-pub(crate) use network::literal;
 pub use network::{Network, NetworkError};
+pub(crate) use network::{host_and_port, literal};
 pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
 use fields::Fields;

@@ -6,6 +6,7 @@
 
 mod board;
 mod line;
+mod machine;
 mod report;
 mod rules;
 mod storage;
@@ -19,6 +20,7 @@ use edge_protocol::record::{CameraCondition, Health, Sentence};
 use edge_protocol::time::WallStamp;
 
 pub use edge_protocol::commissioning::{Finding, Verdict};
+pub use machine::Machine;
 pub use report::Report;
 pub use rules::{focus_score, light_advice};
 
@@ -60,6 +62,8 @@ pub struct Around {
     pub program: PathBuf,
     /// What a simulated board reads.
     pub bench: Bench,
+    /// Where the board and its image tell what they have.
+    pub machine: Machine,
     /// How the agent is that makes the checks itself; where there is none, one that runs is asked.
     pub running: Option<Box<Health>>,
 }
@@ -84,7 +88,13 @@ pub enum DoctorError {
 /// When the report cannot be told; what is wrong with the unit is in the report.
 pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, DoctorError> {
     let program = std::env::current_exe().map_err(DoctorError::Program)?;
-    let around = Around { now: Clock::system().wall(), program, bench: Bench::default(), running: None };
+    let around = Around {
+        now: Clock::system().wall(),
+        program,
+        bench: Bench::default(),
+        machine: Machine::default(),
+        running: None,
+    };
     let report = examine(&arguments.config, &around);
     let mut out = std::io::stdout();
     if arguments.json {
@@ -114,7 +124,11 @@ pub fn examine(path: &Path, around: &Around) -> Report {
         }
     };
     let mut findings = vec![first, clock];
-    findings.extend(config.into_iter().flat_map(|config| all(&config, is_new, around)));
+    findings.extend(config.into_iter().flat_map(|config| {
+        let mut findings = all(&config, is_new, around);
+        findings.extend(unit(&config, path, around));
+        findings
+    }));
     Report::new(findings)
 }
 
@@ -126,7 +140,7 @@ fn configuration(config: &Config, path: &Path) -> Finding {
     Finding::warning(
         "configuration",
         measured,
-        "restart the agent, and put zones, lines and positions on its page anew",
+        "restart the agent, and put zones, lines, positions and camera addresses on its page anew",
     )
 }
 
@@ -171,6 +185,17 @@ fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
     findings.extend(places.map(|(camera, place)| rules::position(place).of(camera.id.as_str())));
     findings.extend(board::board(&config.board, &around.bench, running));
     findings
+}
+
+/// What the board and its image have of their own.
+fn unit(config: &Config, path: &Path, around: &Around) -> [Finding; 4] {
+    let machine = &around.machine;
+    [
+        rules::wear(&machine.wear(&config.data_dir)),
+        rules::seal(&machine.seal(&config.data_dir)),
+        rules::watchdog(machine.watchdog().as_ref()),
+        rules::slots(machine.slots(&around.program, path).as_ref()),
+    ]
 }
 
 fn agent_itself(agent: &Agent) -> Finding {
@@ -222,6 +247,9 @@ fn cameras(watched: &Watched) -> Vec<Finding> {
         findings.push(rules::picture(appearance).of(id.as_str()));
     }
     findings.push(rules::self_test(&watched.worker));
+    if watched.worker.is_ok() {
+        findings.push(rules::speed(&watched.work));
+    }
     findings
 }
 

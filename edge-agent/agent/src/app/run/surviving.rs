@@ -67,6 +67,11 @@ fn state_folder() -> Option<PathBuf> {
     first.filter(|folder| folder.is_absolute())
 }
 
+/// Whether somebody starts the agent again when it ends.
+pub(super) fn is_managed() -> bool {
+    state_folder().is_some()
+}
+
 /// A configuration that can be used.
 pub(in crate::app) struct Usable {
     pub(in crate::app) config: Config,
@@ -168,7 +173,8 @@ fn locked_storage(config: &Config) -> Option<String> {
 /// of it in words.
 fn put_away(passed_over: &PassedOver) -> String {
     let PassedOver { path, why, is_damaged } = passed_over;
-    let begin = "zones, lines and positions of the page are not in force, as if nobody had put any there";
+    let begin =
+        "zones, lines, positions and camera addresses of the page are not in force, as if nobody had put any there";
     if !is_damaged {
         return format!("{begin}: {why}");
     }
