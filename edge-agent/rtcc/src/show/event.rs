@@ -219,6 +219,7 @@ fn audit(record: &Value, seal: Option<&str>) -> Option<String> {
     }
     match seal {
         Some("signed") => words.push(" (signed)".to_owned()),
+        Some("missing") => words.push(" (signature MISSING)".to_owned()),
         Some(_) => words.push(" (signature WRONG)".to_owned()),
         None => {}
     }
@@ -342,9 +343,12 @@ mod tests {
     #[test]
     fn an_entry_says_whether_its_unit_has_signed_it() {
         let record = json!({"kind": "outcome", "text": "slot A is back"});
-        for (seal, end) in
-            [(None, "slot A is back"), (Some("signed"), "(signed)"), (Some("wrong"), "(signature WRONG)")]
-        {
+        for (seal, end) in [
+            (None, "slot A is back"),
+            (Some("signed"), "(signed)"),
+            (Some("wrong"), "(signature WRONG)"),
+            (Some("missing"), "(signature MISSING)"),
+        ] {
             let entry = Event { seal: seal.map(str::to_owned), ..event("audit", record.clone()) };
             assert!(line(&entry, &style()).ends_with(end), "{seal:?}");
         }
