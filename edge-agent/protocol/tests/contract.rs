@@ -22,7 +22,9 @@ use cddl::{Member, Rule};
 use edge_protocol::ack::Ack;
 use edge_protocol::audit::AuditHead;
 use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
-use edge_protocol::command::{Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope};
+use edge_protocol::command::{
+    Artefact, Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope,
+};
 use edge_protocol::commissioning;
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, Epoch, RequestId, Sequence};
@@ -184,6 +186,7 @@ fn update_scope() -> UpdateScope {
         bytes: 6,
         version: "1.5.0".parse().unwrap(),
         quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }),
+        artefact: Some(Artefact::Models),
     }
 }
 
@@ -253,7 +256,8 @@ fn what_is_asked_and_answered_is_as_the_contract_says() {
     contract.map("ack", &Ack::new(Epoch::new(1), Lane::Hit, Sequence::new(9)));
     contract.map("command", &command());
     contract.map("clip-scope", &clip_scope());
-    let operations = [Operation::Clip(clip_scope()), Operation::Health, Operation::Update(update_scope())];
+    let recall = Operation::Recall(RequestId::from_bytes([2; 16]));
+    let operations = [Operation::Clip(clip_scope()), Operation::Health, Operation::Update(update_scope()), recall];
     contract.choice("operation", &operations);
     contract.map("update-scope", &update_scope());
     contract.map("quiet-hours", &update_scope().quiet.unwrap());
@@ -299,6 +303,7 @@ fn every_word_has_its_number() {
     contract.words::<commissioning::Verdict>("check-verdict");
     contract.words::<Role>("role");
     contract.words::<Refusal>("refusal");
+    contract.words::<Artefact>("artefact");
     contract.words::<UpdateStage>("update-stage");
     contract.words::<ThumbOf>("thumb-of");
     contract.words::<ClipPart>("clip-part");

@@ -13,7 +13,7 @@ use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use super::authorise::{Refused, authorise};
 use super::delivery::{Deliveries, Step};
 use super::limit::Limit;
-use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, UpdateAsked};
+use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, Recalled, UpdateAsked};
 use super::{Challenges, Policy};
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -203,7 +203,7 @@ impl Control {
         let admitted =
             authorise(&command, &self.policy, &self.challenges, wall).and_then(|()| match command.operation {
                 Operation::Clip(_) => self.deliveries.admit(&command),
-                Operation::Health | Operation::Update(_) => Ok(()),
+                Operation::Health | Operation::Update(_) | Operation::Recall(_) => Ok(()),
             });
         match admitted {
             Ok(()) => Ok(command),
@@ -233,6 +233,17 @@ impl Control {
                 let (request, scope) = (command.request, scope.clone());
                 self.ends.actions.update(&UpdateAsked { request, command: command.id, scope })?;
                 Ok(Done::Said("the update is left for the process that carries it out".to_owned()))
+            }
+            Operation::Recall(request) => {
+                let recalled = self.ends.actions.recall(*request)?;
+                let text = Sentence::cut(&recalled.to_string());
+                let verdict = match recalled {
+                    Recalled::Ended(_) => Verdict::Done(text.clone()),
+                    Recalled::NotThere => Verdict::Nothing(text.clone()),
+                    Recalled::TooLate(_) => Verdict::Failed(text.clone()),
+                };
+                self.answer(Some(command), verdict, wall);
+                Ok(Done::Said(text.to_string()))
             }
         }
     }
@@ -305,6 +316,7 @@ fn describe(operation: &Operation) -> String {
     match operation {
         Operation::Clip(scope) => format!("video of {} from {} to {}", scope.camera, scope.from, scope.to),
         Operation::Health => "a health record".to_owned(),
-        Operation::Update(scope) => format!("update to {} from {}", scope.version, scope.url),
+        Operation::Recall(request) => format!("the end of what was asked under {request}"),
+        Operation::Update(scope) => format!("update to {} from {}", scope.label(), scope.url),
     }
 }

@@ -33,6 +33,8 @@ pub enum SealFound {
     Signed,
     /// It has not.
     Wrong,
+    /// It has none, and an entry of its kind ought to have one.
+    Missing,
 }
 
 impl SealFound {
@@ -40,6 +42,7 @@ impl SealFound {
         match self {
             Self::Signed => "signed",
             Self::Wrong => "wrong",
+            Self::Missing => "missing",
         }
     }
 }
@@ -55,7 +58,7 @@ pub struct NewRecord {
     pub at_us: Option<i64>,
     /// The plate that was read.
     pub plate: Option<String>,
-    /// What was found of its seal, if it has one.
+    /// What was found of its seal, if it has one or ought to.
     pub seal: Option<SealFound>,
     /// The record as JSON.
     pub body: String,

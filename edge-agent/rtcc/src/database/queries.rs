@@ -57,7 +57,7 @@ pub struct Event {
     pub at_us: Option<i64>,
     /// When the center received it, microseconds since 1970.
     pub received_us: i64,
-    /// What was found of the seal on an entry of an audit log, if it has one: `signed` or `wrong`.
+    /// What was found of the seal on an entry of an audit log: `signed`, `wrong`, or `missing` where it ought to have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
     /// The record.

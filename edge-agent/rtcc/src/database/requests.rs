@@ -88,7 +88,7 @@ impl Request {
     /// Whether the unit's word ends it: nothing but words comes of it.
     pub fn ends_by_word(&self) -> bool {
         let asked = self.question.get("operation");
-        asked.is_some_and(|asked| asked == "health" || asked.get("update").is_some())
+        asked.is_some_and(|asked| asked == "health" || asked.get("update").is_some() || asked.get("recall").is_some())
     }
 }
 

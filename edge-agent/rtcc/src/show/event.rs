@@ -240,6 +240,7 @@ fn audit(record: &Value, seal: Option<&str>) -> Option<String> {
     }
     match seal {
         Some("signed") => words.push(" (signed)".to_owned()),
+        Some("missing") => words.push(" (signature MISSING)".to_owned()),
         Some(_) => words.push(" (signature WRONG)".to_owned()),
         None => {}
     }

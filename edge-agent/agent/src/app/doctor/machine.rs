@@ -70,7 +70,7 @@ impl Machine {
 
     /// What the drive under `data_dir` tells of its wear.
     pub(super) fn wear(&self, data_dir: &Path) -> Wear {
-        let Some(drive) = self.device(data_dir).and_then(|device| self.drive(&device)) else { return Wear::NoDrive };
+        let Some(drive) = self.device(data_dir).and_then(|device| Self::drive(&device)) else { return Wear::NoDrive };
         let name = drive.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match value(&drive.join("device/life_time")).as_deref().and_then(life_time) {
             Some(tenths) => Wear::Tenths { name, tenths },
@@ -80,7 +80,7 @@ impl Machine {
     }
 
     /// The drive that holds a device: beneath what maps it, and the whole of it where the device is a partition.
-    fn drive(&self, device: &Path) -> Option<PathBuf> {
+    fn drive(device: &Path) -> Option<PathBuf> {
         let beneath = std::fs::read_dir(device.join("slaves")).ok().and_then(|mut slaves| slaves.next()?.ok());
         let device = match beneath {
             Some(beneath) => beneath.path().canonicalize().ok()?,
@@ -113,7 +113,8 @@ fn told(json: &[u8]) -> Result<SlotFacts, String> {
     }
     #[derive(Deserialize)]
     struct Slot {
-        slot: String,
+        #[serde(rename = "slot")]
+        name: String,
         booted: bool,
         primary: bool,
         good: bool,
@@ -125,7 +126,7 @@ fn told(json: &[u8]) -> Result<SlotFacts, String> {
         let marks = [(slot.booted, ", booted"), (slot.primary, ", boots next")];
         let marks: String = marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, words)| words).collect();
         let version = slot.version.as_deref().unwrap_or("version unknown");
-        format!("{}: {version}, {}{marks}", slot.slot, if slot.good { "good" } else { "bad" })
+        format!("{}: {version}, {}{marks}", slot.name, if slot.good { "good" } else { "bad" })
     };
     Ok(SlotFacts {
         words: slots.iter().map(one).collect::<Vec<_>>().join("; "),

@@ -21,11 +21,12 @@ use super::{Common, RunError, ring_place, software, system};
 use crate::app::locked;
 use crate::app::update::lock::Lock;
 use crate::app::update::outside::answer;
+use crate::app::update::recall::recall;
 use crate::clip::{self, ClipError, Signer};
 use crate::config::Config;
 use crate::control::{
     ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy,
-    UpdateAsked,
+    Recalled, UpdateAsked,
 };
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
@@ -65,7 +66,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
             locked: common.locked.map(str::to_owned),
             vitals: vitals.clone(),
             clock: common.clock.clone(),
-            updates: config.data_dir.join("update"),
+            data_dir: config.data_dir.clone(),
             most_bytes: config.update.disk_bytes,
             entries: entries.clone(),
         }),
@@ -188,8 +189,7 @@ struct Doer {
     locked: Option<String>,
     vitals: Vitals,
     clock: Clock,
-    /// The update's folder.
-    updates: PathBuf,
+    data_dir: PathBuf,
     /// The largest bundle.
     most_bytes: u64,
     entries: Sender<Entry>,
@@ -239,18 +239,19 @@ impl Actions for Doer {
         self.unlocked("there is no room for a bundle, and no way back from it could be written down")?;
         if !Rauc::default().is_here() {
             return Err(ActionFault(
-                "this unit has no slots (RAUC is not installed); its package is updated".to_owned(),
+                "this unit has no slots (RAUC is not installed); it is updated by its package and by hand".to_owned(),
             ));
         }
         let order = Order::new(asked.request, asked.command, &asked.scope, self.clock.wall()).map_err(ActionFault)?;
         if order.bytes > self.most_bytes {
             return Err(ActionFault(format!(
-                "a bundle has up to {} bytes here ([update] disk_bytes)",
+                "a download has up to {} bytes here ([update] disk_bytes)",
                 self.most_bytes
             )));
         }
-        let _changing = Lock::order(&self.updates).map_err(|error| fault(&error))?;
-        let orders = Orders::new(&RealDisk, &self.updates);
+        let updates = self.data_dir.join("update");
+        let _changing = Lock::order(&updates).map_err(|error| fault(&error))?;
+        let orders = Orders::new(&RealDisk, &updates);
         let before = orders.read().map_err(|error| fault(&error))?;
         // A request that is repeated after a restart is the same order.
         let (same, other): (Vec<_>, Vec<_>) = before.into_iter().partition(|before| before.request == order.request);
@@ -258,7 +259,7 @@ impl Actions for Doer {
             return Ok(());
         }
         if let Some(other) = other.iter().find(|other| other.handed) {
-            return Err(ActionFault(format!("the update to {} is under way", other.version)));
+            return Err(ActionFault(format!("the update to {} is under way", other.what)));
         }
         orders.write(&order).map_err(|error| fault(&error))?;
         for before in other {
@@ -266,6 +267,15 @@ impl Actions for Doer {
             self.tell(answer(&before, verdict, self.clock.wall()));
         }
         Ok(())
+    }
+
+    fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault> {
+        let (recalled, order) = recall(&self.data_dir, request).map_err(ActionFault)?;
+        if let Some(order) = order {
+            let verdict = Verdict::Failed(Sentence::cut(&recalled.to_string()));
+            self.tell(answer(&order, verdict, self.clock.wall()));
+        }
+        Ok(recalled)
     }
 }
 

@@ -4,7 +4,7 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod alert;
-mod auditing;
+pub(super) mod auditing;
 pub(super) mod cameras;
 pub(super) mod center;
 mod checking;
@@ -59,6 +59,7 @@ use crate::uplink;
 use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
+use auditing::Alarms;
 use eyes::Eyes;
 use moments::Moments;
 use plates::Plates;
@@ -186,6 +187,11 @@ impl Common<'_> {
         self.awaited.is_none() && self.locked.is_none()
     }
 
+    /// What puts alarms into the audit log; none for a unit that is nobody's yet.
+    fn alarms(&self) -> Option<Alarms> {
+        self.awaited.is_none().then(|| Alarms::new(self.config))
+    }
+
     fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
         self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
     }
@@ -220,7 +226,7 @@ fn start(
     let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
     let (assignment, plates) = (settings.cameras.clone(), shared.plates.clone());
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, settings)?,
+        Mode::Normal => start_vision(&mut common, sightings, settings, &vitals)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
     vitals.watch_queue(eyes.gauge());
@@ -264,6 +270,7 @@ fn start_events(
         moments: shared.moments.clone(),
         plates: shared.plates.clone(),
         vitals: vitals.clone(),
+        alarms: common.alarms(),
         clock: common.clock.clone(),
         pulse: common.pulse("events"),
     };
@@ -278,10 +285,12 @@ fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
     settings: VisionSettings,
+    vitals: &Vitals,
 ) -> Result<Eyes, RunError> {
     let config = common.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
-    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config), numbers);
+    let vitals = vitals.clone();
+    let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));

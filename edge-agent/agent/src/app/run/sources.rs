@@ -83,7 +83,7 @@ impl Sources {
                 (typed.address.trim().into(), None)
             }
         };
-        let login = self.login(typed, &url, before.as_ref())?;
+        let login = Self::login(typed, &url, before.as_ref())?;
         let place = match &login {
             Login::New(_) => Some(self.other_place(camera, kept.as_deref())),
             Login::Kept => kept,
@@ -110,7 +110,7 @@ impl Sources {
     }
 
     /// Whose name and password go to the camera at `url`.
-    fn login(&self, typed: &TypedSource, url: &str, before: Option<&Source>) -> Result<Login, Refusal> {
+    fn login(typed: &TypedSource, url: &str, before: Option<&Source>) -> Result<Login, Refusal> {
         if !typed.user.is_empty() || !typed.password.is_empty() {
             return Credentials::typed(&typed.user, &typed.password)
                 .map(Login::New)

@@ -20,7 +20,7 @@ use crate::capture::{CameraWatch, State, Trouble};
 use crate::peripherals::Indication;
 use crate::record::Recorded;
 use crate::supervise::queue::Gauge;
-use crate::update::Evidence;
+use crate::update::{Evidence, Worker};
 use crate::vision::client::VisionEvent;
 use crate::vision::{CameraProgress, Progress, Ready};
 
@@ -33,6 +33,7 @@ pub(super) struct Vitals {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Shared {
     pub(super) cameras: BTreeMap<CameraId, CameraVitals>,
     pub(super) uplink: Arc<Mutex<UplinkHealth>>,
@@ -40,6 +41,10 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) order: Vec<CameraId>,
     pub(super) worker: WorkerHealth,
+    /// The set of models that the newest worker was started with.
+    set: Option<u64>,
+    /// Whether it has run one.
+    has_run: bool,
     pub(super) board: Option<BoardHealth>,
     pub(super) board_temperatures: Vec<Temperature>,
     pub(super) queues: Vec<Gauge>,
@@ -140,6 +145,11 @@ impl Vitals {
         self.setup_open.store(open, Ordering::Relaxed);
     }
 
+    /// A worker is about to be started with this set of models, or with the image's own.
+    pub(super) fn note_set(&self, set: Option<u64>) {
+        self.lock().set = set;
+    }
+
     /// The unit is nobody's yet.
     pub(super) fn note_new(&self) {
         self.lock().is_new = true;
@@ -155,10 +165,13 @@ impl Vitals {
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
+        let cameras: Vec<CameraId> = seen.collect();
+        let (set, life) = (shared.set, shared.worker.restarts);
         Evidence {
             // An image that cannot unlock the storage has to be left, and what the update wrote down lies in there.
             ready: shared.is_ready && shared.locked.is_none(),
-            cameras: seen.collect(),
+            worker: shared.has_run.then(|| Worker { set, life, cameras: cameras.clone() }),
+            cameras,
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
             reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
             spared: shared.records_alone(),
@@ -175,12 +188,15 @@ impl Vitals {
         let mut shared = self.lock();
         match event {
             VisionEvent::Ready(ready) => {
-                shared.worker.running = true;
+                (shared.worker.running, shared.has_run) = (true, false);
                 shared.ready = Some(ready.clone());
             }
-            VisionEvent::Progress(progress) => shared.progress = progress.clone(),
+            VisionEvent::Progress(progress) => {
+                shared.progress = progress.clone();
+                shared.has_run |= progress.runs.iter().any(|times| times.runs > 0);
+            }
             VisionEvent::Lost { why, .. } => {
-                shared.worker.running = false;
+                (shared.worker.running, shared.has_run) = (false, false);
                 shared.worker.restarts += 1;
                 // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
                 shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));

@@ -140,6 +140,13 @@ impl Actions for Camera {
         seen.updates.push(asked.clone());
         if seen.disk_fails { Err(ActionFault("the disk is full".to_owned())) } else { Ok(()) }
     }
+
+    fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault> {
+        let mut seen = self.0.lock().unwrap();
+        assert!(matches!(seen.log.last(), Some(entry) if entry.kind == AuditKind::Intent), "written before the act");
+        let found = seen.updates.iter().position(|asked| asked.request == request);
+        Ok(found.map_or(Recalled::NotThere, |place| Recalled::Ended(seen.updates.remove(place).scope.label())))
+    }
 }
 
 struct Out(Shared);

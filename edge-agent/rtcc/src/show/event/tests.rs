@@ -87,7 +87,12 @@ fn a_line_of_csv_has_the_fields_of_its_header() {
 #[test]
 fn an_entry_says_whether_its_unit_has_signed_it() {
     let record = json!({"kind": "outcome", "text": "slot A is back"});
-    for (seal, end) in [(None, "slot A is back"), (Some("signed"), "(signed)"), (Some("wrong"), "(signature WRONG)")] {
+    for (seal, end) in [
+        (None, "slot A is back"),
+        (Some("signed"), "(signed)"),
+        (Some("wrong"), "(signature WRONG)"),
+        (Some("missing"), "(signature MISSING)"),
+    ] {
         let entry = Event { seal: seal.map(str::to_owned), ..event("audit", record.clone()) };
         assert!(line(&entry, &style()).ends_with(end), "{seal:?}");
     }

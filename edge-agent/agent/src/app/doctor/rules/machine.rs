@@ -81,7 +81,7 @@ pub(in crate::app::doctor) enum Wear {
         /// Of ten.
         tenths: u8,
     },
-    /// An NVMe drive, which tells it to root alone.
+    /// An `NVMe` drive, which tells it to root alone.
     Nvme {
         /// The drive.
         name: String,
