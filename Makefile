@@ -114,6 +114,7 @@ clippy:
 	else echo 'SKIPPED lints: this compiler comes without clippy'; fi
 
 deny:
+	@$(CARGO) metadata --locked --format-version 1 | edge-agent/setup/msrv
 	@if [[ ! -x $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny ]]; then \
 		echo 'installing cargo-deny $(CARGO_DENY) once (some minutes)'; \
 		$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY); fi

@@ -181,7 +181,14 @@ pub fn worker_health() -> WorkerHealth {
 }
 
 pub fn storage_health() -> StorageHealth {
-    StorageHealth { total_bytes: 1, free_bytes: 2, outbox_bytes: 3, failed_writes: 4, set_aside: 5 }
+    StorageHealth {
+        total_bytes: 1,
+        free_bytes: 2,
+        outbox_bytes: 3,
+        failed_writes: 4,
+        set_aside: 5,
+        locked: Some("the board gave no key".parse().unwrap()),
+    }
 }
 
 pub fn temperature() -> Temperature {

@@ -24,11 +24,17 @@ pub use machine::Machine;
 pub use report::Report;
 pub use rules::{focus_score, light_advice};
 
+use super::locked;
 use crate::config::{self, Config, ConfigError, Source};
 use crate::peripherals::simulated::Bench;
 use crate::supervise::Clock;
 use line::Agent;
 use watch::Watched;
+
+/// What to do about storage that stayed locked.
+const UNLOCK: &str = "look for what gave no key or opens no disk (journalctl -b -u 'systemd-cryptsetup@*' -u \
+                      'edge-data-key@*'), switch the unit off and on; a disk of another board stays shut: fit its own, \
+                      or have the unit replaced";
 
 /// Arguments of `edge-agent doctor`.
 #[derive(Debug, clap::Args)]
@@ -108,6 +114,7 @@ pub fn examine(path: &Path, around: &Around) -> Report {
             (Ok(config), first, false)
         }
         Err(error @ ConfigError::NotEnrolled { .. }) => {
+            // Whether it is enrolled cannot be known while its identity is locked away.
             let config = config::read_text(path).and_then(|text| Config::before_enrolment(&text));
             (config, unreadable(path, &error), true)
         }
@@ -140,10 +147,12 @@ fn configuration(config: &Config, path: &Path) -> Finding {
 fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     let advice = match error {
         ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
+        ConfigError::NotEnrolled { folder } if locked::why(folder).is_some() => UNLOCK,
         ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
-        ConfigError::Syntax { .. } | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
-            "correct the lines named above; nothing else can be checked before"
-        }
+        ConfigError::Syntax { .. }
+        | ConfigError::Mistakes(_)
+        | ConfigError::NoPlace { .. }
+        | ConfigError::NoStandIn { .. } => "correct the lines named above; nothing else can be checked before",
     };
     Finding::failed("configuration", format!("{}: {error}", path.display()), advice)
 }
@@ -159,11 +168,15 @@ fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
     };
     let mut findings = vec![agent_itself(&agent)];
     findings.extend(seen(config, around, running));
+    if let Some(why) = locked::why(&config.data_dir) {
+        findings.push(Finding::failed("storage", locked::words(&why), UNLOCK));
+    }
     let disk = storage::disk(&config.data_dir);
     findings.push(rules::disk(&disk));
     // Nothing is recorded or sent before it is known for whom.
     if !is_new {
-        let rings = config.cameras.iter().map(|camera| (camera, storage::ring(config, camera)));
+        let recorded = config.cameras.iter().filter(|_| locked::why(&config.data_dir).is_none());
+        let rings = recorded.map(|camera| (camera, storage::ring(config, camera)));
         findings.extend(rings.map(|(camera, ring)| rules::ring(&ring, disk.total).of(camera.id.as_str())));
         findings.extend(line::broker(config, &agent, around.now.time));
         findings.push(rules::center(&storage::outbox(&config.data_dir), around.now.time));

@@ -50,6 +50,7 @@ pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vit
         while !stop.wait_timeout(LOOK) {
             let now = clock.mono();
             let fed = feed_watchdog(&heartbeats, now);
+            vitals.look(now);
             witness.look(&vitals, fed, &entries, (now, clock.wall()));
             let since = now.saturating_since(last);
             if since < every && !vitals.was_asked_for() {
@@ -91,10 +92,11 @@ impl Vitals {
         let zones = heat::read(Path::new(zone::FOLDER));
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
-        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
-        if shared.is_new {
+        let mono = clock.mono();
+        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id, mono)));
+        if shared.is_new && shared.locked.is_none() {
             problems.push(problems::not_enrolled());
-        } else {
+        } else if !shared.is_new {
             problems.extend(problems::unkept(&cameras, &uplink, &storage));
         }
         problems.extend(shared.board.iter().flat_map(housing::problems));
@@ -148,7 +150,7 @@ impl Shared {
             (streaming, seen.state.to_string())
         };
         let can_be_seen = streaming == CameraCondition::Streaming && !self.records_alone();
-        let coverage = vitals.coverage(progress).filter(|_| can_be_seen);
+        let coverage = vitals.coverage(progress, now).filter(|_| can_be_seen);
         Some(CameraHealth {
             camera: id.clone(),
             condition,
@@ -171,6 +173,7 @@ impl Shared {
             total_bytes: total,
             free_bytes: free,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
+            locked: self.locked.clone(),
             failed_writes: self.rings().map(RingWatch::failed).sum(),
             set_aside: self
                 .rings()

@@ -76,7 +76,9 @@ pub(super) fn start(
     };
     vitals.note_board(board, Vec::new());
     let Some(Fittings { parts, triggers, bench }) = found else { return keep_mark(common, mark) };
-    let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
+    // What is not recorded cannot be held.
+    let recorded = config.cameras.iter().filter(|_| common.keeps());
+    let rings = recorded.map(|camera| ring_place(config, camera)).collect();
     let mut housing = Housing {
         station: Station::new(parts),
         triggers,

@@ -101,7 +101,7 @@ pub enum RunError {
     #[error(transparent)]
     Audit(#[from] edge_store::database::DatabaseError),
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     File {
         /// The file.
         path: PathBuf,
@@ -120,7 +120,7 @@ pub enum RunError {
     #[error(transparent)]
     Tls(#[from] uplink::tls::TlsError),
     /// The system refuses something that the agent cannot do without.
-    #[error("{doing}: {source}")]
+    #[error("{doing}")]
     System {
         /// What was being done.
         doing: &'static str,
@@ -171,6 +171,8 @@ struct Common<'c> {
     config: &'c Config,
     /// Only a unit that is nobody's yet has this; it keeps nothing.
     awaited: Option<surviving::Awaited>,
+    /// Why the storage is locked: then nothing is recorded, and memory holds what waits.
+    locked: Option<&'c str>,
     clock: &'c Clock,
     /// Ends the agent in order, to begin anew.
     anew: &'c Stop,
@@ -179,6 +181,11 @@ struct Common<'c> {
 }
 
 impl Common<'_> {
+    /// Whether anything is recorded and kept to be found later.
+    fn keeps(&self) -> bool {
+        self.awaited.is_none() && self.locked.is_none()
+    }
+
     fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
         self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
     }
@@ -193,14 +200,17 @@ fn start(
 ) -> Result<(), RunError> {
     let config = &survivor.config;
     let awaited = survivor.awaited.clone();
-    let heartbeats = Heartbeats::default();
-    let mut common = Common { file, config, awaited, clock, anew, heartbeats, supervisor };
+    let (locked, heartbeats) = (survivor.locked.as_deref(), Heartbeats::default());
+    let mut common = Common { file, config, awaited, locked, clock, anew, heartbeats, supervisor };
     let vitals = Vitals::default();
     let (entries, announcement) = match &survivor.awaited {
         None => center::start(&mut common, &vitals).map(|(entries, told)| (entries, Some(told)))?,
         Some(awaited) => (nobody::start(&mut common, awaited.clone(), &vitals)?, None),
     };
     vitals.note_start(&survivor.words);
+    if let Some(why) = locked {
+        vitals.note_locked(why);
+    }
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
     let sightings = start_events(&mut common, &shared)?;
@@ -242,7 +252,7 @@ fn start_events(
     let (sightings, seen) = bounded(SIGHTINGS);
     let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    let kept = if common.awaited.is_some() { None } else { Some(keeping::start(common, &shared.entries)?) };
+    let kept = if common.keeps() { Some(keeping::start(common, &shared.entries)?) } else { None };
     if let Some(kept) = &kept {
         vitals.watch_queue(kept.gauge());
     }
@@ -297,7 +307,7 @@ fn start_cameras(
     for described in &common.config.cameras {
         let id = &described.id;
         let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = if common.awaited.is_some() { None } else { Some(start_recorder(common, described, shared)?) };
+        let mut feed = if common.keeps() { Some(start_recorder(common, described, shared)?) } else { None };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
         switches.insert(id.clone(), camera.switch());

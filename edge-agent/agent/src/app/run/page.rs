@@ -25,6 +25,7 @@ use super::surviving::is_managed;
 use super::vitals::Vitals;
 use super::{Common, RunError, auditing, checking, system};
 use crate::app::doctor::{focus_score, light_advice};
+use crate::app::locked;
 use crate::capture::SourceSwitch;
 use crate::config::{self, Camera, Config, ConfigError, PlateSearch};
 use crate::control::draft;
@@ -42,6 +43,8 @@ use crate::vision::client::{Assignment, Viewfinder};
 const AGAIN: Duration = Duration::from_secs(10);
 /// What a unit is called that is nobody's yet.
 const NEW: &str = "not enrolled yet";
+/// What one is called whose name lies in locked storage.
+const NAMELESS: &str = "name in locked storage";
 
 /// How the page sees and steers what is looked at.
 pub(super) struct Looks {
@@ -58,6 +61,8 @@ struct Here {
     file: PathBuf,
     name: Option<String>,
     armed: bool,
+    /// Why the storage is locked: then nothing is changed here, since nothing would be kept.
+    locked: Option<String>,
     label: Result<Label, String>,
     /// Where wrong codes are counted, for the page and for `edge-agent enroll` together.
     tries: PathBuf,
@@ -100,6 +105,7 @@ pub(super) fn start(
         file: common.file.to_owned(),
         name: common.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
         armed: page.armed,
+        locked: common.locked.map(str::to_owned),
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
@@ -153,7 +159,7 @@ impl Unit for Here {
         #[allow(clippy::cast_precision_loss, reason = "at most 180 degrees")]
         let tilt = health.board.as_ref().and_then(|board| board.tilt_mdeg).map(|mdeg| mdeg as f32 / 1000.0);
         Glance {
-            unit: self.name.clone().unwrap_or_else(|| NEW.to_owned()),
+            unit: self.name.clone().unwrap_or_else(|| if self.locked.is_some() { NAMELESS } else { NEW }.to_owned()),
             serial: self.serial(),
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
@@ -209,6 +215,7 @@ impl Unit for Here {
     }
 
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         let table = toml::Table::try_from(drawing).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let redrawn = Config::redrawn(&text, camera, table).map_err(|error| Refusal::of(&error))?;
@@ -226,6 +233,7 @@ impl Unit for Here {
     }
 
     fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error))?;
@@ -247,6 +255,7 @@ impl Unit for Here {
     }
 
     fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         self.sources.put(camera, typed, |becomes| {
             self.note(&format!("technician's page: {by} has the video of {camera} come from {becomes}"))
         })
@@ -261,6 +270,7 @@ impl Unit for Here {
     }
 
     fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {
+        self.unlocked()?;
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
         }
@@ -288,6 +298,7 @@ impl Unit for Here {
     }
 
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        self.unlocked()?;
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
         let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
         enrolling.begin(Asked { code, broker });
@@ -323,6 +334,11 @@ impl Here {
             picture: picture.and_then(|picture| Jpeg::new(picture.small.to_vec())),
         };
         (camera.clone(), measured)
+    }
+
+    fn unlocked(&self) -> Result<(), Refusal> {
+        let refuse = |why: &String| Err(Refusal(locked::refusal(why, "nothing that is done here would be kept")));
+        self.locked.as_ref().map_or(Ok(()), refuse)
     }
 
     /// Writes an entry into the audit log, and sends it.

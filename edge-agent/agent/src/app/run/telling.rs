@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Ends {
     pub(super) seen: Receiver<VisionEvent>,
     pub(super) entries: Sender<Entry>,
-    /// Where detections are kept; a unit that is nobody's yet keeps none.
+    /// Where detections are kept; a unit that is nobody's yet keeps none, nor does one whose storage is locked.
     pub(super) kept: Option<Sender<Detection>>,
     pub(super) moments: Moments,
     pub(super) plates: Plates,

@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) start: Vec<Sentence>,
     /// Nobody has enrolled the unit yet: it keeps and tells nothing, and that is no fault.
     pub(super) is_new: bool,
+    /// Why the storage is locked.
+    pub(super) locked: Option<Sentence>,
 }
 
 #[derive(Debug, Default)]
@@ -62,11 +64,11 @@ pub(super) struct CameraVitals {
 }
 
 impl CameraVitals {
-    /// The share of the last period that was looked at, or of the first so far; none where nothing of the stream can be
-    /// decoded, whatever was seen before.
-    pub(super) fn coverage(&self, progress: Option<&CameraProgress>) -> Option<f32> {
+    /// The share of the last period that was looked at, or of the first so far; none once no frame comes any more, whatever
+    /// was seen before.
+    pub(super) fn coverage(&self, progress: Option<&CameraProgress>, now: MonoTime) -> Option<f32> {
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
-        self.coverage.or(so_far).filter(|_| !self.sight.is_blind())
+        self.coverage.or(so_far).filter(|_| !self.sight.is_stale(now))
     }
 }
 
@@ -114,7 +116,8 @@ impl Vitals {
         if self.setup_open.load(Ordering::Relaxed) {
             return Indication::SetupOpen;
         }
-        match (&shared.ready, missing, shared.worker.running) {
+        let whole = shared.worker.running && shared.locked.is_none();
+        match (&shared.ready, missing, whole) {
             (None, ..) => Indication::Booting,
             (Some(_), true, _) => Indication::NoCamera,
             (Some(_), false, false) => Indication::Fault,
@@ -142,13 +145,19 @@ impl Vitals {
         self.lock().is_new = true;
     }
 
+    /// The storage stayed locked.
+    pub(super) fn note_locked(&self, why: &str) {
+        self.lock().locked = Some(Sentence::cut(why));
+    }
+
     /// What an update wants to know of the running agent, the disk and the center's word aside.
     pub(super) fn evidence(&self) -> Evidence {
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
         Evidence {
-            ready: shared.is_ready,
+            // An image that cannot unlock the storage has to be left, and what the update wrote down lies in there.
+            ready: shared.is_ready && shared.locked.is_none(),
             cameras: seen.collect(),
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
             reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
@@ -190,6 +199,20 @@ impl Vitals {
         }
     }
 
+    /// Looks whose frames still come; the last account of one whose do not is of another time. To be called every second or
+    /// so.
+    pub(super) fn look(&self, now: MonoTime) {
+        let mut shared = self.lock();
+        let Shared { progress, order, cameras, .. } = &mut *shared;
+        for (camera, progress) in order.iter().zip(&progress.cameras) {
+            let vitals = cameras.entry(camera.clone()).or_default();
+            vitals.sight.meet(progress, now);
+            if vitals.sight.is_stale(now) {
+                vitals.coverage = None;
+            }
+        }
+    }
+
     /// A span of `span` has passed: what was analysed in it.
     pub(super) fn measure(&self, span: Duration) {
         let mut shared = self.lock();
@@ -224,8 +247,7 @@ pub(super) fn condition(state: &State) -> CameraCondition {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        // What arrives without a key picture is no picture to anybody.
-        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
+        State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
 }
@@ -236,20 +258,36 @@ mod tests {
 
     #[test]
     fn coverage_is_that_of_now_and_not_of_the_last_good_minute() {
-        let looked = |units, decoded| CameraProgress {
-            units,
-            decoded,
-            looked_ms: 9_000,
-            period_ms: 10_000,
-            ..CameraProgress::default()
+        let looked = |units, period_ms| {
+            let analysed = u64::from(period_ms / 100);
+            CameraProgress {
+                units,
+                decoded: analysed,
+                analysed,
+                looked_ms: period_ms / 10 * 9,
+                period_ms,
+                ..CameraProgress::default()
+            }
         };
-        let mut camera = CameraVitals::default();
-        assert_eq!(camera.coverage(None), None);
-        camera.sight.look(&looked(900, 900), Duration::from_mins(1));
-        assert_eq!(camera.coverage(Some(&looked(900, 900))), Some(0.9), "the first period so far");
-        camera.coverage = Some(1.0);
-        assert_eq!(camera.coverage(Some(&looked(900, 900))), Some(1.0));
-        camera.sight.look(&looked(1800, 900), Duration::from_mins(1));
-        assert_eq!(camera.coverage(Some(&looked(1800, 900))), None, "the stream arrives and nothing is decoded");
+        let camera: CameraId = "gate".parse().unwrap();
+        let vitals = Vitals::default();
+        vitals.lock().order.push(camera.clone());
+        let at = |second| MonoTime::from_duration(Duration::from_secs(second));
+        let coverage = |progress: &CameraProgress, second| {
+            vitals.lock().progress.cameras = vec![progress.clone()];
+            vitals.look(at(second));
+            vitals.lock().cameras[&camera].coverage(Some(progress), at(second))
+        };
+        assert_eq!(coverage(&CameraProgress::default(), 0), None);
+        assert_eq!(coverage(&looked(100, 10_000), 10), Some(0.9), "the first period so far");
+        vitals.lock().cameras.get_mut(&camera).unwrap().coverage = Some(1.0);
+        assert_eq!(coverage(&looked(600, 20_000), 60), Some(1.0));
+        assert_eq!(coverage(&looked(699, 20_000), 69), Some(1.0), "a decoder may take its time");
+        assert_eq!(coverage(&looked(700, 20_000), 70), None, "the stream arrives and no frame of it");
+        assert_eq!(
+            coverage(&looked(800, 30_000), 80),
+            Some(0.9),
+            "frames again: of this period, not of an earlier one"
+        );
     }
 }
