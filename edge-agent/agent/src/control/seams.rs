@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use edge_protocol::command::UpdateScope;
-use edge_protocol::id::{CameraId, CommandId, RequestId};
+use edge_protocol::command::{ClipScope, UpdateScope};
+use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::record::{AuditRecord, ClipChunk, ClipOffer, Record};
-use edge_protocol::time::WallTime;
 
 /// The audit log cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,19 +37,6 @@ pub trait AuditLog: Send {
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault>;
 }
 
-/// A clip that an authorised person asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClipAsked {
-    /// For which request; names the pieces.
-    pub request: RequestId,
-    /// Of which camera.
-    pub camera: CameraId,
-    /// From when.
-    pub from: WallTime,
-    /// Until when.
-    pub to: WallTime,
-}
-
 /// An update that an authorised person asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateAsked {
@@ -60,6 +46,27 @@ pub struct UpdateAsked {
     pub command: CommandId,
     /// Which bundle, and when to boot into it.
     pub scope: UpdateScope,
+}
+
+/// What became of calling an update back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recalled {
+    /// It ends, and nothing was changed; what it was of.
+    Ended(String),
+    /// Nothing of it is here.
+    NotThere,
+    /// It has begun, and goes on; in words.
+    TooLate(String),
+}
+
+impl fmt::Display for Recalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(what) => write!(f, "the update to {what} is called back, nothing was changed"),
+            Self::NotThere => f.write_str("no such update is under way here"),
+            Self::TooLate(why) => f.write_str(why),
+        }
+    }
 }
 
 /// An action was begun and could not be finished.
@@ -100,11 +107,11 @@ impl fmt::Debug for MadeClip {
 
 /// What commands can have done.
 pub trait Actions: Send {
-    /// Pins the range as it is now and makes the clip.
+    /// Pins the range as it is now and makes the clip; the request names its pieces.
     ///
     /// # Errors
     /// When ring or disk fail.
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault>;
+    fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault>;
 
     /// Has a health record sent now.
     ///
@@ -117,6 +124,12 @@ pub trait Actions: Send {
     /// # Errors
     /// When another one is under way, or it can be seen at once that it will not do.
     fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault>;
+
+    /// Ends an update that was left so, where nothing was changed for it yet.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault>;
 }
 
 /// Where answers and pieces go: the outbox.

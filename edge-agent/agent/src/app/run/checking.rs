@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::vitals::Vitals;
 use super::{Common, PAUSE, RunError, system};
-use crate::app::doctor::{Around, examine};
+use crate::app::doctor::{Around, Machine, examine};
 use crate::page::Checks;
 use crate::peripherals::simulated::Bench;
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
@@ -55,7 +55,8 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals, program: PathBuf) 
             }
             let now = clock.wall();
             let running = Some(Box::new(vitals.record(&clock, &data_dir)));
-            let around = Around { now, program: program.clone(), bench: Bench::default(), running };
+            let (program, machine) = (program.clone(), Machine::default());
+            let around = Around { now, program, bench: Bench::default(), machine, running };
             let findings = examine(&file, &around).findings;
             *own.lock() = Checks { running: false, at: Some(now.time), findings };
         }

@@ -94,9 +94,9 @@ impl Vitals {
         problems.extend(problems::unseen(&cameras, &shared.worker));
         let mono = clock.mono();
         problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id, mono)));
-        if shared.is_new {
+        if shared.is_new && shared.locked.is_none() {
             problems.push(problems::not_enrolled());
-        } else {
+        } else if !shared.is_new {
             problems.extend(problems::unkept(&cameras, &uplink, &storage));
         }
         problems.extend(shared.board.iter().flat_map(housing::problems));
@@ -173,6 +173,7 @@ impl Shared {
             total_bytes: total,
             free_bytes: free,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
+            locked: self.locked.clone(),
             failed_writes: self.rings().map(RingWatch::failed).sum(),
             set_aside: self
                 .rings()

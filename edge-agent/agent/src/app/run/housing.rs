@@ -12,6 +12,7 @@ use edge_protocol::time::{Moment, MonoTime, WallTime};
 use edge_store::disk::RealDisk;
 
 use super::alert::alert;
+use super::auditing::{Alarms, tell};
 use super::fitting::{Fittings, fittings};
 use super::holding::Holding;
 use super::opening::Opening;
@@ -41,6 +42,7 @@ struct Housing {
     entries: Sender<Entry>,
     vitals: Vitals,
     throttle: Throttle,
+    alarms: Option<Alarms>,
     clock: Clock,
     pulse: Pulse,
     last_reset: Sentence,
@@ -76,7 +78,9 @@ pub(super) fn start(
     };
     vitals.note_board(board, Vec::new());
     let Some(Fittings { parts, triggers, bench }) = found else { return keep_mark(common, mark) };
-    let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
+    // What is not recorded cannot be held.
+    let recorded = config.cameras.iter().filter(|_| common.keeps());
+    let rings = recorded.map(|camera| ring_place(config, camera)).collect();
     let mut housing = Housing {
         station: Station::new(parts),
         triggers,
@@ -85,6 +89,7 @@ pub(super) fn start(
         entries: entries.clone(),
         vitals: vitals.clone(),
         throttle,
+        alarms: common.alarms(),
         clock: common.clock.clone(),
         pulse: common.pulse("peripherals"),
         last_reset,
@@ -135,8 +140,7 @@ impl Housing {
             let indication = self.vitals.indication(now);
             for noticed in self.station.step(now, minute_of_day(wall), indication) {
                 for record in self.make_of(noticed, now) {
-                    let sent = self.entries.send(Entry::Record(record));
-                    sent.map_err(|_| Fault("the outbox has stopped".to_owned()))?;
+                    tell(&self.entries, self.alarms.as_ref(), record, self.clock.wall())?;
                 }
             }
             if now >= due {

@@ -4,7 +4,7 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod alert;
-mod auditing;
+pub(super) mod auditing;
 pub(super) mod cameras;
 pub(super) mod center;
 mod checking;
@@ -28,24 +28,28 @@ mod problems;
 mod recording;
 mod renewing;
 mod rings;
+mod searching;
 mod sight;
+mod sources;
 pub(super) mod surviving;
 pub(super) mod telling;
 mod vitals;
 pub(super) mod witness;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_protocol::id::CameraId;
 use edge_protocol::record::Word;
 use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::capture::Camera;
+use crate::capture::{Camera, SourceSwitch};
 use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
 use crate::record::{self, Recorder};
@@ -55,6 +59,7 @@ use crate::uplink;
 use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
+use auditing::Alarms;
 use eyes::Eyes;
 use moments::Moments;
 use plates::Plates;
@@ -97,7 +102,7 @@ pub enum RunError {
     #[error(transparent)]
     Audit(#[from] edge_store::database::DatabaseError),
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     File {
         /// The file.
         path: PathBuf,
@@ -116,7 +121,7 @@ pub enum RunError {
     #[error(transparent)]
     Tls(#[from] uplink::tls::TlsError),
     /// The system refuses something that the agent cannot do without.
-    #[error("{doing}: {source}")]
+    #[error("{doing}")]
     System {
         /// What was being done.
         doing: &'static str,
@@ -145,9 +150,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
-    let started = start(&arguments.config, &survivor, &clock, &mut supervisor);
-    let enrolled = survivor.awaited.as_ref().map(|awaited| awaited.enrolled.clone());
-    let ended = started.and_then(|()| ending.wait(&supervisor, enrolled.as_ref(), || survivor.proved()));
+    // A new unit begins anew once it is enrolled.
+    let anew = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
+    let started = start(&arguments.config, &survivor, (&clock, &anew), &mut supervisor);
+    let ended = started.and_then(|()| ending.wait(&supervisor, &anew, || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -166,28 +172,52 @@ struct Common<'c> {
     config: &'c Config,
     /// Only a unit that is nobody's yet has this; it keeps nothing.
     awaited: Option<surviving::Awaited>,
+    /// Why the storage is locked: then nothing is recorded, and memory holds what waits.
+    locked: Option<&'c str>,
     clock: &'c Clock,
+    /// Ends the agent in order, to begin anew.
+    anew: &'c Stop,
     heartbeats: Heartbeats,
     supervisor: &'c mut Supervisor,
 }
 
 impl Common<'_> {
+    /// Whether anything is recorded and kept to be found later.
+    fn keeps(&self) -> bool {
+        self.awaited.is_none() && self.locked.is_none()
+    }
+
+    /// What puts alarms into the audit log; none for a unit that is nobody's yet.
+    fn alarms(&self) -> Option<Alarms> {
+        self.awaited.is_none().then(|| Alarms::new(self.config))
+    }
+
     fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
         self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
     }
 }
 
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
-fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+fn start(
+    file: &Path,
+    survivor: &surviving::Start,
+    (clock, anew): (&Clock, &Stop),
+    supervisor: &mut Supervisor,
+) -> Result<(), RunError> {
     let config = &survivor.config;
     let awaited = survivor.awaited.clone();
-    let mut common = Common { file, config, awaited, clock, heartbeats: Heartbeats::default(), supervisor };
+    let locked = survivor.locked.as_deref();
+    let heartbeats = Heartbeats::default();
+    let mut common = Common { file, config, awaited, locked, clock, anew, heartbeats, supervisor };
     let vitals = Vitals::default();
     let (entries, announcement) = match &survivor.awaited {
         None => center::start(&mut common, &vitals).map(|(entries, told)| (entries, Some(told)))?,
         Some(awaited) => (nobody::start(&mut common, awaited.clone(), &vitals)?, None),
     };
     vitals.note_start(&survivor.words);
+    if let Some(why) = locked {
+        vitals.note_locked(why);
+    }
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
     let sightings = start_events(&mut common, &shared)?;
@@ -195,14 +225,14 @@ fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &m
     let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
     let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
     let (assignment, plates) = (settings.cameras.clone(), shared.plates.clone());
-    let looks = page::Looks { viewfinder, assignment, plates, announcement };
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, settings)?,
+        Mode::Normal => start_vision(&mut common, sightings, settings, &vitals)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
     vitals.watch_queue(eyes.gauge());
-    start_cameras(&mut common, &eyes, &shared)?;
+    let switches = start_cameras(&mut common, &eyes, &shared)?;
     health::serve_metrics(&mut common, &vitals)?;
+    let looks = page::Looks { viewfinder, assignment, plates, switches, announcement };
     page::start(&mut common, (&shared.entries, &vitals), looks, program)?;
     housing::start(&mut common, &shared.entries, &vitals, throttle)?;
     health::start(&mut common, shared.entries, vitals)
@@ -229,7 +259,7 @@ fn start_events(
     let (sightings, seen) = bounded(SIGHTINGS);
     let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    let kept = if common.awaited.is_some() { None } else { Some(keeping::start(common, &shared.entries)?) };
+    let kept = if common.keeps() { Some(keeping::start(common, &shared.entries)?) } else { None };
     if let Some(kept) = &kept {
         vitals.watch_queue(kept.gauge());
     }
@@ -240,6 +270,7 @@ fn start_events(
         moments: shared.moments.clone(),
         plates: shared.plates.clone(),
         vitals: vitals.clone(),
+        alarms: common.alarms(),
         clock: common.clock.clone(),
         pulse: common.pulse("events"),
     };
@@ -254,10 +285,12 @@ fn start_vision(
     common: &mut Common<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
     settings: VisionSettings,
+    vitals: &Vitals,
 ) -> Result<Eyes, RunError> {
     let config = common.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
-    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config), numbers);
+    let vitals = vitals.clone();
+    let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
     let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
@@ -274,13 +307,20 @@ fn no_vision(config: &Config, vitals: &Vitals, throttle: &Throttle) -> Eyes {
 }
 
 /// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
-fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Result<(), RunError> {
+/// What comes back changes where their pictures come from.
+fn start_cameras(
+    common: &mut Common<'_>,
+    eyes: &Eyes,
+    shared: &Shared,
+) -> Result<BTreeMap<CameraId, SourceSwitch>, RunError> {
+    let mut switches = BTreeMap::new();
     for described in &common.config.cameras {
         let id = &described.id;
         let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = if common.awaited.is_some() { None } else { Some(start_recorder(common, described, shared)?) };
+        let mut feed = if common.keeps() { Some(start_recorder(common, described, shared)?) } else { None };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
+        switches.insert(id.clone(), camera.switch());
         let pulse = common.pulse(format!("camera {id}"));
         let body = move |stop: &Stop| {
             camera.run(stop, &pulse, &mut |unit| {
@@ -296,7 +336,7 @@ fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Resul
         let started = common.supervisor.start(format!("cam {id}"), Station::Capture, again, body);
         started.map_err(system("cannot start a camera"))?;
     }
-    Ok(())
+    Ok(switches)
 }
 
 fn start_recorder(common: &mut Common<'_>, camera: &config::Camera, shared: &Shared) -> Result<record::Feed, RunError> {
@@ -346,19 +386,10 @@ impl Ending {
         Ok(Self { runtime, terminate, interrupt })
     }
 
-    /// Waits for a polite signal, for a new unit to be enrolled, or for a stage to fail without which nothing works.
+    /// Waits for a polite signal, for somebody who has the agent begin anew, or for a stage to fail without which nothing works.
     /// What has run for a while has proved itself.
-    fn wait(
-        mut self,
-        supervisor: &Supervisor,
-        enrolled: Option<&Stop>,
-        mut proved: impl FnMut(),
-    ) -> Result<(), RunError> {
+    fn wait(mut self, supervisor: &Supervisor, anew: &Stop, mut proved: impl FnMut()) -> Result<(), RunError> {
         let failed = supervisor.failed();
-        let is_enrolled = async || match enrolled {
-            Some(enrolled) => enrolled.wait().await,
-            None => std::future::pending().await,
-        };
         self.runtime.block_on(async {
             let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
             let mut is_proved = false;
@@ -366,7 +397,7 @@ impl Ending {
                 tokio::select! {
                     _ = self.terminate.recv() => return Ok(()),
                     _ = self.interrupt.recv() => return Ok(()),
-                    () = is_enrolled() => return Ok(()),
+                    () = anew.wait() => return Ok(()),
                     () = failed.wait() => return Err(RunError::Stage),
                     () = &mut runs_well, if !is_proved => {
                         is_proved = true;

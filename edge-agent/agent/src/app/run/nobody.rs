@@ -21,7 +21,11 @@ pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, vitals: &Vitals) 
     let (entries, told) = bounded(publish::QUEUE);
     vitals.watch_queue(entries.gauge());
     vitals.note_new();
-    tracing::warn!("this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician");
+    if common.locked.is_none() {
+        tracing::warn!(
+            "this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician"
+        );
+    }
     let identity = common.config.enrolment.as_ref().map(|folder| folder.join(IDENTITY));
     // A technician is at work here: the page stays open once the unit is enrolled.
     Opening::of(&common.config.data_dir).leave();

@@ -20,7 +20,7 @@ use crate::capture::{CameraWatch, State, Trouble};
 use crate::peripherals::Indication;
 use crate::record::Recorded;
 use crate::supervise::queue::Gauge;
-use crate::update::Evidence;
+use crate::update::{Evidence, Worker};
 use crate::vision::client::VisionEvent;
 use crate::vision::{CameraProgress, Progress, Ready};
 
@@ -33,6 +33,7 @@ pub(super) struct Vitals {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Shared {
     pub(super) cameras: BTreeMap<CameraId, CameraVitals>,
     pub(super) uplink: Arc<Mutex<UplinkHealth>>,
@@ -40,6 +41,10 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) order: Vec<CameraId>,
     pub(super) worker: WorkerHealth,
+    /// The set of models that the newest worker was started with.
+    set: Option<u64>,
+    /// Whether it has run one.
+    has_run: bool,
     pub(super) board: Option<BoardHealth>,
     pub(super) board_temperatures: Vec<Temperature>,
     pub(super) queues: Vec<Gauge>,
@@ -50,6 +55,8 @@ pub(super) struct Shared {
     pub(super) start: Vec<Sentence>,
     /// Nobody has enrolled the unit yet: it keeps and tells nothing, and that is no fault.
     pub(super) is_new: bool,
+    /// Why the storage is locked.
+    pub(super) locked: Option<Sentence>,
 }
 
 #[derive(Debug, Default)]
@@ -114,7 +121,8 @@ impl Vitals {
         if self.setup_open.load(Ordering::Relaxed) {
             return Indication::SetupOpen;
         }
-        match (&shared.ready, missing, shared.worker.running) {
+        let whole = shared.worker.running && shared.locked.is_none();
+        match (&shared.ready, missing, whole) {
             (None, ..) => Indication::Booting,
             (Some(_), true, _) => Indication::NoCamera,
             (Some(_), false, false) => Indication::Fault,
@@ -137,9 +145,19 @@ impl Vitals {
         self.setup_open.store(open, Ordering::Relaxed);
     }
 
+    /// A worker is about to be started with this set of models, or with the image's own.
+    pub(super) fn note_set(&self, set: Option<u64>) {
+        self.lock().set = set;
+    }
+
     /// The unit is nobody's yet.
     pub(super) fn note_new(&self) {
         self.lock().is_new = true;
+    }
+
+    /// The storage stayed locked.
+    pub(super) fn note_locked(&self, why: &str) {
+        self.lock().locked = Some(Sentence::cut(why));
     }
 
     /// What an update wants to know of the running agent, the disk and the center's word aside.
@@ -147,9 +165,13 @@ impl Vitals {
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
+        let cameras: Vec<CameraId> = seen.collect();
+        let (set, life) = (shared.set, shared.worker.restarts);
         Evidence {
-            ready: shared.is_ready,
-            cameras: seen.collect(),
+            // An image that cannot unlock the storage has to be left, and what the update wrote down lies in there.
+            ready: shared.is_ready && shared.locked.is_none(),
+            worker: shared.has_run.then(|| Worker { set, life, cameras: cameras.clone() }),
+            cameras,
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
             reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
             spared: shared.records_alone(),
@@ -166,12 +188,15 @@ impl Vitals {
         let mut shared = self.lock();
         match event {
             VisionEvent::Ready(ready) => {
-                shared.worker.running = true;
+                (shared.worker.running, shared.has_run) = (true, false);
                 shared.ready = Some(ready.clone());
             }
-            VisionEvent::Progress(progress) => shared.progress = progress.clone(),
+            VisionEvent::Progress(progress) => {
+                shared.progress = progress.clone();
+                shared.has_run |= progress.runs.iter().any(|times| times.runs > 0);
+            }
             VisionEvent::Lost { why, .. } => {
-                shared.worker.running = false;
+                (shared.worker.running, shared.has_run) = (false, false);
                 shared.worker.restarts += 1;
                 // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
                 shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));
@@ -238,8 +263,7 @@ pub(super) fn condition(state: &State) -> CameraCondition {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        // What arrives without a key picture is no picture to anybody.
-        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
+        State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
 }
