@@ -55,7 +55,11 @@ pub(crate) fn key(tpm: &mut (impl Read + Write)) -> Result<String, TpmError> {
     let key = hmac(tpm, primary);
     // A TPM without a resource manager before it has room for three.
     ask(tpm, "FlushContext", &command(NO_SESSIONS, FLUSH_CONTEXT, &[&primary.to_be_bytes()]))?;
-    Ok(key?.iter().flat_map(|byte| [byte >> 4, byte & 0xf]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect())
+    Ok(key?
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect())
 }
 
 fn create_primary(tpm: &mut (impl Read + Write)) -> Result<u32, TpmError> {

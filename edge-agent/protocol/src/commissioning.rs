@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn what_is_no_small_jpeg_file_is_no_picture_of_a_report() {
-        let large = [&Jpeg::BEGIN[..], &[0; MAX_PICTURE_BYTES]].concat();
+        let large = [Jpeg::BEGIN.to_vec(), vec![0; MAX_PICTURE_BYTES]].concat();
         for file in [Vec::new(), b"<script>".to_vec(), large] {
             assert_eq!(Jpeg::new(file.clone()), None);
             let authority = Authority::new("springfield");

@@ -206,8 +206,7 @@ fn start(
 ) -> Result<(), RunError> {
     let config = &survivor.config;
     let awaited = survivor.awaited.clone();
-    let locked = survivor.locked.as_deref();
-    let heartbeats = Heartbeats::default();
+    let (locked, heartbeats) = (survivor.locked.as_deref(), Heartbeats::default());
     let mut common = Common { file, config, awaited, locked, clock, anew, heartbeats, supervisor };
     let vitals = Vitals::default();
     let (entries, announcement) = match &survivor.awaited {
