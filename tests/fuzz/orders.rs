@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use edge_agent::control::{
-    ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, Control, Ends, Outlet, Policy, UpdateAsked,
+    ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, Outlet, Policy, Recalled,
+    UpdateAsked,
 };
 use edge_agent::supervise::queue::{self, Bounds, Overflow, Sender};
 use edge_agent::supervise::{Clock, Heartbeats, Stop};
-use edge_protocol::command::{Challenge, Command, Operation};
-use edge_protocol::id::CommandId;
+use edge_protocol::command::{Challenge, ClipScope, Command, Operation};
+use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::record::{AuditKind, AuditRecord, Record, Verdict};
 use edge_protocol::sign::{Chain, Kind, Signed, SigningKey};
 use edge_protocol::time::{MonoTime, WallTime};
@@ -33,7 +34,6 @@ pub struct Seen {
     /// How many orders were carried out.
     pub acts: usize,
     answers: Vec<Verdict>,
-    challenge: Option<Challenge>,
 }
 
 #[derive(Clone, Default)]
@@ -73,7 +73,7 @@ impl AuditLog for Notes {
 }
 
 impl Actions for Notes {
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault> {
+    fn clip(&mut self, _: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault> {
         assert_eq!(asked.camera.as_str(), "gate", "a camera of this unit");
         let length = asked.to.saturating_since(asked.from);
         assert!(!length.is_zero() && length <= LONGEST_CLIP, "as long as a clip may be");
@@ -92,6 +92,11 @@ impl Actions for Notes {
         assert!(asked.scope.is_sound());
         self.act();
         Ok(())
+    }
+
+    fn recall(&mut self, _: RequestId) -> Result<Recalled, ActionFault> {
+        self.act();
+        Ok(Recalled::NotThere)
     }
 }
 
@@ -112,18 +117,18 @@ impl Outlet for Notes {
 pub fn judged(sealed: impl FnOnce(Challenge) -> Option<Vec<u8>>) -> Seen {
     let notes = Notes::default();
     let (sender, commands) = queue::bounded(Bounds::items("commands", 8, Overflow::Refuse));
-    let published = notes.clone();
+    let challenges = Challenges::draw(MonoTime::ZERO).expect("random bytes");
+    let (challenge, _) = challenges.current();
     let ends = Ends {
         commands,
         audit: Box::new(notes.clone()),
         actions: Box::new(notes.clone()),
         outlet: Box::new(notes.clone()),
-        publish_challenge: Box::new(move |challenge, _| published.seen().challenge = Some(challenge)),
+        publish_challenge: Box::new(|_, _| {}),
         clock: Clock::system(),
         pulse: Heartbeats::default().register("control", Duration::from_mins(1), MonoTime::ZERO),
     };
-    let mut control = Control::new(policy(), SIGNERS.root.clone(), ends).expect("random bytes");
-    let challenge = notes.seen().challenge.expect("a challenge is published at once");
+    let mut control = Control::new(policy(), SIGNERS.root.clone(), challenges, ends);
     let given = sealed(challenge).map_or(0, |sealed| give(&sender, &sealed));
     drop(sender);
     control.run(&Stop::new()).expect("it ends when nobody can send any more");
@@ -158,7 +163,7 @@ pub fn entitled(operation: &Operation) -> &'static Signer {
     match operation {
         Operation::Clip(_) => &SIGNERS.person,
         Operation::Health => &SIGNERS.technician,
-        Operation::Update(_) => &SIGNERS.administrator,
+        Operation::Update(_) | Operation::Recall(_) => &SIGNERS.administrator,
     }
 }
 

@@ -52,7 +52,7 @@ pub fn command() -> Vec<u8> {
 
 /// The payloads of every kind of order.
 pub fn orders() -> Vec<Vec<u8>> {
-    use edge_protocol::command::{ClipScope, Operation, QuietHours, Role, UpdateScope};
+    use edge_protocol::command::{Artefact, ClipScope, Operation, QuietHours, Role, UpdateScope};
     let at = stamp().time;
     let to = at.saturating_add(Duration::from_secs(15));
     let update = UpdateScope {
@@ -61,12 +61,16 @@ pub fn orders() -> Vec<Vec<u8>> {
         bytes: 6,
         version: "1.5.0".parse().unwrap(),
         quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }),
+        artefact: None,
     };
+    let models = UpdateScope { artefact: Some(Artefact::Models), ..update.clone() };
     vec![
         order("ada", Role::Investigator, Operation::Clip(ClipScope { camera: "gate".parse().unwrap(), from: at, to })),
         order("bo", Role::Technician, Operation::Health),
         order("kim", Role::PolicyAdmin, Operation::Update(update.clone())),
         order("kim", Role::PolicyAdmin, Operation::Update(UpdateScope { quiet: None, ..update })),
+        order("kim", Role::PolicyAdmin, Operation::Update(models)),
+        order("kim", Role::PolicyAdmin, Operation::Recall(RequestId::from_bytes([3; 16]))),
     ]
 }
 

@@ -173,10 +173,7 @@ fn an_entry_is_signed_by_the_unit_under_whose_topic_it_comes_or_its_signature_is
             let Message::Batch(batch) = message else { panic!("{message:?}") };
             let item = &batch.items[0];
             assert_eq!(item.record.as_ref().unwrap().seal, found, "{item:?}");
-            let alarmed = match item.effect {
-                Effect::BadSeal(what, _) => Some(what),
-                _ => None,
-            };
+            let alarmed = if let Effect::BadSeal(what, _) = item.effect { Some(what) } else { None };
             let bad = match found {
                 Some(SealFound::Wrong) => Some(BadSeal::Wrong),
                 Some(SealFound::Missing) => Some(BadSeal::Missing),
