@@ -26,11 +26,13 @@ COMMANDS = {
 EVALUATIONS = {
     "objects": ("training.evaluate.objects", "average precision of the object detector"),
     "plates": ("training.evaluate.plates", "recall of the plate detector, and end to end"),
+    "inspected": ("training.evaluate.inspected", "what the agent's own `inspect plates` told"),
     "crops": ("training.reader.evaluate", "exact reads of the plate reader"),
     "heights": ("training.reader.conditions", "exact reads by the height of the plate"),
     "hard": ("training.reader.conditions", "exact reads of stills degraded on purpose"),
     "passes": ("training.reader.passes", "whole passes read exactly after voting"),
     "drawn": ("training.evaluate.drawn", "detectors on the project's own drawn pictures"),
+    "providers": ("training.evaluate.providers", "another execution provider against the runtime's own kernels"),
     "worst": ("training.evaluate.worst", "contact sheet of the worst pictures"),
     "speed": ("training.evaluate.speed", "milliseconds, parameters and multiply-adds"),
 }
@@ -50,8 +52,8 @@ def find_command(words):
 def usage():
     """The list of commands as text."""
     lines = ["usage: python3 -m training COMMAND [options]", ""]
-    lines += [f"  {name:<14}{text}" for name, (_, text) in COMMANDS.items()]
-    lines += [f"  eval {name:<9}{text}" for name, (_, text) in EVALUATIONS.items()]
+    lines += [f"  {name:<16}{text}" for name, (_, text) in COMMANDS.items()]
+    lines += [f"  eval {name:<11}{text}" for name, (_, text) in EVALUATIONS.items()]
     return "\n".join(lines)
 
 
@@ -71,6 +73,9 @@ def main(words):
     args = parser.parse_args(words[used:])
     try:
         return module.run(args) or 0
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        return 1
     except Exception as error:
         if not type(error).__module__.startswith("training."):
             raise

@@ -1,10 +1,10 @@
 """Check every model: fields, hashes, shapes, a complete card, and the recorded figures on the drawn pictures."""
 
-import json
 import math
 import re
 from pathlib import Path
 
+from training.data.tables import DataError
 from training.manifest import DETECTION_TASKS, ManifestError, check_shapes, load_manifest
 
 DRAWN = "drawn_ap50"
@@ -27,7 +27,7 @@ def check_drawn(folder, manifest, pictures):
     if not recorded:
         raise ManifestError(f"{folder}: field 'metrics' has no '{DRAWN}'")
     detect = LtrbDetector.from_folder(folder)
-    measured = measure(detect, manifest["classes"], pictures)["mean_ap50"]
+    measured = measure(detect, manifest["classes"], pictures)["mean_ap50"]["value"]
     if abs(measured - recorded[0]) > TOLERANCE:
         raise ManifestError(
             f"{folder}: field 'metrics.{DRAWN}' says {recorded[0]}, measured {measured}"
@@ -87,7 +87,7 @@ def run(args):
         try:
             manifest = check_folder(folder, here / "check")
             print(f"{folder.name} {manifest['version']}: good")
-        except (ManifestError, OSError, json.JSONDecodeError) as error:
+        except (ManifestError, DataError, OSError) as error:
             failures.append(error)
             print(f"{folder.name}: {error}")
     return 1 if failures else 0

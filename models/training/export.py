@@ -10,7 +10,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 
-from training.origin import code_version
+from training.origin import code_version, commits_of, written
 
 OPSET = 17
 EXPORTERS = {
@@ -133,15 +133,9 @@ def add_arguments(parser):
     parser.add_argument("--run", required=True, help="folder of the training run")
     parser.add_argument("--data", required=True, help="data folder, for calibration")
     parser.add_argument("--out", required=True, help="model folder to write")
-    parser.add_argument("--commit", help="commit of the training code; default: what the run wrote down, else git's")
+    parser.add_argument("--commit", help="commit of the training code; default: all that the run wrote down, else git's")
     parser.add_argument("--created", required=True, help="date, YYYY-MM-DD")
     parser.add_argument("--metrics", help="JSON list of metrics for the manifest")
-
-
-def run_commit(folder):
-    """The commit that a run wrote down; empty where it wrote none."""
-    path = Path(folder) / "data.json"
-    return json.loads(path.read_text(encoding="utf-8")).get("commit", "") if path.is_file() else ""
 
 
 def run(args):
@@ -149,7 +143,7 @@ def run(args):
     from training.train import read_config
 
     config = read_config(args.config)
-    args.commit = args.commit or run_commit(args.run) or code_version()
+    args.commit = args.commit or ", ".join(commits_of(written(args.run))) or code_version()
     if not args.commit:
         raise ExportError("--commit: no git checkout here tells it; name the version of the training code")
     return importlib.import_module(EXPORTERS[config["task"]]).run(args, config)

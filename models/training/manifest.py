@@ -6,8 +6,9 @@ import math
 from pathlib import Path
 
 TASKS = ("objects", "plates", "plate_text")
-HEADS = ("ltrb-anchor-free", "yolox", "fastestdet", "slots", "ctc")
 DETECTION_TASKS = ("objects", "plates")
+DETECTOR_HEADS, READER_HEADS = ("ltrb-anchor-free", "yolox", "fastestdet"), ("slots", "ctc")
+LONGEST_TEXT = 100
 # field -> type
 REQUIRED = {
     "name": str,
@@ -47,6 +48,8 @@ def sha256_of(path):
 
 
 def _need(holder, key, kind, where):
+    if not isinstance(holder, dict):
+        raise ManifestError(f"{where}: is not an object")
     value = holder.get(key)
     if isinstance(kind, tuple) and isinstance(kind[0], str):
         if value not in kind:
@@ -56,38 +59,64 @@ def _need(holder, key, kind, where):
     return value
 
 
+def _need_list(holder, key, kind, where):
+    """A list that is not empty, of one kind of value."""
+    values = _need(holder, key, list, where)
+    if not values or any(not isinstance(value, kind) or isinstance(value, bool) for value in values):
+        raise ManifestError(f"{where}: field '{key}' is empty or holds a value of the wrong type")
+    return values
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _need_share(value, field, where):
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or not 0 < value <= 1:
+    if not _is_number(value) or not 0 < value <= 1:
         raise ManifestError(f"{where}: field '{field}' is not within 0..1")
+
+
+def _need_count(holder, key, most, where):
+    value = _need(holder, key, int, where)
+    if not 1 <= value <= most:
+        raise ManifestError(f"{where}: field '{key}' is not within 1..{most}")
 
 
 def validate(manifest, where):
     """Checks fields and ranges; raises ManifestError."""
     for key, kind in REQUIRED.items():
         _need(manifest, key, kind, where)
-    _need(manifest, "task", TASKS, where)
-    for key, kind in INPUT_FIELDS.items():
-        _need(manifest["input"], key, kind, f"{where}: input")
-    for key in ("width", "height", "channels"):
-        if not 1 <= manifest["input"][key] <= 4096:
-            raise ManifestError(f"{where}: field 'input.{key}' is out of range")
-    _need(manifest["head"], "type", HEADS, f"{where}: head")
-    _need(manifest["head"], "outputs", list, f"{where}: head")
-    if manifest["task"] in DETECTION_TASKS:
+    task = _need(manifest, "task", TASKS, where)
+    _validate_input(manifest["input"], f"{where}: input")
+    _need(manifest["head"], "type", DETECTOR_HEADS if task in DETECTION_TASKS else READER_HEADS, f"{where}: head")
+    _need_list(manifest["head"], "outputs", str, f"{where}: head")
+    if task in DETECTION_TASKS:
         _validate_detector(manifest, where)
+    else:
+        _validate_reader(manifest, where)
     for variant in manifest["variants"]:
         for key in ("name", "file", "sha256"):
             _need(variant, key, str, f"{where}: variants")
     return manifest
 
 
+def _validate_input(fields, where):
+    for key, kind in INPUT_FIELDS.items():
+        _need(fields, key, kind, where)
+    for key in ("width", "height", "channels"):
+        _need_count(fields, key, 4096, where)
+    for key in ("mean", "scale"):
+        if not _is_number(fields[key]) or (key == "scale" and fields[key] == 0):
+            raise ManifestError(f"{where}: field '{key}' is no number to reckon with")
+
+
 def _validate_detector(manifest, where):
-    classes = _need(manifest, "classes", list, where)
-    if not classes or len(set(classes)) != len(classes):
-        raise ManifestError(f"{where}: field 'classes' is empty or names a class twice")
-    strides = _need(manifest["head"], "strides", list, f"{where}: head")
-    if len(strides) != len(manifest["head"]["outputs"]):
-        raise ManifestError(f"{where}: field 'head.strides' does not match 'head.outputs'")
+    classes = _need_list(manifest, "classes", str, where)
+    if len(set(classes)) != len(classes):
+        raise ManifestError(f"{where}: field 'classes' names a class twice")
+    strides = _need_list(manifest["head"], "strides", int, f"{where}: head")
+    if len(strides) != len(manifest["head"]["outputs"]) or min(strides) < 1:
+        raise ManifestError(f"{where}: field 'head.strides' does not match 'head.outputs', or has one below 1")
     thresholds = _need(manifest, "thresholds", dict, where)
     scores = _need(thresholds, "score", dict, f"{where}: thresholds")
     if sorted(scores) != sorted(classes):
@@ -95,9 +124,19 @@ def _validate_detector(manifest, where):
     for label, value in scores.items():
         _need_share(value, f"thresholds.score.{label}", where)
     _need_share(thresholds.get("nms_iou"), "thresholds.nms_iou", where)
-    keep = thresholds.get("max_detections")
-    if not isinstance(keep, int) or not 1 <= keep <= 1000:
-        raise ManifestError(f"{where}: field 'thresholds.max_detections' is out of range")
+    _need_count(thresholds, "max_detections", 1000, f"{where}: thresholds")
+
+
+def _validate_reader(manifest, where):
+    alphabet = _need(manifest, "alphabet", str, where)
+    if not alphabet or len(set(alphabet)) != len(alphabet):
+        raise ManifestError(f"{where}: field 'alphabet' is empty or names a character twice")
+    if not 0 <= _need(manifest, "blank", int, where) <= len(alphabet):
+        raise ManifestError(f"{where}: field 'blank' is not within 0..{len(alphabet)}")
+    _need_count(manifest, "max_length", LONGEST_TEXT, where)
+    temperature = manifest["head"].get("temperature", 1.0)
+    if not _is_number(temperature) or temperature <= 0:
+        raise ManifestError(f"{where}: field 'head.temperature' is no number above 0")
 
 
 def load_manifest(path):
@@ -109,6 +148,17 @@ def load_manifest(path):
     if not isinstance(manifest, dict):
         raise ManifestError(f"{path}: is not an object")
     return validate(manifest, str(path))
+
+
+def require(manifest, wanted, where):
+    """Raises ManifestError unless fields, named with dots, have these values: what the code that asks can compute."""
+    for field, value in wanted.items():
+        found = manifest
+        for key in field.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        same = math.isclose(found, value, rel_tol=1e-6) if _is_number(found) and _is_number(value) else found == value
+        if not same:
+            raise ManifestError(f"{where}: field '{field}' is {found!r}, and only {value!r} is judged here")
 
 
 def model_file(folder, manifest, variant=None):
@@ -136,22 +186,22 @@ def write_manifest(manifest, folder):
 
 def check_shapes(folder, manifest, variant=None):
     """Loads the graph, compares its input and outputs with the manifest, and runs it once on even grey."""
-    import os
-
     import numpy as np
 
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
+    from training.evaluate.models import open_session
 
     path = model_file(folder, manifest, variant)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     source = manifest["input"]
     sides = (source["height"], source["width"])
     shape = [1, source["channels"], *sides]
     if source["layout"] == "NHWC":
         shape = [1, *sides, source["channels"]]
-    if session.get_inputs()[0].shape != shape:
-        raise ManifestError(f"{path}: field 'input' does not match {session.get_inputs()[0].shape}")
+    taken = session.get_inputs()[0]
+    if taken.shape != shape:
+        raise ManifestError(f"{path}: field 'input' does not match {taken.shape}")
+    if taken.type != {"float32": "tensor(float)", "uint8": "tensor(uint8)"}[source["dtype"]]:
+        raise ManifestError(f"{path}: field 'input.dtype' does not match {taken.type}")
     outputs = {output.name: output.shape for output in session.get_outputs()}
     for index, name in enumerate(manifest["head"]["outputs"]):
         if name not in outputs:
@@ -163,6 +213,6 @@ def check_shapes(folder, manifest, variant=None):
                 raise ManifestError(f"{path}: field 'classes' or 'head.strides' against '{name}'")
     even = np.full(shape, 0.5, source["dtype"])
     names = list(outputs)
-    for name, values in zip(names, session.run(names, {session.get_inputs()[0].name: even})):
+    for name, values in zip(names, session.run(names, {taken.name: even})):
         if not np.isfinite(values).all():
             raise ManifestError(f"{path}: output '{name}' has values that are no numbers")

@@ -16,9 +16,21 @@ def code_version():
 
 
 def origin(args, folder):
-    """What a run knows of itself as it begins: its code, its seed, and its commands, those before an interruption first."""
-    written = Path(folder) / "data.json"
-    commands = json.loads(written.read_text(encoding="utf-8")).get("commands", []) if written.is_file() else []
-    if args.command not in commands:
-        commands.append(args.command)
-    return {"commit": code_version(), "commands": commands, "seed": args.seed}
+    """What a run knows of itself as it begins: its code, its commands and its seed, those before an interruption first."""
+    before = written(folder)
+    commits, commands = commits_of(before), before.get("commands", [])
+    for known, found in ((commits, code_version()), (commands, args.command)):
+        if found and found not in known:
+            known.append(found)
+    return {"commits": commits, "commands": commands, "seed": args.seed}
+
+
+def written(folder):
+    """What a run has written down of itself; nothing where it has not begun."""
+    path = Path(folder) / "data.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def commits_of(known):
+    """The commits of a run, in their order; runs before this was a list knew the last one alone."""
+    return list(known.get("commits") or filter(None, [known.get("commit")]))

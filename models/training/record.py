@@ -1,20 +1,20 @@
 """Put measured figures into a model's manifest: reports of `eval`, and the drawn pictures of the detectors."""
 
-import json
 from pathlib import Path
 
 from training.check import DRAWN
 from training.data.boxes import file_sha256
+from training.data.tables import DataError, read_json
 from training.manifest import DETECTION_TASKS, load_manifest, write_manifest
 
 
 def object_metrics(report, name):
     """Metrics of an `eval objects` report for one of its models."""
     result, sha = report["results"][name], report["data"]["sha256"]
-    rows = [("mean_ap50", result["mean_ap50"], result["interval_mean_ap50"])]
-    rows += [("mean_ap", result["mean_ap"], None)]
-    rows += [(f"ap50_{k}", v, result["interval_ap50"][k]) for k, v in result["ap50"].items()]
-    return [_metric(*row, sha) for row in rows]
+    pictures = result["pictures"]
+    rows = [("mean_ap50", result["mean_ap50"], pictures), ("mean_ap", result["mean_ap"], pictures)]
+    rows += [(f"ap50_{label}", result[label], result[label]["n"]) for label in report["n"]["boxes"]]
+    return [_metric(key, found["value"], found["interval"], sha, count) for key, found, count in rows]
 
 
 def plate_metrics(report, name):
@@ -23,15 +23,8 @@ def plate_metrics(report, name):
     rows = []
     for region, figures in report["detection"][name].items():
         at = figures[threshold]
-        rows.append(_metric(f"recall_{region}", at["recall"], at["recall_interval"], sha))
-        rows.append(
-            _metric(
-                f"false_positives_{region}",
-                at["false_positives"],
-                at["false_positives_interval"],
-                sha,
-            )
-        )
+        for key, count in (("recall", at["n"]), ("false_positives", at["pictures"])):
+            rows.append(_metric(f"{key}_{region}", at[key], at[f"{key}_interval"], sha, count))
     return rows
 
 
@@ -43,8 +36,8 @@ def reader_metrics(report, name):
         shares = [(key, found[key]) for key in ("exact", "folded", "character") if key in found]
         rows = [_metric(key, share["value"], share["interval"], sha, found["n"]) for key, share in shares]
         if found:
-            characters = sum(row["n"] for row in found["reliability"])
-            rows.append(_metric("calibration_error", found["calibration_error"], None, sha, characters))
+            error = found["calibration_error"]
+            rows.append(_metric("calibration_error", error["value"], error["interval"], sha, error["n"]))
         return rows
     if "end_to_end" in report:
         shares = report["end_to_end"].get(f"{next(iter(report['detection']))}, {name}", {})
@@ -78,14 +71,17 @@ def add_arguments(parser):
 
 
 def drawn_metrics(manifest, args):
-    """The figures of drawn pictures: a detector's measured now, a reader's as its export wrote them."""
+    """The figures of drawn pictures, measured now: of a detector's float graph, of a reader's graphs."""
     from training.evaluate.drawn import TRUTH, measure
     from training.evaluate.models import LtrbDetector
+    from training.reader import drawn
 
     if manifest["task"] not in DETECTION_TASKS:
-        return [metric for metric in manifest["metrics"] if metric["name"].startswith("drawn exact")]
-    drawn = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
-    return [_metric(DRAWN, drawn["mean_ap50"], None, file_sha256(Path(args.pictures) / TRUTH))]
+        names = [None, *(variant["name"] for variant in manifest["variants"])]
+        return [drawn.measure(Path(args.model), name) for name in names]
+    found = measure(LtrbDetector.from_folder(args.model), manifest["classes"], args.pictures)
+    mean, boxes = found["mean_ap50"], sum(found[name]["n"] for name in manifest["classes"])
+    return [_metric(DRAWN, mean["value"], mean["interval"], file_sha256(Path(args.pictures) / TRUTH), boxes)]
 
 
 def run(args):
@@ -93,11 +89,15 @@ def run(args):
     manifest = load_manifest(Path(args.model) / "manifest.json")
     pick = {"objects": object_metrics, "plates": plate_metrics, "plate_text": reader_metrics}[manifest["task"]]
     metrics = []
-    for report in (json.loads(Path(path).read_text(encoding="utf-8")) for path in args.report):
-        metrics += pick(report, manifest["name"])
-        for variant in manifest["variants"]:
-            found = pick(report, f"{manifest['name']} {variant['name']}")
-            metrics += [entry | {"name": f"{variant['name']}_{entry['name']}"} for entry in found]
+    for path in args.report:
+        report = read_json(path)
+        try:
+            metrics += pick(report, manifest["name"])
+            for variant in manifest["variants"]:
+                found = pick(report, f"{manifest['name']} {variant['name']}")
+                metrics += [entry | {"name": f"{variant['name']}_{entry['name']}"} for entry in found]
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}: is no report of `eval` on {manifest['name']}: field {error}") from error
     manifest["metrics"] = metrics + drawn_metrics(manifest, args)
     print(write_manifest(manifest, args.model))
     return 0

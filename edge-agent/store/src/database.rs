@@ -60,7 +60,8 @@ impl DatabaseError {
     pub(crate) fn new(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            // Every row is numbered here: where a number is taken already, the tables contradict each other.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation) => {
                 Self::Damaged { path, reason: source.to_string() }
             }
             Some(ErrorCode::DiskFull) => Self::Full { path },

@@ -4,17 +4,18 @@ Looks at `plate-boxes/boxes.csv`, `objects/train.json` and `dev.json`, `plates/p
 `plates/crops.csv`, those that are there. Prints each mistake with file and field; fails if there is any.
 """
 
-import csv
 from collections import Counter
 from pathlib import Path
 
-from training.data.boxes import DataError, load_plate_boxes
-from training.data.crops import CropsError, read_crops
+from training.data.boxes import BOX_COLUMNS, load_plate_boxes
+from training.data.crops import read_crops
 from training.data.objects import load_objects
 from training.data.pictures import decode
+from training.data.tables import DataError, read_rows
 from training.evaluate.plates import load_plates
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+FOLDERS = ("plate-boxes", "plate-boxes/images", "objects/images", "plates", "plate-text")  # where pictures lie
 
 
 def add_arguments(parser):
@@ -24,17 +25,18 @@ def add_arguments(parser):
 
 def audit(data):
     """(pictures looked at, mistakes) of a data folder."""
-    mistakes, listed = [], Counter()
+    mistakes, listed, folders = [], Counter(), {data / name for name in FOLDERS}
     for look in (_plate_boxes, _objects, _whole_plates, _crops):
         try:
             for path, mistake in look(data):
                 listed[path] += 1
                 if mistake:
                     mistakes.append(mistake)
-        except (DataError, CropsError, OSError) as error:
+        except (DataError, OSError) as error:
             mistakes.append(str(error))
+            folders = set()  # what a list that cannot be read would have named is unknown
     mistakes += [f"{path}: {mistake}" for path in listed for mistake in [_unreadable(path)] if mistake]
-    for folder in sorted({path.parent for path in listed}):
+    for folder in sorted({path.parent for path in listed} | folders):
         names = {path.name for path in listed if path.parent == folder}
         found = sorted(p.name for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
         mistakes += [f"{folder / name}: is in no list" for name in found if name not in names]
@@ -56,16 +58,15 @@ def _plate_boxes(data):
         return
     load_plate_boxes(table.parent)
     splits, rows = {}, set()
-    with open(table, newline="", encoding="utf-8") as handle:
-        for number, row in enumerate(csv.DictReader(handle), start=2):
-            where, mistake = f"{table}:{number}", None
-            key = tuple(row[name] for name in ("file", "x", "y", "w", "h", "class"))
-            if key in rows:
-                mistake = f"{where}: {row['file']}: this box is listed twice"
-            elif splits.setdefault(row["file"], row["split"]) != row["split"]:
-                mistake = f"{where}: {row['file']}: field 'split' says both train and dev"
-            rows.add(key)
-            yield table.parent / row["file"], mistake
+    for where, row in read_rows(table, BOX_COLUMNS):
+        mistake = None
+        key = tuple(row[name] for name in ("file", "x", "y", "w", "h", "class"))
+        if key in rows:
+            mistake = f"{where}: {row['file']}: this box is listed twice"
+        elif splits.setdefault(row["file"], row["split"]) != row["split"]:
+            mistake = f"{where}: {row['file']}: field 'split' says both train and dev"
+        rows.add(key)
+        yield table.parent / row["file"], mistake
 
 
 def _objects(data):
@@ -105,6 +106,8 @@ def _crops(data):
 
 def run(args):
     """Command `data`."""
+    if not args.data.is_dir():
+        raise DataError(f"--data {args.data}: is no folder")
     count, mistakes = audit(args.data)
     for mistake in mistakes:
         print(mistake)

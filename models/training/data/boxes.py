@@ -3,7 +3,6 @@
 Boxes are x1, y1, x2, y2 in pixels of the picture as stored, float32.
 """
 
-import csv
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,10 @@ import cv2
 import numpy as np
 
 from training.data.pictures import decode
+from training.data.tables import DataError, read_rows
 
 PLATE_CLASSES = ("plate",)
-
-
-class DataError(Exception):
-    """A label file or picture that cannot be used; the text names file and field."""
+BOX_COLUMNS = ("file", "x", "y", "w", "h", "class", "split")
 
 
 def _no_boxes():
@@ -100,19 +97,16 @@ def load_plate_boxes(folder, split=None, tier="A"):
 
     Rows of other classes than `plate` only tell that the picture exists.
     """
-    table = Path(folder) / "boxes.csv"
     rows = {}
-    with open(table, newline="", encoding="utf-8") as handle:
-        for number, row in enumerate(csv.DictReader(handle), start=2):
-            where = f"{table}:{number}"
-            if not row.get("file"):
-                raise DataError(f"{where}: field 'file' is empty")
-            if split is not None and row.get("split") != split:
-                continue
-            boxes, _ = rows.setdefault(row["file"], ([], row.get("source", "")))
-            box = read_box(row, where)
-            if row.get("class") == "plate":
-                boxes.append(box)
+    for where, row in read_rows(Path(folder) / "boxes.csv", BOX_COLUMNS):
+        if not row["file"]:
+            raise DataError(f"{where}: field 'file' is empty")
+        if split is not None and row["split"] != split:
+            continue
+        boxes, _ = rows.setdefault(row["file"], ([], row.get("source") or ""))
+        box = read_box(row, where)
+        if row["class"] == "plate":
+            boxes.append(box)
     return [_plate_sample(Path(folder) / name, *entry, tier) for name, entry in rows.items()]
 
 

@@ -6,19 +6,15 @@ the training crop can be cut tight or wide.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from training.data.pictures import decode
+from training.data.boxes import read_picture
+from training.data.tables import DataError, read_rows
 from training.synth import camera
-
-
-class CropsError(ValueError):
-    """A crops file or a picture in it is unusable; the message names file and field."""
 
 
 @dataclass(frozen=True)
@@ -42,27 +38,15 @@ def fold(text: str) -> str:
 
 def read_crops(path: Path) -> list[Crop]:
     """Rows of `file,plate,region`; a file named twice with two texts is refused."""
-    with path.open(newline="", encoding="utf-8") as handle:
-        reader = csv.DictReader(handle)
-        for column in ("file", "plate", "region"):
-            if column not in (reader.fieldnames or ()):
-                raise CropsError(f"{path}: column {column!r} is missing")
-        rows = [Crop(row["file"], normalise(row["plate"]), row["region"]) for row in reader]
+    listed = read_rows(path, ("file", "plate", "region"))
+    rows = [Crop(row["file"], normalise(row["plate"]), row["region"]) for _, row in listed]
     seen: dict[str, str] = {}
     for row in rows:
         if not row.text:
-            raise CropsError(f"{path}: {row.file}: field 'plate' is empty")
+            raise DataError(f"{path}: {row.file}: field 'plate' is empty")
         if seen.setdefault(row.file, row.text) != row.text:
-            raise CropsError(f"{path}: {row.file}: labelled {seen[row.file]!r} and {row.text!r}")
+            raise DataError(f"{path}: {row.file}: labelled {seen[row.file]!r} and {row.text!r}")
     return rows
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """RGB pixels of a picture file, turned as its EXIF says."""
-    try:
-        return decode(path)
-    except ValueError as error:
-        raise CropsError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.data.boxes import DataError, file_sha256, load_plate_boxes
+from training.data.boxes import file_sha256, load_plate_boxes
 from training.data.objects import load_objects
+from training.data.tables import DataError
 from training.detect.gate import gate_samples
 from training.detect.paste import paste_plate, stamp
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import DataError, Sample, read_picture
+from training.data.boxes import Sample, read_picture
 from training.data.objects import load_objects
+from training.data.tables import DataError
 from training.evaluate.decode import iou_matrix, suppress
 
 SURE = 0.35

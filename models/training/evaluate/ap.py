@@ -55,10 +55,9 @@ def _covered(boxes, ignore):
     return (inner / area[:, None]).max(1) > 0.5
 
 
-def average_precision(matches):
-    """AP at each IoU limit over the pictures' matches; NaN where there are no boxes."""
+def average_precision(matches, levels=len(IOU_LIMITS)):
+    """AP at each of the first IoU limits over the pictures' matches; NaN where there are no boxes."""
     truths = sum(m.truths for m in matches)
-    levels = matches[0].state.shape[0] if matches else len(IOU_LIMITS)
     if truths == 0:
         return np.full(levels, np.nan)
     scores = np.concatenate([m.scores for m in matches])
@@ -96,13 +95,13 @@ class Judge:
             )
         self.pictures.append((sample.source, matches))
 
-    def table(self, rows=None):
+    def table(self, rows=None, levels=len(IOU_LIMITS)):
         """AP per class (len(classes) x limits) over the pictures of the given indices."""
         rows = range(len(self.pictures)) if rows is None else rows
         values = []
         for index in range(len(self.classes)):
             chosen = [self.pictures[r][1][index] for r in rows if index in self.pictures[r][1]]
-            values.append(average_precision(chosen))
+            values.append(average_precision(chosen, levels))
         return np.array(values)
 
     def summary(self, rows=None):
@@ -116,19 +115,24 @@ class Judge:
             "mean_ap": _mean(whole),
         }
 
-    def by_source(self):
-        """Mean AP@.5 and per class, for each source."""
-        sources = sorted({source for source, _ in self.pictures})
-        picked = {
-            s: [i for i, (source, _) in enumerate(self.pictures) if source == s] for s in sources
-        }
-        return {
-            source: {"pictures": len(rows), **self.summary(rows)} for source, rows in picked.items()
-        }
+    def sources(self):
+        """The indices of the pictures of each source."""
+        found = {}
+        for index, (source, _) in enumerate(self.pictures):
+            found.setdefault(source, []).append(index)
+        return dict(sorted(found.items()))
 
-    def resampled(self, draws):
-        """AP@.5 per class for each row of `draws` (R x pictures of indices): R x classes."""
-        return np.array([self.table(list(rows))[:, 0] for rows in draws])
+    def boxes(self, rows):
+        """How many boxes of each class the pictures of the given indices have."""
+        counted = dict.fromkeys(self.classes, 0)
+        for row in rows:
+            for index, matches in self.pictures[row][1].items():
+                counted[self.classes[index]] += matches.truths
+        return counted
+
+    def resampled(self, draws, levels=len(IOU_LIMITS)):
+        """AP for each row of `draws` (R x pictures of indices): R x classes x the first IoU limits."""
+        return np.array([self.table(list(rows), levels) for rows in draws])
 
 
 def _named(classes, values):

@@ -1,7 +1,7 @@
 """Measures of a detector on a few committed pictures drawn by the project.
 
 The folder holds `truth.json`, {"picture name": {"vehicles": [[class, x, y, w, h], ...], "plates":
-[[x, y, w, h], ...], "hidden": the same as vehicles}}, and the pictures. `--write N` draws it anew. The
+[[x, y, w, h], ...], "hidden": the same as vehicles}}, and the pictures. `--write N` draws so many more into it. The
 figures say that weights and code belong together, not how good a model is on photographs.
 """
 
@@ -11,8 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import DataError, Sample
-from training.data.objects import CLASSES, read_json
+from training.data.boxes import Sample
+from training.data.objects import CLASSES
+from training.data.tables import DataError, read_json
+from training.evaluate import intervals
 
 TRUTH = "truth.json"
 LONGEST = 640
@@ -53,11 +55,28 @@ def load_drawn(folder, classes):
 
 
 def measure(detect, classes, folder):
-    """AP@.5 per drawn class, and their mean."""
+    """AP@.5 per drawn class and their mean, with n and intervals."""
+    from training.evaluate.objects import Measured, judge
+
+    result = judge(detect, load_drawn(folder, classes), classes)
+    figures = Measured.of(result, range(len(result.pictures)), intervals.ROUNDS, levels=1).figures()
+    del figures["mean_ap"]  # the looser limit alone
+    return figures
+
+
+def found(detect, classes, folder):
+    """Per drawn class, what a detector finds at its own thresholds: recall at IoU 0.5, and false boxes."""
     from training.evaluate.objects import judge
 
     result = judge(detect, load_drawn(folder, classes), classes)
-    return result.summary()
+    table = {}
+    for index, name in enumerate(classes):
+        matches = [by_class[index] for _, by_class in result.pictures]
+        count = sum(m.truths for m in matches)
+        hits, false = (sum(int((m.state[0] == state).sum()) for m in matches) for state in (1, 0))
+        recall = round(hits / count, 4) if count else None
+        table[name] = {"n": count, "recall": recall, "interval": intervals.wilson(hits, count), "false": false}
+    return table
 
 
 def _rows(boxes, indices, classes):
@@ -68,14 +87,15 @@ def _rows(boxes, indices, classes):
 
 
 def write_drawn(folder, count, seed):
-    """Draws pictures and truth."""
+    """Draws `count` pictures and their truth beside those that are there."""
     from training.detect.gate import gate_sample
     from training.synth.gate import FrameSource
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    source, truth = FrameSource(seed), {}
-    for index in range(count):
+    truth = read_json(folder / TRUTH) if (folder / TRUTH).is_file() else {}
+    source, first = FrameSource(seed), len(truth)
+    for index in range(first, first + count):
         frame, labels = source.frame(index)
         vehicles = gate_sample(frame, labels, CLASSES, LONGEST)
         plates = gate_sample(frame, labels, ("plate",), LONGEST)
@@ -94,13 +114,13 @@ def add_arguments(parser):
     """Options of the command."""
     parser.add_argument("--pictures", required=True, help="folder with truth.json")
     parser.add_argument("--model", nargs="*", default=[], help="model folders")
-    parser.add_argument("--write", type=int, help="draw so many pictures first")
+    parser.add_argument("--write", type=int, help="draw so many more pictures first")
     parser.add_argument("--seed", type=int, default=505)
 
 
 def run(args):
     """The command."""
-    from training.evaluate.models import LtrbDetector
+    from training.evaluate.models import SCORE_FLOOR, LtrbDetector
     from training.manifest import load_manifest
 
     if args.write:
@@ -110,7 +130,10 @@ def run(args):
         manifest = load_manifest(Path(folder) / "manifest.json")
         for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
             name = manifest["name"] + (f" {variant}" if variant else "")
-            detect = LtrbDetector.from_folder(folder, variant)
-            report[name] = measure(detect, manifest["classes"], args.pictures)
+            detect, sure = (LtrbDetector.from_folder(folder, variant, floor=floor) for floor in (SCORE_FLOOR, None))
+            report[name] = {
+                "ap50": measure(detect, manifest["classes"], args.pictures),
+                "at_thresholds": found(sure, manifest["classes"], args.pictures),
+            }
     print(json.dumps(report, indent=1))
     return 0

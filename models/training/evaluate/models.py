@@ -10,23 +10,40 @@ import cv2
 import numpy as np
 import onnxruntime
 
+from training.data.tables import DataError
 from training.evaluate import decode
-from training.manifest import load_manifest, model_file
+from training.manifest import load_manifest, model_file, require
 from training.preprocess import letterbox, to_tensor
 
 # Our classes among the 80 of COCO: person, bicycle, motorcycle, car, bus, truck.
 COCO_INDICES = [0, 1, 3, 2, 5, 7]
 SCORE_FLOOR = 0.02
+OWN_PROVIDER = "CPUExecutionProvider"  # the kernels of ONNX Runtime itself
+
+# What `LtrbDetector` computes.
+TAKEN = {
+    "head.type": "ltrb-anchor-free",
+    "input.colour": "RGB",
+    "input.layout": "NCHW",
+    "input.dtype": "float32",
+    "input.resize.mode": "letterbox",
+    "input.mean": 0.0,
+    "input.scale": 1 / 255,
+}
 
 
-def open_session(path, threads=1):
+def open_session(path, threads=1, provider=OWN_PROVIDER):
     """An inference session on the processor."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # the runtime's own kinds have no common parent
+        raise DataError(f"{path}: no graph that opens: {error}") from error
+    if session.get_providers()[0] != provider:  # the runtime falls back without a word
+        raise DataError(f"{path}: {provider} does not take it")
+    return session
 
 
 class LtrbDetector:
@@ -40,10 +57,11 @@ class LtrbDetector:
         self.class_count, self.nms_iou, self.keep, self.floor = class_count, nms_iou, keep, floor
 
     @classmethod
-    def from_folder(cls, folder, variant=None, threads=1, floor=SCORE_FLOOR):
+    def from_folder(cls, folder, variant=None, floor=SCORE_FLOOR, provider=OWN_PROVIDER):
         """A model folder with manifest; `floor` None takes the manifest's score thresholds."""
         manifest = load_manifest(Path(folder) / "manifest.json")
-        session = open_session(model_file(folder, manifest, variant), threads)
+        require(manifest, TAKEN, Path(folder) / "manifest.json")
+        session = open_session(model_file(folder, manifest, variant), provider=provider)
         head, source = manifest["head"], manifest["input"]
         name = session.get_inputs()[0].name
         thresholds = manifest["thresholds"]
@@ -67,17 +85,17 @@ class LtrbDetector:
         return decode.finish(*found, self.nms_iou, self.keep, tuple(factors), size)
 
 
-def opened(folder, against=None):
-    """Name to (detector, file): a model folder's float graph and variants, and the float graph of another folder."""
+def opened(folder, against=()):
+    """Name to (detector, file): a model folder's float graph and variants, and the float graphs of other folders."""
     manifest = load_manifest(Path(folder) / "manifest.json")
     found = {}
     for variant in [None] + [entry["name"] for entry in manifest["variants"]]:
         name = manifest["name"] + (f" {variant}" if variant else "")
         found[name] = (LtrbDetector.from_folder(folder, variant), model_file(folder, manifest, variant))
-    if against:
-        other = load_manifest(Path(against) / "manifest.json")
+    for path in against:
+        other = load_manifest(Path(path) / "manifest.json")
         name = f"{other['name']} {other['version']}"
-        found[name] = (LtrbDetector.from_folder(against), model_file(against, other))
+        found[name] = (LtrbDetector.from_folder(path), model_file(path, other))
     return found
 
 

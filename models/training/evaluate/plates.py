@@ -1,6 +1,5 @@
 """Recall and false positives of plate detectors, and end to end with a reader, as one JSON object."""
 
-import csv
 import json
 from functools import partial
 from pathlib import Path
@@ -8,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from training.data.boxes import Sample, file_sha256, read_box
+from training.data.crops import normalise
+from training.data.tables import read_rows
 from training.evaluate import hard, intervals
 from training.evaluate.decode import iou_matrix
 from training.figures import figure
-from training.manifest import load_manifest
+from training.manifest import load_manifest, require
 from training.preprocess import letterbox_size
 from training.reader.looks import crop, read_plate
 from training.reader.model import ReaderModel
@@ -24,12 +25,10 @@ HEIGHTS = (0, 8, 12, 16, 24, 36, 1000)  # pixels at the network's input
 def load_plates(table, root):
     """`plates.csv` to samples with the plates' texts: [(sample, texts)], one a picture."""
     rows = {}
-    with open(table, newline="", encoding="utf-8") as handle:
-        for number, row in enumerate(csv.DictReader(handle), start=2):
-            where = f"{table}:{number}"
-            entry = rows.setdefault(row["file"], ([], [], row["region"]))
-            entry[0].append(read_box(row, where))
-            entry[1].append(normalise(row["plate"]))
+    for where, row in read_rows(table, ("file", "x", "y", "w", "h", "plate", "region")):
+        entry = rows.setdefault(row["file"], ([], [], row["region"]))
+        entry[0].append(read_box(row, where))
+        entry[1].append(normalise(row["plate"]))
     found = []
     for name, (boxes, texts, region) in rows.items():
         boxes = np.array(boxes, np.float32)
@@ -43,11 +42,6 @@ def load_plates(table, root):
         )
         found.append((sample, texts))
     return found
-
-
-def normalise(text):
-    """Upper case, only A-Z and 0-9."""
-    return "".join(c for c in text.upper() if c.isascii() and c.isalnum())
 
 
 class PlateResult:
@@ -74,15 +68,14 @@ def rates(results, threshold):
     """Recall and false positives a picture at a threshold, with intervals."""
     best = np.concatenate([result.best for result in results])
     hits = int((best >= threshold).sum())
-    false = np.array([sum(score >= threshold for score in r.false) for r in results])
-    sums = false[intervals.draws(len(false), 1000, 7)].mean(1)
+    false = intervals.mean([sum(score >= threshold for score in r.false) for r in results])
     return {
         "n": len(best),
         "pictures": len(results),
         "recall": round(hits / max(1, len(best)), 4),
         "recall_interval": intervals.wilson(hits, len(best)),
-        "false_positives": round(float(false.mean()), 4),
-        "false_positives_interval": intervals.percentile_interval(sums),
+        "false_positives": false["value"],
+        "false_positives_interval": false["interval"],
     }
 
 
@@ -112,19 +105,10 @@ def shares(hits_by_region):
 
 
 def paired(left, right):
-    """Difference of two models' shares of hits on the same plates, per region and of all together."""
+    """Difference of two models on the same plates or pictures, per region and of all together."""
     pairs = {region: (left[region], right[region]) for region in left}
     pairs["all"] = tuple(sum(side.values(), []) for side in (left, right))
-    found = {}
-    for region, (mine, theirs) in pairs.items():
-        difference = np.array(mine, float) - np.array(theirs, float)
-        resampled = difference[intervals.draws(len(difference), 1000, 7)].mean(1)
-        found[region] = {
-            "n": len(difference),
-            "difference": round(float(difference.mean()), 4),
-            "interval": intervals.percentile_interval(resampled),
-        }
-    return found
+    return {region: intervals.paired(*pair) for region, pair in pairs.items()}
 
 
 def hits_by_region(results, plates, threshold):
@@ -133,6 +117,14 @@ def hits_by_region(results, plates, threshold):
     for result, (sample, _) in zip(results, plates):
         hits.setdefault(sample.source, []).extend((result.best >= threshold).tolist())
     return hits
+
+
+def false_by_region(results, plates, threshold):
+    """Per region, for every picture: how many false positives it has."""
+    false = {}
+    for result, (sample, _) in zip(results, plates):
+        false.setdefault(sample.source, []).append(sum(score >= threshold for score in result.false))
+    return false
 
 
 def draw_curve(tables, path):
@@ -150,19 +142,26 @@ def draw_curve(tables, path):
 
 
 def hard_cases(detectors, look, plates):
-    """Each detector's rates under every condition and strength, all regions together, and end to end with a reader."""
+    """Each detector's rates under every condition and strength, all regions together, and end to end with a reader.
+
+    Beside them the first detector's differences to each other, on the same plates.
+    """
     samples, texts = hard.kept(sample for sample, _ in plates), [texts for _, texts in plates]
-    found = {name: {} for name in detectors}
+    found, differences = {name: {} for name in detectors}, {}
     for title, worsened in hard.conditions(samples):
         worse = list(zip(worsened, texts))
+        hits, exact = {}, {}
         for name, (detect, threshold) in detectors.items():
             results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in worse]
             found[name][title] = rates(results, threshold)
+            hits[name] = hits_by_region(results, worse, threshold)
             if look:
-                exact = read_end_to_end(results, look, worse, threshold)
-                together = {"all": sum(exact.values(), [])}
-                found[name][title]["end_to_end"] = shares(together)["all"]
-    return found
+                exact[name] = read_end_to_end(results, look, worse, threshold)
+                found[name][title]["end_to_end"] = shares({"all": sum(exact[name].values(), [])})["all"]
+        for kind, outcomes in (("recall", hits), ("end_to_end", exact)):
+            for pair, regions in against_first(outcomes).items():
+                differences.setdefault(pair, {}).setdefault(title, {})[kind] = regions["all"]
+    return found | {"paired": differences}
 
 
 def by_height(results, plates, size, threshold):
@@ -204,7 +203,9 @@ def add_arguments(parser):
     parser.add_argument("--data", required=True, help="plates.csv")
     parser.add_argument("--root", required=True, help="folder of its pictures")
     parser.add_argument("--baselines", help="folder with baseline weights")
-    parser.add_argument("--against", help="another detector's folder to compare with, at the same threshold")
+    parser.add_argument(
+        "--against", nargs="*", default=[], help="other detectors' folders to compare with, at the same threshold"
+    )
     parser.add_argument("--hard", action="store_true", help="also degraded, and by plate height")
     parser.add_argument(
         "--thresholds", type=float, nargs="*", default=[], help="beside the shipped one"
@@ -270,14 +271,16 @@ def run(args):
     """The command."""
     plates = load_plates(args.data, args.root)
     manifest = load_manifest(Path(args.detector) / "manifest.json")
+    require(manifest, {"task": "plates"}, Path(args.detector) / "manifest.json")
     report = {"data": {"file": Path(args.data).name, "sha256": file_sha256(args.data)}}
     report["threshold"] = manifest["thresholds"]["score"]["plate"]
     detectors = open_detectors(args, report)
     looks = open_readers(args, report)
-    found, exact = {}, {}
+    found, false, exact = {}, {}, {}
     for name, (detect, threshold) in detectors.items():
         results = [PlateResult(detect(sample.load()), sample.boxes) for sample, _ in plates]
         found[name] = hits_by_region(results, plates, threshold)
+        false[name] = false_by_region(results, plates, threshold)
         wanted = sorted({threshold, *args.thresholds})
         report.setdefault("detection", {})[name] = by_region(results, plates, wanted)
         if args.hard:
@@ -287,6 +290,7 @@ def run(args):
             exact[both(name, reader)] = read_end_to_end(results, look, plates, threshold)
     report["end_to_end"] = {name: shares(hits) for name, hits in exact.items()}
     report["paired_recall"] = against_first(found)
+    report["paired_false_positives"] = against_first(false)
     report["paired_end_to_end"] = against_first(exact)
     if args.hard:
         report["hard"] = hard_cases(detectors, next(iter(looks.values()), None), plates)
@@ -297,5 +301,5 @@ def run(args):
 
 def against_first(hits):
     """Paired differences of the first model's hits to those of each other."""
-    names = list(hits)
-    return {f"{names[0]} - {name}": paired(hits[names[0]], hits[name]) for name in names[1:]}
+    first, *others = hits or [None]
+    return {f"{first} - {name}": paired(hits[first], hits[name]) for name in others}

@@ -1,7 +1,8 @@
 """Parameters, multiply-adds and milliseconds of models beside the baselines, as one JSON object.
 
-`cpu_ms_1_thread` is what a run costs its thread, without the time that other work took the processor away: that is the
-figure to compare on a machine that is busy. `load` is the machine's load average as the command ends.
+`cpu_ms` is what a run costs its thread, without the time that other work took the processor away: that is the
+figure to compare on a machine that is busy. Files take turns, run by run. `times_as_fast_as_float` of `NAME.int8.onnx`
+is the ratio of these times to those of `NAME.onnx`. `load` is the machine's load average as the command ends.
 """
 
 import json
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+from training.evaluate import intervals
 
 PRODUCTS = ("Conv", "Gemm", "MatMul", "ConvInteger", "MatMulInteger")
 WARM_UP = 10
@@ -43,42 +46,74 @@ def count_work(path):
     return parameters, work
 
 
-def milliseconds(path, threads, runs=RUNS):
-    """Median time of a run on random input after a warm-up: (by the clock, of the calling thread)."""
-    from training.evaluate.models import open_session
-
-    session = open_session(path, threads)
+def feed_of(session):
+    """Random input of a graph."""
     source = session.get_inputs()[0]
     shape = [side if isinstance(side, int) and side > 0 else 1 for side in source.shape]
     kind = np.uint8 if "uint8" in source.type else np.float32
-    feed = {source.name: np.random.default_rng(1).integers(0, 2, shape).astype(kind)}
-    times = []
-    for _ in range(WARM_UP + runs):
-        begun = time.perf_counter(), time.thread_time()
-        session.run(None, feed)
-        times.append((time.perf_counter() - begun[0], time.thread_time() - begun[1]))
-    return [round(1000 * float(median), 2) for median in np.median(times[WARM_UP:], axis=0)]
+    return {source.name: np.random.default_rng(1).integers(0, 2, shape).astype(kind)}
+
+
+def milliseconds(paths, threads, rounds=RUNS):
+    """Times of each round of each file after a warm-up: rounds x files x (by the clock, of the calling thread).
+
+    The files take turns, so that what else the machine does falls on all of them.
+    """
+    from training.evaluate.models import open_session
+
+    sessions = [open_session(path, threads) for path in paths]
+    feeds = [feed_of(session) for session in sessions]
+    times = np.zeros((WARM_UP + rounds, len(sessions), 2))
+    for row in times:
+        for cell, session, feed in zip(row, sessions, feeds, strict=True):
+            begun = time.perf_counter(), time.thread_time()
+            session.run(None, feed)
+            cell[:] = time.perf_counter() - begun[0], time.thread_time() - begun[1]
+    return 1000 * times[WARM_UP:]
+
+
+def median(times):
+    """Median of the rounds, in milliseconds, with its interval by bootstrap over them."""
+    resampled = np.median(times[intervals.draws(len(times))], axis=1)
+    return intervals.estimate(np.median(times), resampled)
+
+
+def ratio(slow, fast):
+    """How many times as fast the second is in the same rounds, by their medians."""
+    picked = intervals.draws(len(slow))
+    resampled = np.median(slow[picked], axis=1) / np.median(fast[picked], axis=1)
+    return intervals.estimate(np.median(slow) / np.median(fast), resampled)
 
 
 def add_arguments(parser):
     """Options of the command."""
-    parser.add_argument("--models", nargs="+", required=True, help="ONNX files")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
     parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many a run may have")
 
 
 def run(args):
     """The command."""
     report = {}
-    for path in map(Path, args.models):
+    for path in args.models:
         parameters, work = count_work(path)
-        wall, cpu = milliseconds(path, 1, args.runs)
-        report[path.name] = {
-            "parameters": parameters,
-            "multiply_adds": work,
-            "ms_1_thread": wall,
-            "cpu_ms_1_thread": cpu,
-            "ms_2_threads": milliseconds(path, 2, args.runs)[0],
-        }
+        report[path.name] = {"parameters": parameters, "multiply_adds": work, "runs": args.runs}
+    for threads in args.threads:
+        add_times(report, args.models, threads, args.runs)
     report["load"] = [round(value, 2) for value in os.getloadavg()]
     print(json.dumps(report, indent=1))
     return 0
+
+
+def add_times(report, paths, threads, rounds):
+    """Puts the times of the files with so many threads into their entries."""
+    times = milliseconds(paths, threads, rounds)
+    names = [path.name for path in paths]
+    for index, name in enumerate(names):
+        report[name][f"ms_{threads}_threads"] = median(times[:, index, 0])
+        if threads == 1:  # the clock of the calling thread knows nothing of others
+            report[name]["cpu_ms"] = median(times[:, index, 1])
+            int8 = name.replace(".onnx", ".int8.onnx")
+            if int8 in names:
+                pair = times[:, index, 1], times[:, names.index(int8), 1]
+                report[int8]["times_as_fast_as_float"] = ratio(*pair)

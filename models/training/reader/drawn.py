@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from training.data.crops import read_crops, read_picture
+from training.evaluate.intervals import wilson
 from training.manifest import ManifestError, sha256_of
 from training.reader import metrics
 from training.reader.model import ReaderModel
@@ -65,6 +66,7 @@ def measure(folder: Path, variant: str | None = None) -> dict[str, object]:
     return {
         "name": name,
         "value": round(float(exact.mean()), 4),
+        "interval": wilson(int(exact.sum()), len(rows)),
         "n": len(rows),
         "data_sha256": sha256_of(path),
     }

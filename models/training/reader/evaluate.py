@@ -10,15 +10,16 @@ import numpy as np
 
 from training.data.boxes import file_sha256
 from training.data.crops import Crop, read_crops, read_picture
-from training.evaluate.intervals import wilson
+from training.evaluate.intervals import paired
 from training.figures import figure
 from training.manifest import load_manifest
 from training.reader import metrics
 from training.reader.decode import Reading
 from training.reader.model import ReaderModel
-from training.reader.sheet import write_sheet
+from training.reader.sheet import worst_errors, write_sheet
 from training.reader.teacher import TEACHERS, SlotReader
 
+WORST = 20
 Read = Callable[[np.ndarray], Reading]
 
 
@@ -54,7 +55,7 @@ def evaluate(
         entry["regions"] = metrics.by_region(texts, readings[name], regions)
         report["models"][name] = entry
         if name != first:
-            report["paired_exact"][f"{first} - {name}"] = metrics.paired(
+            report["paired_exact"][f"{first} - {name}"] = paired(
                 metrics.exact_hits(texts, readings[first]),
                 metrics.exact_hits(texts, readings[name]),
             )
@@ -68,9 +69,9 @@ def draw_reliability(models: dict[str, dict], path: Path) -> None:
         for name, entry in models.items():
             rows = entry["reliability"]
             stated, right = (np.array([row[key] for row in rows]) for key in ("confidence", "accuracy"))
-            low, high = np.array([wilson(round(r["accuracy"] * r["n"]), r["n"]) for r in rows]).T
+            low, high = np.array([row["interval"] for row in rows]).T
             bars = [np.maximum(right - low, 0), np.maximum(high - right, 0)]
-            label = f"{name}, error {entry['calibration_error']:.4f}"
+            label = f"{name}, error {entry['calibration_error']['value']:.4f}"
             axes.errorbar(stated, right, bars, label=label, capsize=2, marker="o", markersize=3)
         axes.set(xlabel="stated probability of a character", ylabel="share right", xlim=(0, 1), ylim=(0, 1))
         axes.legend(fontsize=7)
@@ -84,7 +85,7 @@ def add_arguments(parser) -> None:
     parser.add_argument("--baselines", type=Path, help="folder with baseline weights")
     parser.add_argument("--against", type=Path, help="another reader's folder to compare with")
     parser.add_argument("--diagram", type=Path, help="draw the reliability diagram into this PNG")
-    parser.add_argument("--worst", type=Path, help="write a picture of the worst 20 errors here")
+    parser.add_argument("--worst", type=Path, help=f"write a picture of the worst {WORST} errors here")
     parser.add_argument("--confusions", type=Path, help="write the confusion counts here")
 
 
@@ -99,7 +100,9 @@ def run(args) -> int:
     if args.diagram:
         draw_reliability(report["models"], args.diagram)
     if args.worst:
-        pictures = [read_picture(args.root / row.file) for row in rows]
-        write_sheet(args.worst, pictures, [r.text for r in rows], next(iter(readings.values())))
+        own = next(iter(readings.values()))
+        shown = worst_errors([row.text for row in rows], own, WORST)
+        pictures = [read_picture(args.root / rows[i].file) for i in shown]
+        write_sheet(args.worst, pictures, [rows[i].text for i in shown], [own[i] for i in shown])
     print(json.dumps(report, indent=1))
     return 0

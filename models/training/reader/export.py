@@ -17,8 +17,8 @@ from training.preprocess import to_tensor
 from training.reader.calibrate import fit_temperature
 from training.reader.drawn import measure, write_drawn
 from training.reader.golden import golden_picture, write_golden
-from training.reader.stream import Mixture, Source, dev_set
-from training.reader.train import logits_of, texts_of
+from training.reader.stream import Mixture, Source, dev_set, texts_of
+from training.reader.train import logits_of
 from training.synth.grammar import ALPHABET
 
 AGREEMENT = 1e-3  # torch against ONNX Runtime, in raw outputs

@@ -7,11 +7,10 @@ from collections import Counter
 import numpy as np
 
 from training.data.crops import fold
-from training.evaluate.intervals import draws, percentile_interval, wilson
+from training.evaluate.intervals import draws, estimate, wilson
 from training.reader.decode import Reading, align, edit_distance
 
 BINS = 15
-ROUNDS = 1000
 # Of stated probabilities: narrow where second choices lie, and where a pass's verdict is told or not.
 EDGES = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
 
@@ -26,12 +25,9 @@ def character_accuracy(texts: list[str], readings: list[Reading]) -> dict[str, o
         [edit_distance(r.text, t) for r, t in zip(readings, texts, strict=True)], float
     )
     length = np.array([len(t) for t in texts], float)
-    picked = draws(len(texts), ROUNDS, 7)
+    picked = draws(len(texts))
     resampled = 1 - distance[picked].sum(1) / length[picked].sum(1)
-    return {
-        "value": round(float(1 - distance.sum() / length.sum()), 4),
-        "interval": percentile_interval(resampled),
-    }
+    return estimate(1 - distance.sum() / length.sum(), resampled)
 
 
 def exact_hits(texts: list[str], readings: list[Reading]) -> np.ndarray:
@@ -94,34 +90,43 @@ def reliability(sure: np.ndarray, right: np.ndarray) -> tuple[float, list[dict[s
                 {
                     "confidence": round(confidence, 4),
                     "accuracy": round(accuracy, 4),
+                    "interval": wilson(int(right[mine].sum()), int(mine.sum())),
                     "n": int(mine.sum()),
                 }
             )
     return float(error), rows
 
 
+def calibration_error(texts: list[str], readings: list[Reading]) -> dict[str, object]:
+    """Expected calibration error per character, interval by bootstrap over texts."""
+    counted = np.zeros((len(texts), 3, BINS))  # of each text by bin: characters, their stated probabilities, right ones
+    for row, text, reading in zip(counted, texts, readings, strict=True):
+        sure, right = character_outcomes([text], [reading])
+        which = np.minimum((sure * BINS).astype(int), BINS - 1)
+        for sums, weights in zip(row, (None, sure, right), strict=True):
+            sums += np.bincount(which, weights, BINS)
+
+    def error(summed: np.ndarray) -> np.ndarray:
+        count, sure, right = np.moveaxis(summed, -2, 0)
+        return np.abs(sure - right).sum(-1) / np.maximum(count.sum(-1), 1)
+
+    resampled = np.array([error(counted[picked].sum(0)) for picked in draws(len(texts))])
+    return estimate(error(counted.sum(0)), resampled) | {"n": int(counted[:, 0].sum())}
+
+
 def summary(texts: list[str], readings: list[Reading]) -> dict[str, object]:
     """Exact, folded, character accuracy and calibration error, each with n and interval."""
     exact = exact_hits(texts, readings)
     folded = np.array([fold(r.text) == fold(t) for r, t in zip(readings, texts, strict=True)])
-    error, rows = reliability(*character_outcomes(texts, readings))
+    _, rows = reliability(*character_outcomes(texts, readings))
     return {
         "n": len(texts),
         "exact": _share(exact),
         "folded": _share(folded),
         "character": character_accuracy(texts, readings),
-        "calibration_error": round(error, 4),
+        "calibration_error": calibration_error(texts, readings),
         "reliability": rows,
         "second_choices": stated(*second_outcomes(texts, readings)),
-    }
-
-
-def paired(left: np.ndarray, right: np.ndarray) -> dict[str, object]:
-    """Difference of two models' exact shares on the same pictures, interval by bootstrap."""
-    difference = left.astype(float) - right.astype(float)
-    return {
-        "difference": round(float(difference.mean()), 4),
-        "interval": percentile_interval(difference[draws(len(difference), ROUNDS, 7)].mean(1)),
     }
 
 

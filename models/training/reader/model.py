@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
 from pathlib import Path
 
 import numpy as np
 
-from training.manifest import load_manifest, model_file
+from training.evaluate.models import OWN_PROVIDER, open_session
+from training.manifest import load_manifest, model_file, require
 from training.preprocess import grey_from_rgb, stretch, to_tensor
-from training.reader.decode import Reading, greedy
+from training.reader.decode import BLANK, Reading, greedy
+from training.synth.grammar import ALPHABET
+
+# What `ReaderModel` computes.
+TAKEN = {
+    "head.type": "ctc",
+    "alphabet": ALPHABET,
+    "blank": BLANK,
+    "input.colour": "GREY",
+    "input.layout": "NCHW",
+    "input.dtype": "float32",
+    "input.resize.mode": "stretch",
+}
 
 
 class ReaderModel:
     """ONNX graph and manifest of one reader."""
 
-    def __init__(self, folder: Path, variant: str | None = None, threads: int = 1) -> None:
-        from training.evaluate.models import open_session
-
+    def __init__(self, folder: Path, variant: str | None = None, provider: str = OWN_PROVIDER) -> None:
         manifest = load_manifest(folder / "manifest.json")
+        require(manifest, TAKEN, folder / "manifest.json")
         self.file = model_file(folder, manifest, variant)
         self.name = manifest["name"] + (f" {variant}" if variant else "")
         self.temperature = float(manifest["head"].get("temperature", 1.0))
         self.longest = manifest["max_length"]
         self._input = manifest["input"]
-        self._session = open_session(self.file, threads)
-        self._name = self._session.get_inputs()[0].name
-        self._output = manifest["head"]["outputs"][0]
+        session = open_session(self.file, provider=provider)
+        name, output = session.get_inputs()[0].name, manifest["head"]["outputs"][0]
+        self.infer = lambda tensor: session.run([output], {name: tensor})
 
     def tensor(self, crop: np.ndarray) -> np.ndarray:
         """RGB or grey crop (uint8) to the network's input."""
@@ -39,7 +47,7 @@ class ReaderModel:
 
     def logits(self, crop: np.ndarray) -> np.ndarray:
         """Steps x classes."""
-        return self._session.run([self._output], {self._name: self.tensor(crop)})[0][0]
+        return self.infer(self.tensor(crop))[0][0]
 
     def read(self, crop: np.ndarray) -> Reading:
         """Text and probabilities, with the manifest's temperature."""

@@ -17,7 +17,9 @@ import numpy as np
 
 from training.data.boxes import file_sha256
 from training.data.crops import fold, read_crops, read_picture
-from training.evaluate.intervals import wilson
+from training.data.tables import DataError
+from training.evaluate.intervals import draws, estimate, paired, wilson
+from training.manifest import load_manifest
 from training.reader import metrics
 from training.reader.decode import Reading
 from training.reader.looks import LOOKS, read_plate
@@ -127,48 +129,13 @@ def through_h264(frames: list[np.ndarray], quantiser: int = 28) -> list[np.ndarr
     """The frames encoded and decoded by ffmpeg at a constant quantiser."""
     height, width = frames[0].shape[:2]
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", "15"]
-    encode = [
-        "ffmpeg",
-        "-v",
-        "error",
-        *raw,
-        "-i",
-        "-",
-        "-c:v",
-        "libx264",
-        "-preset",
-        "veryfast",
-        "-qp",
-        str(quantiser),
-        "-pix_fmt",
-        "yuv420p",
-        "-bf",
-        "0",
-        "-threads",
-        "1",
-        "-f",
-        "h264",
-        "-",
-    ]
+    coder = ["-c:v", "libx264", "-preset", "veryfast", "-qp", str(quantiser), "-pix_fmt", "yuv420p", "-bf", "0"]
+    encode = ["ffmpeg", "-v", "error", *raw, "-i", "-", *coder, "-threads", "1", "-f", "h264", "-"]
     stream = subprocess.run(
         encode, input=b"".join(f.tobytes() for f in frames), capture_output=True, check=True
     ).stdout
-    decode = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-threads",
-        "1",
-        "-f",
-        "h264",
-        "-i",
-        "-",
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-",
-    ]
+    decode = ["ffmpeg", "-v", "error", "-threads", "1", "-f", "h264", "-i", "-"]
+    decode += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     pixels = subprocess.run(decode, input=stream, capture_output=True, check=True).stdout
     return list(np.frombuffer(pixels, np.uint8).reshape(-1, height, width, 3))
 
@@ -203,12 +170,33 @@ def read_pass(model: ReaderModel, text: str, views: list[View]) -> Result:
     return Result(text, [reading for reading, _ in reads], vote(reads))
 
 
-def _share(hits: list[bool]) -> dict[str, object]:
+def _share(hits: list[bool], name: str = "exact") -> dict[str, object]:
     return {
         "n": len(hits),
-        "exact": round(float(np.mean(hits)), 4) if hits else None,
+        name: round(float(np.mean(hits)), 4) if hits else None,
         "interval": wilson(sum(hits), len(hits)),
     }
+
+
+def _voted(results: list[Result]) -> list[bool]:
+    """Whether the vote of each pass is right, told or not."""
+    return [r.whole.verdict is not None and r.whole.verdict.text == r.text for r in results]
+
+
+def _told(results: list[Result]) -> list[bool]:
+    """Whether the right text of each pass is told."""
+    return [right and r.whole.told for right, r in zip(_voted(results), results, strict=True)]
+
+
+def _single_reads(results: list[Result]) -> dict[str, object]:
+    """Share of single reads that are exact; the interval is over passes, since reads of one are alike."""
+    right = np.array([sum(read.text == r.text for read in r.reads) for r in results], float)
+    count = np.array([len(r.reads) for r in results], float)
+    if not count.all():
+        return _share([read.text == r.text for r in results for read in r.reads])
+    picked = draws(len(results))
+    share = estimate(right.sum() / count.sum(), right[picked].sum(1) / count[picked].sum(1))
+    return {"n": int(count.sum()), "exact": share["value"], "interval": share["interval"]}
 
 
 def _count(results: list[Result]) -> dict[str, object]:
@@ -216,24 +204,30 @@ def _count(results: list[Result]) -> dict[str, object]:
 
     `exact` counts passes whose right text is told, `voted` those whose vote is right, told or not.
     """
-    voted = [r.whole.verdict is not None and r.whole.verdict.text == r.text for r in results]
-    told = [r.whole.told for r in results]
-    exact = [right and tell for right, tell in zip(voted, told, strict=True)]
-    unclear = [
-        hit for hit, r in zip(exact, results, strict=True) if any(c in AMBIGUOUS for c in r.text)
-    ]
-    folded = [
-        tell and fold(r.whole.verdict.text) == fold(r.text)
-        for r, tell in zip(results, told, strict=True)
-    ]
+    exact = _told(results)
+    wrong = [r.whole.told and not right for right, r in zip(exact, results, strict=True)]
+    unclear = [hit for hit, r in zip(exact, results, strict=True) if any(c in AMBIGUOUS for c in r.text)]
+    folded = [r.whole.told and fold(r.whole.verdict.text) == fold(r.text) for r in results]
     return {
         **_share(exact),
-        "voted": _share(voted),
+        "voted": _share(_voted(results)),
         "folded": _share(folded),
-        "told_wrong": round(float(np.mean(told) - np.mean(exact)), 4),
-        "single_reads": _share([read.text == r.text for r in results for read in r.reads]),
+        "told_wrong": _share(wrong, "share"),
+        "single_reads": _single_reads(results),
         "with_0O1I8B5S": _share(unclear),
         **sureness(results),
+    }
+
+
+def differences(by_model: dict[str, list[Result]]) -> dict[str, object]:
+    """The first model's passes minus each other's, on the same passes: voted rightly, and told rightly."""
+    first, *others = by_model
+    return {
+        f"{first} - {name}": {
+            "voted": paired(_voted(by_model[first]), _voted(by_model[name])),
+            "told": paired(_told(by_model[first]), _told(by_model[name])),
+        }
+        for name in others
     }
 
 
@@ -261,6 +255,7 @@ def add_arguments(parser) -> None:
     parser.add_argument(
         "--variants", nargs="*", default=[], help="variants of the manifest beside it, e.g. int8"
     )
+    parser.add_argument("--against", type=Path, help="another reader's folder to compare with")
     parser.add_argument("--passes", type=int, default=1000, help="drawn passes")
     parser.add_argument("--data", type=Path, help="crops.csv for semi-real passes")
     parser.add_argument("--root", type=Path, help="folder of its pictures")
@@ -271,7 +266,12 @@ def add_arguments(parser) -> None:
 
 def run(args) -> int:
     """Command `eval passes`."""
-    models = [ReaderModel(args.reader, v) for v in ([None, *args.variants])]
+    if args.passes < 1 and not args.data:
+        raise DataError(f"--passes {args.passes}: nothing to measure without --data")
+    models = {model.name: model for model in (ReaderModel(args.reader, v) for v in (None, *args.variants))}
+    if args.against:
+        other = ReaderModel(args.against)
+        models[f"{other.name} {load_manifest(args.against / 'manifest.json')['version']}"] = other
     report: dict[str, object] = {
         "height_px": args.height,
         "speed_kmh": args.speed,
@@ -281,11 +281,12 @@ def run(args) -> int:
     }
     found: dict[str, dict[str, list[Result]]] = {}
     for kind, text, views in _views(args):
-        for model in models:
-            results = found.setdefault(kind, {}).setdefault(model.name, [])
+        for name, model in models.items():
+            results = found.setdefault(kind, {}).setdefault(name, [])
             results.append(read_pass(model, text, views))
     for kind, by_model in found.items():
         report[kind] = {name: _count(results) for name, results in by_model.items()}
+        report.setdefault("paired", {})[kind] = differences(by_model)
     print(json.dumps(report, indent=1))
     return 0
 

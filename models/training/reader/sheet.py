@@ -23,26 +23,27 @@ def worst_errors(texts: list[str], readings: list[Reading], count: int) -> list[
     return [i for _, _, i in sorted(scored, key=lambda e: (-e[0], -e[1], e[2]))[:count]]
 
 
+def surest_errors(texts: list[str], readings: list[Reading], count: int) -> list[int]:
+    """Indices of wrong readings, the surest first."""
+    wrong = [i for i, (r, t) in enumerate(zip(readings, texts, strict=True)) if r.text != t]
+    return sorted(wrong, key=lambda i: (-readings[i].confidence, i))[:count]
+
+
 def _cell(picture: np.ndarray, caption: str) -> np.ndarray:
     width, height = _CELL
     cell = np.zeros((height, width, 3), np.uint8)
-    cell[: height - 18] = cv2.resize(picture, (width, height - 18), interpolation=cv2.INTER_LINEAR)
+    shown = cv2.resize(picture, (width, height - 18), interpolation=cv2.INTER_LINEAR)
+    cell[: height - 18] = shown if shown.ndim == 3 else shown[:, :, None]
     white = (255, 255, 255)
     cv2.putText(cell, caption, (3, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, white, 1)
     return cell
 
 
-def write_sheet(
-    path: Path, pictures: list[np.ndarray], texts: list[str], readings: list[Reading]
-) -> int:
-    """Writes the worst 20 errors as one picture (RGB ones in), as its suffix says; returns how many there were."""
-    worst = worst_errors(texts, readings, 20)
-    captions = [f"{texts[i]} > {readings[i].text} {readings[i].confidence:.2f}" for i in worst]
-    cells = [_cell(pictures[i], caption) for i, caption in zip(worst, captions, strict=True)]
-    if not cells:
-        return 0
-    while len(cells) % _COLUMNS:
-        cells.append(np.zeros_like(cells[0]))
+def write_sheet(path: Path, pictures: list[np.ndarray], texts: list[str], readings: list[Reading]) -> None:
+    """Writes wrong readings in the order given as one picture (RGB or grey ones in), as its suffix says."""
+    captions = [f"{t} > {r.text} {r.confidence:.2f}" for t, r in zip(texts, readings, strict=True)]
+    cells = [_cell(picture, caption) for picture, caption in zip(pictures, captions, strict=True)]
+    cells += [np.zeros((_CELL[1], _CELL[0], 3), np.uint8)] * (-len(cells) % _COLUMNS)
     rows = [np.hstack(cells[i : i + _COLUMNS]) for i in range(0, len(cells), _COLUMNS)]
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
-    return len(worst)
+    if rows:
+        cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))

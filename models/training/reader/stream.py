@@ -47,6 +47,15 @@ def encode(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.array([len(text) for text in texts], np.int64)
 
 
+def texts_of(batch: Batch) -> list[str]:
+    """The texts of a batch."""
+    ends = np.cumsum(batch.lengths)
+    return [
+        "".join(ALPHABET[i] for i in batch.labels[e - n : e])
+        for e, n in zip(ends, batch.lengths, strict=True)
+    ]
+
+
 class Source:
     """Draws batches; lives in the worker."""
 

@@ -6,11 +6,6 @@ character. They are never shipped.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training.data.boxes import BOX_COLUMNS, read_box
 from training.data.crops import CropPool, read_crops, read_picture
+from training.data.tables import read_rows
+from training.evaluate.models import open_session
 from training.preprocess import grey_from_rgb
 from training.reader.decode import Reading
 
@@ -31,34 +29,29 @@ class SlotReader:
     """A teacher network: RGB crop in, reading out."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(path)
         names = [output.name for output in self._session.get_outputs()]
         self._output = "plate" if "plate" in names else names[0]
         self._input = self._session.get_inputs()[0].name
         self.name = path.stem
 
+    def _slots(self, crop: np.ndarray) -> np.ndarray:
+        """Slots x characters of an RGB crop (uint8)."""
+        picture = cv2.resize(crop, (128, 64), interpolation=cv2.INTER_LINEAR)[None]
+        return self._session.run([self._output], {self._input: picture})[0][0]
+
     def read(self, crop: np.ndarray) -> Reading:
         """Reads an RGB crop (uint8)."""
-        picture = cv2.resize(crop, (128, 64), interpolation=cv2.INTER_LINEAR)[None]
-        slots = self._session.run([self._output], {self._input: picture})[0][0]
+        slots = self._slots(crop)
         best = slots.argmax(axis=-1)
         kept = [(i, int(k)) for i, k in enumerate(best) if _SLOTS[k] != "_"]
         return Reading(
             "".join(_SLOTS[k] for _, k in kept), tuple(float(slots[i, k]) for i, k in kept)
         )
 
-    def surest_slot(self, crop: np.ndarray) -> float:
+    def least_sure_slot(self, crop: np.ndarray) -> float:
         """Probability of the least certain slot, padding included."""
-        picture = cv2.resize(crop, (128, 64), interpolation=cv2.INTER_LINEAR)[None]
-        return float(
-            self._session.run([self._output], {self._input: picture})[0][0].max(axis=-1).min()
-        )
+        return float(self._slots(crop).max(axis=-1).min())
 
 
 @dataclass(frozen=True)
@@ -75,12 +68,12 @@ class PlateBox:
 
 def read_boxes(path: Path, split: str) -> list[PlateBox]:
     """The plate rows of a `boxes.csv` in one split."""
-    with path.open(newline="", encoding="utf-8") as handle:
-        return [
-            PlateBox(r["file"], float(r["x"]), float(r["y"]), float(r["w"]), float(r["h"]), r.get("source") or "")
-            for r in csv.DictReader(handle)
-            if r["class"] == "plate" and r["split"] == split
-        ]
+    found = []
+    for where, row in read_rows(path, BOX_COLUMNS):
+        if row["class"] == "plate" and row["split"] == split:
+            left, top, right, bottom = read_box(row, where)
+            found.append(PlateBox(row["file"], left, top, right - left, bottom - top, row.get("source") or ""))
+    return found
 
 
 def widened(
@@ -97,7 +90,7 @@ def widened(
 def agreed_text(readers: list[SlotReader], crop: np.ndarray, least: float = 0.8) -> str | None:
     """The text that all teachers read with every slot at least `least` sure, or None."""
     texts = {reader.read(crop).text for reader in readers}
-    if len(texts) != 1 or min(reader.surest_slot(crop) for reader in readers) < least:
+    if len(texts) != 1 or min(reader.least_sure_slot(crop) for reader in readers) < least:
         return None
     text = texts.pop()
     return text if len(text) >= 4 else None

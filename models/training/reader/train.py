@@ -19,10 +19,9 @@ from training.nets.reader import BLANK, STEPS, PlateReader
 from training.origin import origin
 from training.preprocess import grey_from_rgb, stretch
 from training.reader.decode import greedy
-from training.reader.stream import Batch, Mixture, dev_set, stream
+from training.reader.stream import Batch, Mixture, dev_set, stream, texts_of
 from training.reader.teacher import TEACHERS, build_pool
 from training.start import earlier_stages, first_weights, make_schedule
-from training.synth.grammar import ALPHABET
 
 
 def tensor(pixels: np.ndarray) -> torch.Tensor:
@@ -55,15 +54,6 @@ def logits_of(model: nn.Module, pixels: np.ndarray) -> np.ndarray:
             for part in np.array_split(pixels, max(1, len(pixels) // 128))
         ]
     )
-
-
-def texts_of(batch: Batch) -> list[str]:
-    """The texts of a batch."""
-    ends = np.cumsum(batch.lengths)
-    return [
-        "".join(ALPHABET[i] for i in batch.labels[e - n : e])
-        for e, n in zip(ends, batch.lengths, strict=True)
-    ]
 
 
 def real_inputs(path: Path) -> tuple[np.ndarray, list[str]]:

@@ -171,73 +171,17 @@ class Film:
 
 
 def _encoder(size: tuple[int, int], fps: float, target: Path) -> list[str]:
-    group = str(int(round(2 * fps)))
+    width, height = size
+    group = int(round(2 * fps))
     if shutil.which("ffmpeg"):
-        return [
-            "ffmpeg",
-            "-v",
-            "error",
-            "-y",
-            "-f",
-            "rawvideo",
-            "-pix_fmt",
-            "rgb24",
-            "-s",
-            f"{size[0]}x{size[1]}",
-            "-r",
-            str(fps),
-            "-i",
-            "-",
-            "-c:v",
-            "libx264",
-            "-preset",
-            "veryfast",
-            "-b:v",
-            "4M",
-            "-maxrate",
-            "4M",
-            "-bufsize",
-            "4M",
-            "-g",
-            group,
-            "-bf",
-            "0",
-            "-pix_fmt",
-            "yuv420p",
-            "-f",
-            "mp4",
-            str(target),
-        ]
+        source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i -"
+        coder = f"-c:v libx264 -preset veryfast -b:v 4M -maxrate 4M -bufsize 4M -g {group} -bf 0 -pix_fmt yuv420p"
+        return [*f"ffmpeg -v error -y {source} {coder} -f mp4".split(), str(target)]
     if shutil.which("gst-launch-1.0"):
-        return [
-            "gst-launch-1.0",
-            "-q",
-            "fdsrc",
-            "fd=0",
-            "!",
-            "rawvideoparse",
-            "format=rgb",
-            f"width={size[0]}",
-            f"height={size[1]}",
-            f"framerate={int(round(fps))}/1",
-            "!",
-            "videoconvert",
-            "!",
-            "video/x-raw,format=I420",
-            "!",
-            "x264enc",
-            "bitrate=4000",
-            f"key-int-max={group}",
-            "bframes=0",
-            "speed-preset=veryfast",
-            "!",
-            "h264parse",
-            "!",
-            "mp4mux",
-            "!",
-            "filesink",
-            f"location={target}",
-        ]
+        source = f"fdsrc fd=0 ! rawvideoparse format=rgb width={width} height={height} framerate={int(round(fps))}/1"
+        coder = f"x264enc bitrate=4000 key-int-max={group} bframes=0 speed-preset=veryfast"
+        chain = f"{source} ! videoconvert ! video/x-raw,format=I420 ! {coder} ! h264parse ! mp4mux ! filesink"
+        return [*f"gst-launch-1.0 -q {chain}".split(), f"location={target}"]
     raise EncoderMissing("the gate's video needs ffmpeg: apt-get install ffmpeg")
 
 

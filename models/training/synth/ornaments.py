@@ -125,25 +125,7 @@ class Ornaments:
         soft_ink = self.tint(np.clip(rng.uniform(0, 200, 3), 0, 255).astype(np.float32))
         small_ink = self.tint(ink) if rng.random() < 0.6 else soft_ink
         if region == "us":
-            if rng.random() < 0.92:
-                self._print(
-                    rng,
-                    canvas,
-                    pick(rng, book.states),
-                    small_ink,
-                    (rng.uniform(0.42, 0.58), rng.uniform(0.09, 0.16), rng.uniform(0.09, 0.17)),
-                )
-            if rng.random() < 0.75:
-                self._print(
-                    rng,
-                    canvas,
-                    pick(rng, book.slogans),
-                    small_ink,
-                    (rng.uniform(0.4, 0.6), rng.uniform(0.86, 0.93), rng.uniform(0.07, 0.12)),
-                )
-            for corner in range(4):
-                if rng.random() < (0.4 if corner < 2 else 0.3):
-                    self._sticker(rng, canvas, corner)
+            self._american(rng, canvas, small_ink)
         elif region == "br":
             if rng.random() < 0.5:
                 cv2.rectangle(
@@ -164,19 +146,46 @@ class Ornaments:
         elif rng.random() < 0.75:
             band = self._band(rng, canvas)
         if rng.random() < 0.6:
-            shade = self.tint(np.full(3, rng.uniform(10, 120), np.float32))
-            for x in (0.2, 0.8) if region == "us" else (0.1, 0.9):
-                for y in (0.08, 0.92) if region == "us" else (0.5,):
-                    if rng.random() < 0.6:
-                        cv2.circle(
-                            canvas,
-                            (int(x * w), int(y * h)),
-                            int(rng.uniform(1, 3)),
-                            shade.tolist(),
-                            -1,
-                            cv2.LINE_AA,
-                        )
+            self._holes(rng, canvas, region)
         return band
+
+    def _american(self, rng: np.random.Generator, canvas: np.ndarray, ink: np.ndarray) -> None:
+        """State above, slogan below, stickers in the corners."""
+        if rng.random() < 0.92:
+            self._print(
+                rng,
+                canvas,
+                pick(rng, self._book.states),
+                ink,
+                (rng.uniform(0.42, 0.58), rng.uniform(0.09, 0.16), rng.uniform(0.09, 0.17)),
+            )
+        if rng.random() < 0.75:
+            self._print(
+                rng,
+                canvas,
+                pick(rng, self._book.slogans),
+                ink,
+                (rng.uniform(0.4, 0.6), rng.uniform(0.86, 0.93), rng.uniform(0.07, 0.12)),
+            )
+        for corner in range(4):
+            if rng.random() < (0.4 if corner < 2 else 0.3):
+                self._sticker(rng, canvas, corner)
+
+    def _holes(self, rng: np.random.Generator, canvas: np.ndarray, region: str) -> None:
+        """Bolts or their holes."""
+        h, w = canvas.shape[:2]
+        shade = self.tint(np.full(3, rng.uniform(10, 120), np.float32))
+        for x in (0.2, 0.8) if region == "us" else (0.1, 0.9):
+            for y in (0.08, 0.92) if region == "us" else (0.5,):
+                if rng.random() < 0.6:
+                    cv2.circle(
+                        canvas,
+                        (int(x * w), int(y * h)),
+                        int(rng.uniform(1, 3)),
+                        shade.tolist(),
+                        -1,
+                        cv2.LINE_AA,
+                    )
 
     def _band(self, rng: np.random.Generator, canvas: np.ndarray) -> float:
         """The country's band at the left, seldom a second one; returns its share of the width."""

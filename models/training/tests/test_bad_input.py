@@ -13,7 +13,8 @@ from PIL import Image
 
 from training.__main__ import main
 from training.data.audit import audit
-from training.data.boxes import DataError, read_picture
+from training.data.boxes import read_picture
+from training.data.tables import DataError
 from training.evaluate.models import LtrbDetector
 from training.manifest import ManifestError, check_shapes, load_manifest, sha256_of, write_manifest
 from training.tests.test_inspect import MODELS, inspect, run_inspect
@@ -105,6 +106,7 @@ def add_line(path, line):
     ("spoil", "said"),
     [
         (lambda d: shutil.copy(d / "plate-text/c.png", d / "plate-text/d.png"), "d.png: is in no list"),
+        (lambda d: (d / "plate-text/crops.csv").unlink(), "c.png: is in no list"),
         (lambda d: add_line(d / "plate-boxes/boxes.csv", "images/a.png,1,2,30,10,plate,train,own"), "boxes.csv:3.*twice"),
         (lambda d: add_line(d / "plate-boxes/boxes.csv", "images/a.png,5,2,30,10,plate,dev,own"), "boxes.csv:3.*'split'"),
         (lambda d: shutil.copy(d / "objects/train.json", d / "objects/dev.json"), "dev.json.*'b.png' is in train.json"),
@@ -160,3 +162,130 @@ def test_a_model_that_yields_no_numbers_is_refused_by_both_by_file_and_output(tm
     done, _ = run_inspect("plates", [MODELS / "check" / "gate_00.jpg"], None, "--plates-model", broken)
     assert done.returncode != 0
     assert "no numbers" in done.stderr and "plates" in done.stderr, done.stderr
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "value", "said"),
+    [
+        ("plates", "sha256", "0" * 64, "plates.onnx: field 'sha256' does not match the file"),
+        ("plates", "variants", [5], "manifest.json: variants: is not an object"),
+        ("plates", "input.width", 500, "plates.onnx: field 'input' does not match [1, 3, 288, 512]"),
+        ("plates", "input.height", 0, "manifest.json: input: field 'height' is not within 1..4096"),
+        ("plates", "input.dtype", "uint8", "plates.onnx: field 'input.dtype' does not match tensor(float)"),
+        ("plates", "input.scale", NAN, "manifest.json: input: field 'scale' is no number to reckon with"),
+        ("plates", "input.scale", 0.5, "manifest.json: field 'input.scale' is 0.5, and only 0.00392"),
+        ("plates", "classes", [{}], "manifest.json: field 'classes' is empty or holds a value of the wrong type"),
+        ("plates", "classes", ["plate", "plate"], "manifest.json: field 'classes' names a class twice"),
+        ("plates", "classes", ["plate", "car"], "manifest.json: field 'thresholds.score' does not name every class"),
+        ("plates", "thresholds.score", {"plate": True}, "manifest.json: field 'thresholds.score.plate' is not within"),
+        ("plates", "thresholds.score", {"plate": NAN}, "manifest.json: field 'thresholds.score.plate' is not within"),
+        ("plates", "thresholds.nms_iou", 0, "manifest.json: field 'thresholds.nms_iou' is not within 0..1"),
+        ("plates", "thresholds.max_detections", True, "manifest.json: thresholds: field 'max_detections' is missing or of"),
+        ("plates", "head.strides", [0, 0], "manifest.json: field 'head.strides' does not match 'head.outputs', or has one"),
+        ("plates", "head.strides", ["8", "16"], "manifest.json: head: field 'strides' is empty or holds a value of the"),
+        ("plates", "head.type", "ctc", "manifest.json: head: field 'type' is none of"),
+        ("plates", "head.outputs", ["p8", "p9"], "plates.onnx: field 'head.outputs': the graph has no 'p9'"),
+        ("plate-text", "alphabet", "ABA", "manifest.json: field 'alphabet' is empty or names a character twice"),
+        ("plate-text", "alphabet", "ABC", "manifest.json: field 'blank' is not within 0..3"),
+        ("plate-text", "blank", 3, "manifest.json: field 'blank' is 3, and only 36 is judged here"),
+        ("plate-text", "max_length", "x", "manifest.json: field 'max_length' is missing or of the wrong type"),
+        ("plate-text", "max_length", 0, "manifest.json: field 'max_length' is not within 1..100"),
+        ("plate-text", "head.temperature", "x", "manifest.json: field 'head.temperature' is no number above 0"),
+        ("plate-text", "head.temperature", 0, "manifest.json: field 'head.temperature' is no number above 0"),
+        ("plate-text", "head.outputs", [], "manifest.json: head: field 'outputs' is empty or holds a value of the"),
+        ("plate-text", "head.type", "slots", "manifest.json: field 'head.type' is 'slots', and only 'ctc' is judged here"),
+    ],
+)
+def test_a_manifest_with_a_wrong_field_fails_the_check_by_file_and_field(tmp_path, capsys, model, field, value, said):
+    folder = tmp_path / model
+    shutil.copytree(MODELS / model, folder)
+    path = folder / "manifest.json"
+    manifest = holder = json.loads(path.read_text())
+    *outer, last = field.split(".")
+    for key in outer:
+        holder = holder[key]
+    holder[last] = value
+    path.write_text(json.dumps(manifest))
+    assert main(["check", str(folder)]) == 1
+    told = capsys.readouterr().out
+    assert said in told and f"{folder}/" in told, told
+
+
+CAR = {"id": 4, "name": "car"}
+PICTURE = {"id": 1, "file_name": "b.png"}
+BOX = {"id": 1, "image_id": 1, "category_id": 4, "bbox": [1, 2, 30, 20]}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([], "is not an object"),
+        ({"categories": [CAR], "annotations": []}, "field 'images' is not a list"),
+        ({"categories": [5]}, "categories[0]: field 'id' is missing or of the wrong type"),
+        ({"images": [{"id": 1}]}, "images[0]: field 'file_name' is missing or of the wrong type"),
+        ({"images": [PICTURE, PICTURE | {"file_name": "c.png"}]}, "'c.png': field 'id' is listed twice"),
+        ({"images": [PICTURE, PICTURE | {"id": 2}]}, "'b.png': field 'file_name' is listed twice"),
+        ({"images": [PICTURE | {"labelled": ["cat"]}]}, "'b.png': field 'labelled' is no list of the classes"),
+        ({"images": []}, "field 'images' is empty"),
+        ({"annotations": [{"category_id": 4}]}, "annotations[0]: field 'image_id' is missing or of the wrong type"),
+        ({"annotations": [BOX | {"image_id": 7}]}, "annotation 1: field 'image_id' is no picture of the list"),
+        ({"annotations": [BOX | {"category_id": 7}]}, "annotation 1: field 'category_id' is unknown"),
+        ({"annotations": [BOX | {"bbox": ["a", 1, 2, 3]}]}, "annotation 1: field 'bbox' is not four numbers"),
+        ({"annotations": [BOX | {"bbox": [1, 1, 0, 3]}]}, "annotation 1: field 'bbox' has no area"),
+    ],
+)
+def test_an_object_list_with_a_wrong_field_is_refused_by_file_and_field(tmp_path, capsys, content, said):
+    path = tmp_path / "dev.json"
+    if isinstance(content, dict) and not {"categories", "annotations"} <= set(content):
+        content = {"categories": [CAR], "images": [PICTURE], "annotations": []} | content
+    path.write_text(json.dumps(content))
+    words = ["eval", "objects", "--model", str(MODELS / "road-objects"), "--data", str(path), "--images", str(tmp_path)]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"{path}: {said}") or (said.startswith("field 'images' is empty") and said in told), told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", ": column 'file' is missing"),
+        ("file,x,y,w,h,plate\n", ": column 'region' is missing"),
+        ("file,x,y,w,h,plate,region\n", ": holds no row"),
+        ("file,x,y,w,h,plate,region\na.png,1,1,5\n", ":2: field 'h' is missing"),
+        ("file,x,y,w,h,plate,region\na.png,1,1,nan,5,A,us\n", ":2: field 'w' is not finite"),
+        ("file,x,y,w,h,plate,region\na.png,1,1,5,wide,A,us\n", ":2: field 'h' is not a number"),
+        (None, ": No such file or directory"),
+    ],
+)
+def test_a_list_of_plates_with_a_wrong_row_is_refused_by_line_and_field(tmp_path, capsys, text, said):
+    path = tmp_path / "plates.csv"
+    if text is not None:
+        path.write_text(text)
+    words = ["eval", "plates", "--detector", str(MODELS / "plates"), "--data", str(path), "--root", str(tmp_path)]
+    assert main(words) == 1
+    assert capsys.readouterr().err == f"{path}{said}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["eval", "plates", "--detector", "plate-text", "--data", "DATA/plates/plates.csv", "--root", "DATA/plates"],
+         "plate-text/manifest.json: field 'task' is 'plate_text'"),
+        (["eval", "objects", "--model", "plates", "--data", "DATA/objects/train.json", "--images", "DATA/objects/images"],
+         "plates/manifest.json: field 'task' is 'plates'"),
+        (["eval", "crops", "--reader", "plates", "--data", "DATA/plate-text/crops.csv", "--root", "DATA/plate-text"],
+         "plates/manifest.json: field 'head.type' is 'ltrb-anchor-free'"),
+        (["eval", "speed", "--models", "README.md"], "README.md: no graph that opens"),
+        (["eval", "passes", "--reader", "plate-text", "--passes", "0"], "--passes 0: nothing to measure without --data"),
+        (["record", "--model", "plates", "--report", "DATA/objects/train.json"], "train.json: is no report of `eval` on plates"),
+        (["golden", "--model", "DATA/none"], "none/golden: No such file or directory"),
+        (["data", "--data", "DATA/none"], "--data DATA/none: is no folder"),
+    ],
+)
+def test_commands_that_get_the_wrong_file_or_folder_name_it_without_a_trace(data, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(MODELS)
+    assert main([word.replace("DATA", str(data)) for word in words]) == 1
+    assert said.replace("DATA", str(data)) in capsys.readouterr().err

@@ -1,16 +1,20 @@
 """Decoding, suppression, average precision and intervals on cases small enough to do by hand."""
 
 import argparse
+import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from training.__main__ import main
 from training.data.boxes import Sample
-from training.evaluate import ap, decode, hard, intervals, speed, worst
+from training.evaluate import ap, decode, hard, intervals, providers, speed, worst
 from training.evaluate import plates as whole
-from training.evaluate.plates import PlateResult, by_height, normalise, paired, rates, shares
+from training.evaluate.models import OWN_PROVIDER
+from training.evaluate.plates import PlateResult, by_height, paired, rates, shares
 from training.reader.decode import Reading
 from training.reader.looks import read_plate, widen
 from training.reader.teacher import PlateBox
@@ -99,10 +103,6 @@ def test_plate_rates_count_each_plate_once():
     assert rates([result], 0.7)["false_positives"] == 0.0
 
 
-def test_texts_are_compared_as_the_protocol_says():
-    assert normalise("ab-12 é.c") == "AB12C"
-
-
 def test_widened_boxes_stay_in_the_picture():
     assert widen(np.array([0, 5, 20, 15.0]), (0.1, 0.1), (21, 30)).tolist() == [0, 4, 21, 16]
 
@@ -148,14 +148,44 @@ def test_a_slot_reader_gets_the_box_as_it_is_and_stands_beside_our_own(tmp_path,
     assert whole.against_first(exact)["plate-text - other"]["us"]["difference"] == -1.0
 
 
-def test_the_sheet_of_a_reader_shows_wrong_plates_with_source_and_licence(tmp_path):
+def test_the_sheet_of_a_reader_shows_wrong_plates_with_source_and_licence_and_drawn_ones_after_them(tmp_path):
     pictures = np.full((60, 90, 3), 120, np.uint8)
-    plates = [(PlateBox(f"images/{n}.jpg", 20, 20, 40, 12, "ro"), pictures, text) for n, text in enumerate(("AB1", "AB2"))]
-    assert worst.reader_sheet(lambda _: Reading("AB1", (0.9,) * 3), plates, tmp_path) == (2, 1)
-    assert (tmp_path / "worst.csv").read_text() == (
-        "file,source,licence,text,read,confidence\n1.jpg,ro,MIT,AB2,AB1,0.9\n"
-    )
+    name = "oi_0123456789abcdef.jpg"
+    real = [(PlateBox(f"images/{name}", 20, 20, 40, 12, "oi"), pictures, text) for text in ("AB1", "AB2")]
+
+    def read(_):
+        return Reading("AB1", (0.9,) * 3)
+
+    counted = worst.reader_sheet(worst.real_plates(read, real), worst.drawn_plates(read, 3), tmp_path)
+    assert counted == [(2, 1), (3, 3)]
+    lines = (tmp_path / "worst.csv").read_text().splitlines()
+    assert lines[0] == "file,source,licence,address,text,read,confidence"
+    assert lines[1] == f"{name},oi,CC BY 2.0,Open Images 0123456789abcdef,AB2,AB1,0.9"
+    assert len(lines) == 5 and all("drawn dev set,own,," in line for line in lines[2:])
     assert (tmp_path / "worst.jpg").stat().st_size > 500
+
+
+def test_only_pictures_that_may_be_shown_changed_are_taken_and_their_authors_can_be_found(tmp_path):
+    flickr = "http://farm4.staticflickr.com/3568/3364389746_361655c747_z.jpg"
+    licences = {"a.jpg": "CC BY 2.0", "b.jpg": "CC BY-SA 2.0", "c.jpg": "CC BY-ND 2.0", "d.jpg": None}
+    images = [
+        {"id": i, "file_name": name, "url": flickr} | ({"licence": licence, "tier": "A"} if licence else {})
+        for i, (name, licence) in enumerate(licences.items())
+    ]
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "dev.json").write_text(json.dumps({"categories": [], "images": images, "annotations": []}))
+    samples, known = worst._samples("objects", tmp_path)
+    assert [sample.path.name for sample in samples] == ["a.jpg", "d.jpg"]
+    assert known["a.jpg"] == ("CC BY 2.0", "https://www.flickr.com/photo.gne?id=3364389746")
+
+
+def test_every_picture_on_a_shipped_sheet_may_be_shown_and_names_where_its_author_is_found():
+    for folder in ("road-objects", "plates", "plate-text"):
+        with open(Path(__file__).resolve().parents[2] / folder / "worst.csv", newline="") as handle:
+            rows = list(csv.DictReader(handle))
+        assert len(rows) == worst.COUNT, folder
+        for row in rows:
+            assert row["licence"] in (*worst.SHOWN, "own") and (row["address"] or row["source"] in ("drawn dev set", "ro")), row
 
 
 def test_differences_are_taken_plate_by_plate():
@@ -227,3 +257,72 @@ def test_mud_lies_on_the_boxes_and_blur_follows_their_height():
 def test_each_condition_has_three_strengths_after_the_pictures_as_they_are():
     titles = [title for title, _ in hard.conditions([held(np.zeros((8, 8, 3), np.uint8))])]
     assert titles[0] == "as they are" and len(titles) == 1 + 6 * 3 and "angle 3" in titles
+
+
+def told_file(folder, name, text):
+    """A line as `edge-agent inspect plates --json` prints it, of a plate and a box that is none."""
+    rows = [
+        {"box": [0.0, 0.0, 20.0, 10.0], "detection": 0.9, "text": text, "confidence": 0.8},
+        {"box": [70.0, 70.0, 9.0, 9.0], "detection": 0.6, "text": "X", "confidence": 0.1},
+    ]
+    path = folder / f"{name}.jsonl"
+    path.write_text(json.dumps({"file": "/elsewhere/a.jpg", "plates": rows}) + "\n")
+    return str(path)
+
+
+def test_what_the_agent_told_is_judged_as_evaluation_judges(tmp_path, capsys):
+    (tmp_path / "plates.csv").write_text("file,x,y,w,h,plate,region\na.png,0,0,20,10,AB-12,eu\na.png,40,40,20,10,CD34,eu\n")
+    told = [told_file(tmp_path, "right", "AB12"), told_file(tmp_path, "wrong", "AB17")]
+    listed = ["--data", str(tmp_path / "plates.csv"), "--root", str(tmp_path)]
+    assert main(["eval", "inspected", "--told", *told, *listed]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["recall"]["right"]["eu"]["exact"] == report["recall"]["wrong"]["eu"]["exact"] == 0.5
+    assert (report["end_to_end"]["right"]["eu"]["exact"], report["end_to_end"]["wrong"]["eu"]["exact"]) == (0.5, 0.0)
+    assert report["false_positives"]["right"]["eu"]["value"] == 1.0
+    assert report["paired_end_to_end"]["right - wrong"]["all"]["difference"] == 0.5
+    (tmp_path / "right.jsonl").write_text('{"file": "b.png", "plates": []}\n')
+    assert main(["eval", "inspected", "--told", told[0], *listed]) == 1
+    assert capsys.readouterr().err == f"{told[0]}: field 'file': nothing is told of 'a'\n"
+    (tmp_path / "right.jsonl").write_text('{"file": "a.png", "error": "cut off"}\n')
+    assert main(["eval", "inspected", "--told", told[0], *listed]) == 1
+    assert f"{told[0]}:1: is no line" in capsys.readouterr().err
+
+
+def test_a_provider_that_is_not_there_is_named_with_those_that_are(capsys):
+    words = ["eval", "providers", "--models", "plates", "--provider", "NoExecutionProvider", "--data", "."]
+    assert main(words) == 1
+    assert capsys.readouterr().err.startswith("--provider NoExecutionProvider: the installed ONNX Runtime has ")
+
+
+def test_the_runtime_against_itself_differs_in_nothing(tmp_path):
+    plates = Path(__file__).resolve().parents[2] / "plates"
+    own, other, pair = providers.detectors(plates, None, OWN_PROVIDER)
+    picture = np.random.default_rng(2).integers(0, 255, (90, 160, 3), np.uint8)
+    assert np.array_equal(own(picture)[0], other(picture)[0])
+    assert pair.report() == {"inputs": 1, "largest_difference": 0.0}
+    broken = providers.Pair(own.infer, lambda tensor: [output + 0.5 for output in own.infer(tensor)])
+    broken(np.zeros((1, 3, 288, 512), np.float32))
+    assert broken.report()["largest_difference"] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_false_positives_are_compared_picture_by_picture():
+    truth = boxes([0, 0, 20, 10])
+    sample = Sample(path="a", boxes=truth, source="us")
+    clean = PlateResult((truth, np.array([0.9]), np.zeros(1, int)), truth)
+    noisy = PlateResult((boxes([0, 0, 20, 10], [50, 50, 60, 60]), np.array([0.9, 0.8]), np.zeros(2, int)), truth)
+    false = {name: whole.false_by_region([result], [(sample, ["A"])], 0.5) for name, result in (("a", clean), ("b", noisy))}
+    assert whole.against_first(false)["a - b"]["us"] == {"n": 1, "difference": -1.0, "interval": [-1.0, -1.0]}
+
+
+def test_speed_is_told_with_intervals_and_int8_beside_its_float_graph(capsys):
+    folder = Path(__file__).resolve().parents[2] / "plate-text"
+    files = [str(folder / name) for name in ("plate-text.onnx", "plate-text.int8.onnx")]
+    assert main(["eval", "speed", "--models", *files, "--runs", "5", "--threads", "1"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    for name in ("plate-text.onnx", "plate-text.int8.onnx"):
+        low, high = report[name]["cpu_ms"]["interval"]
+        assert 0 < low <= report[name]["cpu_ms"]["value"] <= high
+    assert "times_as_fast_as_float" not in report["plate-text.onnx"]
+    assert len(report["plate-text.int8.onnx"]["times_as_fast_as_float"]["interval"]) == 2
+    slow, fast = np.array([4.0, 4.0, 90.0]), np.array([2.0, 2.0, 2.0])
+    assert speed.ratio(slow, fast)["value"] == 2.0

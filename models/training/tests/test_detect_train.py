@@ -1,5 +1,6 @@
 """A minute-sized life of a detector: train, resume, export, judge, golden tensors, bad input."""
 
+import argparse
 import json
 import re
 import shutil
@@ -11,8 +12,9 @@ import torch
 
 from training.__main__ import find_command, main
 from training.check import PARTS, check_drawn, check_folder
-from training.data.boxes import DataError, Sample, load_plate_boxes
+from training.data.boxes import Sample, load_plate_boxes
 from training.data.objects import load_objects
+from training.data.tables import DataError
 from training.detect.augment import Canvas
 from training.detect.export import calibration_tensors
 from training.detect.paste import paste_plate, stamp
@@ -23,6 +25,7 @@ from training.export import largest_difference
 from training.golden import write_golden
 from training.manifest import ManifestError, check_shapes, load_manifest, model_file
 from training.nets.detector import from_config
+from training.origin import commits_of, origin, written
 from training.train import read_config
 from training.unfold import UnfoldError, unfold
 
@@ -146,10 +149,21 @@ def test_the_manifest_names_the_commands_that_were_run_the_code_and_the_tier_of_
     assert commands == [f"{common}/halves --steps {steps}" for steps in (2, 4)]
 
 
+def test_a_run_keeps_every_commit_it_went_on_with(tmp_path, monkeypatch):
+    args = argparse.Namespace(command="train", seed=3)
+    for version in ("aaaaaaa", "bbbbbbb", "aaaaaaa", ""):
+        monkeypatch.setattr("training.origin.code_version", lambda: version)
+        known = origin(args, tmp_path)
+        (tmp_path / "data.json").write_text(json.dumps(known))
+    assert known == {"commits": ["aaaaaaa", "bbbbbbb"], "commands": ["train"], "seed": 3}
+    (tmp_path / "data.json").write_text(json.dumps({"commit": "ccccccc", "commands": []}))
+    assert commits_of(written(tmp_path)) == ["ccccccc"], "a run begun before commits were a list"
+
+
 def test_where_nothing_tells_the_commit_it_must_be_named(folder, exported, monkeypatch, capsys):
     data = json.loads((folder / "run" / "data.json").read_text())
     (folder / "unnamed").mkdir()
-    (folder / "unnamed" / "data.json").write_text(json.dumps(data | {"commit": ""}))
+    (folder / "unnamed" / "data.json").write_text(json.dumps(data | {"commits": []}))
     monkeypatch.setattr("training.export.code_version", lambda: "")
     words = ["export", "--config", str(folder / "tiny.toml"), "--run", str(folder / "unnamed")]
     assert main([*words, "--data", str(folder / "data"), "--out", str(folder / "x"), "--created", "2026-01-01"]) == 1
@@ -237,10 +251,17 @@ def test_evaluation_prints_every_figure(exported, folder, capsys):
     report = json.loads(capsys.readouterr().out)
     assert report["n"]["boxes"]["car"] == 6
     assert set(report["results"]) == {"tiny", "tiny int8", "tiny 0.0.1"}
-    same = report["paired_difference_ap50"]["tiny - tiny 0.0.1"]
-    assert same["mean"] == same["car"] == [0.0, 0.0] and set(same) >= {"person", "truck"}
+    same = report["paired"]["tiny - tiny 0.0.1"]
+    assert same["mean_ap50"] == same["car"] == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert set(same) >= {"mean_ap", "person", "truck"}
     assert len(report["hard"]["tiny int8"]) == 13
-    assert report["results"]["tiny"]["ap50"]["person"] is None
+    assert report["hard"]["tiny"]["as they are"]["minus_as_they_are"]["car"]["difference"] == 0.0
+    assert report["results"]["tiny"]["person"] == {"value": None, "interval": [None, None], "n": 0}
+    for part in (report, *report["by_source"].values()):
+        for figures in part["results"].values():
+            assert len(figures["mean_ap50"]["interval"]) == len(figures["mean_ap"]["interval"]) == 2
+            assert figures["car"]["n"] > 0 and figures["pictures"] > 0
+        assert set(part["paired"]) == {"tiny - tiny int8", "tiny - tiny 0.0.1"}
 
 
 @pytest.mark.parametrize(
@@ -300,7 +321,7 @@ def test_pictures_that_name_no_tier_are_ones_own_and_always_serve(folder, tmp_pa
     (data / "objects" / "train.json").write_text(json.dumps(content))
     pictures = build_pool(config, data).manifest()["pictures"]
     assert [(entry["tier"], entry["pictures"]) for entry in pictures] == [("A", 1), ("own", 1)]
-    content["images"] = content["images"][2:]
+    content["images"], content["annotations"] = content["images"][2:], []
     (data / "objects" / "train.json").write_text(json.dumps(content))
     out = ["--data", str(data), "--out", str(tmp_path / "run"), "--steps", "1"]
     assert main(["train", "--config", str(folder / "tiny.toml"), *out]) == 1

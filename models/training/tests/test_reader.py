@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.crops import CropPool, CropsError, fold, normalise, read_crops, read_picture
+from training.data.crops import CropPool, fold, normalise, read_crops, read_picture
+from training.data.tables import DataError
+from training.evaluate import intervals
 from training.loop import Schedule, Trainer
 from training.nets.reader import BLANK, CLASSES, STEPS, PlateReader
-from training.reader import degrade, metrics, passes
+from training.reader import conditions, degrade, metrics, passes
 from training.reader.calibrate import fit_temperature
 from training.reader.decode import Reading, align, edit_distance, greedy
-from training.reader.sheet import worst_errors, write_sheet
-from training.reader.stream import Batch, Mixture, Source, encode
-from training.reader.train import ctc_loss, tensor, texts_of
+from training.reader.sheet import surest_errors, worst_errors, write_sheet
+from training.reader.stream import Batch, Mixture, Source, encode, texts_of
+from training.reader.train import ctc_loss, tensor
 from training.reader.vote import Pass, Verdict
 from training.synth import signs
 
@@ -126,6 +128,27 @@ def test_summary_counts_what_was_read():
     assert {"truth": "0", "read": "O", "n": 1} in metrics.confusions(texts, readings)
 
 
+def test_the_calibration_error_comes_with_n_and_an_interval_that_resampled_texts_give():
+    texts, readings = ["AB"] * 30, [Reading("AB", (0.9, 0.9))] * 20 + [Reading("A8", (0.9, 0.9))] * 10
+    found = metrics.summary(texts, readings)["calibration_error"]
+    error, rows = metrics.reliability(*metrics.character_outcomes(texts, readings))
+    assert (found["n"], found["value"]) == (60, round(error, 4)) == (60, pytest.approx(0.0667, abs=1e-3))
+    assert found["interval"][0] < found["value"] < found["interval"][1]
+    assert rows[0]["interval"] == intervals.wilson(50, 60)
+
+
+def test_heights_are_compared_with_the_one_before_and_conditions_with_none_on_the_stills_of_both():
+    first = conditions.Read([0, 1, 2], [True, False, True], [True, True, True])
+    second = conditions.Read([1, 2], [True, True], [True, True])
+    third = conditions.Read([0, 1, 2], [False, False, False], [False, False, False])
+    table = {"12": first, "14": second, "16": third}
+    rows = conditions.rows_of(table, "heights")
+    assert "minus_before" not in rows["12"] and rows["14"]["n"] == 2
+    assert (rows["14"]["minus_before"]["n"], rows["14"]["minus_before"]["difference"]) == (2, 0.5)
+    assert rows["16"]["minus_before"]["difference"] == -1.0
+    assert conditions.rows_of(table, "hard")["16"]["minus_before"] == third.minus(first)
+
+
 def guessed(second, sure):
     """One character, A, with a second choice."""
     return Reading.of([(("A", 1 - 2 * sure), (second, sure))])
@@ -172,29 +195,41 @@ def test_alternates_of_passes_are_judged_by_the_text_that_was_painted():
     assert passes.sureness([])["alternates"] == []
 
 
+def test_single_reads_of_a_pass_count_as_one_draw_and_models_are_compared_pass_by_pass():
+    right, wrong = Reading("AB1", (0.9,) * 3), Reading("A81", (0.9,) * 3)
+    good = passes.Result("AB1", [right] * 8, Pass(verdict=Verdict("AB1", (0.9,), 0.9, 2, 3, ())))
+    bad = passes.Result("AB1", [wrong] * 8, Pass(verdict=Verdict("A81", (0.9,), 0.9, 2, 3, ())))
+    found = passes._count([good, bad] * 20)
+    assert (found["single_reads"]["n"], found["single_reads"]["exact"]) == (320, 0.5)
+    low, high = found["single_reads"]["interval"]
+    assert high - low > 0.2, "40 passes, not 320 reads, say how far the share may be off"
+    pair = passes.differences({"a": [good] * 4, "b": [good, bad, good, good]})["a - b"]
+    assert (pair["voted"]["n"], pair["voted"]["difference"], pair["told"]["interval"][0]) == (4, 0.25, 0.0)
+
+
 def test_paired_difference_of_equal_models_is_nothing():
     hits = np.array([True, False, True])
-    assert metrics.paired(hits, hits) == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert intervals.paired(hits, hits) == {"n": len(hits), "difference": 0.0, "interval": [0.0, 0.0]}
 
 
 def test_crops_labelled_twice_or_without_text_are_refused_by_name(tmp_path):
     path = tmp_path / "crops.csv"
     path.write_text("file,plate,region\na.png,AB1,us\na.png,AB2,us\n")
-    with pytest.raises(CropsError, match="a.png: labelled 'AB1' and 'AB2'"):
+    with pytest.raises(DataError, match="a.png: labelled 'AB1' and 'AB2'"):
         read_crops(path)
     path.write_text("file,plate,region\nb.png,,us\n")
-    with pytest.raises(CropsError, match="b.png: field 'plate' is empty"):
+    with pytest.raises(DataError, match="b.png: field 'plate' is empty"):
         read_crops(path)
     path.write_text("file,text\n")
-    with pytest.raises(CropsError, match="column 'plate'"):
+    with pytest.raises(DataError, match="column 'plate'"):
         read_crops(path)
 
 
 def test_a_truncated_picture_is_an_error_that_names_the_file(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(CropsError, match="cut.jpg"):
+    with pytest.raises(DataError, match="cut.jpg"):
         read_picture(tmp_path / "cut.jpg")
-    with pytest.raises(CropsError, match="none.jpg"):
+    with pytest.raises(DataError, match="none.jpg"):
         read_picture(tmp_path / "none.jpg")
 
 
@@ -246,10 +281,11 @@ def test_a_still_in_motion_comes_back_from_the_codec_as_shrinking_crops():
     assert heights[0] > heights[-1] >= 8
 
 
-def test_the_sheet_holds_the_worst_errors_only(tmp_path):
+def test_the_worst_errors_come_first_and_the_sheet_holds_a_cell_for_each(tmp_path):
     texts = ["AB1", "XY0", "Q7"]
     readings = [Reading("AB1", (0.9,) * 3), Reading("XYO", (0.9,) * 3), Reading("Z", (0.4,))]
-    assert worst_errors(texts, readings, 20) == [2, 1]
-    pictures = [np.full((20, 50, 3), 90, np.uint8)] * 3
-    assert write_sheet(tmp_path / "worst.png", pictures, texts, readings) == 2
+    worst = worst_errors(texts, readings, 20)
+    assert worst == [2, 1] and surest_errors(texts, readings, 20) == [1, 2]
+    pictures = [np.full((20, 50, 3), 90, np.uint8), np.full((20, 50), 90, np.uint8)]
+    write_sheet(tmp_path / "worst.png", pictures, [texts[i] for i in worst], [readings[i] for i in worst])
     assert read_picture(tmp_path / "worst.png").shape == (76, 1000, 3)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from training.reader.decode import Reading
+from training.evaluate.intervals import wilson
 from training.reader.passes import _count, Result
 from training.reader.vote import Pass, tally, vote, weight
 from training.reader.votes import VOTES, reads_of, row_of
@@ -51,4 +52,4 @@ def test_one_doubtful_read_is_not_told_and_a_wrong_one_counts_against():
     assert not unsure.told and sure.told
     report = _count([Result("AB12", [], unsure), Result("AB17", [], sure), Result("AB12", [], sure)])
     assert (report["exact"], report["voted"]["exact"]) == (0.3333, 0.6667)
-    assert report["told_wrong"] == 0.3333
+    assert report["told_wrong"] == {"n": 3, "share": 0.3333, "interval": wilson(1, 3)}

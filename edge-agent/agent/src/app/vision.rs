@@ -12,6 +12,7 @@ use super::run::cameras::analytics_settings;
 use crate::config::{self, Config};
 use crate::inference::library::{self, Surroundings};
 use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
+use crate::supervise::Fault;
 use crate::update::models::ModelSets;
 use crate::vision::client::{Prepare, Start, Throttle, Viewfinder, VisionSettings};
 use crate::vision::confine::{Identity, resolve_identity};
@@ -95,7 +96,7 @@ fn arguments(library: Option<&Path>) -> Result<Vec<String>, InferenceError> {
 /// # Errors
 /// In words: the file and the field that is wrong.
 pub fn model_bytes(folder: &Path, variant: Option<&str>) -> Result<ModelBytes, String> {
-    let file = ModelFile::read(folder, variant).map_err(|error| error.to_string())?;
+    let file = ModelFile::read(folder, variant).map_err(|error| Fault::from_error(&error).0)?;
     let golden = Golden::read(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(ModelBytes {
         manifest: file.manifest,

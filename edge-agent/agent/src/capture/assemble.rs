@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use edge_protocol::media::Codec;
 
-use crate::media::nal;
+use crate::media::nal::{self, NalKind};
 
 /// Follows one stream and remembers its parameter sets.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Assembler {
 
 #[derive(Debug)]
 struct ParameterSet {
-    kind: u8,
+    kind: NalKind,
     nal: Vec<u8>,
 }
 
@@ -32,19 +32,6 @@ pub struct Picture {
     pub bytes: Bytes,
     /// Whether decoding can start here.
     pub key: bool,
-}
-
-/// What a NAL unit is for, as far as it matters here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// A parameter set; the number orders the kinds.
-    Parameters(u8),
-    /// A slice of a picture with which decoding can start.
-    Key,
-    /// A slice of another picture.
-    Slice,
-    /// Delimiters, messages and whatever else.
-    Other,
 }
 
 impl Assembler {
@@ -68,13 +55,17 @@ impl Assembler {
         }
     }
 
+    fn kind(&self, nal: &[u8]) -> NalKind {
+        NalKind::of(self.codec, nal)
+    }
+
     fn nal_picture(&mut self, sample: &[u8]) -> Option<Picture> {
         let mut nals: Vec<&[u8]> = nal::split(sample).collect();
         self.remember(&nals);
         let (mut slices, mut key) = (false, false);
-        for role in nals.iter().map(|nal| role(self.codec, nal)) {
-            key |= role == Role::Key;
-            slices |= matches!(role, Role::Key | Role::Slice);
+        for kind in nals.iter().map(|nal| self.kind(nal)) {
+            key |= kind == NalKind::Key;
+            slices |= matches!(kind, NalKind::Key | NalKind::Slice);
         }
         if !slices {
             return None;
@@ -82,7 +73,7 @@ impl Assembler {
         if std::mem::take(&mut self.fresh) {
             nals.drain(..self.put_in_front(&nals));
         }
-        let has = |kind| nals.iter().any(|nal| role(self.codec, nal) == Role::Parameters(kind));
+        let has = |kind| nals.iter().any(|nal| self.kind(nal) == kind);
         let mut missing: Vec<&ParameterSet> = Vec::new();
         if key {
             missing.extend(self.sets.iter().filter(|set| !has(set.kind)));
@@ -90,7 +81,7 @@ impl Assembler {
         let mut bytes = Vec::with_capacity(sample.len() + 64);
         for nal in &nals {
             // Behind the delimiter, which must stay first, and in front of all else.
-            if !missing.is_empty() && !is_delimiter(self.codec, nal) {
+            if !missing.is_empty() && self.kind(nal) != NalKind::Delimiter {
                 missing.drain(..).for_each(|set| nal::push(&mut bytes, &set.nal));
             }
             nal::push(&mut bytes, nal);
@@ -101,9 +92,9 @@ impl Assembler {
     /// How many parameter sets at the beginning the camera did not send there: a depayloader puts those of the session
     /// description in front of the first picture, even where the picture has its own.
     fn put_in_front(&self, nals: &[&[u8]]) -> usize {
-        let leading = nals.iter().take_while(|nal| matches!(role(self.codec, nal), Role::Parameters(_))).count();
+        let leading = nals.iter().take_while(|nal| self.kind(nal).is_parameter_set()).count();
         let (front, rest) = nals.split_at(leading);
-        if rest.first().is_some_and(|nal| is_delimiter(self.codec, nal)) {
+        if rest.first().is_some_and(|nal| self.kind(nal) == NalKind::Delimiter) {
             return leading;
         }
         (0..front.len())
@@ -113,12 +104,9 @@ impl Assembler {
 
     /// Kinds that came replace what was known of them.
     fn remember(&mut self, nals: &[&[u8]]) {
-        let sets = nals.iter().filter_map(|nal| match role(self.codec, nal) {
-            Role::Parameters(kind) => Some((kind, *nal)),
-            Role::Key | Role::Slice | Role::Other => None,
-        });
-        let came: Vec<(u8, &[u8])> = sets.collect();
-        let known = |&(kind, nal): &(u8, &[u8])| self.sets.iter().any(|set| set.kind == kind && set.nal == nal);
+        let kinds = nals.iter().map(|nal| (self.kind(nal), *nal));
+        let came: Vec<(NalKind, &[u8])> = kinds.filter(|(kind, _)| kind.is_parameter_set()).collect();
+        let known = |&(kind, nal): &(NalKind, &[u8])| self.sets.iter().any(|set| set.kind == kind && set.nal == nal);
         if came.iter().all(known) {
             return;
         }
@@ -129,37 +117,6 @@ impl Assembler {
             }
         }
         self.sets.sort_by_key(|set| set.kind);
-    }
-}
-
-/// H.264: table 7-1; H.265: table 7-1, where pictures 16 to 21 are intra random access points.
-fn role(codec: Codec, nal: &[u8]) -> Role {
-    let Some(&first) = nal.first() else { return Role::Other };
-    match codec {
-        Codec::H264 => match first & 0x1f {
-            7 => Role::Parameters(1),
-            8 => Role::Parameters(2),
-            5 => Role::Key,
-            1..=4 => Role::Slice,
-            _ => Role::Other,
-        },
-        Codec::H265 => match (first >> 1) & 0x3f {
-            32 => Role::Parameters(0),
-            33 => Role::Parameters(1),
-            34 => Role::Parameters(2),
-            16..=21 => Role::Key,
-            0..=15 | 22..=31 => Role::Slice,
-            _ => Role::Other,
-        },
-        Codec::Mjpeg => Role::Other,
-    }
-}
-
-fn is_delimiter(codec: Codec, nal: &[u8]) -> bool {
-    match (codec, nal.first()) {
-        (Codec::H264, Some(first)) => first & 0x1f == 9,
-        (Codec::H265, Some(first)) => (first >> 1) & 0x3f == 35,
-        (Codec::Mjpeg, _) | (_, None) => false,
     }
 }
 

@@ -102,16 +102,9 @@ impl Session<'_> {
         if now.saturating_since(last_picture) > silence {
             return Some(Trouble::Silent(silence));
         }
-        match seen.key {
-            // Asking again makes most cameras send a key picture.
-            None if now.saturating_since(first_picture) > key => Some(Trouble::NoKeyPicture(key)),
-            None => None,
-            Some(last_key) => {
-                let since = now.saturating_since(last_key);
-                self.watch.set_state(if since > key { State::WithoutKey(since) } else { State::Receiving });
-                None
-            }
-        }
+        // Asking again makes most cameras send a key picture.
+        let without = last_picture.saturating_since(seen.key.unwrap_or(first_picture));
+        (without > key).then_some(Trouble::NoKeyPicture(key))
     }
 
     fn take(&mut self, sample: &gst::Sample, assembler: &mut Assembler, seen: &mut Seen) {

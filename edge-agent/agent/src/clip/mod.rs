@@ -8,4 +8,4 @@ mod package;
 mod playable;
 mod timeline;
 
-pub use package::{Asked, ClipError, Package, Pieces, Signer, make};
+pub use package::{ClipError, Package, Pieces, Signer, make};

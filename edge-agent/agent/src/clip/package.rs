@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use edge_protocol::batch::CONTRACT_VERSION;
+use edge_protocol::command::ClipScope;
 use edge_protocol::evidence::{ClipManifest, ManifestGroup, ManifestSpan};
 use edge_protocol::hash::Hash256;
-use edge_protocol::id::{AgencyId, CameraId, RequestId, UnitId};
+use edge_protocol::id::{AgencyId, RequestId, UnitId};
 use edge_protocol::record::{ClipChunk, ClipOffer, ClipPart, MAX_CHUNK_BYTES, Span, Word};
 use edge_protocol::sign::{Chain, SignatureError, SigningKey};
 use edge_protocol::time::{Moment, WallStamp, WallTime};
@@ -18,19 +19,6 @@ use super::playable::{Clip, read_groups, within};
 const MOST_GROUPS: u32 = 5_000;
 /// The most gaps that the answer lists.
 const MOST_GAPS_TOLD: usize = 256;
-
-/// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The request it serves; what is pinned is held under its name.
-    pub request: RequestId,
-    /// Which camera.
-    pub camera: CameraId,
-    /// From when.
-    pub from: WallTime,
-    /// Until when.
-    pub to: WallTime,
-}
 
 /// Who states what the clip is.
 #[derive(Debug, Clone)]
@@ -88,13 +76,19 @@ struct Stated {
     groups: Vec<Group>,
 }
 
-/// Pins the groups of a time, makes the file's header and the signed manifest. The video itself stays on the disk and
+/// Pins the groups of a time under the request's name, makes the file's header and the signed manifest. The video itself stays on the disk and
 /// is read again, group by group, as the pieces are made.
 ///
 /// # Errors
 /// When there is nothing, or the ring cannot be read.
-pub fn make(reader: RingReader, asked: &Asked, signer: &Signer, now: WallStamp) -> Result<Package, ClipError> {
-    let pin = asked.request.to_string();
+pub fn make(
+    reader: RingReader,
+    request: RequestId,
+    asked: &ClipScope,
+    signer: &Signer,
+    now: WallStamp,
+) -> Result<Package, ClipError> {
+    let pin = request.to_string();
     let selection = reader.pin(&pin, asked.from, asked.to, MOST_GROUPS)?;
     let made = read_groups(&reader, selection.groups).and_then(|clip| {
         let (Some(clip), left_out) = clip else { return Err(ClipError::Nothing(reader.span()?)) };
@@ -103,10 +97,10 @@ pub fn make(reader: RingReader, asked: &Asked, signer: &Signer, now: WallStamp) 
         if selection.cut_short {
             gaps.push(ManifestSpan { from: clip.end(), to: asked.to });
         }
-        clip.sign(&reader, asked, Terms { gaps: within(asked, gaps), now }, signer)
+        clip.sign(&reader, asked, Terms { request, gaps: within(asked, gaps), now }, signer)
     });
     match made {
-        Ok(stated) => Ok(Package { request: asked.request, stated, reader }),
+        Ok(stated) => Ok(Package { request, stated, reader }),
         Err(error) => {
             reader.release(&pin)?;
             Err(error)
@@ -116,6 +110,7 @@ pub fn make(reader: RingReader, asked: &Asked, signer: &Signer, now: WallStamp) 
 
 /// What the manifest states besides the groups.
 struct Terms {
+    request: RequestId,
     gaps: Vec<ManifestSpan>,
     now: WallStamp,
 }
@@ -124,8 +119,8 @@ impl Clip {
     fn sign(
         mut self,
         reader: &RingReader,
-        asked: &Asked,
-        Terms { gaps, now }: Terms,
+        asked: &ClipScope,
+        Terms { request, gaps, now }: Terms,
         signer: &Signer,
     ) -> Result<Stated, ClipError> {
         let header = self.header();
@@ -138,7 +133,7 @@ impl Clip {
             agency: signer.agency.clone(),
             unit: signer.unit.clone(),
             camera: asked.camera.clone(),
-            request: asked.request,
+            request,
             codec: self.coding.codec,
             parameters: self.coding.parameters,
             asked: ManifestSpan { from: asked.from, to: asked.to },

@@ -1,5 +1,6 @@
 //! What of a selection can be played: the groups that are there and connected, and what the file's header needs of them.
 
+use edge_protocol::command::ClipScope;
 use edge_protocol::evidence::ManifestSpan;
 use edge_protocol::hash::Hash256;
 use edge_protocol::media::Codec;
@@ -7,7 +8,7 @@ use edge_protocol::time::WallTime;
 use edge_store::ring::{Coding, Contents, Group, RingReader};
 
 use super::mp4::{self, Run};
-use super::package::{Asked, ClipError};
+use super::package::ClipError;
 use super::timeline::Timeline;
 use crate::media::nal::parameter_sets;
 
@@ -67,7 +68,7 @@ fn read_group(
 }
 
 /// Spans in order, without what was not asked for; those that touch are one.
-pub(super) fn within(asked: &Asked, mut spans: Vec<ManifestSpan>) -> Vec<ManifestSpan> {
+pub(super) fn within(asked: &ClipScope, mut spans: Vec<ManifestSpan>) -> Vec<ManifestSpan> {
     spans.sort_by_key(|span| span.from);
     let mut ordered: Vec<ManifestSpan> = Vec::new();
     for span in spans {

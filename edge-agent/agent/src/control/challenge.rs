@@ -6,6 +6,8 @@ use std::time::Duration;
 use edge_protocol::command::Challenge;
 use edge_protocol::time::MonoTime;
 
+use crate::supervise::Fault;
+
 /// How long a challenge is the current one.
 const LIFE: Duration = Duration::from_hours(1);
 
@@ -19,8 +21,15 @@ pub struct Challenges {
 }
 
 impl Challenges {
-    /// Begins with 16 random bytes.
-    pub const fn new(random: [u8; 16], now: MonoTime) -> Self {
+    /// Draws the first one.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn draw(now: MonoTime) -> Result<Self, Fault> {
+        Ok(Self::new(random()?, now))
+    }
+
+    const fn new(random: [u8; 16], now: MonoTime) -> Self {
         Self { current: Challenge::from_bytes(random), previous: None, number: 1, since: now }
     }
 
@@ -34,8 +43,16 @@ impl Challenges {
         now.saturating_since(self.since) >= LIFE
     }
 
-    /// Puts 16 new random bytes in the place of the current one.
-    pub fn renew(&mut self, random: [u8; 16], now: MonoTime) {
+    /// Draws another in the place of the current one.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn redraw(&mut self, now: MonoTime) -> Result<(), Fault> {
+        self.renew(random()?, now);
+        Ok(())
+    }
+
+    fn renew(&mut self, random: [u8; 16], now: MonoTime) {
         self.previous = Some(self.current);
         self.current = Challenge::from_bytes(random);
         self.number += 1;
@@ -46,6 +63,12 @@ impl Challenges {
     pub fn accepts(&self, challenge: Challenge) -> bool {
         challenge == self.current || Some(challenge) == self.previous
     }
+}
+
+fn random() -> Result<[u8; 16], Fault> {
+    let mut bytes = [0; 16];
+    let drawn = aws_lc_rs::rand::fill(&mut bytes);
+    drawn.map(|()| bytes).map_err(|_| Fault("no random bytes for a challenge".to_owned()))
 }
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use edge_protocol::command::UpdateScope;
-use edge_protocol::id::{CameraId, CommandId, RequestId};
+use edge_protocol::command::{ClipScope, UpdateScope};
+use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::record::{AuditRecord, ClipChunk, ClipOffer, Record};
-use edge_protocol::time::WallTime;
 
 /// The audit log cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +35,6 @@ pub trait AuditLog: Send {
     /// # Errors
     /// When the log cannot be read.
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault>;
-}
-
-/// A clip that an authorised person asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClipAsked {
-    /// For which request; names the pieces.
-    pub request: RequestId,
-    /// Of which camera.
-    pub camera: CameraId,
-    /// From when.
-    pub from: WallTime,
-    /// Until when.
-    pub to: WallTime,
 }
 
 /// An update that an authorised person asks for.
@@ -100,11 +86,11 @@ impl fmt::Debug for MadeClip {
 
 /// What commands can have done.
 pub trait Actions: Send {
-    /// Pins the range as it is now and makes the clip.
+    /// Pins the range as it is now and makes the clip; the request names its pieces.
     ///
     /// # Errors
     /// When ring or disk fail.
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault>;
+    fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault>;
 
     /// Has a health record sent now.
     ///

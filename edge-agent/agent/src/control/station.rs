@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use edge_protocol::command::{Challenge, Command, MAX_COMMAND_BYTES, Operation, Refusal};
 use edge_protocol::hash::Hash256;
@@ -14,7 +13,7 @@ use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use super::authorise::{Refused, authorise};
 use super::delivery::{Deliveries, Step};
 use super::limit::Limit;
-use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, ClipAsked, MadeClip, Outlet, UpdateAsked};
+use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, UpdateAsked};
 use super::{Challenges, Policy};
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -73,31 +72,11 @@ enum Done {
     Underway(MadeClip),
 }
 
-/// Sixteen random bytes.
-fn draw() -> Result<[u8; 16], Fault> {
-    let mut bytes = [0; 16];
-    let drawn = SystemRandom::new().fill(&mut bytes);
-    drawn.map(|()| bytes).map_err(|_| Fault("no random bytes for a challenge".to_owned()))
-}
-
 impl Control {
-    /// A station that trusts `root` alone. Its first challenge is published at once.
-    ///
-    /// # Errors
-    /// When the system gives no random bytes.
-    pub fn new(policy: Policy, root: Root, mut ends: Ends) -> Result<Self, Fault> {
-        let now = ends.clock.mono();
-        let challenges = Challenges::new(draw()?, now);
-        let (challenge, number) = challenges.current();
-        (ends.publish_challenge)(challenge, number);
-        Ok(Self {
-            policy,
-            root,
-            challenges,
-            limit: Limit::new(BURST, EVERY, now),
-            deliveries: Deliveries::default(),
-            ends,
-        })
+    /// A station that trusts `root` alone. The unit has told its first challenge when it says that it is there.
+    pub fn new(policy: Policy, root: Root, challenges: Challenges, ends: Ends) -> Self {
+        let limit = Limit::new(BURST, EVERY, ends.clock.mono());
+        Self { policy, root, challenges, limit, deliveries: Deliveries::default(), ends }
     }
 
     /// Runs until `stop` is set or nobody can send commands any more.
@@ -107,7 +86,7 @@ impl Control {
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         self.conclude_interrupted(self.ends.clock.wall());
         let ended = self.serve(stop);
-        self.interrupt();
+        self.deliveries.leave();
         ended
     }
 
@@ -127,7 +106,7 @@ impl Control {
     pub(super) fn beat(&mut self, now: MonoTime) -> Result<Duration, Fault> {
         self.ends.pulse.beat(now);
         if self.challenges.is_stale(now) {
-            self.challenges.renew(draw()?, now);
+            self.challenges.redraw(now)?;
             let (challenge, number) = self.challenges.current();
             (self.ends.publish_challenge)(challenge, number);
         }
@@ -139,17 +118,9 @@ impl Control {
         match self.deliveries.step(self.ends.outlet.as_mut())? {
             Step::Wait(time) => Some(time),
             Step::Ended(command, outcome) => {
-                self.conclude(&command, outcome, Verdict::Failed, self.ends.clock.wall());
+                self.conclude(&command, outcome, self.ends.clock.wall());
                 Some(Duration::ZERO)
             }
-        }
-    }
-
-    /// Tells those whose clips the end of the agent cuts short that they can ask again.
-    pub(super) fn interrupt(&mut self) {
-        let wall = self.ends.clock.wall();
-        for (command, fault) in self.deliveries.interrupt() {
-            self.conclude(&command, Err(fault), |_| refused(Refusal::Interrupted), wall);
         }
     }
 
@@ -169,7 +140,7 @@ impl Control {
                 text,
                 ..intent
             });
-            self.send(answered(request, command, refused(Refusal::Interrupted), wall));
+            self.send(answered(request, command, refused(Refusal::Interrupted, ""), wall));
         }
     }
 
@@ -177,7 +148,7 @@ impl Control {
     pub(super) fn handle(&mut self, sealed: &[u8], now: MonoTime, wall: WallStamp) {
         if !self.limit.take(now) {
             // Neither looked at nor written down, or a flood would fill the log.
-            return self.answer_refusal(None, Refusal::RateLimited, wall);
+            return self.answer(None, refused(Refusal::RateLimited, ""), wall);
         }
         let command = match self.admit(sealed, wall) {
             Ok(command) => command,
@@ -192,31 +163,25 @@ impl Control {
             }
             Err(error) => {
                 tracing::error!(%error, "a command is refused");
-                return self.answer_refusal(Some(&command), Refusal::AuditUnavailable, wall);
+                return self.answer(Some(&command), refused(Refusal::AuditUnavailable, ""), wall);
             }
         }
         self.answer(Some(&command), Verdict::Accepted, wall);
         match self.act(&command, wall) {
             Ok(Done::Underway(made)) => self.deliveries.push(command, made),
-            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), Verdict::Failed, wall),
-            Err(fault) => self.conclude(&command, Err(fault), Verdict::Failed, wall),
+            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), wall),
+            Err(fault) => self.conclude(&command, Err(fault), wall),
         }
     }
 
     /// Writes down how a command ended; a failure is told whoever gave it.
-    fn conclude(
-        &mut self,
-        command: &Command,
-        outcome: Result<String, ActionFault>,
-        failed: impl FnOnce(Sentence) -> Verdict,
-        wall: WallStamp,
-    ) {
+    fn conclude(&mut self, command: &Command, outcome: Result<String, ActionFault>, wall: WallStamp) {
         match outcome {
             Ok(text) => self.audit(draft(AuditKind::Outcome, Some(command), &text, wall)),
             Err(ActionFault(text)) => {
                 tracing::error!(command = %command.id, text, "a command failed");
                 self.audit(draft(AuditKind::Outcome, Some(command), &format!("failed: {text}"), wall));
-                self.answer(Some(command), failed(Sentence::cut(&text)), wall);
+                self.answer(Some(command), Verdict::Failed(Sentence::cut(&text)), wall);
             }
         }
     }
@@ -254,20 +219,16 @@ impl Control {
                 self.answer(Some(command), Verdict::Done(Sentence::cut("a health record is on its way")), wall);
                 Ok(Done::Said("a health record was sent".to_owned()))
             }
-            Operation::Clip(scope) => {
-                let (camera, from, to) = (scope.camera.clone(), scope.from, scope.to);
-                let asked = ClipAsked { request: command.request, camera, from, to };
-                match self.ends.actions.clip(&asked)? {
-                    Clip::Nothing(reason) => {
-                        self.answer(Some(command), Verdict::Nothing(Sentence::cut(&reason)), wall);
-                        Ok(Done::Said(format!("nothing of it is there: {reason}")))
-                    }
-                    Clip::Made(made) => {
-                        self.answer(Some(command), Verdict::Clip(made.offer.clone()), wall);
-                        Ok(Done::Underway(made))
-                    }
+            Operation::Clip(scope) => match self.ends.actions.clip(command.request, scope)? {
+                Clip::Nothing(reason) => {
+                    self.answer(Some(command), Verdict::Nothing(Sentence::cut(&reason)), wall);
+                    Ok(Done::Said(format!("nothing of it is there: {reason}")))
                 }
-            }
+                Clip::Made(made) => {
+                    self.answer(Some(command), Verdict::Clip(made.offer.clone()), wall);
+                    Ok(Done::Underway(made))
+                }
+            },
             Operation::Update(scope) => {
                 let (request, scope) = (command.request, scope.clone());
                 self.ends.actions.update(&UpdateAsked { request, command: command.id, scope })?;
@@ -281,11 +242,9 @@ impl Control {
         let mut entry = draft(AuditKind::Refusal, asked, &refused.detail, wall);
         entry.refusal = Some(refused.reason);
         self.audit(entry);
-        self.answer_refusal(asked, refused.reason, wall);
-    }
-
-    fn answer_refusal(&mut self, asked: Option<&Command>, reason: Refusal, wall: WallStamp) {
-        self.answer(asked, refused(reason), wall);
+        // Whoever is not known hears no more than the reason.
+        let detail = asked.map_or("", |_| &refused.detail);
+        self.answer(asked, self::refused(refused.reason, detail), wall);
     }
 
     fn answer(&mut self, asked: Option<&Command>, verdict: Verdict, wall: WallStamp) {
@@ -308,8 +267,11 @@ impl Control {
     }
 }
 
-fn refused(reason: Refusal) -> Verdict {
-    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(reason.sentence()) })
+/// A refusal in words; the detail says what of the command it is about, where it may be said.
+fn refused(reason: Refusal, detail: &str) -> Verdict {
+    let sentence = reason.sentence();
+    let text = if detail.is_empty() { sentence.to_owned() } else { format!("{sentence} ({detail})") };
+    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(&text) })
 }
 
 /// The answer to a command, as far as it is known which.

@@ -51,15 +51,22 @@ fn what_a_restart_interrupted_is_concluded_once_and_may_be_asked_again() {
 }
 
 #[test]
-fn a_clip_that_a_stop_cuts_short_may_be_asked_again() {
+fn a_clip_that_a_stop_cuts_short_is_left_for_the_next_start_to_conclude() {
     let mut unit = Unit::new();
     unit.seen.lock().unwrap().pieces_wait = true;
     unit.ask(&unit.clip());
-    unit.control.interrupt();
+    // A stop ends the outbox first, and control after it.
+    {
+        let mut seen = unit.seen.lock().unwrap();
+        (seen.pieces_wait, seen.outbox_stopped) = (false, true);
+    }
+    assert_eq!(unit.control.deliver(), None, "and no clip is left under way");
+    assert_eq!(unit.log(), [AuditKind::Intent], "an outcome that nobody hears of is not written");
+    unit.seen.lock().unwrap().outbox_stopped = false;
+    unit.control.conclude_interrupted(synchronised(noon()));
     let last = unit.seen.lock().unwrap().sent.pop();
-    assert!(
-        matches!(last, Some(Record::Answer(answer)) if refusal(std::slice::from_ref(&answer.verdict)) == Some(Refusal::Interrupted))
-    );
+    let Some(Record::Answer(answer)) = last else { panic!("{last:?}") };
+    assert_eq!(refusal(std::slice::from_ref(&answer.verdict)), Some(Refusal::Interrupted));
     assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
 }
 

@@ -14,6 +14,58 @@ pub struct NalError {
     pub offset: usize,
 }
 
+/// What a NAL unit is for; parameter sets stand in the order in which a decoder wants them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NalKind {
+    /// A video parameter set, of H.265 alone.
+    Vps,
+    /// A sequence parameter set.
+    Sps,
+    /// A picture parameter set.
+    Pps,
+    /// A slice of a picture with which decoding can start.
+    Key,
+    /// A slice of another picture.
+    Slice,
+    /// An access unit delimiter, which stands first.
+    Delimiter,
+    /// Messages and whatever else.
+    Other,
+}
+
+impl NalKind {
+    /// By the type in its header: table 7-1 of either standard. Of H.265, pictures 16 to 21 are intra random access
+    /// points.
+    pub fn of(codec: Codec, nal: &[u8]) -> Self {
+        let Some(&first) = nal.first() else { return Self::Other };
+        match codec {
+            Codec::H264 => match first & 0x1f {
+                7 => Self::Sps,
+                8 => Self::Pps,
+                5 => Self::Key,
+                1..=4 => Self::Slice,
+                9 => Self::Delimiter,
+                _ => Self::Other,
+            },
+            Codec::H265 => match first >> 1 & 0x3f {
+                32 => Self::Vps,
+                33 => Self::Sps,
+                34 => Self::Pps,
+                16..=21 => Self::Key,
+                0..=15 | 22..=31 => Self::Slice,
+                35 => Self::Delimiter,
+                _ => Self::Other,
+            },
+            Codec::Mjpeg => Self::Other,
+        }
+    }
+
+    /// Whether a decoder must know it before the picture.
+    pub fn is_parameter_set(self) -> bool {
+        matches!(self, Self::Vps | Self::Sps | Self::Pps)
+    }
+}
+
 /// The NAL units between start codes, in order; bytes before the first start code belong to none.
 pub fn split(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = start_code(annex_b, 0).map(|found| found + 3);
@@ -71,17 +123,10 @@ pub fn nal_units(length_prefixed: &[u8]) -> impl Iterator<Item = Result<&[u8], N
 }
 
 /// The parameter sets of an access unit: what a decoder must know before the picture. A unit that is damaged has those
-/// before the damage.
+/// before the damage; a JPEG picture has none.
 pub fn parameter_sets(codec: Codec, length_prefixed: &[u8]) -> Vec<&[u8]> {
-    let is_set = |nal: &[u8]| match (codec, nal.first()) {
-        (Codec::H264, Some(first)) => matches!(first & 0x1f, 7 | 8),
-        (Codec::H265, Some(first)) => matches!(first >> 1 & 0x3f, 32..=34),
-        (Codec::Mjpeg, _) | (_, None) => false,
-    };
-    if codec == Codec::Mjpeg {
-        return Vec::new();
-    }
-    nal_units(length_prefixed).map_while(Result::ok).filter(|nal| is_set(nal)).collect()
+    let whole = nal_units(length_prefixed).map_while(Result::ok);
+    whole.filter(|nal| NalKind::of(codec, nal).is_parameter_set()).collect()
 }
 
 /// Appends a NAL unit behind its length.

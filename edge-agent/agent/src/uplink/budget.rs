@@ -3,8 +3,7 @@
 use edge_protocol::lane::Lane;
 use edge_protocol::record::LaneCount;
 use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
-
-use super::plan::Spent;
+use edge_store::outbox::Spent;
 
 /// What may be done with records of a lane now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use std::time::Duration;
 use edge_protocol::id::Sequence;
 use edge_protocol::lane::Lane;
 use edge_protocol::time::MonoTime;
-
-use super::plan::Backlog;
+use edge_store::outbox::Backlog;
 
 /// A batch waits this long for company. What was made at the same time is committed at the same time, so that longer
 /// would bring delay and hardly more company.

@@ -14,6 +14,7 @@ use edge_protocol::record::{LaneCount, Sentence, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::MonoTime;
 use edge_protocol::topic::{self, Topic};
+use edge_store::outbox::{Backlog, Spent};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnAck, DisconnectReasonCode, LastWill, Packet};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -21,7 +22,7 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Calendar};
-use super::plan::{Backlog, Outbox, OutboxFault, Spent};
+use super::plan::{Outbox, OutboxFault};
 use super::state::{Core, Input};
 use super::talk::Talk;
 use super::{Announcement, Bell, Renewals, trouble};
@@ -128,7 +129,13 @@ impl Uplink {
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Fault::from_error(&error))?;
-        runtime.block_on(self.serve(stop)).map_err(|fault| Fault::from_error(&fault))
+        runtime.block_on(self.serve(stop)).map_err(|fault| {
+            let fault = Fault::from_error(&fault);
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            (health.connected, health.trouble) = (false, Some(Sentence::cut(&fault.0)));
+            drop(health);
+            fault
+        })
     }
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
@@ -203,7 +210,7 @@ impl Uplink {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
-        Ok(Core::new(epoch, ack, Budget::new(daily_bytes, spent), backlog, self.ends.clock.mono()))
+        Ok(Core::new(epoch, ack, Budget::new(daily_bytes, spent), &backlog, self.ends.clock.mono()))
     }
 
     fn options(&self) -> MqttOptions {

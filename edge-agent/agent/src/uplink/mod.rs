@@ -27,7 +27,7 @@ pub use announcement::Announcement;
 pub use bell::Bell;
 pub use claim::{ClaimLine, Heard};
 pub use link::{Ends, Settings, Uplink};
-pub use plan::{Backlog, Outbox, OutboxFault, Spent, Stored};
+pub use plan::{Outbox, OutboxFault, Stored};
 pub use renewals::Renewals;
 
 #[cfg(test)]

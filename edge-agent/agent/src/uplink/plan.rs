@@ -3,6 +3,7 @@
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{LossCause, ObjectRecord, Record};
+use edge_store::outbox::{Backlog, Spent};
 
 use super::budget::Permit;
 
@@ -13,26 +14,6 @@ pub struct Stored {
     pub sequence: Sequence,
     /// As it was appended; none where the disk gives other bytes back.
     pub payload: Option<Vec<u8>>,
-}
-
-/// Where a lane of the outbox stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// The last committed record.
-    pub last: Sequence,
-    /// Everything up to here is settled.
-    pub settled: Sequence,
-    /// Records that wait.
-    pub records: u64,
-}
-
-/// Bytes that went out on a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Spent {
-    /// Days since 1970.
-    pub day: i64,
-    /// Bytes.
-    pub bytes: u64,
 }
 
 /// The outbox cannot be used now.
@@ -90,36 +71,54 @@ pub(super) enum Plan {
     Unreadable(Vec<Sequence>),
 }
 
-/// Looks at what was read. Records that follow a hole, or are to be treated differently, are left for the next time.
-pub(super) fn plan(lane: Lane, read: &[Stored], permit: Permit) -> Plan {
-    let Some(first) = read.first() else { return Plan::Nothing };
-    let (mut sent, mut withheld, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    let mut expected = first.sequence;
-    for stored in read {
-        if stored.sequence != expected {
-            break;
-        }
-        expected = expected.next();
-        let Some(record) = readable(lane, stored) else {
-            if !sent.is_empty() || !withheld.is_empty() {
-                break;
-            }
-            unreadable.push(stored.sequence);
-            continue;
-        };
-        if !unreadable.is_empty() {
-            break;
-        }
-        match (is_permitted(&record, permit), sent.is_empty(), withheld.is_empty()) {
-            (true, _, true) => sent.push(record),
-            (false, true, _) => withheld.push(stored.sequence),
-            (true, _, false) | (false, false, _) => break,
+impl Plan {
+    fn begin(first: &Stored, fate: Fate) -> Self {
+        match fate {
+            Fate::Send(record) => Self::Send(first.sequence, vec![record]),
+            Fate::Withhold => Self::Withhold(vec![first.sequence]),
+            Fate::Unreadable => Self::Unreadable(vec![first.sequence]),
         }
     }
-    match (sent.is_empty(), withheld.is_empty()) {
-        (false, _) => Plan::Send(first.sequence, sent),
-        (true, false) => Plan::Withhold(withheld),
-        (true, true) => Plan::Unreadable(unreadable),
+
+    /// Takes the next record in; tells whether it is one of these.
+    fn take(&mut self, next: &Stored, fate: Fate) -> bool {
+        match (self, fate) {
+            (Self::Send(_, records), Fate::Send(record)) => records.push(record),
+            (Self::Withhold(sequences), Fate::Withhold) | (Self::Unreadable(sequences), Fate::Unreadable) => {
+                sequences.push(next.sequence);
+            }
+            (Self::Nothing | Self::Send(..) | Self::Withhold(_) | Self::Unreadable(_), _) => return false,
+        }
+        true
+    }
+}
+
+/// What becomes of one record.
+enum Fate {
+    Send(Record),
+    Withhold,
+    Unreadable,
+}
+
+/// Looks at what was read. Records that follow a hole, or are to be treated differently, are left for the next time.
+pub(super) fn plan(lane: Lane, read: &[Stored], permit: Permit) -> Plan {
+    let Some((first, others)) = read.split_first() else { return Plan::Nothing };
+    let mut plan = Plan::begin(first, fate(lane, first, permit));
+    let mut last = first.sequence;
+    for next in others {
+        if next.sequence != last.next() || !plan.take(next, fate(lane, next, permit)) {
+            break;
+        }
+        last = next.sequence;
+    }
+    plan
+}
+
+fn fate(lane: Lane, stored: &Stored, permit: Permit) -> Fate {
+    match readable(lane, stored) {
+        Some(record) if is_permitted(&record, permit) => Fate::Send(record),
+        Some(_) => Fate::Withhold,
+        None => Fate::Unreadable,
     }
 }
 

@@ -10,10 +10,10 @@ use edge_protocol::lane::Lane;
 use edge_protocol::record::{LaneCount, LossCause, Sentence, UplinkHealth};
 use edge_protocol::state::AckMode;
 use edge_protocol::time::MonoTime;
+use edge_store::outbox::{Backlog, Spent};
 
 use super::budget::{Budget, Permit};
 use super::lane::{BATCH_BYTES, LaneState, Verdict};
-use super::plan::{Backlog, Spent};
 use super::rate::Rate;
 
 /// Messages in flight at most, whatever the broker allows: more would only wait in its buffers.
@@ -104,10 +104,10 @@ impl Core {
         epoch: Epoch,
         ack: AckMode,
         budget: Budget,
-        backlog: [Backlog; Lane::ALL.len()],
+        backlog: &[Backlog; Lane::ALL.len()],
         now: MonoTime,
     ) -> Self {
-        let mut lanes = Lane::ALL.into_iter().zip(backlog).map(|(lane, backlog)| LaneState::new(lane, backlog, now));
+        let mut lanes = Lane::ALL.into_iter().zip(backlog).map(|(lane, backlog)| LaneState::new(lane, *backlog, now));
         Self {
             epoch,
             ack,

@@ -52,7 +52,8 @@ pub(super) fn checked(raw: raw::Manifest) -> Result<ModelSpec, Vec<Mistake>> {
         );
     }
     if let (Some(Head::LtrbAnchorFree { maps }), Some(input)) = (head.as_ref(), input.as_ref()) {
-        let fits = maps.iter().all(|(_, s)| input.width % s == 0 && input.height % s == 0);
+        let divides = |side: u32, stride: u32| side.checked_rem(stride) == Some(0);
+        let fits = maps.iter().all(|&(_, stride)| divides(input.width, stride) && divides(input.height, stride));
         m.require(fits, "head.strides", "every stride must divide the input's width and height");
     }
     let thresholds = thresholds(m, &raw, task);

@@ -72,7 +72,7 @@ fn a_padding_sign_inside_the_alphabet_stands_for_nothing() {
 /// Each broken manifest and the key that the refusal must name.
 #[test]
 fn every_broken_rule_is_refused_by_its_key() {
-    let cases: [(&str, Value, &str); 16] = [
+    let cases: [(&str, Value, &str); 17] = [
         ("/name", json!(" "), "name"),
         ("/file", json!("../x.onnx"), "file"),
         ("/sha256", json!("ABCDEF"), "sha256"),
@@ -86,6 +86,7 @@ fn every_broken_rule_is_refused_by_its_key() {
         ("/head/type", json!("magic"), "head.type"),
         ("/head/strides", json!([8]), "head.outputs"),
         ("/head/strides", json!([8, 24]), "head.strides"),
+        ("/head/strides", json!([0, 16]), "head.strides"),
         ("/classes", json!(["car", "car"]), "classes"),
         ("/thresholds/score/car", json!(1.5), "thresholds.score"),
         ("/variants/0/sha256", json!("0"), "variants.sha256"),

@@ -1,11 +1,23 @@
 //! What people ask the database: events, units, gaps and counts. Read only.
 
+use edge_protocol::lane::Lane;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::spans::{Span, SpanTable};
+
+/// The lanes whose records are kept as events: all but those of pictures and pieces of clips.
+pub const EVENT_LANES: [&str; 7] = [
+    Lane::Hit.as_str(),
+    Lane::Answer.as_str(),
+    Lane::Alert.as_str(),
+    Lane::Health.as_str(),
+    Lane::Audit.as_str(),
+    Lane::Read.as_str(),
+    Lane::Object.as_str(),
+];
 
 /// Which events are asked for. Every field narrows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use edge_protocol::id::Sequence;
+use edge_protocol::lane::Lane;
 use edge_protocol::record::LossCause;
 use rusqlite::Connection;
 
 use super::clips::{Files, FilesError};
 use super::message::{Answer, Batch, Effect, Item, Loss, Message};
-use crate::database::ingest::{Ingest, StreamName};
+use crate::database::ingest::{Ingest, Stream, StreamName};
 use crate::database::requests::{Part, RequestStatus};
 use crate::database::spans::{Span, SpanTable};
 use crate::database::{Database, DatabaseError};
@@ -24,6 +25,10 @@ pub const MAX_CLIP_BYTES: u64 = 16 << 30;
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// Under which name a seal that is not the unit's is counted and told.
 const WRONG_SEAL: &str = "wrong-seal";
+
+/// What is said of clips that were on their way when the unit lost its outbox, or pieces of them.
+const LOST_OUTBOX: &str = "the unit lost what it had not sent yet; it must be asked again";
+const LOST_PIECES: &str = "pieces of the clip were lost on the unit; it must be asked again";
 
 /// Why messages were not applied. None of them was.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +182,10 @@ impl Step<'_> {
     }
 
     fn stream(&mut self, name: StreamName<'_>) -> Result<i64, ApplyError> {
-        let stream = self.ingest.stream(name)?;
+        let Stream { id: stream, begins_epoch } = self.ingest.stream(name)?;
+        if begins_epoch {
+            self.ingest.ask_clips_again(name.unit, LOST_OUTBOX)?;
+        }
         self.touched.entry(stream).or_insert_with(|| (name.unit.to_owned(), name.epoch, name.lane.to_owned()));
         Ok(stream)
     }
@@ -211,6 +219,10 @@ impl Step<'_> {
         let stream = self.stream(StreamName { unit, epoch: loss.epoch, lane: loss.lane })?;
         for span in &loss.spans {
             let missed = self.ingest.lose(stream, *span, loss.cause.as_str())?;
+            if missed > 0 && loss.lane == Lane::Clip.as_str() {
+                // Which clip they were of was lost with them.
+                self.ingest.ask_clips_again(unit, LOST_PIECES)?;
+            }
             let counter = if loss.cause == LossCause::Budget { "withheld" } else { "lost" };
             self.ingest.count(counter, missed)?;
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 const LANES: usize = Lane::ALL.len();
 
 /// What waits in a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Records not settled.
     pub records: u64,

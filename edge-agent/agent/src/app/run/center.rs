@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
+use edge_protocol::id::Epoch;
 use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::outbox::Budget;
 
@@ -11,6 +12,7 @@ use super::vitals::Vitals;
 use super::{Common, PAUSE, RunError, cameras, commands, outbox, renewing, software, system};
 use crate::app::locked;
 use crate::config::{self, Config};
+use crate::control::Challenges;
 use crate::publish::{self, Entry, Publisher};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
 use crate::supervise::{Restart, Station};
@@ -30,12 +32,18 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<(Sender<
     let plan = publish::Plan { path: path.clone(), budget };
     let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
     let mut publisher = Publisher::open(plan, ends)?;
-    let announcement = Announcement::new(birth(common, publisher.epoch())?, &bell);
+    let challenges = Challenges::draw(common.clock.mono()).map_err(|_| RunError::Random)?;
+    let announcement = Announcement::new(birth(common, publisher.epoch(), challenges.current()), &bell);
     let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
     let (commands, asked) = bounded(COMMANDS);
     vitals.watch_queue(commands.gauge());
-    let wires =
-        commands::Wires { asked, announcement: announcement.clone(), bridge: bridge(), entries: entries.clone() };
+    let wires = commands::Wires {
+        asked,
+        challenges,
+        announcement: announcement.clone(),
+        bridge: bridge(),
+        entries: entries.clone(),
+    };
     commands::start(common, wires, vitals)?;
     let outbox = Restart::After(PAUSE);
     let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
@@ -53,9 +61,9 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<(Sender<
     Ok((entries, told))
 }
 
-fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, RunError> {
+fn birth(common: &Common<'_>, epoch: Epoch, (challenge, challenge_id): (Challenge, u64)) -> Birth {
     let config = common.config;
-    Ok(Birth {
+    Birth {
         version: CONTRACT_VERSION,
         agency: config.agency.clone(),
         unit: config.unit.clone(),
@@ -68,16 +76,10 @@ fn birth(common: &Common<'_>, epoch: edge_protocol::id::Epoch) -> Result<Birth, 
             config::Publish::All => ReadsPublished::All,
         },
         encoding: encoding(config),
-        challenge: draw_challenge()?,
-        challenge_id: 1,
+        challenge,
+        challenge_id,
         ack: ack_mode(config),
-    })
-}
-
-fn draw_challenge() -> Result<Challenge, RunError> {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| RunError::Random)?;
-    Ok(Challenge::from_bytes(bytes))
+    }
 }
 
 pub(in crate::app) fn uplink_settings(config: &Config) -> Result<uplink::Settings, RunError> {

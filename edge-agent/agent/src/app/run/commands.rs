@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_protocol::id::{CameraId, CommandId};
+use edge_protocol::command::ClipScope;
+use edge_protocol::id::{CameraId, CommandId, RequestId};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Sentence, Verdict, Word};
 use edge_protocol::sign::{Chain, Root, SigningKey};
@@ -20,10 +21,10 @@ use super::{Common, RunError, ring_place, software, system};
 use crate::app::locked;
 use crate::app::update::lock::Lock;
 use crate::app::update::outside::answer;
-use crate::clip::{self, Asked, ClipError, Signer};
+use crate::clip::{self, ClipError, Signer};
 use crate::config::Config;
 use crate::control::{
-    ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, ClipAsked, Control, Ends, MadeClip, Outlet, Policy,
+    ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy,
     UpdateAsked,
 };
 use crate::publish::Entry;
@@ -39,6 +40,7 @@ const LONGEST_CLIP: Duration = Duration::from_hours(1);
 /// What the station is connected to.
 pub(super) struct Wires {
     pub(super) asked: Receiver<bytes::Bytes>,
+    pub(super) challenges: Challenges,
     pub(super) announcement: Announcement,
     pub(super) bridge: Bridge,
     pub(super) entries: Sender<Entry>,
@@ -49,7 +51,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     let config = common.config;
     let signer = signer(config)?;
     let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
-    let Wires { asked, announcement, bridge, entries } = wires;
+    let Wires { asked, challenges, announcement, bridge, entries } = wires;
     let log = Log::open(&config.data_dir.join("audit.sqlite"))?;
     if log.is_another && entries.send(Entry::Record(damaged(common.clock.wall()))).is_err() {
         tracing::debug!("the outbox has stopped; the log says that the audit log was damaged");
@@ -87,7 +89,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     };
     let root = Root::from_pem(&read(&config.control.agency_root)?)
         .map_err(|error| unfit(&config.control.agency_root, &error))?;
-    let mut control = Control::new(policy, root, ends).map_err(|_| RunError::Random)?;
+    let mut control = Control::new(policy, root, challenges, ends);
     let again = Restart::After(super::PAUSE);
     let started = common.supervisor.start("control", Station::Control, again, move |stop| control.run(stop));
     started.map_err(system("cannot start control"))
@@ -213,11 +215,10 @@ impl Doer {
 }
 
 impl Actions for Doer {
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault> {
+    fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault> {
         self.unlocked("no video is recorded on this unit, and what it recorded before cannot be read")?;
         let reader = self.ring(&asked.camera)?;
-        let asked = Asked { request: asked.request, camera: asked.camera.clone(), from: asked.from, to: asked.to };
-        match clip::make(reader, &asked, &self.signer, self.clock.wall()) {
+        match clip::make(reader, request, asked, &self.signer, self.clock.wall()) {
             Ok(package) => {
                 let offer = package.offer().clone();
                 let pieces = package.into_pieces().map(|piece| piece.map_err(|error| ActionFault(error.to_string())));

@@ -97,7 +97,7 @@ pub enum RunError {
     #[error(transparent)]
     Audit(#[from] edge_store::database::DatabaseError),
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     File {
         /// The file.
         path: PathBuf,
@@ -116,7 +116,7 @@ pub enum RunError {
     #[error(transparent)]
     Tls(#[from] uplink::tls::TlsError),
     /// The system refuses something that the agent cannot do without.
-    #[error("{doing}: {source}")]
+    #[error("{doing}")]
     System {
         /// What was being done.
         doing: &'static str,

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{LossCause, Record};
-use edge_store::outbox::{self, Limit, OutboxError, OutboxReader};
+use edge_store::outbox::{Backlog, Limit, OutboxError, OutboxReader, Spent};
 
 use crate::publish::{Announce, Entry, Settlement};
 use crate::supervise::queue::Sender;
-use crate::uplink::{Backlog, Bell, Outbox, OutboxFault, Spent, Stored};
+use crate::uplink::{Bell, Outbox, OutboxFault, Stored};
 
 /// The life of the file as its writer last announced it; a reader of a former file must be opened anew.
 type Life = Arc<AtomicU64>;
@@ -74,8 +74,7 @@ impl Outbox for Bridge {
     }
 
     fn backlog(&mut self, lane: Lane) -> Result<Backlog, OutboxFault> {
-        let backlog = self.look(|outbox| outbox.backlog(lane))?;
-        Ok(Backlog { last: backlog.last, settled: backlog.settled, records: backlog.records })
+        self.look(|outbox| outbox.backlog(lane))
     }
 
     fn read(&mut self, lane: Lane, after: Sequence, records: u32, bytes: usize) -> Result<Vec<Stored>, OutboxFault> {
@@ -99,12 +98,11 @@ impl Outbox for Bridge {
     }
 
     fn spent(&mut self) -> Result<Spent, OutboxFault> {
-        let spent = self.look(OutboxReader::spent)?;
-        Ok(Spent { day: spent.day, bytes: spent.bytes })
+        self.look(OutboxReader::spent)
     }
 
     fn note_spent(&mut self, spent: Spent) {
-        self.hand_over(Entry::Spent(outbox::Spent { day: spent.day, bytes: spent.bytes }));
+        self.hand_over(Entry::Spent(spent));
     }
 
     fn append(&mut self, record: Record) {
@@ -116,7 +114,7 @@ impl Outbox for Bridge {
 mod tests {
     use std::os::unix::fs::FileExt;
 
-    use edge_store::outbox::Budget;
+    use edge_store::outbox::{self, Budget};
 
     use super::*;
     use crate::supervise::queue::{Bounds, Overflow, Receiver, bounded};

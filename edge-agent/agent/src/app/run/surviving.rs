@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigError, DATA_DIR, PassedOver, data_place, read_
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Life, Mode, Stop};
+use crate::supervise::{Clock, Fault, Life, Mode, Stop};
 
 /// A configuration with which the agent has run for so long is good.
 pub(super) const PROVED: Duration = Duration::from_mins(5);
@@ -93,7 +93,11 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
         Err(_) if matches!(error, ConfigError::NotEnrolled { .. }) || !copy.exists() => return Err(error),
         Err(last) => return Err(ConfigError::NoStandIn { file: error.into(), last: last.into() }),
     };
-    let why = format!("{} cannot be used; the last good configuration is in force: {error}", file.display());
+    let why = format!(
+        "{} cannot be used; the last good configuration is in force: {}",
+        file.display(),
+        Fault::from_error(&error)
+    );
     Ok(Usable { config, text: None, why: Some(why) })
 }
 

@@ -233,8 +233,7 @@ pub(super) fn condition(state: &State) -> CameraCondition {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        // What arrives without a key picture is no picture to anybody.
-        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
+        State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
 }

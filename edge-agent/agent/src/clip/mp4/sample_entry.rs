@@ -5,6 +5,7 @@ use edge_protocol::media::Codec;
 use super::Run;
 use super::bits::{Bits, unescape};
 use super::boxes::Boxes;
+use crate::media::nal::NalKind;
 
 /// 72 dpi as 16.16, the value that means nothing.
 const RESOLUTION: u32 = 0x0048_0000;
@@ -37,12 +38,9 @@ pub(super) fn write(boxes: &mut Boxes, run: &Run<'_>) {
     });
 }
 
-fn nal_type_h264(nal: &[u8]) -> Option<u8> {
-    nal.first().map(|byte| byte & 0x1f)
-}
-
-fn nal_type_h265(nal: &[u8]) -> Option<u8> {
-    nal.first().map(|byte| byte >> 1 & 0x3f)
+/// The sets of a kind, in order.
+fn of_kind<'a>(codec: Codec, parameter_sets: &[&'a [u8]], kind: NalKind) -> Vec<&'a [u8]> {
+    parameter_sets.iter().copied().filter(|nal| NalKind::of(codec, nal) == kind).collect()
 }
 
 fn nal(boxes: &mut Boxes, nal: &[u8]) {
@@ -52,8 +50,12 @@ fn nal(boxes: &mut Boxes, nal: &[u8]) {
 
 /// `AVCDecoderConfigurationRecord`, clause 5.3.3.1.
 fn avcc(boxes: &mut Boxes, parameter_sets: &[&[u8]]) {
-    let of_type = |wanted| parameter_sets.iter().filter(move |nal| nal_type_h264(nal) == Some(wanted));
-    let (sps, pps): (Vec<_>, Vec<_>) = (of_type(7).take(31).collect(), of_type(8).take(255).collect());
+    let at_most = |kind, most| {
+        let mut sets = of_kind(Codec::H264, parameter_sets, kind);
+        sets.truncate(most);
+        sets
+    };
+    let (sps, pps) = (at_most(NalKind::Sps, 31), at_most(NalKind::Pps, 255));
     let profile = sps.first().and_then(|sps| sps.get(1..4)).unwrap_or(&[0x42, 0, 0x1e]);
     boxes.boxed(*b"avcC", |boxes| {
         boxes.u8(1);
@@ -132,9 +134,8 @@ fn skip_sub_layers(bits: &mut Bits<'_>, sub_layers_minus_1: u32) -> Option<()> {
 
 /// `HEVCDecoderConfigurationRecord`, clause 8.3.3.1.
 fn hvcc(boxes: &mut Boxes, parameter_sets: &[&[u8]]) {
-    let of_type =
-        |wanted| parameter_sets.iter().filter(move |nal| nal_type_h265(nal) == Some(wanted)).collect::<Vec<_>>();
-    let arrays = [32, 33, 34].map(|kind| (kind, of_type(kind)));
+    let arrays = [(32, NalKind::Vps), (33, NalKind::Sps), (34, NalKind::Pps)]
+        .map(|(code, kind)| (code, of_kind(Codec::H265, parameter_sets, kind)));
     let sps = arrays[1].1.first().and_then(|nal| read_sps(nal));
     boxes.boxed(*b"hvcC", |boxes| {
         boxes.u8(1);
@@ -150,8 +151,8 @@ fn hvcc(boxes: &mut Boxes, parameter_sets: &[&[u8]]) {
         boxes.u16(0); // average frame rate unknown
         boxes.u8((layers & 7) << 3 | (nested & 1) << 2 | 3);
         boxes.u8(u8::try_from(arrays.iter().filter(|(_, nals)| !nals.is_empty()).count()).unwrap_or(3));
-        for (kind, nals) in arrays.iter().filter(|(_, nals)| !nals.is_empty()) {
-            boxes.u8(*kind); // more of the kind may stand in the samples
+        for (code, nals) in arrays.iter().filter(|(_, nals)| !nals.is_empty()) {
+            boxes.u8(*code); // more of the kind may stand in the samples
             boxes.u16(u16::try_from(nals.len()).unwrap_or(u16::MAX));
             for bytes in nals {
                 nal(boxes, bytes);

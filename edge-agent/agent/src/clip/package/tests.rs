@@ -97,14 +97,12 @@ impl Bench {
     }
 
     fn clip(&self, from: f64, to: f64) -> Result<Package, ClipError> {
-        let asked = Asked {
-            request: RequestId::from_bytes([7; 16]),
-            camera: "street".parse().unwrap(),
-            from: wall(from),
-            to: wall(to),
-        };
-        make(self.reader(), &asked, &self.signer, stamp(1_000.0))
+        make(self.reader(), RequestId::from_bytes([7; 16]), &street(from, to), &self.signer, stamp(1_000.0))
     }
+}
+
+fn street(from: f64, to: f64) -> ClipScope {
+    ClipScope { camera: "street".parse().unwrap(), from: wall(from), to: wall(to) }
 }
 
 /// Draws video whose every second begins with a key picture; one entry a picture, NAL units behind their lengths.
@@ -287,24 +285,14 @@ fn a_clip_that_is_asked_for_again_is_the_same_file() {
     let bench = Bench::new();
     bench.record(3, &[]);
     let first = bench.clip(0.0, 2.0).unwrap().offer().media_hash;
-    let asked = Asked {
-        request: RequestId::from_bytes([8; 16]),
-        camera: "street".parse().unwrap(),
-        from: wall(0.0),
-        to: wall(2.0),
-    };
-    let again = make(bench.reader(), &asked, &bench.signer, stamp(2_000.0)).unwrap();
+    let request = RequestId::from_bytes([8; 16]);
+    let again = make(bench.reader(), request, &street(0.0, 2.0), &bench.signer, stamp(2_000.0)).unwrap();
     assert_eq!(again.offer().media_hash, first);
 }
 
 #[test]
 fn what_is_missing_is_told_in_order_and_only_of_what_was_asked_for() {
-    let asked = Asked {
-        request: RequestId::from_bytes([7; 16]),
-        camera: "street".parse().unwrap(),
-        from: wall(10.0),
-        to: wall(20.0),
-    };
+    let asked = street(10.0, 20.0);
     let span = |from, to| ManifestSpan { from: wall(from), to: wall(to) };
     let spans = vec![span(18.0, 25.0), span(5.0, 11.0), span(13.0, 14.0), span(14.0, 15.0), span(1.0, 2.0)];
     assert_eq!(within(&asked, spans), [span(10.0, 11.0), span(13.0, 15.0), span(18.0, 20.0)]);

@@ -65,6 +65,8 @@ pub(super) struct Seen {
     pub(super) disk_fails: bool,
     /// The line takes no pieces.
     pub(super) pieces_wait: bool,
+    /// Nobody takes records any more.
+    pub(super) outbox_stopped: bool,
     pub(super) sent: Vec<Record>,
     pub(super) challenge: Option<Challenge>,
 }
@@ -99,7 +101,7 @@ impl AuditLog for Log {
 struct Camera(Shared);
 
 impl Actions for Camera {
-    fn clip(&mut self, asked: &ClipAsked) -> Result<Clip, ActionFault> {
+    fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault> {
         let mut seen = self.0.lock().unwrap();
         assert!(matches!(seen.log.last(), Some(entry) if entry.kind == AuditKind::Intent), "written before the act");
         if seen.ring_is_empty {
@@ -117,7 +119,6 @@ impl Actions for Camera {
             manifest_bytes: 0,
             manifest_hash: Hash256::of(b""),
         };
-        let request = asked.request;
         let disk_fails = seen.disk_fails;
         let chunk = move |(offset, bytes): (u64, &[u8])| {
             if disk_fails && offset > 0 {
@@ -145,8 +146,11 @@ struct Out(Shared);
 
 impl Outlet for Out {
     fn append(&mut self, record: Record) -> bool {
-        self.0.lock().unwrap().sent.push(record);
-        true
+        let mut seen = self.0.lock().unwrap();
+        if !seen.outbox_stopped {
+            seen.sent.push(record);
+        }
+        !seen.outbox_stopped
     }
 
     fn pieces_waiting(&mut self) -> u64 {
@@ -191,7 +195,9 @@ impl Unit {
             clock: Clock::system(),
             pulse: Heartbeats::default().register("control", Duration::from_mins(1), MonoTime::ZERO),
         };
-        let control = Control::new(policy, authority.root(), ends).unwrap();
+        let challenges = Challenges::draw(MonoTime::ZERO).unwrap();
+        seen.lock().unwrap().challenge = Some(challenges.current().0);
+        let control = Control::new(policy, authority.root(), challenges, ends);
         Self { control, authority, seen, _commands: sender }
     }
 

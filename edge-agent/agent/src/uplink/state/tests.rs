@@ -14,7 +14,7 @@ fn epoch() -> Epoch {
 
 fn core_with(ack: AckMode, daily_bytes: Option<u64>) -> Core {
     let budget = Budget::new(daily_bytes, Spent::default());
-    Core::new(epoch(), ack, budget, [Backlog::default(); Lane::ALL.len()], at(0))
+    Core::new(epoch(), ack, budget, &Default::default(), at(0))
 }
 
 /// A core with a connection.
@@ -147,8 +147,8 @@ fn an_acknowledgement_of_what_was_never_sent_is_an_alarm_and_does_nothing_else()
 #[test]
 fn an_acknowledgement_for_an_earlier_run_is_ignored_without_an_alarm() {
     let mut backlog = [Backlog::default(); Lane::ALL.len()];
-    backlog[Lane::Read.index()] = Backlog { last: seq(50), settled: seq(10), records: 40 };
-    let mut core = Core::new(epoch(), AckMode::Center, Budget::new(None, Spent::default()), backlog, at(0));
+    backlog[Lane::Read.index()] = Backlog { last: seq(50), settled: seq(10), records: 40, ..Backlog::default() };
+    let mut core = Core::new(epoch(), AckMode::Center, Budget::new(None, Spent::default()), &backlog, at(0));
     core.apply(&Input::Connected { allowed: 20 }, at(0));
     assert_eq!(core.apply(&ack(Lane::Read, 45), at(1)), []);
     assert_eq!(core.wanted(at(200)).unwrap().after, seq(10));

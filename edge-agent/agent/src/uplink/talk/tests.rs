@@ -7,6 +7,7 @@ use edge_protocol::id::{AgencyId, Epoch, Sequence, UnitId};
 use edge_protocol::record::LossCause;
 use edge_protocol::state::{Birth, ReadsPublished};
 use edge_protocol::time::WallStamp;
+use edge_store::outbox::{Backlog, Spent};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::*;
@@ -14,7 +15,7 @@ use crate::supervise::queue::{self, Bounds, Overflow, Receiver};
 use crate::supervise::{Clock, Heartbeats};
 use crate::uplink::budget::Budget;
 use crate::uplink::tests::answer;
-use crate::uplink::{Announcement, Backlog, Bell, Ends, Outbox, Renewals, Spent, Stored};
+use crate::uplink::{Announcement, Bell, Ends, Outbox, Renewals, Stored};
 
 const EPOCH: Epoch = Epoch::new(7);
 
@@ -115,7 +116,7 @@ fn uplink_of(life: &Arc<AtomicU64>) -> (Uplink, Settled, Receiver<Bytes>) {
 fn only_what_is_said_to_this_unit_of_this_agency_is_believed() {
     let (mut uplink, settled, commands) = uplink();
     let now = uplink.ends.clock.mono();
-    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), Default::default(), now);
+    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), &Default::default(), now);
     core.apply(&Input::Committed(Lane::Health, Sequence::new(5)), now);
     core.sent(Lane::Health, Sequence::new(5), 100, now);
     let (client, _events) = AsyncClient::new(rumqttc::v5::MqttOptions::new("metro/pole-7", "localhost", 1), 8);
@@ -146,7 +147,7 @@ fn a_lane_that_cannot_be_read_holds_up_no_other_and_a_new_file_ends_the_connecti
     let life = Arc::new(AtomicU64::new(EPOCH.get()));
     let (mut uplink, ..) = uplink_of(&life);
     let (health, now) = (uplink.health(), uplink.ends.clock.mono());
-    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), Default::default(), now);
+    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), &Default::default(), now);
     core.apply(&Input::Connected { allowed: 16 }, now);
     for lane in [Lane::Hit, Lane::Answer] {
         uplink.ends.bell.ring(lane, Sequence::new(1));
