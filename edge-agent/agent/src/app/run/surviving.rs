@@ -152,7 +152,9 @@ fn new_unit(file: &Path, error: ConfigError) -> Result<Start, ConfigError> {
         .map(|why| format!("{}; so is the unit's identity, and nothing is told to the center", locked::words(why)));
     let words: Vec<String> = lost.chain(config.passed_over.iter().map(put_away)).collect();
     if config.page.is_none() {
-        words.iter().for_each(|words| tracing::error!("{words}"));
+        for words in words {
+            tracing::error!("{words}");
+        }
         return Err(error);
     }
     let awaited = Some(Awaited::default());
