@@ -125,9 +125,11 @@ pub enum ConfigError {
     },
     /// The file cannot be used, and neither can the last good one that would stand in for it.
     #[error(
-        "{file}\nthe last good configuration cannot stand in for it: {last}\n\
+        "{}\nthe last good configuration cannot stand in for it: {}\n\
          nothing is seen, recorded or told until one can be used: correct the file (edge-agent check-config FILE), then \
-         systemctl restart edge-agent"
+         systemctl restart edge-agent",
+        in_full(file),
+        in_full(last)
     )]
     NoStandIn {
         /// What is wrong with the file.
@@ -282,6 +284,12 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
         cameras: cameras?,
         passed_over: None,
     })
+}
+
+/// An error with what the system said.
+fn in_full(error: &ConfigError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
 fn list(mistakes: &[Mistake]) -> String {
