@@ -46,9 +46,8 @@ fn ends_when_interrupted(interrupt: impl Fn(Pid) -> nix::Result<()>) {
     let camera = RtspCamera::start(Reel::drawn(Coding::H264, (320, 240), 10, 40));
     let folder = tempfile::Builder::new().prefix("edge-demo-").tempdir().expect("a folder");
     let mut demo = start(&camera.url(), folder.path());
-    if demo.find_line(START, |line| line.contains(RUNS) || line.contains("disk is nearly full")).is_none() {
-        panic!("the demo does not start; it said:\n{}", demo.lines().join("\n"));
-    }
+    let said = demo.find_line(START, |line| line.contains(RUNS) || line.contains("disk is nearly full"));
+    assert!(said.is_some(), "the demo does not start; it said:\n{}", demo.lines().join("\n"));
     if demo.lines().iter().any(|line| line.contains("disk is nearly full")) {
         return eprintln!("SKIPPED: {}", demo.lines().join(" "));
     }

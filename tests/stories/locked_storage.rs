@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use edge_agent::app::doctor::{Around, Verdict, examine};
+use edge_agent::app::doctor::{Around, Machine, Verdict, examine};
 use edge_agent::peripherals::simulated::Bench;
 use edge_agent::supervise::Clock;
 use edge_agent::update::Evidence;
@@ -52,8 +52,13 @@ fn is_ready(world: &World, runtime: &Path, wanted: impl Fn(&Evidence) -> bool) -
 }
 
 fn doctor_is_red(world: &World) {
-    let around =
-        Around { now: Clock::system().wall(), program: program("edge-agent"), bench: Bench::default(), running: None };
+    let around = Around {
+        now: Clock::system().wall(),
+        program: program("edge-agent"),
+        bench: Bench::default(),
+        machine: Machine::default(),
+        running: None,
+    };
     let report = examine(&world.configuration(), &around);
     let row = report.findings.iter().find(|finding| finding.check == "storage").expect("a row of the storage");
     assert_eq!(row.verdict, Verdict::Failed, "{row:?}");

@@ -68,10 +68,10 @@ pub(super) fn settings(
 /// image's own models.
 pub(super) fn folders(config: &Config) -> Vec<(PathBuf, Option<String>)> {
     let set = ModelSets::new(&RealDisk, &config.data_dir).in_use();
-    in_folder(config, set.map_or_else(|| config.models.dir.clone(), |set| set.folder))
+    in_folder(config, &set.map_or_else(|| config.models.dir.clone(), |set| set.folder))
 }
 
-fn in_folder(config: &Config, dir: PathBuf) -> Vec<(PathBuf, Option<String>)> {
+fn in_folder(config: &Config, dir: &Path) -> Vec<(PathBuf, Option<String>)> {
     let models = &config.models;
     [&models.objects, &models.plates, &models.plate_text].map(|name| (dir.join(name), None)).to_vec()
 }
@@ -95,7 +95,7 @@ pub(super) fn prepare_in_use(
         let set = in_use();
         let revision = set.as_ref().map(|set| set.revision);
         begun(revision);
-        let folders = in_folder(&config, set.map_or_else(|| config.models.dir.clone(), |set| set.folder));
+        let folders = in_folder(&config, &set.map_or_else(|| config.models.dir.clone(), |set| set.folder));
         let is_outdated = move || in_use().map(|set| set.revision) != revision;
         let start = begin(config.models.library.as_deref(), &folders, &mut numbers)?;
         Ok(Start { is_outdated: Box::new(is_outdated), ..start })

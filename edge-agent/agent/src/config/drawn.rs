@@ -301,11 +301,11 @@ mod tests {
             text(folder.path()).replace("transport = \"tcp\"", said).replace("rtsp://192.0.2.10", "rtsps://192.0.2.10");
         let put = source(&text, "url = \"rtsps://192.0.2.20/a\"\ncredentials = \"/data/a\"\nkind = \"test\"").unwrap();
         replace(&RealDisk, &put.path, put.text.as_bytes()).unwrap();
-        let of = |config: &Config| match &config.cameras[0].source {
-            Source::Rtsp { url, transport, credentials, certificate } => {
-                (url.clone(), *transport, credentials.is_some(), certificate.is_some())
-            }
-            other => panic!("{other:?}"),
+        let of = |config: &Config| {
+            let Source::Rtsp { url, transport, credentials, certificate } = &config.cameras[0].source else {
+                panic!("{config:?}")
+            };
+            (url.clone(), *transport, credentials.is_some(), certificate.is_some())
         };
         let address = |url: &str| url.to_owned();
         let config = Config::with_identity(&text).unwrap();

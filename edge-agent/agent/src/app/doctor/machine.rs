@@ -131,7 +131,7 @@ fn told(json: &[u8]) -> Result<SlotFacts, String> {
     Ok(SlotFacts {
         words: slots.iter().map(one).collect::<Vec<_>>().join("; "),
         update: state,
-        bad: slots.iter().filter(|slot| !slot.good).map(|slot| slot.slot.clone()).collect(),
+        bad: slots.iter().filter(|slot| !slot.good).map(|slot| slot.name.clone()).collect(),
         is_booted_next: slots.iter().any(|slot| slot.booted && slot.primary),
     })
 }

@@ -17,7 +17,7 @@ use edge_store::ring::{RingPlace, RingReader};
 use super::alert::alert;
 use super::outbox::Bridge;
 use super::vitals::Vitals;
-use super::{Common, RunError, ring_place, software, system};
+use super::{Assembly, RunError, ring_place, software};
 use crate::app::locked;
 use crate::app::update::lock::Lock;
 use crate::app::update::outside::answer;
@@ -30,7 +30,7 @@ use crate::control::{
 };
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
-use crate::supervise::{Clock, Restart, Station};
+use crate::supervise::{Clock, Station};
 use crate::update::rauc::Rauc;
 use crate::update::{Order, Orders};
 use crate::uplink::{Announcement, Outbox as _};
@@ -48,13 +48,13 @@ pub(super) struct Wires {
 }
 
 /// Starts the station that takes commands.
-pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> Result<(), RunError> {
-    let config = common.config;
+pub(super) fn start(assembly: &mut Assembly<'_>, wires: Wires, vitals: &Vitals) -> Result<(), RunError> {
+    let config = assembly.config;
     let signer = signer(config)?;
     let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
     let Wires { asked, challenges, announcement, bridge, entries } = wires;
     let log = Log::open(&config.data_dir.join("audit.sqlite"))?;
-    if log.is_another && entries.send(Entry::Record(damaged(common.clock.wall()))).is_err() {
+    if log.is_another && entries.send(Entry::Record(damaged(assembly.clock.wall()))).is_err() {
         tracing::debug!("the outbox has stopped; the log says that the audit log was damaged");
     }
     let ends = Ends {
@@ -63,9 +63,9 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
         actions: Box::new(Doer {
             rings,
             signer,
-            locked: common.locked.map(str::to_owned),
+            locked: assembly.locked.map(str::to_owned),
             vitals: vitals.clone(),
-            clock: common.clock.clone(),
+            clock: assembly.clock.clone(),
             data_dir: config.data_dir.clone(),
             most_bytes: config.update.disk_bytes,
             entries: entries.clone(),
@@ -77,8 +77,8 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
                 birth.challenge_id = number;
             });
         }),
-        clock: common.clock.clone(),
-        pulse: common.pulse("control"),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse("control"),
     };
     let policy = Policy {
         agency: config.agency.clone(),
@@ -91,9 +91,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     let root = Root::from_pem(&read(&config.control.agency_root)?)
         .map_err(|error| unfit(&config.control.agency_root, &error))?;
     let mut control = Control::new(policy, root, challenges, ends);
-    let again = Restart::After(super::PAUSE);
-    let started = common.supervisor.start("control", Station::Control, again, move |stop| control.run(stop));
-    started.map_err(system("cannot start control"))
+    assembly.start("control", Station::Control, move |stop| control.run(stop))
 }
 
 /// Reads the unit's key and certificates.

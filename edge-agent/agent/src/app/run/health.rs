@@ -15,7 +15,7 @@ use edge_store::disk::{Disk as _, RealDisk, Room};
 use super::rings::RingWatch;
 use super::vitals::{CameraVitals, Shared, Vitals, condition};
 use super::witness::Witness;
-use super::{Common, RunError, heat, housing, problems, software, system};
+use super::{Assembly, RunError, heat, housing, problems, software};
 use crate::metrics::{self, Metrics, Numbers, Stream};
 use crate::peripherals::zone;
 use crate::publish::Entry;
@@ -30,20 +30,18 @@ const METRICS_PAUSE: Duration = Duration::from_secs(10);
 const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
 
 /// Serves the same numbers to a scraper on this box, if the configuration wants it.
-pub(super) fn serve_metrics(common: &mut Common<'_>, vitals: &Vitals) -> Result<(), RunError> {
-    let Some(address) = common.config.health.metrics else { return Ok(()) };
-    let (vitals, clock, data_dir) = (vitals.clone(), common.clock.clone(), common.config.data_dir.clone());
+pub(super) fn serve_metrics(assembly: &mut Assembly<'_>, vitals: &Vitals) -> Result<(), RunError> {
+    let Some(address) = assembly.config.health.metrics else { return Ok(()) };
+    let (vitals, clock, data_dir) = (vitals.clone(), assembly.clock.clone(), assembly.config.data_dir.clone());
     let look: metrics::Look = Arc::new(move || vitals.numbers(&clock, &data_dir));
-    let mut server = Metrics::new(address, look, common.clock.clone(), common.pulse("metrics"));
-    let again = Restart::After(METRICS_PAUSE);
-    let started = common.supervisor.start("metrics", Station::Control, again, move |stop| server.run(stop));
-    started.map_err(system("cannot start the metrics"))
+    let mut server = Metrics::new(address, look, assembly.clock.clone(), assembly.pulse("metrics"));
+    assembly.start_with(Restart::After(METRICS_PAUSE), "metrics", Station::Control, move |stop| server.run(stop))
 }
 
 /// The stage that tells how the unit is and feeds the watchdog while every stage beats.
-pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vitals) -> Result<(), RunError> {
-    let (clock, every) = (common.clock.clone(), common.config.health.every);
-    let (heartbeats, data_dir) = (common.heartbeats.clone(), common.config.data_dir.clone());
+pub(super) fn start(assembly: &mut Assembly<'_>, entries: Sender<Entry>, vitals: Vitals) -> Result<(), RunError> {
+    let (clock, every) = (assembly.clock.clone(), assembly.config.health.every);
+    let (heartbeats, data_dir) = (assembly.heartbeats.clone(), assembly.config.data_dir.clone());
     let mut witness = Witness::new(&data_dir, clock.wall());
     let mut last = clock.mono();
     let body = move |stop: &Stop| {
@@ -63,8 +61,7 @@ pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vit
         }
         Ok(())
     };
-    let again = Restart::After(super::PAUSE);
-    common.supervisor.start("health", Station::Analytics, again, body).map_err(system("cannot start health"))
+    assembly.start("health", Station::Analytics, body)
 }
 
 /// Whether every stage beats.

@@ -4,12 +4,14 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod alert;
+mod assembly;
 pub(super) mod auditing;
 pub(super) mod cameras;
 pub(super) mod center;
 mod checking;
 pub(super) mod commands;
 mod commissioning;
+mod ending;
 mod enrolling;
 pub(super) mod eyes;
 pub(super) mod fitting;
@@ -47,7 +49,6 @@ use edge_protocol::record::Word;
 use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::capture::{Camera, SourceSwitch};
 use crate::config::{self, Config, ConfigError};
@@ -59,7 +60,8 @@ use crate::uplink;
 use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
-use auditing::Alarms;
+use assembly::Assembly;
+use ending::Ending;
 use eyes::Eyes;
 use moments::Moments;
 use plates::Plates;
@@ -68,10 +70,6 @@ use vitals::Vitals;
 
 /// How long all stages together may take to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a stage may go without a heartbeat before the service watchdog is no longer fed.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A stage that faults is started again after this.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Sightings on their way to becoming records; the worker's listener waits beyond.
 const SIGHTINGS: Bounds = Bounds::items("sightings", 64, Overflow::Wait);
 
@@ -128,6 +126,14 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// A stage cannot be started.
+    #[error("cannot start the stage {stage}")]
+    Start {
+        /// Which.
+        stage: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes for the unit's challenge")]
     Random,
@@ -165,38 +171,6 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     ended
 }
 
-/// What every part of [`start`] needs.
-struct Common<'c> {
-    /// The file that people write.
-    file: &'c Path,
-    config: &'c Config,
-    /// Only a unit that is nobody's yet has this; it keeps nothing.
-    awaited: Option<surviving::Awaited>,
-    /// Why the storage is locked: then nothing is recorded, and memory holds what waits.
-    locked: Option<&'c str>,
-    clock: &'c Clock,
-    /// Ends the agent in order, to begin anew.
-    anew: &'c Stop,
-    heartbeats: Heartbeats,
-    supervisor: &'c mut Supervisor,
-}
-
-impl Common<'_> {
-    /// Whether anything is recorded and kept to be found later.
-    fn keeps(&self) -> bool {
-        self.awaited.is_none() && self.locked.is_none()
-    }
-
-    /// What puts alarms into the audit log; none for a unit that is nobody's yet.
-    fn alarms(&self) -> Option<Alarms> {
-        self.awaited.is_none().then(|| Alarms::new(self.config))
-    }
-
-    fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
-        self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
-    }
-}
-
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
 fn start(
     file: &Path,
@@ -207,11 +181,11 @@ fn start(
     let config = &survivor.config;
     let awaited = survivor.awaited.clone();
     let (locked, heartbeats) = (survivor.locked.as_deref(), Heartbeats::default());
-    let mut common = Common { file, config, awaited, locked, clock, anew, heartbeats, supervisor };
+    let mut assembly = Assembly { file, config, awaited, locked, clock, anew, heartbeats, supervisor };
     let vitals = Vitals::default();
     let (entries, announcement) = match &survivor.awaited {
-        None => center::start(&mut common, &vitals).map(|(entries, told)| (entries, Some(told)))?,
-        Some(awaited) => (nobody::start(&mut common, awaited.clone(), &vitals)?, None),
+        None => center::start(&mut assembly, &vitals).map(|(entries, told)| (entries, Some(told)))?,
+        Some(awaited) => (nobody::start(&mut assembly, awaited.clone(), &vitals)?, None),
     };
     vitals.note_start(&survivor.words);
     if let Some(why) = locked {
@@ -219,22 +193,22 @@ fn start(
     }
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
-    let sightings = start_events(&mut common, &shared)?;
+    let sightings = start_events(&mut assembly, &shared)?;
     let (throttle, viewfinder) = (Throttle::default(), Viewfinder::default());
     let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
     let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
     let (assignment, plates) = (settings.cameras.clone(), shared.plates.clone());
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, settings, &vitals)?,
+        Mode::Normal => start_vision(&mut assembly, sightings, settings, &vitals)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
     vitals.watch_queue(eyes.gauge());
-    let switches = start_cameras(&mut common, &eyes, &shared)?;
-    health::serve_metrics(&mut common, &vitals)?;
+    let switches = start_cameras(&mut assembly, &eyes, &shared)?;
+    health::serve_metrics(&mut assembly, &vitals)?;
     let looks = page::Looks { viewfinder, assignment, plates, switches, announcement };
-    page::start(&mut common, (&shared.entries, &vitals), looks, program)?;
-    housing::start(&mut common, &shared.entries, &vitals, throttle)?;
-    health::start(&mut common, shared.entries, vitals)
+    page::start(&mut assembly, (&shared.entries, &vitals), looks, program)?;
+    housing::start(&mut assembly, &shared.entries, &vitals, throttle)?;
+    health::start(&mut assembly, shared.entries, vitals)
 }
 
 /// The agent's version, as every record and manifest names it.
@@ -252,13 +226,13 @@ struct Shared {
 
 /// Sightings to records; what comes back is where the vision worker's words go.
 fn start_events(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     shared: &Shared,
 ) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
     let (sightings, seen) = bounded(SIGHTINGS);
     let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    let kept = if common.keeps() { Some(keeping::start(common, &shared.entries)?) } else { None };
+    let kept = if assembly.keeps() { Some(keeping::start(assembly, &shared.entries)?) } else { None };
     if let Some(kept) = &kept {
         vitals.watch_queue(kept.gauge());
     }
@@ -269,33 +243,30 @@ fn start_events(
         moments: shared.moments.clone(),
         plates: shared.plates.clone(),
         vitals: vitals.clone(),
-        alarms: common.alarms(),
-        clock: common.clock.clone(),
-        pulse: common.pulse("events"),
+        alarms: assembly.alarms(),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse("events"),
     };
-    let mut teller = Teller::new(common.config, ends);
-    let started = common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |_| teller.run());
-    started.map_err(system("cannot start the events"))?;
+    let mut teller = Teller::new(assembly.config, ends);
+    assembly.start_with(Restart::StopAll, "events", Station::Analytics, move |_| teller.run())?;
     Ok(sightings)
 }
 
 /// The vision worker and who keeps it running.
 fn start_vision(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
     settings: VisionSettings,
     vitals: &Vitals,
 ) -> Result<Eyes, RunError> {
-    let config = common.config;
+    let config = assembly.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
     let vitals = vitals.clone();
     let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
-    let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
-    let again = Restart::After(PAUSE);
-    let started = common.supervisor.start("vision", Station::Analytics, again, move |stop| client.run(stop));
-    started.map_err(system("cannot start the vision worker's client"))?;
+    let mut client = VisionClient::new(settings, prepare, queues, assembly.clock.clone(), assembly.pulse("vision"));
+    assembly.start("vision", Station::Analytics, move |stop| client.run(stop))?;
     Ok(eyes)
 }
 
@@ -308,19 +279,19 @@ fn no_vision(config: &Config, vitals: &Vitals, throttle: &Throttle) -> Eyes {
 /// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
 /// What comes back changes where their pictures come from.
 fn start_cameras(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     eyes: &Eyes,
     shared: &Shared,
 ) -> Result<BTreeMap<CameraId, SourceSwitch>, RunError> {
     let mut switches = BTreeMap::new();
-    for described in &common.config.cameras {
+    for described in &assembly.config.cameras {
         let id = &described.id;
-        let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = if common.keeps() { Some(start_recorder(common, described, shared)?) } else { None };
+        let mut camera = Camera::new(cameras::capture_settings(described), assembly.clock.clone());
+        let mut feed = if assembly.keeps() { Some(start_recorder(assembly, described, shared)?) } else { None };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
         switches.insert(id.clone(), camera.switch());
-        let pulse = common.pulse(format!("camera {id}"));
+        let pulse = assembly.pulse(format!("camera {id}"));
         let body = move |stop: &Stop| {
             camera.run(stop, &pulse, &mut |unit| {
                 moments.note(&unit);
@@ -331,29 +302,29 @@ fn start_cameras(
             });
             Ok(())
         };
-        let again = Restart::After(PAUSE);
-        let started = common.supervisor.start(format!("cam {id}"), Station::Capture, again, body);
-        started.map_err(system("cannot start a camera"))?;
+        assembly.start(format!("cam {id}"), Station::Capture, body)?;
     }
     Ok(switches)
 }
 
-fn start_recorder(common: &mut Common<'_>, camera: &config::Camera, shared: &Shared) -> Result<record::Feed, RunError> {
+fn start_recorder(
+    assembly: &mut Assembly<'_>,
+    camera: &config::Camera,
+    shared: &Shared,
+) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
-    let place = ring_place(common.config, camera);
+    let place = ring_place(assembly.config, camera);
     shared.vitals.watch_queue(feed.gauge());
     let ends = record::Ends {
         feed: units,
-        clock: common.clock.clone(),
-        pulse: common.pulse(format!("recorder {}", camera.id)),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse(format!("recorder {}", camera.id)),
     };
-    let tell = recording::tell(shared.entries.clone(), common.clock.clone());
+    let tell = recording::tell(shared.entries.clone(), assembly.clock.clone());
     let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
     shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
-    let again = Restart::After(PAUSE);
     let name = format!("rec {}", camera.id);
-    let started = common.supervisor.start(name, Station::Record, again, move |stop| recorder.run(stop));
-    started.map_err(system("cannot start a recorder"))?;
+    assembly.start(name, Station::Record, move |stop| recorder.run(stop))?;
     Ok(feed)
 }
 
@@ -364,46 +335,5 @@ pub(super) fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace 
         unit: config.unit.clone(),
         camera: camera.id.clone(),
         quota_bytes: camera.quota_bytes,
-    }
-}
-
-/// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in order.
-struct Ending {
-    runtime: tokio::runtime::Runtime,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    fn new() -> Result<Self, RunError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(system("cannot wait for signals"))?;
-        let inside = runtime.enter();
-        let terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
-        let interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
-        drop(inside);
-        Ok(Self { runtime, terminate, interrupt })
-    }
-
-    /// Waits for a polite signal, for somebody who has the agent begin anew, or for a stage to fail without which nothing works.
-    /// What has run for a while has proved itself.
-    fn wait(mut self, supervisor: &Supervisor, anew: &Stop, mut proved: impl FnMut()) -> Result<(), RunError> {
-        let failed = supervisor.failed();
-        self.runtime.block_on(async {
-            let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
-            let mut is_proved = false;
-            loop {
-                tokio::select! {
-                    _ = self.terminate.recv() => return Ok(()),
-                    _ = self.interrupt.recv() => return Ok(()),
-                    () = anew.wait() => return Ok(()),
-                    () = failed.wait() => return Err(RunError::Stage),
-                    () = &mut runs_well, if !is_proved => {
-                        is_proved = true;
-                        proved();
-                    }
-                }
-            }
-        })
     }
 }

@@ -23,7 +23,7 @@ use super::searching::{self, Searching};
 use super::sources::Sources;
 use super::surviving::is_managed;
 use super::vitals::Vitals;
-use super::{Common, RunError, auditing, checking, system};
+use super::{Assembly, RunError, auditing, checking};
 use crate::app::doctor::{focus_score, light_advice};
 use crate::app::locked;
 use crate::capture::SourceSwitch;
@@ -87,25 +87,25 @@ struct Here {
 
 /// Starts the page where the configuration has one.
 pub(super) fn start(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     (entries, vitals): (&Sender<Entry>, &Vitals),
     mut looks: Looks,
     program: PathBuf,
 ) -> Result<(), RunError> {
-    let config = common.config;
+    let config = assembly.config;
     let Some(page) = &config.page else { return Ok(()) };
-    let checking = checking::start(common, vitals, program)?;
-    let searching = searching::start(common)?;
-    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| common.anew.clone()));
-    let enrolling = match common.awaited.clone() {
-        Some(awaited) => Some(enrolling::start(common, awaited, page.claim.clone())?),
+    let checking = checking::start(assembly, vitals, program)?;
+    let searching = searching::start(assembly)?;
+    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| assembly.anew.clone()));
+    let enrolling = match assembly.awaited.clone() {
+        Some(awaited) => Some(enrolling::start(assembly, awaited, page.claim.clone())?),
         None => None,
     };
     let here = Here {
-        file: common.file.to_owned(),
-        name: common.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
+        file: assembly.file.to_owned(),
+        name: assembly.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
         armed: page.armed,
-        locked: common.locked.map(str::to_owned),
+        locked: assembly.locked.map(str::to_owned),
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
@@ -114,14 +114,14 @@ pub(super) fn start(
         entries: entries.clone(),
         vitals: vitals.clone(),
         looks,
-        sources: Sources::new(common.file, config, switches, anew),
+        sources: Sources::new(assembly.file, config, switches, anew),
         searching,
         checking,
         reports: Reports::open(config),
         enrolling,
         opening: Opening::of(&config.data_dir),
         certificate: page.claim.join("page.pem"),
-        clock: common.clock.clone(),
+        clock: assembly.clock.clone(),
     };
     let settings = Settings {
         listen: page.listen,
@@ -129,9 +129,8 @@ pub(super) fn start(
         certificate: page.claim.join("page.pem"),
         key: page.claim.join("page.key"),
     };
-    let mut page = Page::new(settings, Arc::new(here), common.clock.clone(), common.pulse("page"));
-    let started = common.supervisor.start("page", Station::Control, Restart::After(AGAIN), move |stop| page.run(stop));
-    started.map_err(system("cannot start the technician's page"))
+    let mut page = Page::new(settings, Arc::new(here), assembly.clock.clone(), assembly.pulse("page"));
+    assembly.start_with(Restart::After(AGAIN), "page", Station::Control, move |stop| page.run(stop))
 }
 
 impl Unit for Here {

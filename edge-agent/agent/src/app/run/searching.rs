@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Common, PAUSE, RunError, system};
+use super::{Assembly, RunError};
 use crate::onvif::{DISCOVERY, Device, Login, OnvifError, discover};
 use crate::page::{FoundCamera, Offer, Search};
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
-use crate::supervise::{Clock, Fault, Restart, Station, Stop};
+use crate::supervise::{Clock, Fault, Station, Stop};
 
 /// One is under way, and no other waits behind it.
 const ASKED: Bounds = Bounds::items("searches", 1, Overflow::Refuse);
@@ -66,10 +66,10 @@ impl Searching {
 }
 
 /// Starts the stage that asks. It shows no beats: a camera takes as long as it takes, and nobody waits for it.
-pub(super) fn start(common: &mut Common<'_>) -> Result<Searching, RunError> {
+pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> {
     let (asked, waiting) = bounded(ASKED);
     let searching = Searching { asked, search: Arc::default() };
-    let (own, clock) = (searching.clone(), common.clock.clone());
+    let (own, clock) = (searching.clone(), assembly.clock.clone());
     let body = move |stop: &Stop| {
         while !stop.is_set() {
             let asked = match waiting.receive_timeout(LOOK) {
@@ -88,8 +88,7 @@ pub(super) fn start(common: &mut Common<'_>) -> Result<Searching, RunError> {
         }
         Ok(())
     };
-    let started = common.supervisor.start("camera search", Station::Control, Restart::After(PAUSE), body);
-    started.map_err(system("cannot start the search for cameras"))?;
+    assembly.start("camera search", Station::Control, body)?;
     Ok(searching)
 }
 

@@ -133,10 +133,13 @@ fn another_revision_than_was_ordered_is_refused() {
     assert_eq!(world.sets().standing().unwrap(), Standing::default());
 }
 
-fn worker(set: u64, life: u64) -> Option<Evidence> {
+fn worker(set: u64, life: u64) -> Evidence {
     let cameras = vec!["north".parse().unwrap()];
-    Some(Evidence { worker: Some(Worker { set: Some(set), life, cameras }), ..healthy() })
+    Evidence { worker: Some(Worker { set: Some(set), life, cameras }), ..healthy() }
 }
+
+/// What is seen of the agent at these seconds; nothing where there is none.
+type Looks = Vec<(u64, Option<Evidence>)>;
 
 fn at(seconds: u64) -> MonoTime {
     MonoTime::from_duration(Duration::from_secs(seconds))
@@ -156,14 +159,14 @@ fn a_set_on_trial_is_kept_when_its_own_worker_has_worked_for_five_minutes_and_go
     let before = || Some(Before::from(&healthy()));
     let blind = || {
         let mut seen = worker(8, 0);
-        seen.as_mut().unwrap().worker.as_mut().unwrap().cameras.clear();
-        seen
+        seen.worker.as_mut().unwrap().cameras.clear();
+        Some(seen)
     };
-    let cases: [(&str, Vec<(u64, Option<Evidence>)>, Option<u64>); 7] = [
-        ("works", vec![(0, worker(8, 1)), (300, worker(8, 1))], Some(8)),
-        ("the watch is not over", vec![(0, worker(8, 1)), (299, worker(8, 1))], Some(8)),
-        ("the former worker still runs", vec![(0, worker(7, 0)), (1200, worker(7, 0))], Some(7)),
-        ("it comes up and dies", (0..=20).map(|n| (n * 60, worker(8, n))).collect(), Some(8)),
+    let cases: [(&str, Looks, Option<u64>); 7] = [
+        ("works", vec![(0, Some(worker(8, 1))), (300, Some(worker(8, 1)))], Some(8)),
+        ("the watch is not over", vec![(0, Some(worker(8, 1))), (299, Some(worker(8, 1)))], Some(8)),
+        ("the former worker still runs", vec![(0, Some(worker(7, 0))), (1200, Some(worker(7, 0)))], Some(7)),
+        ("it comes up and dies", (0..=20).map(|n| (n * 60, Some(worker(8, n)))).collect(), Some(8)),
         ("it does not come up", vec![(0, Some(healthy())), (1200, Some(healthy()))], Some(7)),
         ("it sees nothing", vec![(0, blind()), (1200, blind())], Some(7)),
         ("no agent", vec![(0, None), (1200, None)], Some(7)),

@@ -46,10 +46,8 @@ impl Unit {
     fn started(&self) -> (String, Option<PathBuf>) {
         let config = Config::read(&self.folder.path().join("edge-agent.toml")).unwrap();
         assert_eq!(config.passed_over, None);
-        match &config.cameras[0].source {
-            Source::Rtsp { url, credentials, .. } => (url.clone(), credentials.clone()),
-            other => panic!("{other:?}"),
-        }
+        let Source::Rtsp { url, credentials, .. } = &config.cameras[0].source else { panic!("{config:?}") };
+        (url.clone(), credentials.clone())
     }
 
     /// What lies in the page's folder of passwords.
