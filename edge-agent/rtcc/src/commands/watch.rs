@@ -224,11 +224,14 @@ mod tests {
             words.extend(more);
             World::run(words.into_iter().map(str::to_owned).collect()).join().unwrap()
         };
-        for unknown in [["--unit", "pole1"], ["--camera", "nocam"]] {
-            for (command, more) in [("watch", &["--no-follow"][..]), ("ring", &[]), ("cameras", &[])] {
-                let words = format!("{:#}", ask(command, &[&unknown[..], more].concat()).unwrap_err());
-                assert!(words.contains(unknown[1]) && words.contains("ever heard"), "{command}: {words}");
-            }
+        for (command, more) in [
+            ("watch", ["--no-follow", "--unit=pole1"]),
+            ("watch", ["--no-follow", "--camera=pole1"]),
+            ("ring", ["--unit=gate-1", "--camera=pole1"]),
+            ("cameras", ["--unit=pole1", "--json"]),
+        ] {
+            let words = format!("{:#}", ask(command, &more).unwrap_err());
+            assert!(words.contains("pole1") && words.contains("ever heard"), "{command}: {words}");
         }
         ask("watch", &["--unit", "gate-1", "--no-follow"]).unwrap();
         ask("watch", &["--unit", "center", "--no-follow"]).unwrap();
