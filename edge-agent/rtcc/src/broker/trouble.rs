@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 
 use rumqttc::TlsError;
+use rumqttc::v5::mqttbytes::Error as MqttError;
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ConnectionError, StateError};
 
@@ -43,7 +44,9 @@ fn advice(error: &ConnectionError) -> Option<&'static str> {
         ConnectionError::ConnectionRefused(code) => refused(*code),
         ConnectionError::Io(error)
         | ConnectionError::Tls(TlsError::Io(error))
-        | ConnectionError::MqttState(StateError::Io(error)) => broken(error),
+        | ConnectionError::MqttState(StateError::Io(error) | StateError::Deserialization(MqttError::Io(error))) => {
+            broken(error)
+        }
         ConnectionError::Tls(TlsError::TLS(error)) => unfit(error),
         ConnectionError::Tls(_)
         | ConnectionError::MqttState(_)
@@ -110,7 +113,10 @@ mod tests {
         let unknown = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         assert!(over_tls(unknown).contains("not of --root"));
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
-        assert!(over_tls(alert).contains("--cert of its agency"));
+        assert!(over_tls(alert.clone()).contains("--cert of its agency"));
+        // TLS 1.3 tells a client that it is not taken only after the handshake.
+        let late = MqttError::Io(io::Error::new(ErrorKind::InvalidData, alert));
+        assert!(said(StateError::Deserialization(late)).contains("--cert of its agency"));
         let refused = ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized);
         assert!(said(refused).contains("access list"));
         assert!(!said(ConnectionError::RequestsDone).contains(": "), "nothing is guessed");
