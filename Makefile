@@ -75,6 +75,7 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	@POWER_CUTS=50 $(CARGO) test --locked -p edge-tests --test power_cut
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
+	@UPDATE_PROVES=300 $(CARGO) test --locked -p edge-tests --test update_proves --test update_models -- --nocapture
 	@$(MAKE) --no-print-directory image-check
 	@yocto/check selftest
 	@status=0; edge-agent/setup/arm64 install || status=$$?; \
@@ -114,6 +115,7 @@ clippy:
 	else echo 'SKIPPED lints: this compiler comes without clippy'; fi
 
 deny:
+	@$(CARGO) metadata --locked --format-version 1 | edge-agent/setup/msrv
 	@if [[ ! -x $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny ]]; then \
 		echo 'installing cargo-deny $(CARGO_DENY) once (some minutes)'; \
 		$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY); fi

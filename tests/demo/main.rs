@@ -13,6 +13,7 @@
 mod cameras;
 mod center;
 mod errand;
+mod interruption;
 mod ledger;
 mod report;
 mod scene;
@@ -28,6 +29,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use interruption::Interruption;
+
 /// Shows the main job end to end: cameras, vision, broker, center, a cut link, a verified clip.
 #[derive(Debug, Parser)]
 #[command(after_help = "Examples:
@@ -35,7 +38,7 @@ use clap::Parser;
   demo --source rtsp://192.0.2.10/main   your own camera
   demo --source /dev/video0              a camera on this machine")]
 struct Arguments {
-    /// End after this many seconds; 0 runs until ^C.
+    /// End after this many seconds; 0 runs until ^C, which ends with 130.
     #[arg(long, default_value_t = 0)]
     seconds: u64,
     /// A camera or file of your own instead of the demo's two cameras.
@@ -48,7 +51,11 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match story::play(&arguments) {
+    let interruption = match Interruption::noted() {
+        Ok(interruption) => interruption,
+        Err(error) => return failed(&error),
+    };
+    let ended = match story::play(&arguments, &interruption) {
         Ok(summary) if summary.broken.is_empty() => {
             println!("\nEverything that was promised happened.");
             ExitCode::SUCCESS
@@ -60,9 +67,12 @@ fn main() -> ExitCode {
             }
             ExitCode::FAILURE
         }
-        Err(error) => {
-            eprintln!("demo: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+        Err(error) => failed(&error),
+    };
+    interruption.status().map_or(ended, ExitCode::from)
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("demo: {error:#}");
+    ExitCode::FAILURE
 }

@@ -4,8 +4,6 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +15,7 @@ use crate::Arguments;
 use crate::cameras::Cameras;
 use crate::center::Center;
 use crate::errand;
+use crate::interruption::Interruption;
 use crate::ledger;
 use crate::report::{self, Watched};
 use crate::scene::{self, Scene};
@@ -38,29 +37,33 @@ const ROOM_BYTES: u64 = 2 << 30;
 const LISTED_EVERY: usize = 5;
 
 /// Plays the whole demo.
-pub(crate) fn play(arguments: &Arguments) -> Result<Summary> {
+pub(crate) fn play(arguments: &Arguments, interruption: &Interruption) -> Result<Summary> {
     let steps = Steps::begin();
-    let interrupted = until_interrupted()?;
     let places = places(&arguments.folder)?;
     let server = Cameras::start()?;
     let scene = scene::set(&arguments.source, &places, &server, &steps)?;
+    interruption.check()?;
     let mut world = World::start(&places, &scene.cameras, &listed(&scene), &|words| steps.say(words))?;
     let center = Center::at(world.center_port);
     steps.say("what the center receives (rtcc watch):");
     let watch = watch(&places, &center)?;
-    let stage = Stage { places: &places, center: &center, steps, interrupted: &interrupted, began: Instant::now() };
+    let stage = Stage { places: &places, center: &center, steps, interruption, began: Instant::now() };
     let mut summary = Summary::default();
     let end_after = if arguments.seconds == 0 { Duration::MAX } else { Duration::from_secs(arguments.seconds) };
     let cut = stage.cut_and_heal(&mut world, end_after, &mut summary);
     stage.clip(&mut world, &scene, end_after, &mut summary);
     if arguments.seconds == 0 && !stage.over(&mut world) {
+        // Whoever interrupts does not wait for a visit.
+        stage.commission(&mut world, &mut summary);
         steps.say("that was the story; it goes on until ^C");
     }
     stage.wait(&mut world, end_after);
     if let Some((name, status)) = world.ended() {
         summary.broken.push(format!("every program runs to the end ({name} ended with {status})"));
     }
-    stage.commission(&mut world, &mut summary);
+    if arguments.seconds != 0 {
+        stage.commission(&mut world, &mut summary);
+    }
     // The unit says what it has still to say when it stops; the center takes it before it is asked.
     let watched = Watched { seconds: stage.began.elapsed().as_secs_f64(), ended: SystemTime::now(), cut };
     steps.say("the agent stops, in the order of the data");
@@ -85,14 +88,14 @@ struct Stage<'a> {
     places: &'a Places,
     center: &'a Center,
     steps: Steps,
-    interrupted: &'a AtomicBool,
+    interruption: &'a Interruption,
     began: Instant,
 }
 
 impl Stage<'_> {
     /// Whether somebody interrupts or a program has ended.
     fn over(&self, world: &mut World) -> bool {
-        self.interrupted.load(Ordering::SeqCst) || world.ended().is_some()
+        self.interruption.is_there() || world.ended().is_some()
     }
 
     /// Waits until `until` after the beginning, or until the story is over.
@@ -147,7 +150,8 @@ impl Stage<'_> {
 
     /// A technician's visit, when everything else is measured: the checks look at the cameras once more beside the agent.
     fn commission(&self, world: &mut World, summary: &mut Summary) {
-        if world.ended().is_some() {
+        if self.over(world) {
+            summary.broken.push("a commissioning report (the demo ended before)".to_owned());
             return;
         }
         match visit::commission(self.places, &world.page, self.center, &self.steps) {
@@ -170,26 +174,6 @@ impl Stage<'_> {
             Err(error) => summary.broken.push(format!("a verified clip: {error:#}")),
         }
     }
-}
-
-/// Set by ^C, a polite kill, or a terminal that closes.
-fn until_interrupted() -> Result<Arc<AtomicBool>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&interrupted);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let inside = runtime.enter();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    drop(inside);
-    thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} _ = hang_up.recv() => {} }
-        });
-        noted.store(true, Ordering::SeqCst);
-    })?;
-    Ok(interrupted)
 }
 
 fn places(folder: &Path) -> Result<Places> {

@@ -85,6 +85,12 @@ impl World {
             }
             fs::create_dir_all(&folder)?;
         }
+        // `rtcc clip` overwrites nothing, and this one is the demo's own.
+        for left in ["clip.mp4", "clip.mp4.manifest"].map(|name| places.folder.join(name)) {
+            if left.exists() {
+                fs::remove_file(left)?;
+            }
+        }
         let (broker_port, center_port) = (free_port()?, free_port()?);
         certificates(places, broker_port)?;
         say("certificates made: one agency, one unit, one center, one investigator");
@@ -108,6 +114,7 @@ impl World {
             agent.lines().join("\n")
         );
         say("agent: edge-agent run is ready (models loaded, self-test passed), on a simulated board");
+        say("the demo sends every plate (reads.publish = \"all\"); by default only hits and counts leave a unit");
         say(&page.words());
         Ok(Self { agent, center, link, broker, center_port, page, places: places.clone() })
     }

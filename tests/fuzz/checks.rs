@@ -1,6 +1,9 @@
 //! What must hold for any bytes, one function a format. The fuzz targets call these, and so does the replay of the
 //! corpora that runs with the ordinary tests.
 
+#[path = "orders.rs"]
+pub mod orders;
+
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -8,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use edge_agent::capture::assemble::Assembler;
 use edge_agent::config::Config;
 use edge_agent::media::nal;
+use edge_agent::onvif;
 use edge_agent::vision::read_any;
 use edge_analytics::hotlist::normalise;
 use edge_analytics::manifest::ModelSpec;
@@ -39,6 +43,8 @@ pub const ALL: &[(&str, Check)] = &[
     ("topic", topic),
     ("enrolment", enrolment),
     ("models", models),
+    ("orders", orders),
+    ("onvif", camera_answers),
 ];
 
 /// An agency with a person and a unit, made anew in each process.
@@ -49,8 +55,20 @@ pub struct Signers {
     pub person: (SigningKey, Chain),
     /// A unit.
     pub unit: (SigningKey, Chain),
-    /// Who signs sets of models.
+    /// Who signs sets of models and orders updates.
     pub administrator: (SigningKey, Chain),
+    /// Who asks for a health record.
+    pub technician: (SigningKey, Chain),
+    /// An investigator of the same name in an agency that calls itself the same.
+    pub stranger: (SigningKey, Chain),
+}
+
+impl Signers {
+    /// The certificates that the root has signed, in DER.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let all = [&self.person, &self.unit, &self.administrator, &self.technician];
+        all.into_iter().flat_map(|(_, chain)| chain.certificates())
+    }
 }
 
 /// Whoever signs what should get past the signature.
@@ -65,7 +83,15 @@ pub static SIGNERS: LazyLock<Signers> = LazyLock::new(|| {
         person: keys(&pki.person("ada", "investigator")),
         unit: keys(&pki.unit("pole-7")),
         administrator: keys(&pki.person("kim", "policy-admin")),
+        technician: keys(&pki.person("bo", "technician")),
+        stranger: keys(&Pki::new("springfield").person("ada", "investigator")),
     }
+});
+
+/// What a camera with a harmless token is asked.
+static PLAIN_QUESTION: LazyLock<String> = LazyLock::new(|| {
+    let answer = b"<a><GetProfilesResponse><Profiles token=\"main\"/></GetProfilesResponse></a>";
+    onvif::read_any(answer, "http://192.0.2.1/").questions.pop().expect("a question for the profile")
 });
 
 /// A command in its envelope: the bytes as they come, and as the payload of an honest signature.
@@ -206,4 +232,41 @@ pub fn models(bytes: &[u8]) {
             assert!(!set.files.iter().any(|file| leaves(&file.path)), "no file goes outside the folder of models");
         }
     }
+}
+
+/// An order to a unit, all the way through its judgement: the bytes as they come, and as the payload of a signature for
+/// this unit and this moment, by who may not and by who may; and as a signer's certificate.
+pub fn orders(bytes: &[u8]) {
+    assert_eq!(orders::judged(|_| Some(bytes.to_vec())).acts, 0, "nobody has signed it for this moment");
+    for forger in [&SIGNERS.stranger, &SIGNERS.unit] {
+        let seen = orders::judged(|challenge| orders::given_now(bytes, challenge, |_| forger));
+        assert_eq!(seen.acts, 0, "nobody of the agency has signed it");
+    }
+    orders::judged(|challenge| orders::given_now(bytes, challenge, orders::entitled));
+    let chain = Chain::from_der(bytes.to_vec());
+    let is_ours = SIGNERS.certificates().any(|der| der == bytes);
+    assert_eq!(SIGNERS.root.check(&chain, None).is_ok(), is_ours, "who the agency has not vouched for");
+    drop((chain.subject(), chain.validity(), chain.serial(), chain.public_key()));
+}
+
+/// What a camera answers to ONVIF's questions and to the probe for cameras: what is shown of it disturbs no terminal, and
+/// it leads nowhere else and puts nothing into the next question.
+pub fn camera_answers(bytes: &[u8]) {
+    let told = onvif::read_any(bytes, "http://192.0.2.1/onvif/device_service");
+    let found = told.found.iter().flat_map(|camera| {
+        let words = [Some(&camera.id), camera.name.as_ref(), camera.hardware.as_ref()];
+        words.into_iter().flatten().chain(&camera.addresses)
+    });
+    let streams = told.streams.iter().flat_map(|stream| [&stream.name, &stream.codec, &stream.url]);
+    for shown in found.chain(streams).chain(&told.media).chain(&told.proof).chain(&told.refusal) {
+        assert!(!shown.chars().any(char::is_control), "{shown:?} is shown or sent");
+    }
+    assert!(told.media.is_none_or(|address| address.starts_with("http://192.0.2.1/")), "another host is asked");
+    for stream in &told.streams {
+        let authority = stream.url.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+        assert!(!authority.is_some_and(|authority| authority.contains('@')), "a password is shown: {}", stream.url);
+    }
+    let elements = |question: &String| question.matches(['<', '>']).count();
+    let plain = elements(&PLAIN_QUESTION);
+    assert!(told.questions.iter().all(|question| elements(question) == plain), "a profile's token adds elements");
 }

@@ -1,6 +1,7 @@
 //! The corpora of the fuzz targets and thousands of seeded mutations of them, with an ordinary compiler.
 //!
-//! `FUZZ_MUTATIONS` says how many of each seed, `FUZZ_SEED` which; a failure prints both and the bytes.
+//! `FUZZ_MUTATIONS` says how many of each seed, `FUZZ_SEED` which; a failure prints both and the bytes. `FUZZ_SEEDS_INTO`
+//! names a folder for the whole corpora, with what is made by code: a fuzzer begins with them.
 #![cfg(test)]
 #![allow(missing_docs, unreachable_pub, missing_debug_implementations, reason = "shared with the fuzz targets")]
 
@@ -63,22 +64,41 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         "verify" => seeds.push(seeds::clip()),
         "enrolment" => seeds.extend(seeds::enrolment()),
         "models" => seeds.push(seeds::models()),
-        "request" => {
-            use edge_protocol::sign::{Kind, Signed};
-            let (key, chain) = &checks::SIGNERS.person;
-            seeds.push(Signed::seal(Kind::Command, seeds::command(), key, chain).unwrap());
+        "orders" => {
+            seeds.extend(seeds::orders());
+            seeds.extend(seeds::orders().into_iter().map(sealed));
+            seeds.extend(checks::SIGNERS.certificates().map(<[u8]>::to_vec));
         }
+        "request" => seeds.push(sealed(seeds::command())),
         _ => {}
     }
     assert!(!seeds.is_empty(), "no corpus {}", folder.display());
     seeds
 }
 
+fn sealed(command: Vec<u8>) -> Vec<u8> {
+    use edge_protocol::sign::{Kind, Signed};
+    let (key, chain) = &checks::SIGNERS.person;
+    Signed::seal(Kind::Command, command, key, chain).unwrap()
+}
+
+/// Leaves the corpus for a fuzzer that knows files alone.
+#[allow(clippy::disallowed_methods, reason = "files for another program, not the product's")]
+fn hand_over(seeds: &[Vec<u8>], folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    for (number, seed) in seeds.iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{number:02}")), seed).unwrap();
+    }
+}
+
 fn replay(name: &str, mutations: u64) {
     let (_, check) = checks::ALL.iter().find(|(known, _)| *known == name).expect("a check of this name");
     let start = number("FUZZ_SEED", 0x9e37_79b9_7f4a_7c15);
-    let mut draw = Draw(start.max(1));
-    for seed in corpus(name) {
+    let (mut draw, corpus) = (Draw(start.max(1)), corpus(name));
+    if let Some(folder) = std::env::var_os("FUZZ_SEEDS_INTO") {
+        hand_over(&corpus, &Path::new(&folder).join(name));
+    }
+    for seed in corpus {
         let mutated = (0..number("FUZZ_MUTATIONS", mutations)).map(|_| draw.mutate(&seed)).collect::<Vec<_>>();
         for bytes in std::iter::once(seed).chain(mutated) {
             let held = catch_unwind(AssertUnwindSafe(|| check(&bytes)));
@@ -142,6 +162,16 @@ fn manifests_of_sets_of_models() {
     replay("models", 300);
 }
 
+#[test]
+fn orders_to_a_unit() {
+    replay("orders", 60);
+}
+
+#[test]
+fn answers_of_cameras() {
+    replay("onvif", 2_000);
+}
+
 /// The checks get as deep as they mean to: what is well formed passes.
 #[test]
 fn the_seeds_are_taken() {
@@ -149,9 +179,9 @@ fn the_seeds_are_taken() {
     use edge_protocol::evidence::verify_clip;
     use edge_protocol::sign::{Kind, Signed};
     let signers = &*checks::SIGNERS;
-    let sealed = Signed::seal(Kind::Command, seeds::command(), &signers.person.0, &signers.person.1).unwrap();
-    assert!(Command::open(&sealed, &signers.root, None).is_ok());
-    assert!(rtcc::wire::describe_command(&sealed).is_ok());
+    let command = sealed(seeds::command());
+    assert!(Command::open(&command, &signers.root, None).is_ok());
+    assert!(rtcc::wire::describe_command(&command).is_ok());
     let sealed = |payload, kind, (key, chain): &(_, _)| Signed::seal(kind, payload, key, chain).unwrap();
     let asked = sealed(seeds::enrolment().remove(0), Kind::Enrolment, &signers.unit);
     assert!(edge_protocol::enrolment::SealedRequest::open(&asked).is_ok());
@@ -164,6 +194,11 @@ fn the_seeds_are_taken() {
     let sealed = Signed::seal(Kind::ClipManifest, manifest.to_vec(), &signers.unit.0, &signers.unit.1).unwrap();
     let verified = verify_clip(&mut std::io::Cursor::new(media), &sealed, &signers.root);
     assert!(verified.is_ok(), "{verified:?}");
+    for order in seeds::orders() {
+        let seen =
+            checks::orders::judged(|challenge| checks::orders::given_now(&order, challenge, checks::orders::entitled));
+        assert_eq!(seen.acts, 1, "{seen:?}");
+    }
     for seed in corpus("worker") {
         assert_ne!(edge_agent::vision::read_any(&seed), (0, 0), "{seed:02x?}");
     }

@@ -45,24 +45,47 @@ pub fn segment() -> Vec<u8> {
     std::fs::read(files.into_iter().find(|path| path.extension().is_some_and(|end| end == "seg")).unwrap()).unwrap()
 }
 
-/// The payload of a command's envelope.
+/// The payload of a command's envelope: a clip.
 pub fn command() -> Vec<u8> {
-    use edge_protocol::command::{ClipScope, Command, Operation, Role};
+    orders().remove(0)
+}
+
+/// The payloads of every kind of order.
+pub fn orders() -> Vec<Vec<u8>> {
+    use edge_protocol::command::{ClipScope, Operation, QuietHours, Role, UpdateScope};
     let at = stamp().time;
-    let command = Command {
+    let to = at.saturating_add(Duration::from_secs(15));
+    let update = UpdateScope {
+        url: "https://center.example:8443/bundles/1.5.0.raucb".to_owned(),
+        hash: Hash256::of(b"bundle"),
+        bytes: 6,
+        version: "1.5.0".parse().unwrap(),
+        quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }),
+    };
+    vec![
+        order("ada", Role::Investigator, Operation::Clip(ClipScope { camera: "gate".parse().unwrap(), from: at, to })),
+        order("bo", Role::Technician, Operation::Health),
+        order("kim", Role::PolicyAdmin, Operation::Update(update.clone())),
+        order("kim", Role::PolicyAdmin, Operation::Update(UpdateScope { quiet: None, ..update })),
+    ]
+}
+
+fn order(issuer: &str, role: edge_protocol::command::Role, operation: edge_protocol::command::Operation) -> Vec<u8> {
+    let at = stamp().time;
+    let command = edge_protocol::command::Command {
         version: CONTRACT_VERSION,
         id: edge_protocol::id::CommandId::from_bytes([1; 16]),
         request: RequestId::from_bytes([2; 16]),
         agency: "springfield".parse().unwrap(),
         unit: "pole-7".parse().unwrap(),
-        issuer: "ada".parse().unwrap(),
-        role: Role::Investigator,
-        operation: Operation::Clip(ClipScope { camera: "gate".parse().unwrap(), from: at, to: at }),
+        issuer: issuer.parse().unwrap(),
+        role,
+        operation,
         purpose: "investigation".parse().unwrap(),
         case: "26-01234".parse().unwrap(),
         policy: None,
         issued: at,
-        expires: at,
+        expires: at.saturating_add(Duration::from_mins(5)),
         challenge: "00112233445566778899aabbccddeeff".parse().unwrap(),
     };
     minicbor::to_vec(&command).unwrap()

@@ -218,7 +218,11 @@ fn a_stream_without_key_pictures_is_said_and_asked_for_again() {
         camera.script().without_keys(false);
         watched.wait("a key picture", |health| health.state == State::Receiving && health.units > 0);
         camera.script().without_keys(true);
-        watched.wait("the words", |health| matches!(health.state, State::WithoutKey(since) if since >= key));
+        watched.wait("the words", |health| {
+            matches!(health.state, State::Waiting { trouble: Trouble::NoKeyPicture(within), .. } if within == key)
+        });
+        camera.script().without_keys(false);
+        watched.wait("pictures again", |health| health.state == State::Receiving);
     });
 }
 

@@ -1,4 +1,4 @@
-//! A unit that dies in the middle of handing a clip over: whoever asked and is willing to wait gets it all the same, and
+//! A unit that dies, or is stopped, in the middle of handing a clip over: whoever asked and is willing to wait gets it all the same, and
 //! the audit log says what happened.
 #![cfg(test)]
 
@@ -20,6 +20,16 @@ const REQUEST: &str = ", request ";
 
 #[test]
 fn a_clip_whose_unit_is_killed_in_the_middle_comes_under_the_same_request_once_the_unit_is_back() {
+    the_clip_comes_although(World::kill_agent);
+}
+
+#[test]
+fn a_clip_whose_unit_is_stopped_in_the_middle_comes_under_the_same_request_once_the_unit_is_back() {
+    the_clip_comes_although(World::stop_agent);
+}
+
+/// The agent ends by `end`, which gives back what it had said, in the middle of a clip, and is started again.
+fn the_clip_comes_although(end: fn(&mut World) -> Vec<String>) {
     let camera = RtspCamera::start(Reel::noise((640, 360), 15, 30, KBIT_PER_S));
     let plan = Plan { cameras: vec![CameraPlan::rtsp(CAMERA, &camera.url())], ..Plan::default() };
     let mut world = World::with("metro", plan);
@@ -32,10 +42,10 @@ fn a_clip_whose_unit_is_killed_in_the_middle_comes_under_the_same_request_once_t
     let cut = world.wait("pieces of the clip flow", || {
         world.ask(&format!("/api/requests/{request}")).filter(|it| it["received_bytes"].as_u64() > Some(0))
     });
-    assert_eq!(cut["status"], "transferring", "the clip was whole before the kill: {cut}");
-    let _said: Vec<String> = world.kill_agent();
+    assert_eq!(cut["status"], "transferring", "the clip was whole before the end: {cut}");
+    let _said: Vec<String> = end(&mut world);
     let left = unfinished(&world);
-    assert_eq!(left, 1, "the unit died in the middle of the command: {cut}");
+    assert_eq!(left, 1, "the unit ended in the middle of the command: {cut}");
 
     world.link.set(Link::Open);
     world.start_agent();

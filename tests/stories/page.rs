@@ -3,6 +3,9 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
 
+#[path = "page/camera.rs"]
+mod camera;
+
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +30,31 @@ const PHONE: (u32, u32) = (390, 844);
 const VIDEO: Duration = Duration::from_secs(3);
 /// Where the gate hangs, in ten millionths of a degree.
 const PLACE_E7: (i64, i64) = (340_195_000, -1_184_912_000);
+/// Keeps the next glance's answer until it is let go, and counts those that came.
+const HOLD_A_GLANCE: &str = "
+    const real = window.fetch;
+    Object.assign(window, { held: false, glances: 0 });
+    window.fetch = async (path, options) => {
+        const answer = await real(path, options);
+        if (path !== '/api/glance') return answer;
+        if (!window.held) { window.held = true; await new Promise(done => { window.letGo = done; }); }
+        const text = await answer.text();
+        // Counted once whoever asked has seen the one before.
+        setTimeout(() => { window.glances += 1; });
+        return new Response(text, { status: answer.status });
+    }";
+/// Sky, at the upper left.
+const MASK: &str = "[[camera.mask]]\npoints = [[0.0, 0.0], [0.2, 0.0], [0.2, 0.2], [0.0, 0.2]]\n";
+/// How bright the report's picture is within the mask and beside it, 0 to 255, and how wide it is.
+const LIGHT: &str = "
+    const image = document.querySelector('#report-pictures img');
+    if (!image || !image.naturalWidth) return null;
+    const [width, height] = [image.naturalWidth, image.naturalHeight];
+    const canvas = Object.assign(document.createElement('canvas'), { width, height });
+    const drawn = canvas.getContext('2d');
+    drawn.drawImage(image, 0, 0);
+    const at = (x, y) => Math.max(...drawn.getImageData(x * width, y * height, 1, 1).data.slice(0, 3));
+    return [at(0.1, 0.1), at(0.5, 0.05), width]";
 /// The checks as they are shown.
 const FINDINGS: &str = "return [...document.querySelectorAll('#findings li')].map(row => ({ verdict: row.className,
     check: row.querySelector('h2').textContent, measured: row.querySelector('p').textContent }))";
@@ -78,7 +106,7 @@ fn gate() -> RtspCamera {
 /// The gate's camera on a simulated board.
 fn plan(gate: &RtspCamera, unit: &Unit, armed: bool) -> Plan {
     let camera = CameraPlan::rtsp(CAMERA, &gate.url());
-    let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n";
+    let settings = camera.settings.replace("\"off\"", "\"frame\"") + "name = \"Depot gate\"\n" + MASK;
     Plan {
         cameras: vec![CameraPlan { settings, ..camera }],
         head: "board = \"sim\"\n".to_owned(),
@@ -107,6 +135,26 @@ fn picture(browser: &Browser) -> u64 {
         let shown = browser.run("return document.querySelector('#picture').naturalWidth").as_u64()?;
         (shown > 0 && text(browser, "#focus").parse::<u32>().is_ok_and(|focus| focus > 0)).then_some(shown)
     })
+}
+
+/// Types a speed and two exposures, and sees what they do to the plate that stands there.
+fn smear(browser: &Browser) {
+    let (speed, exposure) = (50.0 / 3.6, 1000.0);
+    browser.run("document.querySelector('#speed-unit').value = 'kmh'");
+    browser.enter("#speed", "50");
+    browser.enter("#exposure", "1000");
+    browser.wait("the smear of the plate that stands there", |browser| {
+        let height: f64 = text(browser, "#plate").trim_end_matches(" px").parse().ok()?;
+        (text(browser, "#blur") == format!("{:.1} px", speed / exposure / 0.152 * height)).then_some(())
+    });
+    browser.enter("#exposure", "100");
+    assert!(
+        text(browser, "#blur-words").contains("too much, set the camera to 1/"),
+        "{}",
+        text(browser, "#blur-words")
+    );
+    browser.enter("#exposure", "4000");
+    assert!(text(browser, "#blur-words").contains("the reader bears it"), "{}", text(browser, "#blur-words"));
 }
 
 /// Waits until a plate was seen and measured.
@@ -150,6 +198,7 @@ fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
     plate(&browser);
     browser.click("#test-read");
     browser.wait("a test read", |browser| text(browser, "#read").contains('%').then_some(()));
+    smear(&browser);
     assert_eq!(fits(&browser), true);
     keep(&browser, "page-aim.png");
     browser.be_a_phone(PHONE);
@@ -194,7 +243,14 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     browser.enter("#site", "Main St / 3rd Ave, pole 17");
     browser.click("#make-report");
     browser.wait("the report", |browser| text(browser, "#report-words").contains("on its way").then_some(()));
+    let light = browser.wait("the report's picture", |browser| browser.run(LIGHT).as_array().cloned());
+    let [masked, beside, width] = light.as_slice() else { panic!("{light:?}") };
+    assert!(
+        masked.as_u64() < Some(16) && beside.as_u64() > Some(64) && width.as_u64() >= Some(480),
+        "black where it is masked: {light:?}"
+    );
     assert_eq!(fits(&browser), true);
+    browser.run("document.querySelector('#report').scrollIntoView()");
     keep(&browser, "page-report-phone.png");
     let report = arrived_report(&world);
     assert_eq!((report.unit.as_str(), report.serial.as_str(), report.technician.as_str()), (UNIT, "SN42", "Kim"));
@@ -204,7 +260,14 @@ fn checks_turn_green_zones_are_drawn_with_a_finger_and_a_signed_report_closes_th
     let place = gate.place.as_ref().expect("a place in the report");
     assert_eq!((place.latitude_e7.into(), place.longitude_e7.into()), PLACE_E7);
     assert_eq!(gate.drawn, ["left lane".parse().unwrap(), "stop line".parse().unwrap()]);
-    let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root"], &world.pki.root_path());
+    let (root, file) = (world.pki.root_path().display().to_string(), world.file("left.cose"));
+    let shown = rtcc(&["report", UNIT, "--center", &world.center_address(), "--root", &root, "-o"], &file);
+    let picture = gate.picture.as_ref().expect("a picture in the report");
+    assert!(shown.contains(&format!("picture   {CAMERA}, SHA-256 {}", picture.hash())), "{shown}");
+    assert_eq!(
+        std::fs::read(world.file(&format!("left-{CAMERA}.jpg"))).expect("beside the report"),
+        picture.as_bytes()
+    );
     assert!(shown.contains("left by Kim at") && shown.contains("ok        tilt"), "{shown}");
     let kept = std::fs::read_dir(world.data_dir().join("commissioning")).expect("reports are kept").count();
     assert_eq!((kept, mark.exists()), (1, false));
@@ -233,7 +296,14 @@ fn say_where_it_hangs(browser: &Browser, world: &World) {
     words("latitude is 91.0; give a number from -90 to 90");
     browser.enter("#latitude", "34.0195");
     browser.enter("#longitude", "-118,4912");
+    // A glance that was under way while it was saved tells what was before.
+    browser.run(HOLD_A_GLANCE);
+    browser.wait("a glance is under way", |browser| browser.run("return window.held").as_bool().filter(|held| *held));
     browser.click("#keep-place");
+    words("saved and in force");
+    browser.run("window.letGo()");
+    let glances = browser.run("return window.glances").as_u64();
+    browser.wait("a later glance", |browser| (browser.run("return window.glances").as_u64() > glances).then_some(()));
     words("saved and in force");
     assert_eq!(fits(browser), true);
     world.wait("the place at the center", || (at_the_center() == Some(PLACE_E7)).then_some(()));

@@ -25,12 +25,12 @@ use oracle::{Oracle, plan};
 use volume::Volume;
 
 /// Cuts where nothing else is asked for.
-const CUTS: u64 = 5;
+const CUTS: u64 = 16;
 const VOLUME_BYTES: u64 = 256 << 20;
 /// What a life records at least, so that a clip of its end lies within it.
-const VIDEO: Duration = Duration::from_secs(4);
+const VIDEO: Duration = Duration::from_secs(2);
 /// The clip of the moment before a cut.
-const CLIP: Duration = Duration::from_secs(2);
+const CLIP: Duration = Duration::from_secs(1);
 /// So much longer a life is at most.
 const LONGER_MS: u64 = 1000;
 

@@ -9,11 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A crate, where it lives, and whom of ours it may know.
-const FLOORS: [(&str, &str, &[&str]); 5] = [
+const FLOORS: [(&str, &str, &[&str]); 6] = [
     ("edge_protocol", "edge-agent/protocol", &[]),
     ("edge_analytics", "edge-agent/analytics", &["edge_protocol"]),
     ("edge_store", "edge-agent/store", &["edge_protocol"]),
     ("edge_agent", "edge-agent/agent", &["edge_protocol", "edge_analytics", "edge_store"]),
+    ("edge_data_key", "edge-agent/data-key", &[]),
     ("rtcc", "edge-agent/rtcc", &["edge_protocol"]),
 ];
 

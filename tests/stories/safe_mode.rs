@@ -205,6 +205,27 @@ fn a_configuration_that_cannot_be_used_gives_way_to_the_last_good_one_and_says_s
     assert!(kept.contains("pole-1"), "the broken one must not become the last good one");
 }
 
+/// Two files that cannot be used: what is wrong with each is said, and what to do. One that the disk does not give back
+/// just now may be there at the next start.
+#[test]
+fn where_the_last_good_configuration_cannot_stand_in_both_reasons_are_said() {
+    let unit = Unit::new();
+    std::fs::write(unit.path("edge-agent.toml"), BROKEN).expect("a broken configuration");
+    std::fs::create_dir_all(unit.path("state")).expect("a folder");
+    std::fs::write(unit.path("state/last-good.toml"), "profile = \"moon\"\n[").expect("a spoilt copy");
+    let mut agent = unit.spawn();
+    assert_eq!(agent.wait(DEADLINE).code(), Some(CONFIGURATION), "{}", agent.lines().join("\n"));
+    for words in
+        ["unit.id: is ", "cannot stand in for it: the configuration is not valid TOML", "edge-agent check-config"]
+    {
+        assert!(said(&agent, words), "no word of {words:?}:\n{}", agent.lines().join("\n"));
+    }
+    std::fs::remove_file(unit.path("state/last-good.toml")).expect("no copy");
+    std::fs::create_dir(unit.path("state/last-good.toml")).expect("a copy that cannot be read");
+    let mut agent = unit.spawn();
+    assert_eq!(agent.wait(DEADLINE).code(), Some(1), "it may pass:\n{}", agent.lines().join("\n"));
+}
+
 /// The status that the service unit does not start again after, lest the unit boot for ever.
 #[test]
 fn a_first_start_without_a_configuration_that_can_be_used_ends_with_78_and_all_mistakes() {

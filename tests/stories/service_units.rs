@@ -148,6 +148,27 @@ fn every_opening_says_why() {
     }
 }
 
+/// Whoever requires the folder for data finds it mounted, unlocked or not (`locked_storage`), and nothing on the way
+/// there waits for somebody to type.
+#[test]
+fn the_data_s_folder_is_mounted_whatever_becomes_of_the_partition() {
+    let file = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let mount = file("var-lib-edge\\x2dagent.mount");
+    // A device's name would make the mount wait for a device that never comes.
+    for line in ["What=data", "Type=edge-data", "Where=/var/lib/edge-agent", "WantedBy=multi-user.target"] {
+        assert!(mount.lines().any(|found| found == line), "no {line}");
+    }
+    let options = mount.lines().find_map(|line| line.strip_prefix("Options=")).unwrap();
+    assert!(options.split(',').any(|option| option == "nofail"), "all of the boot would wait: {options}");
+    let after = mount.lines().find(|line| line.starts_with("After=")).unwrap();
+    assert!(after.split_whitespace().any(|unit| unit == "systemd-cryptsetup@data.service"), "{after}");
+    let unlock = file("crypttab");
+    let options = unlock.lines().find_map(|line| line.strip_prefix("data ")?.split_whitespace().nth(2)).unwrap();
+    for option in ["nofail", "headless=true"] {
+        assert!(options.split(',').any(|found| found == option), "{options}");
+    }
+}
+
 /// What starts an ordered update, and goes on with it after a boot.
 #[test]
 fn an_order_is_looked_for_where_the_agent_leaves_it() {

@@ -53,6 +53,7 @@ fn the_story_on_a_bus_of_its_own() {
     story.refuse_a_host_that_the_configuration_does_not_name();
     story.refuse_another_file_than_was_ordered();
     story.refuse_what_is_not_there();
+    story.call_back_what_has_not_begun();
     let rollout = story.install_over_a_line_that_breaks();
     story.boot_when_the_hour_comes(&rollout);
     story.give_up_what_never_proves_itself(rollout);
@@ -124,6 +125,7 @@ impl Story {
             bytes: bundle.len() as u64,
             version: "2.0.0".parse().unwrap(),
             quiet: None,
+            artefact: None,
         }
     }
 
@@ -226,6 +228,21 @@ impl Story {
         Process::spawn("rtcc update", &mut update)
     }
 
+    fn call_back_what_has_not_begun(&mut self) {
+        let url = format!("https://localhost:{}/good.raucb", self.line.port());
+        let bundle = self.bench.path("good.raucb").display().to_string();
+        let what = ["--version", "2.0.0", "--url", &url, "--bundle", &bundle, "--case", "CHG-2026-16"];
+        let mut begun = self.rtcc_update(&[&what[..], &["--all", "--waves", "1,100%"]].concat());
+        self.world.wait("the order", || self.order_lies_there().then_some(()));
+        let (request, _) = self.rollout();
+        let mut recall = self.rtcc_update(&["recall", "--why", "wrong file"]);
+        assert!(recall.wait(DEADLINE).success(), "{}", recall.lines().join("\n"));
+        assert!(!self.order_lies_there(), "the unit has nothing to begin with");
+        self.wait_for(&request, "failed", "the update to 2.0.0 is called back, nothing was changed");
+        assert!(!begun.wait(DEADLINE).success());
+        assert_eq!(self.bystander.heard(), 0, "nor has the other unit");
+    }
+
     /// The first unit's request, and the second unit's state in the rollout.
     fn rollout(&self) -> (String, String) {
         let mut status = self.rtcc_update(&["status", "--json"]);
@@ -251,7 +268,7 @@ impl Story {
         let mut first = self.update("carry-out");
         let (request, _) = self.rollout();
         let _killed: std::process::ExitStatus = begun.kill();
-        self.world.stop_center();
+        self.world.kill_center();
         self.world.start_center();
         let process = self.rtcc_update(&["resume"]);
         self.wait_for(&request, "accepted", "2.0.0 was written to slot B");
@@ -300,6 +317,12 @@ impl Story {
         assert!(!rollout.process.wait(DEADLINE).success());
         let said = rollout.process.lines().join("\n");
         assert!(said.contains("STOPPED in wave 1 of 2: 1 failed") && said.contains(why), "{said}");
+        // Stopped is stopped, whatever becomes of the center.
+        self.world.kill_center();
+        self.world.start_center();
+        let mut resumed = self.rtcc_update(&["resume"]);
+        assert!(!resumed.wait(DEADLINE).success());
+        assert!(resumed.lines().join("\n").contains("STOPPED in wave 1 of 2: 1 failed"), "{:?}", resumed.lines());
         assert_eq!(self.rollout(), (rollout.request, "waiting".to_owned()));
         assert_eq!(self.bystander.heard(), 0, "the second wave has never begun");
     }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_agent::clip::{self, Asked, Signer};
+use edge_agent::clip::{self, Signer};
 use edge_agent::media::nal;
+use edge_protocol::command::ClipScope;
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::RequestId;
 use edge_protocol::media::{Codec, parameter_hash};
@@ -72,15 +73,13 @@ fn record(around: &Surroundings, place: RingPlace) -> Result<()> {
 fn clip(place: RingPlace, signer: &Signer, number: u32) -> Result<(f64, f64, u64)> {
     let mut request = [0; 16];
     request[..4].copy_from_slice(&number.to_le_bytes());
-    let asked = Asked {
-        request: RequestId::from_bytes(request),
-        camera: place.camera.clone(),
-        from: wall(Duration::ZERO),
-        to: wall(GROUP_LASTS * GROUPS),
-    };
+    let request = RequestId::from_bytes(request);
+    let (from, to) = (wall(Duration::ZERO), wall(GROUP_LASTS * GROUPS));
+    let asked = ClipScope { camera: place.camera.clone(), from, to };
     let began = Instant::now();
     let reader = RingReader::open(Arc::new(RealDisk), place)?;
-    let mut pieces = clip::make(reader, &asked, signer, stamp(Duration::from_hours(1)))?.into_pieces();
+    let now = stamp(Duration::from_hours(1));
+    let mut pieces = clip::make(reader, request, &asked, signer, now)?.into_pieces();
     let mut bytes = pieces.next().context("a clip without pieces")??.bytes.len() as u64;
     let first = began.elapsed().as_secs_f64();
     for piece in pieces {

@@ -146,7 +146,8 @@ impl AuditRecord {
             | AuditKind::Refusal
             | AuditKind::Purge
             | AuditKind::Log
-            | AuditKind::Local => EntryKind::Note,
+            | AuditKind::Local
+            | AuditKind::Alarm => EntryKind::Note,
         };
         let body = Self { entry: 0, previous: BEFORE_THE_FIRST, seal: None, ..self.clone() };
         link(self.previous, self.entry, kind, self.command, &Record::Audit(Box::new(body)).to_payload())
@@ -171,6 +172,16 @@ impl AuditRecord {
         Ok(Self { seal: Some(Seal(seal)), ..self })
     }
 
+    /// Whether a unit seals entries of this kind: alarms, and what became of an update, which is an end that no command
+    /// has. Nobody can make another kind of one on its way here, since later seals name its hash.
+    pub fn ought_to_be_sealed(&self) -> bool {
+        match self.kind {
+            AuditKind::Alarm => true,
+            AuditKind::Outcome | AuditKind::Refusal => self.command.is_none() && self.refusal.is_none(),
+            AuditKind::Intent | AuditKind::Purge | AuditKind::Log | AuditKind::Local => false,
+        }
+    }
+
     /// Whether its seal is that of this unit on exactly this entry; none where it has no seal. The certificate may have
     /// expired since.
     pub fn check_seal(&self, agency: &AgencyId, unit: &UnitId, root: &Root) -> Option<Result<(), BadSeal>> {
@@ -188,6 +199,21 @@ mod tests {
     use crate::record::Sentence;
     use crate::sign::testing::{Authority, Identity};
     use crate::time::{ClockQuality, Moment};
+
+    #[test]
+    fn alarms_and_what_became_of_updates_ought_to_be_sealed_and_what_commands_did_need_not() {
+        let of = |kind| AuditRecord { kind, ..entry() };
+        for kind in [AuditKind::Alarm, AuditKind::Outcome, AuditKind::Refusal] {
+            assert!(of(kind).ought_to_be_sealed(), "{kind:?}");
+        }
+        for kind in [AuditKind::Intent, AuditKind::Purge, AuditKind::Log, AuditKind::Local] {
+            assert!(!of(kind).ought_to_be_sealed(), "{kind:?}");
+        }
+        let command = Some(crate::id::CommandId::from_bytes([1; 16]));
+        assert!(!AuditRecord { command, ..entry() }.ought_to_be_sealed(), "the end of a command");
+        let refusal = Some(crate::command::Refusal::Malformed);
+        assert!(!AuditRecord { refusal, ..of(AuditKind::Refusal) }.ought_to_be_sealed(), "what was no command");
+    }
 
     fn entry() -> AuditRecord {
         AuditRecord {

@@ -1,12 +1,14 @@
 //! What a technician leaves behind: a report on how the unit was left, signed by the unit itself.
 //!
 //! It travels in an entry of the audit log ([`crate::record::AuditRecord::report`]), so that it is numbered and chained
-//! like everything else that was done. It holds no picture: a passer-by is no part of it.
+//! like everything else that was done. Of each camera it holds one small picture, black where the camera is masked, so
+//! that whoever reads it sees what was aimed at.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{CONTRACT_VERSION, encode_cbor};
+use crate::hash::Hash256;
 use crate::id::{AgencyId, CameraId, UnitId};
 use crate::record::{Sentence, Word, words};
 use crate::sign::{Chain, Kind, Root, SignatureError, Signed, SigningKey, Subject};
@@ -14,11 +16,15 @@ use crate::state::Place;
 use crate::time::{WallStamp, WallTime};
 use crate::wire::blob;
 
+/// The largest picture in a report, and all of a report's together: beside the checks they fit what is read.
+pub const MAX_PICTURE_BYTES: usize = 20 * 1024;
+/// See [`MAX_PICTURE_BYTES`].
+pub const MAX_PICTURES_BYTES: usize = 40 * 1024;
 /// The largest signed report that is read.
 pub const MAX_REPORT_BYTES: usize = 64 * 1024;
 
 words!(
-    /// What a check came to, best first.
+    /// What a check came to.
     Verdict {
         /// As it should be.
         Ok = 0 "ok",
@@ -26,6 +32,8 @@ words!(
         Warning = 1 "warning",
         /// It does not work.
         Failed = 2 "failed",
+        /// Nothing was checked: it is not on this board, or nothing here tells of it.
+        Unchecked = 3 "unchecked",
     }
 );
 
@@ -68,10 +76,56 @@ impl Finding {
         Self { verdict: Verdict::Failed, advice: Some(advice.into()), ..Self::ok(check, measured) }
     }
 
+    /// Not on this board, or not told by it: neither good nor bad.
+    pub fn unchecked(check: &str, why: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Unchecked, ..Self::ok(check, why) }
+    }
+
     /// The same of one of several parts.
     #[must_use]
     pub fn of(self, part: impl Into<String>) -> Self {
         Self { of: Some(part.into()), ..self }
+    }
+}
+
+/// A small picture as a JPEG file. There is no `Debug` that shows it.
+#[derive(Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[cbor(transparent)]
+#[serde(transparent)]
+pub struct Jpeg(
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    #[serde(with = "blob")]
+    Vec<u8>,
+);
+
+impl Jpeg {
+    /// How every JPEG file begins (ITU-T T.81, annex B: start of image, then a marker).
+    const BEGIN: [u8; 3] = [0xff, 0xd8, 0xff];
+
+    /// A file that is one, and no larger than a report takes.
+    pub fn new(file: Vec<u8>) -> Option<Self> {
+        Some(Self(file)).filter(Self::is_good)
+    }
+
+    fn is_good(&self) -> bool {
+        self.0.starts_with(&Self::BEGIN) && self.0.len() <= MAX_PICTURE_BYTES
+    }
+
+    /// The file.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its hash, by which people name it.
+    pub fn hash(&self) -> Hash256 {
+        Hash256::of(&self.0)
+    }
+}
+
+impl std::fmt::Debug for Jpeg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Jpeg({} bytes)", self.0.len())
     }
 }
 
@@ -104,6 +158,10 @@ pub struct Aimed {
     /// Names of its zones and lines.
     #[n(6)]
     pub drawn: Vec<Word>,
+    /// What it saw then, black where it is masked; none where no picture came.
+    #[n(7)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture: Option<Jpeg>,
 }
 
 /// A certificate that the unit had.
@@ -229,6 +287,9 @@ impl SealedReport {
         if report.version != CONTRACT_VERSION {
             return Err(malformed(&format!("version {}", report.version)));
         }
+        if report.cameras.iter().filter_map(|camera| camera.picture.as_ref()).any(|picture| !picture.is_good()) {
+            return Err(malformed(&"a picture that is no small JPEG file"));
+        }
         if subject != Subject::Unit(report.agency.clone(), report.unit.clone()) {
             return Err(NoReport::Stranger(report.unit));
         }
@@ -260,6 +321,7 @@ mod tests {
                 focus: Some(93),
                 plate_px: Some(31),
                 drawn: vec![Word::cut("lane")],
+                picture: Jpeg::new(vec![0xff, 0xd8, 0xff, 0xe0]),
             }],
             findings: vec![Finding::ok("clock", "good"), Finding::failed("tilt", "9°", "straighten it").of("box")],
             certificates: vec![Held { of: Word::cut("unit"), serial: "0a".to_owned(), until: WallTime::default() }],
@@ -284,5 +346,19 @@ mod tests {
             (sealed.open(&authority.root()).unwrap().count(Verdict::Failed), report("a").count(Verdict::Ok)),
             (1, 1)
         );
+    }
+
+    #[test]
+    fn what_is_no_small_jpeg_file_is_no_picture_of_a_report() {
+        let large = [Jpeg::BEGIN.to_vec(), vec![0; MAX_PICTURE_BYTES]].concat();
+        for file in [Vec::new(), b"<script>".to_vec(), large] {
+            assert_eq!(Jpeg::new(file.clone()), None);
+            let authority = Authority::new("springfield");
+            let unit = authority.unit("gate-1");
+            let mut report = report("gate-1");
+            report.cameras[0].picture = Some(Jpeg(file));
+            let sealed = report.seal(&unit.key, &unit.chain).unwrap();
+            assert!(matches!(sealed.open(&authority.root()), Err(NoReport::Malformed(_))), "signed or not");
+        }
     }
 }

@@ -133,10 +133,22 @@ impl ModelSet {
                 return Err(NotGenuine::Signature("its signer is a unit".to_owned()));
             }
         }
+        let set = Self::decode(&signed)?;
+        if set.agency == *agency { Ok(set) } else { Err(NotGenuine::Agency(set.agency)) }
+    }
+
+    /// What a signed manifest says, whoever signed it: for naming a set, not for using it.
+    ///
+    /// # Errors
+    /// If it is none, or not as whoever signed it left it.
+    pub fn peek(sealed: &[u8]) -> Result<Self, NotGenuine> {
+        Self::decode(&Signed::open(Kind::ModelSet, sealed)?)
+    }
+
+    fn decode(signed: &Signed) -> Result<Self, NotGenuine> {
         let set: Self =
             batch::decode_message(&signed.payload).map_err(|error| NotGenuine::Malformed(error.to_string()))?;
-        set.sound()?;
-        if set.agency == *agency { Ok(set) } else { Err(NotGenuine::Agency(set.agency)) }
+        set.sound().map(|()| set)
     }
 
     /// How many bytes its files have.
@@ -202,6 +214,9 @@ mod tests {
         let (ours, theirs) = (Authority::new("springfield"), Authority::new("springfield"));
         let set = set(&["plates/manifest.json", "plates/golden/input.f32"]);
         assert_eq!(opened(&set, &ours.person("pat", "policy-admin"), &ours.root()).unwrap(), set);
+        let eve = theirs.person("eve", "policy-admin");
+        let head = set.head(&eve.key, &eve.chain).unwrap();
+        assert_eq!(ModelSet::peek(&head[12..]).unwrap(), set, "it can be named whoever signed it");
         for signer in [ours.person("ada", "supervisor"), ours.unit("pole-7"), theirs.person("eve", "policy-admin")] {
             assert!(matches!(opened(&set, &signer, &ours.root()), Err(NotGenuine::Signature(_))));
         }

@@ -1,4 +1,5 @@
-//! Holds `contract/` to the code: every key and name, what may be left out, every word and its number.
+//! Holds `contract/` to the code: every key and name, what may be left out, every word and its number, and by the JSON
+//! Schema every value's type.
 //!
 //! `UPDATE_CONTRACT=1 cargo test -p edge-protocol --test contract` writes `edge.schema.json` anew.
 #![cfg(test)]
@@ -11,6 +12,8 @@ mod cddl;
 mod samples;
 #[path = "contract/schema.rs"]
 mod schema;
+#[path = "contract/tried.rs"]
+mod tried;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -19,14 +22,16 @@ use cddl::{Member, Rule};
 use edge_protocol::ack::Ack;
 use edge_protocol::audit::AuditHead;
 use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
-use edge_protocol::command::{Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope};
+use edge_protocol::command::{
+    Artefact, Challenge, ClipScope, Command, Operation, QuietHours, Refusal, Role, UpdateScope,
+};
 use edge_protocol::commissioning;
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, Epoch, RequestId, Sequence};
 use edge_protocol::lane::Lane;
 use edge_protocol::media::Codec;
 use edge_protocol::record::*;
-use edge_protocol::state::{AckMode, Birth, CameraCard, Death, Place, PlaceSource, ReadsPublished};
+use edge_protocol::state::{AckMode, Birth, CameraCard, Death, Place, PlaceSource, ReadsPublished, State};
 use edge_protocol::time::{WallStamp, WallTime};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
@@ -181,6 +186,7 @@ fn update_scope() -> UpdateScope {
         bytes: 6,
         version: "1.5.0".parse().unwrap(),
         quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }),
+        artefact: Some(Artefact::Models),
     }
 }
 
@@ -250,7 +256,8 @@ fn what_is_asked_and_answered_is_as_the_contract_says() {
     contract.map("ack", &Ack::new(Epoch::new(1), Lane::Hit, Sequence::new(9)));
     contract.map("command", &command());
     contract.map("clip-scope", &clip_scope());
-    let operations = [Operation::Clip(clip_scope()), Operation::Health, Operation::Update(update_scope())];
+    let recall = Operation::Recall(RequestId::from_bytes([2; 16]));
+    let operations = [Operation::Clip(clip_scope()), Operation::Health, Operation::Update(update_scope()), recall];
     contract.choice("operation", &operations);
     contract.map("update-scope", &update_scope());
     contract.map("quiet-hours", &update_scope().quiet.unwrap());
@@ -296,6 +303,7 @@ fn every_word_has_its_number() {
     contract.words::<commissioning::Verdict>("check-verdict");
     contract.words::<Role>("role");
     contract.words::<Refusal>("refusal");
+    contract.words::<Artefact>("artefact");
     contract.words::<UpdateStage>("update-stage");
     contract.words::<ThumbOf>("thumb-of");
     contract.words::<ClipPart>("clip-part");
@@ -336,5 +344,33 @@ fn every_reference_of_the_schema_leads_somewhere() {
     for reference in text.split("\"#/$defs/").skip(1) {
         let name = reference.split('"').next().unwrap();
         assert!(defs.contains_key(name), "{name}");
+    }
+}
+
+/// Messages as JSON, each with its rule, with every field filled.
+fn messages() -> Vec<(&'static str, Value)> {
+    let read = |encoded: Vec<u8>| serde_json::from_slice(&encoded).unwrap();
+    let batch = |record| Batch::new(Epoch::new(1), Sequence::new(1), vec![record]).unwrap().encode(Encoding::Json);
+    let death = Death { version: CONTRACT_VERSION, epoch: Epoch::new(1), stopped: true };
+    let mut messages: Vec<_> = samples::records().into_iter().map(|record| ("batch", read(batch(record)))).collect();
+    messages.extend([
+        ("state", read(State::Birth(birth()).encode(Encoding::Json))),
+        ("state", read(State::Death(death).encode(Encoding::Json))),
+        ("ack", read(Ack::new(Epoch::new(1), Lane::Hit, Sequence::new(9)).encode(Encoding::Json))),
+        ("command", serde_json::to_value(command()).unwrap()),
+        ("commissioning-report", serde_json::to_value(samples::report()).unwrap()),
+    ]);
+    for operation in [Operation::Health, Operation::Update(update_scope())] {
+        messages.push(("command", serde_json::to_value(Command { operation, ..command() }).unwrap()));
+    }
+    messages
+}
+
+#[test]
+fn every_message_fits_the_json_schema_and_none_does_with_a_value_of_another_type() {
+    let schema = schema::schema(&contract().0);
+    match tried::complaints(&schema, &messages()) {
+        Some(complaints) => assert_eq!(complaints, ""),
+        None => println!("SKIPPED: python3-jsonschema is not installed"),
     }
 }

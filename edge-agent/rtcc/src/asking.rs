@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::database::requests::RequestStatus;
 
-/// How long an answer may take before the unit counts as silent.
+/// How long an answer may take before the unit, or the center, counts as silent.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long to leave a unit alone that asked for a fresh command.
 const BETWEEN: Duration = Duration::from_secs(2);
@@ -75,6 +75,17 @@ impl Asking {
             self.progress.0 = elapsed;
         }
         step
+    }
+
+    /// Whether the asker waits at all.
+    pub fn is_patient(&self) -> bool {
+        !self.patience.is_zero()
+    }
+
+    /// Whether to go on without a center that has not answered since `away`: a center that is started again goes on
+    /// where it was, and so does whoever asked.
+    pub fn outlasts(&self, away: Duration, elapsed: Duration) -> bool {
+        elapsed < self.patience || elapsed < away + ANSWER
     }
 
     /// The unit would take a command.
@@ -168,6 +179,16 @@ mod tests {
         assert_eq!(asking.step(&again, at(2)), Step::HandIn);
         assert_eq!(asking.step(&again, at(4)), Step::HandIn);
         assert_eq!(asking.step(&again, at(6)), Step::GiveUp("words".into()));
+    }
+
+    #[test]
+    fn a_center_that_is_away_is_waited_for_half_a_minute_and_longer_by_those_who_wait() {
+        let hurried = Asking::new(Duration::ZERO);
+        assert!(hurried.outlasts(at(100), at(129)));
+        assert!(!hurried.outlasts(at(100), at(130)));
+        let patient = Asking::new(DAY);
+        assert!(patient.outlasts(at(100), at(80_000)));
+        assert!(!patient.outlasts(at(100), DAY));
     }
 
     #[test]

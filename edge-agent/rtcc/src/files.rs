@@ -2,15 +2,15 @@
 //!
 //! Belongs here: how the center replaces a file. Does not belong here: what is in it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file that is written here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// The owner alone (mode 0600): keys, clips, pictures.
+    /// The owner alone (mode 0600): keys, clips, pictures, the database.
     Owner,
     /// Everybody (mode 0644): certificates and plain configuration.
     Everybody,
@@ -60,6 +60,45 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Makes a folder that its owner alone may enter (mode 0700), with those above it; one that is there stays as it is.
+///
+/// # Errors
+/// Returns the failure of the file system.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Makes an empty file that its owner alone may read, before a library makes one that everybody may. One that is there
+/// becomes the owner's alone.
+///
+/// A file that is there is not opened: closing it again would take away the locks that this process has on it.
+///
+/// # Errors
+/// Returns the failure of the file system.
+pub fn claim(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(Access::Owner.mode()).open(path) {
+        Ok(_) => sync_folder(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => restrict(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes a file away from everybody but its owner; one that is not there is no failure.
+///
+/// # Errors
+/// Returns the failure of the file system.
+pub fn restrict(path: &Path) -> io::Result<()> {
+    let restricted = std::fs::metadata(path).and_then(|file| {
+        let mode = file.permissions().mode() & 0o777;
+        let owners = mode & 0o700;
+        if mode == owners { Ok(()) } else { std::fs::set_permissions(path, Permissions::from_mode(owners)) }
+    });
+    match restricted {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
 fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.new", std::process::id()));
@@ -69,7 +108,6 @@ fn temporary_name(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_is_replaced_whole_with_the_asked_mode_and_nothing_is_left_beside_it() {
@@ -81,6 +119,17 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_private_folder_is_the_owners_alone_and_so_is_every_new_one_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let clips = folder.path().join("center/clips");
+        private_folder(&clips).unwrap();
+        private_folder(&clips).unwrap();
+        for path in [&clips, &folder.path().join("center")] {
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
+        }
     }
 
     #[test]

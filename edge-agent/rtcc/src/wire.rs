@@ -20,7 +20,7 @@ use crate::database::ingest::{NewRecord, SealFound};
 use crate::database::requests::{Offer, Part, RequestStatus};
 use crate::database::spans::Span;
 use crate::receiver::apply::Settled;
-use crate::receiver::message::{Answer, Batch, Effect, Item, Loss, Message};
+use crate::receiver::message::{Answer, BadSeal, Batch, Effect, Item, Loss, Message};
 
 /// The most characters of what was wrong with a message that are kept.
 const DETAIL_CHARACTERS: usize = 200;
@@ -163,9 +163,15 @@ fn item(from: &Sender<'_>, sequence: Sequence, record: &Record) -> Item {
 /// What there is to say of the seal on an entry.
 fn sealed(from: &Sender<'_>, entry: &AuditRecord) -> (Option<SealFound>, Effect) {
     match entry.check_seal(from.agency, from.unit, from.root) {
+        None if entry.ought_to_be_sealed() => {
+            let words = format!("entry {} ({}) has none: {}", entry.entry, entry.kind.as_str(), entry.text.as_str());
+            (Some(SealFound::Missing), Effect::BadSeal(BadSeal::Missing, words))
+        }
         None => (None, Effect::None),
         Some(Ok(())) => (Some(SealFound::Signed), Effect::None),
-        Some(Err(why)) => (Some(SealFound::Wrong), Effect::WrongSeal(format!("entry {}: {why}", entry.entry))),
+        Some(Err(why)) => {
+            (Some(SealFound::Wrong), Effect::BadSeal(BadSeal::Wrong, format!("entry {}: {why}", entry.entry)))
+        }
     }
 }
 

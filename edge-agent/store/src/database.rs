@@ -60,7 +60,8 @@ impl DatabaseError {
     pub(crate) fn new(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            // Every row is numbered here: where a number is taken already, the tables contradict each other.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation) => {
                 Self::Damaged { path, reason: source.to_string() }
             }
             Some(ErrorCode::DiskFull) => Self::Full { path },
@@ -97,7 +98,11 @@ pub(crate) struct Schema {
 /// Opens or makes a database; a damaged one is set aside and replaced by an empty one.
 pub(crate) fn open(path: &Path, schema: Schema) -> Result<Opened, DatabaseError> {
     match try_open(path, schema) {
-        Ok((connection, fresh)) => Ok(Opened { connection, fresh, set_aside: None }),
+        Ok((connection, fresh)) => {
+            // Whoever set a file aside may have ended before another one took its place.
+            let set_aside = if fresh { last_set_aside(path)? } else { None };
+            Ok(Opened { connection, fresh, set_aside })
+        }
         Err(error) if error.is_damage() && !cfg!(feature = "sabotage-damage-kept") => {
             tracing::error!(%error, "database set aside");
             let set_aside = set_aside(path)?;
@@ -135,8 +140,8 @@ pub(crate) fn open_second(path: &Path) -> Result<Connection, DatabaseError> {
 pub fn set_aside(path: &Path) -> Result<PathBuf, DatabaseError> {
     let fail = |source| DatabaseError::File { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let number = times_set_aside(path).map_err(fail)? + 1;
-    let target = with_suffix(path, &format!(".damaged-{number}"));
+    let number = times_set_aside(path)? + 1;
+    let target = aside(path, number);
     for ending in ["-wal", "-shm", ""] {
         match RealDisk.rename(&with_suffix(path, ending), &with_suffix(&target, ending)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
@@ -144,7 +149,7 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, DatabaseError> {
         }
     }
     if let Some(oldest) = number.checked_sub(KEPT_ASIDE) {
-        let oldest = with_suffix(path, &format!(".damaged-{oldest}"));
+        let oldest = aside(path, oldest);
         for ending in ["-wal", "-shm", ""] {
             match RealDisk.remove(&with_suffix(&oldest, ending)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
@@ -156,13 +161,25 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, DatabaseError> {
     Ok(target)
 }
 
+/// Where a file of this name went the last time, if it ever was set aside.
+fn last_set_aside(path: &Path) -> Result<Option<PathBuf>, DatabaseError> {
+    let times = times_set_aside(path)?;
+    Ok((times > 0).then(|| aside(path, times)))
+}
+
 /// How often a file of this name was set aside.
-fn times_set_aside(path: &Path) -> io::Result<u64> {
+fn times_set_aside(path: &Path) -> Result<u64, DatabaseError> {
+    let fail = |source| DatabaseError::File { path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     let prefix = path.file_name().and_then(|name| name.to_str()).map(|name| format!("{name}.damaged-"));
-    let Some(prefix) = prefix else { return Err(io::ErrorKind::InvalidInput.into()) };
-    let numbers = RealDisk.list(folder)?.into_iter().filter_map(|entry| entry.name.strip_prefix(&prefix)?.parse().ok());
+    let Some(prefix) = prefix else { return Err(fail(io::ErrorKind::InvalidInput.into())) };
+    let entries = RealDisk.list(folder).map_err(fail)?.into_iter();
+    let numbers = entries.filter_map(|entry| entry.name.strip_prefix(&prefix)?.parse().ok());
     Ok(numbers.max().unwrap_or(0))
+}
+
+fn aside(path: &Path, number: u64) -> PathBuf {
+    with_suffix(path, &format!(".damaged-{number}"))
 }
 
 /// How many damaged files lie set aside in a folder: of each name the newest few are kept.
@@ -185,7 +202,20 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Opens or makes the file. One that a disk does not let become whole is removed again: the next try would take it for a
+/// damaged one, and set it aside in the place of a file that holds something.
 fn try_open(path: &Path, schema: Schema) -> Result<(Connection, bool), DatabaseError> {
+    let is_new = path.try_exists().is_ok_and(|there| !there);
+    let opened = open_or_make(path, schema);
+    if is_new && opened.is_err() {
+        for ending in ["-journal", "-wal", "-shm", ""] {
+            drop(RealDisk.remove(&with_suffix(path, ending)));
+        }
+    }
+    opened
+}
+
+fn open_or_make(path: &Path, schema: Schema) -> Result<(Connection, bool), DatabaseError> {
     let fail = |error| DatabaseError::new(path, error);
     let bytes = path.metadata().ok().map(|facts| facts.len());
     if bytes == Some(0) {
@@ -273,6 +303,33 @@ mod tests {
         drop(open(&path, SCHEMA).unwrap());
         RealDisk.open(&path).unwrap().truncate(0).unwrap();
         assert!(open(&path, SCHEMA).unwrap().set_aside.is_some());
+    }
+
+    #[test]
+    fn a_file_that_was_set_aside_before_the_power_failed_is_told_once_it_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sqlite");
+        drop(open(&path, SCHEMA).unwrap());
+        let target = set_aside(&path).unwrap();
+        let opened = open(&path, SCHEMA).unwrap();
+        assert_eq!((opened.fresh, opened.set_aside), (true, Some(target)));
+        assert_eq!(open(&path, SCHEMA).unwrap().set_aside, None, "once");
+    }
+
+    #[test]
+    fn a_file_that_the_disk_does_not_let_be_made_leaves_nothing_behind_that_looks_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sqlite");
+        // In the place of the journal that making a database begins with.
+        let refusing = folder.path().join("x.sqlite-journal");
+        RealDisk.make_folder(&refusing).unwrap();
+        for _ in 0..3 {
+            assert!(!open(&path, SCHEMA).unwrap_err().is_damage());
+        }
+        assert_eq!(set_aside_in(folder.path()).unwrap(), 0);
+        std::fs::remove_dir(&refusing).unwrap();
+        let opened = open(&path, SCHEMA).unwrap();
+        assert_eq!((opened.fresh, opened.set_aside), (true, None));
     }
 
     #[test]

@@ -60,11 +60,12 @@ fn the_name_on_the_label_is_the_units_name_on_the_network_at_every_boot() {
     assert!(unit.lines().any(|line| line == "page = \"edge-sn-0042.local\""), "{unit}");
 }
 
+const NETWORK: &str = "yocto/meta-edge-agent/recipes-connectivity/edge-network/files";
+
 #[test]
 fn the_fixed_addresses_on_the_label_are_the_service_ports() {
     let words = words_on(&Made::new("SN42").label()).join("\n");
-    let port = "yocto/meta-edge-agent/recipes-connectivity/edge-network/files/10-service.network";
-    let text = std::fs::read_to_string(repository().join(port)).unwrap();
+    let text = std::fs::read_to_string(repository().join(NETWORK).join("10-service.network")).unwrap();
     let addresses: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("Address=")?.split('/').next()).collect();
     assert_eq!(addresses.len(), 2);
     for address in addresses {
@@ -86,6 +87,8 @@ fn the_agent_and_the_image_take_what_the_factory_wrote() {
     assert!(config.networks().iter().any(|network| network.to_string() == "198.51.100.0/24"));
     let page = config.page.expect("a page");
     assert_eq!((page.listen.to_string().as_str(), page.claim.as_path()), ("0.0.0.0:443", Path::new("/persist/claim")));
+    let interface = page.interface.expect("the service port");
+    assert!(read(&format!("{NETWORK}/10-service.link")).contains(&format!("\nName={interface}\n")), "{interface}");
     assert_eq!(config.board, BoardChoice::File("/etc/edge-agent/board.toml".into()));
     assert!(config.enrolment.is_some_and(|folder| folder.starts_with(config.data_dir)));
     // As the factory checks it, where the board file lies in the tree.

@@ -56,6 +56,7 @@ impl FromFactory {
         for (there, here) in [
             ("/var/lib/edge-agent/identity".to_owned(), format!("{home}/identity")),
             ("0.0.0.0:443".to_owned(), format!("127.0.0.1:{port}")),
+            ("interface = \"service0\"".to_owned(), "interface = \"lo\"".to_owned()),
             ("/persist/claim".to_owned(), self.claim.display().to_string()),
             ("\"/usr/share/edge-agent/models\"\n".to_owned(), format!("\"{}\"\n{}", models.display(), library())),
             // Nobody is there either, and no packet leaves this machine.

@@ -65,6 +65,11 @@ impl Seam for Disk {
         RealDisk.remove(path)
     }
 
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        self.count();
+        RealDisk.remove_folder(folder)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.count();
         RealDisk.rename(from, to)

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use edge_agent::supervise::queue::{self, Bounds, Overflow};
 use edge_agent::supervise::{Clock, Heartbeats, Stop};
-use edge_agent::uplink::{
-    Announcement, Backlog, Bell, Ends, Outbox, OutboxFault, Renewals, Settings, Spent, Stored, Uplink,
-};
+use edge_agent::uplink::{Announcement, Bell, Ends, Outbox, OutboxFault, Renewals, Settings, Stored, Uplink};
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
 use edge_protocol::id::{Epoch, Sequence};
@@ -18,6 +16,7 @@ use edge_protocol::lane::Lane;
 use edge_protocol::record::{Alert, AlertKind, LossCause, Record, UplinkHealth};
 use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_protocol::time::{ClockQuality, Moment, WallStamp};
+use edge_store::outbox::{Backlog, Spent};
 use edge_tests::pki::Pki;
 
 /// Far beyond what anything here takes.
@@ -58,7 +57,7 @@ impl Outbox for Memory {
         let held = self.held.lock().unwrap();
         let number = |of: &HashMap<Lane, u64>| Sequence::new(of.get(&lane).copied().unwrap_or(0));
         let records = held.records.get(&lane).map_or(0, BTreeMap::len) as u64;
-        Ok(Backlog { last: number(&held.last), settled: number(&held.settled), records })
+        Ok(Backlog { last: number(&held.last), settled: number(&held.settled), records, bytes: 0 })
     }
 
     fn read(&mut self, lane: Lane, after: Sequence, records: u32, _: usize) -> Result<Vec<Stored>, OutboxFault> {

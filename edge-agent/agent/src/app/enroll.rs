@@ -8,6 +8,7 @@ use edge_protocol::enrolment::{Grant, SetupCode};
 use edge_protocol::topic;
 use edge_store::disk::{Disk, RealDisk};
 
+use super::locked;
 use crate::config::{self, ConfigError};
 use crate::enrolment::{Answered, Asking, Claim, EnrolError, KeyStore, Place, check_code};
 use crate::supervise::Clock;
@@ -68,6 +69,9 @@ pub enum EnrollFailure {
     /// The certificates for the broker cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The identity would lie in memory.
+    #[error("{0}")]
+    Locked(String),
     /// Nobody says where the broker is.
     #[error("where is the broker? give --broker HOST:PORT: the factory did not name it")]
     NoBroker,
@@ -111,7 +115,11 @@ pub fn run(arguments: &EnrollArgs) -> Result<(), EnrollFailure> {
 /// See [`EnrollFailure`].
 pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)) -> Result<(), EnrollFailure> {
     let clock = Clock::system();
-    let place = Place::open(disk, &config::enrolment_place(&arguments.config)?)?;
+    let folder = config::enrolment_place(&arguments.config)?;
+    if let Some(why) = locked::why(&folder) {
+        return Err(EnrollFailure::Locked(locked::refusal(&why, "an identity would not outlive this start")));
+    }
+    let place = Place::open(disk, &folder)?;
     if place.is_enrolled(disk)? && !arguments.again {
         return Err(EnrolError::Enrolled { path: place.identity() }.into());
     }

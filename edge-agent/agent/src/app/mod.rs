@@ -4,6 +4,7 @@ pub mod check;
 pub mod doctor;
 pub mod enroll;
 pub mod inspect;
+mod locked;
 pub mod models;
 pub mod networks;
 pub mod onvif;

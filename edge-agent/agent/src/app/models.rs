@@ -68,7 +68,9 @@ impl ModelArgs {
                 ModelRole::Plates => &self.plates_model,
                 ModelRole::PlateText => &self.text_model,
             };
-            let model = model_bytes(&folder.join(name), self.variant.as_deref()).map_err(ModelsError::Model)?;
+            let model = model_bytes(&folder.join(name), self.variant.as_deref());
+            let model =
+                model.map_err(|why| ModelsError::Model(format!("{why}; give the models' folder by --models")))?;
             let (found, spec) = runner.open(&model, &self.providers).map_err(ModelsError::Model)?;
             if found != *role {
                 let what = format!("{} is a model for {}, not for {}", name.display(), found.as_str(), role.as_str());

@@ -15,8 +15,8 @@ use crate::enrolment::Label;
   edge-agent networks                               what the service may talk to, beside localhost
   edge-agent networks --config edge-agent.toml
 
-What [network] allow names, and cameras, broker and hosts of bundles that are given by address. Names are not looked
-up. Ends with 78 where no configuration can be used, and then names nothing.")]
+What [network] allow names, and cameras, broker and hosts of bundles that are given by address; with a technician's page
+the address at which it asks for cameras. Names are not looked up. Ends with 78 where no configuration can be used, and then names nothing.")]
 pub struct NetworksArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]
@@ -88,7 +88,10 @@ mod tests {
         let page = format!("[page]\nclaim = \"{}\"\n[health]", folder.path().display());
         let text = lines.collect::<Vec<_>>().join("\n").replace("[health]", &page);
         let text = format!("enrolment = \"{}/nothing\"\n{text}", folder.path().display());
-        assert_eq!(told(&text).unwrap(), ["192.0.2.10", "192.0.2.11", "198.51.100.0/24", "203.0.113.6"]);
+        assert_eq!(
+            told(&text).unwrap(),
+            ["192.0.2.10", "192.0.2.11", "198.51.100.0/24", "203.0.113.6", "239.255.255.250"]
+        );
     }
 
     #[test]

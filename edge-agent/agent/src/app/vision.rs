@@ -12,6 +12,7 @@ use super::run::cameras::analytics_settings;
 use crate::config::{self, Config};
 use crate::inference::library::{self, Surroundings};
 use crate::inference::{Golden, InferenceError, ModelFile, Models, Provider, Runtime};
+use crate::supervise::Fault;
 use crate::update::models::ModelSets;
 use crate::vision::client::{Prepare, Start, Throttle, Viewfinder, VisionSettings};
 use crate::vision::confine::{Identity, resolve_identity};
@@ -63,22 +64,53 @@ pub(super) fn settings(
     }
 }
 
-/// The folders of the configured models, each in its own number format.
+/// The folders of the configured models, each in its own number format. A set that came by itself stands before the
+/// image's own models.
 pub(super) fn folders(config: &Config) -> Vec<(PathBuf, Option<String>)> {
+    let set = ModelSets::new(&RealDisk, &config.data_dir).in_use();
+    in_folder(config, &set.map_or_else(|| config.models.dir.clone(), |set| set.folder))
+}
+
+fn in_folder(config: &Config, dir: &Path) -> Vec<(PathBuf, Option<String>)> {
     let models = &config.models;
-    // A set that came by itself stands before the image's own models.
-    let dir = ModelSets::new(&RealDisk, &config.data_dir).current().unwrap_or_else(|| models.dir.clone());
     [&models.objects, &models.plates, &models.plate_text].map(|name| (dir.join(name), None)).to_vec()
 }
 
 /// Finds the runtime's library and reads the models for every start of a worker. Each folder comes with a variant.
 pub fn prepare(library: Option<PathBuf>, folders: Vec<(PathBuf, Option<String>)>, mut numbers: Numbers) -> Prepare {
+    Box::new(move || begin(library.as_deref(), &folders, &mut numbers))
+}
+
+/// The same with whatever models are in use at the start of a worker, which `begun` is told; one that was started with
+/// others ends once another set is in use.
+pub(super) fn prepare_in_use(
+    config: &Config,
+    mut numbers: Numbers,
+    begun: impl Fn(Option<u64>) + Send + 'static,
+) -> Prepare {
+    let config = config.clone();
     Box::new(move || {
-        let arguments = arguments(library.as_deref()).map_err(|error| error.to_string())?;
-        let read = |(folder, variant): &(PathBuf, Option<String>)| model_bytes(folder, variant.as_deref());
-        let models = folders.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Start { arguments, models, first: numbers.begin() })
+        let data_dir = config.data_dir.clone();
+        let in_use = move || ModelSets::new(&RealDisk, &data_dir).in_use();
+        let set = in_use();
+        let revision = set.as_ref().map(|set| set.revision);
+        begun(revision);
+        let folders = in_folder(&config, &set.map_or_else(|| config.models.dir.clone(), |set| set.folder));
+        let is_outdated = move || in_use().map(|set| set.revision) != revision;
+        let start = begin(config.models.library.as_deref(), &folders, &mut numbers)?;
+        Ok(Start { is_outdated: Box::new(is_outdated), ..start })
     })
+}
+
+fn begin(
+    library: Option<&Path>,
+    folders: &[(PathBuf, Option<String>)],
+    numbers: &mut Numbers,
+) -> Result<Start, String> {
+    let arguments = arguments(library).map_err(|error| error.to_string())?;
+    let read = |(folder, variant): &(PathBuf, Option<String>)| model_bytes(folder, variant.as_deref());
+    let models = folders.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(Start { arguments, models, first: numbers.begin(), is_outdated: Box::new(|| false) })
 }
 
 /// The command line that starts a worker.
@@ -95,7 +127,7 @@ fn arguments(library: Option<&Path>) -> Result<Vec<String>, InferenceError> {
 /// # Errors
 /// In words: the file and the field that is wrong.
 pub fn model_bytes(folder: &Path, variant: Option<&str>) -> Result<ModelBytes, String> {
-    let file = ModelFile::read(folder, variant).map_err(|error| error.to_string())?;
+    let file = ModelFile::read(folder, variant).map_err(|error| Fault::from_error(&error).0)?;
     let golden = Golden::read(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(ModelBytes {
         manifest: file.manifest,

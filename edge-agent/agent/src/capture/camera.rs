@@ -10,6 +10,7 @@ use super::health::{CameraWatch, State};
 use super::pipeline::Pipeline;
 use super::session::{End, Session};
 use super::settings::{Pace, Settings, Source};
+use super::switch::SourceSwitch;
 use super::timeline::Timeline;
 use super::{Trouble, trouble};
 use crate::media::AccessUnit;
@@ -26,6 +27,9 @@ const BEAT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Camera {
     settings: Settings,
+    /// Where `settings.source` comes from with each connection, and which one that was.
+    switch: SourceSwitch,
+    number: u64,
     clock: Clock,
     watch: CameraWatch,
     timeline: Timeline,
@@ -39,12 +43,18 @@ impl Camera {
         // Units that start in the same second must not wait alike.
         let seed = RandomState::new().hash_one(settings.camera.as_str());
         let backoff = Backoff::new(settings.backoff, seed);
-        Self { settings, clock, watch: CameraWatch::new(), timeline: Timeline::new(live), backoff }
+        let (switch, timeline) = (SourceSwitch::new(settings.source.clone()), Timeline::new(live));
+        Self { settings, switch, number: 0, clock, watch: CameraWatch::new(), timeline, backoff }
     }
 
     /// The view of its health.
     pub fn watch(&self) -> CameraWatch {
         self.watch.clone()
+    }
+
+    /// What changes where its pictures come from, while it runs.
+    pub fn switch(&self) -> SourceSwitch {
+        self.switch.clone()
     }
 
     /// Receives until `stop` is set, or a recording that is not repeated ends. `deliver` gets each access unit on this
@@ -60,6 +70,10 @@ impl Camera {
             let before = self.watch.health(began).units;
             let trouble = match self.connect(stop, pulse, deliver) {
                 End::Stopped => break,
+                End::Left => {
+                    self.backoff.reset();
+                    continue;
+                }
                 End::Ended if self.watch.health(began).units == before => Trouble::Ended,
                 End::Ended => match self.settings.source {
                     Source::File { repeat: true, .. } => continue,
@@ -80,6 +94,7 @@ impl Camera {
     }
 
     fn connect(&mut self, stop: &Stop, pulse: &Pulse, deliver: &mut dyn FnMut(AccessUnit)) -> End {
+        (self.number, self.settings.source) = self.switch.now();
         let pipeline = match Pipeline::build(&self.settings) {
             Ok(pipeline) => pipeline,
             Err(trouble) => return End::Trouble(trouble),
@@ -89,6 +104,7 @@ impl Camera {
             watchdog: self.settings.watchdog,
             clock: &self.clock,
             watch: &self.watch,
+            is_left: &|| self.switch.has_left(self.number),
             pulse,
             timeline: &mut self.timeline,
             deliver,
@@ -113,6 +129,10 @@ impl Camera {
         loop {
             let now: MonoTime = self.clock.mono();
             pulse.beat(now);
+            if self.switch.has_left(self.number) {
+                self.backoff.reset();
+                return;
+            }
             let left = until.saturating_since(now);
             if left.is_zero() || stop.wait_timeout(left.min(BEAT)) {
                 return;

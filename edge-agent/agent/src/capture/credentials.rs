@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// No sensible file of this kind is larger.
 const LARGEST_BYTES: u64 = 4096;
+/// Longer ones are no user and password, but something pasted.
+const LONGEST_TYPED: usize = 512;
 
 /// Where the service manager names the folder of this service's credentials.
 const MANAGED: &str = "CREDENTIALS_DIRECTORY";
@@ -45,7 +47,47 @@ pub enum CredentialError {
     },
 }
 
+/// Why a user and password that somebody typed cannot be kept. It shows neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadLogin {
+    /// A password alone.
+    #[error("give the camera's user too")]
+    NoUser,
+    /// The file's line ends the user with the first colon.
+    #[error("a camera's user has no colon")]
+    Colon,
+    /// A line end or its like.
+    #[error("user and password hold no invisible signs")]
+    Invisible,
+    /// Beyond what any camera takes.
+    #[error("user and password are longer than any camera takes")]
+    Long,
+}
+
 impl Credentials {
+    /// As somebody typed them: what [`Credentials::from_file`] reads back from [`Credentials::line`].
+    ///
+    /// # Errors
+    /// Why they cannot be kept.
+    pub fn typed(user: &str, password: &str) -> Result<Self, BadLogin> {
+        if user.is_empty() {
+            Err(BadLogin::NoUser)
+        } else if user.contains(':') {
+            Err(BadLogin::Colon)
+        } else if user.chars().chain(password.chars()).any(char::is_control) {
+            Err(BadLogin::Invisible)
+        } else if user.len() + password.len() > LONGEST_TYPED {
+            Err(BadLogin::Long)
+        } else {
+            Ok(Self::new(user, password))
+        }
+    }
+
+    /// The line of their file: for that file alone.
+    pub fn line(&self) -> String {
+        format!("{}:{}\n", self.user, self.password)
+    }
+
     /// A user and a password.
     fn new(user: &str, password: &str) -> Self {
         Self { user: user.to_owned(), password: password.to_owned() }
@@ -117,6 +159,25 @@ mod tests {
     fn one_line_in_a_private_file_is_read() {
         let file = file("admin:se:cret \n", 0o600);
         assert_eq!(Credentials::from_file(file.path()).unwrap(), Credentials::new("admin", "se:cret "));
+    }
+
+    #[test]
+    fn what_is_typed_comes_back_from_its_file_and_what_would_not_is_refused() {
+        for (user, password) in [("admin", "se:cret "), ("admin", ""), ("Jürgen", "pässword")] {
+            let typed = Credentials::typed(user, password).unwrap();
+            assert_eq!(Credentials::from_file(file(&typed.line(), 0o600).path()).unwrap(), typed);
+        }
+        let long = "x".repeat(LONGEST_TYPED);
+        for (user, password, why) in [
+            ("", "secret", BadLogin::NoUser),
+            ("ad:min", "secret", BadLogin::Colon),
+            ("admin", "secret\nx:y", BadLogin::Invisible),
+            ("admin", &long, BadLogin::Long),
+        ] {
+            let refused = Credentials::typed(user, password).unwrap_err();
+            assert_eq!(refused, why);
+            assert!(!format!("{refused} {refused:?}").contains("secret"));
+        }
     }
 
     #[test]

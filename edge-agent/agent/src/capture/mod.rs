@@ -15,13 +15,15 @@ mod health;
 mod pipeline;
 mod session;
 mod settings;
+mod switch;
 mod timeline;
 mod trouble;
 mod trust;
 
 pub use backoff::BackoffLimits;
 pub use camera::Camera;
-pub use credentials::{CredentialError, Credentials};
+pub use credentials::{BadLogin, CredentialError, Credentials};
 pub use health::{CameraHealth, CameraWatch, State};
 pub use settings::{Pace, Settings, Source, TestPicture, Transport, Trust, Watchdog};
+pub use switch::SourceSwitch;
 pub use trouble::Trouble;

@@ -28,6 +28,8 @@ const CLOCKS_AGREE_MICROS: i64 = 2_000_000;
 pub(super) enum End {
     /// On request.
     Stopped,
+    /// The camera's pictures shall come from elsewhere.
+    Left,
     /// The source has no more.
     Ended,
     /// Something is wrong.
@@ -40,6 +42,8 @@ pub(super) struct Session<'a> {
     pub(super) watchdog: Watchdog,
     pub(super) clock: &'a Clock,
     pub(super) watch: &'a CameraWatch,
+    /// Whether the pictures shall come from elsewhere by now.
+    pub(super) is_left: &'a dyn Fn() -> bool,
     pub(super) pulse: &'a Pulse,
     pub(super) timeline: &'a mut Timeline,
     pub(super) deliver: &'a mut dyn FnMut(AccessUnit),
@@ -65,6 +69,9 @@ impl Session<'_> {
         loop {
             if stop.is_set() {
                 return End::Stopped;
+            }
+            if (self.is_left)() {
+                return End::Left;
             }
             let wait = if started.is_ok() { LOOK } else { gst::ClockTime::ZERO };
             if let Some(sample) = pipeline.sink.try_pull_sample(wait) {
@@ -102,16 +109,9 @@ impl Session<'_> {
         if now.saturating_since(last_picture) > silence {
             return Some(Trouble::Silent(silence));
         }
-        match seen.key {
-            // Asking again makes most cameras send a key picture.
-            None if now.saturating_since(first_picture) > key => Some(Trouble::NoKeyPicture(key)),
-            None => None,
-            Some(last_key) => {
-                let since = now.saturating_since(last_key);
-                self.watch.set_state(if since > key { State::WithoutKey(since) } else { State::Receiving });
-                None
-            }
-        }
+        // Asking again makes most cameras send a key picture.
+        let without = last_picture.saturating_since(seen.key.unwrap_or(first_picture));
+        (without > key).then_some(Trouble::NoKeyPicture(key))
     }
 
     fn take(&mut self, sample: &gst::Sample, assembler: &mut Assembler, seen: &mut Seen) {

@@ -233,6 +233,12 @@ fn read_rtsp(fields: &Fields<'_>) -> Option<Source> {
                     to the path is %40)";
         fields.mistake("url", what);
     }
+    if rest.split(['/', '?', ':']).next().is_none_or(str::is_empty) {
+        fields.mistake("url", format!("names no host; give {what}"));
+    }
+    if url.contains(|sign: char| sign.is_whitespace() || sign.is_control()) {
+        fields.mistake("url", format!("holds a space or an invisible sign; give {what}, with %20 for a space"));
+    }
     if certificate.is_some() && scheme != "rtsps" {
         fields.mistake("certificate", "is for rtsps:// addresses; use one, or remove it");
     }

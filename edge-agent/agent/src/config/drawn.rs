@@ -1,9 +1,10 @@
-//! What a technician has put on the page: zones and lines, and where a camera hangs. It stands instead of what the file
-//! says for the same camera, and is read by the same code.
+//! What a technician has put on the page: zones and lines, where a camera hangs, and where its video comes from. It
+//! stands instead of what the file says for the same camera, and is read by the same code.
 //!
 //! It lies in a file of its own in `data_dir`, with the camera tables of the configuration and nothing in them but
-//! `id`, `zone`, `line` and `place`: the agent never writes into a file that people write. Without it a unit sees what
-//! its configuration says, so that damage to it keeps no unit from its work.
+//! `id`, `zone`, `line`, `place` and `source`: the agent never writes into a file that people write. Without it a unit
+//! sees what its configuration says, so that damage to it keeps no unit from its work. A password is never in it: its
+//! `source.credentials` names the file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ const HEAD: &str = "# Put on the technician's page: in force instead of what the
 /// What is drawn, by the configuration's own words. Of a camera that was drawn for, both are there.
 const DRAWN: [&str; 2] = ["zone", "line"];
 const PLACE: &str = "place";
+const SOURCE: &str = "source";
+/// What the page says of a source; the rest stays as the file has it, where that is a network camera too.
+const SAID_OF_SOURCE: [&str; 2] = ["url", "credentials"];
 
 /// What was put on the page and found good: what the configuration is with it, and what is to be written where.
 #[derive(Debug)]
@@ -64,6 +68,17 @@ impl Config {
     pub fn placed(text: &str, camera: &CameraId, place: Table) -> Result<Redrawn, ConfigError> {
         Self::put(text, camera, |own| {
             own.insert(PLACE.to_owned(), Value::Table(place));
+        })
+    }
+
+    /// Checks where the video of a camera of a unit comes from (`url` and `credentials` of `source`, as in the
+    /// configuration), by the rules for the configuration itself. Nothing is written.
+    ///
+    /// # Errors
+    /// All mistakes at once.
+    pub fn sourced(text: &str, camera: &CameraId, source: Table) -> Result<Redrawn, ConfigError> {
+        Self::put(text, camera, |own| {
+            own.insert(SOURCE.to_owned(), Value::Table(source));
         })
     }
 
@@ -128,8 +143,23 @@ fn lay_over(mut file: Table, drawn: &mut Table) -> Table {
                 place.extend(put.clone());
             }
         }
+        if let Some(Value::Table(put)) = drawn.get(SOURCE) {
+            let said = own.remove(SOURCE);
+            own.insert(SOURCE.to_owned(), Value::Table(network_camera(said.as_ref().and_then(Value::as_table), put)));
+        }
     }
     file
+}
+
+/// The source that the page names, with what the file says of packets and certificate where it names one like it.
+fn network_camera(said: Option<&Table>, put: &Table) -> Table {
+    let is_like_it = |said: &&Table| said.get("kind").is_none_or(|kind| kind.as_str() == Some("rtsp"));
+    let is_tls = put.get("url").and_then(Value::as_str).is_some_and(|url| url.starts_with("rtsps://"));
+    let stays = |key: &str| key == "transport" || (key == "certificate" && is_tls);
+    let stays = said.filter(is_like_it).into_iter().flatten().filter(|(key, _)| stays(key));
+    let named = put.iter().filter(|(key, _)| SAID_OF_SOURCE.contains(&key.as_str()));
+    let kind = ("kind".to_owned(), Value::from("rtsp"));
+    stays.chain(named).map(|(key, value)| (key.clone(), value.clone())).chain([kind]).collect()
 }
 
 fn path(file: &Table) -> PathBuf {
@@ -163,6 +193,7 @@ mod tests {
     use edge_store::disk::{RealDisk, replace};
 
     use super::*;
+    use crate::config::{Source, Transport};
 
     const EXAMPLE: &str = include_str!("../../../docs/edge-agent.example.toml");
 
@@ -255,6 +286,51 @@ mod tests {
         let refused = place(&text(folder.path()), "gate", "latitude = 91.0\nlongitude = 200").unwrap_err().to_string();
         for words in ["place.latitude: is 91.0; give a number from -90 to 90", "place.longitude: is 200; give"] {
             assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    fn source(text: &str, source: &str) -> Result<Redrawn, ConfigError> {
+        Config::sourced(text, &"street".parse().unwrap(), source.parse().unwrap())
+    }
+
+    #[test]
+    fn an_address_from_the_page_stands_instead_of_the_files_and_leaves_what_it_says_of_packets_and_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = "transport = \"udp\"\ncertificate = \"/c.pem\"";
+        let text =
+            text(folder.path()).replace("transport = \"tcp\"", said).replace("rtsp://192.0.2.10", "rtsps://192.0.2.10");
+        let put = source(&text, "url = \"rtsps://192.0.2.20/a\"\ncredentials = \"/data/a\"\nkind = \"test\"").unwrap();
+        replace(&RealDisk, &put.path, put.text.as_bytes()).unwrap();
+        let of = |config: &Config| {
+            let Source::Rtsp { url, transport, credentials, certificate } = &config.cameras[0].source else {
+                panic!("{config:?}")
+            };
+            (url.clone(), *transport, credentials.is_some(), certificate.is_some())
+        };
+        let address = |url: &str| url.to_owned();
+        let config = Config::with_identity(&text).unwrap();
+        assert_eq!(of(&config), (address("rtsps://192.0.2.20/a"), Transport::Udp, true, true));
+        assert_eq!(config.cameras[0].zones.len(), 1, "zones stay");
+        let open = source(&text, "url = \"rtsp://192.0.2.20/a\"").unwrap();
+        assert_eq!(of(&open.config), (address("rtsp://192.0.2.20/a"), Transport::Udp, false, false));
+        let drawn_picture = text.replace("kind = \"rtsp\"                         #", "kind = \"test\" #");
+        assert_ne!(drawn_picture, text);
+        let other = source(&drawn_picture, "url = \"rtsp://192.0.2.20/a\"").unwrap();
+        assert_eq!(of(&other.config), (address("rtsp://192.0.2.20/a"), Transport::Tcp, false, false));
+    }
+
+    #[test]
+    fn an_address_is_judged_as_the_file_is_and_not_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        for (wrong, words) in [
+            ("http://192.0.2.20/a", "source.url: has the scheme"),
+            ("192.0.2.20", "source.url: is no address"),
+            ("rtsp://admin:hunter2@192.0.2.20/a", "source.url: holds a user or password"),
+            ("rtsp:///a", "source.url: names no host"),
+            ("rtsp://192.0.2.20/a b", "source.url: holds a space"),
+        ] {
+            let refused = source(&text(folder.path()), &format!("url = \"{wrong}\"")).unwrap_err().to_string();
+            assert!(refused.contains(words) && !refused.contains("hunter2"), "{wrong}: {refused}");
         }
     }
 

@@ -26,8 +26,8 @@ pub use board::{
 pub use camera::{Camera, Line, Place, PlateSearch, Source, Transport, Zone};
 pub use drawn::{PassedOver, Redrawn};
 pub use fields::Mistake;
-pub(crate) use network::literal;
 pub use network::{Network, NetworkError};
+pub(crate) use network::{host_and_port, literal};
 pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
 use fields::Fields;
@@ -89,7 +89,7 @@ pub enum Profile {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -123,6 +123,18 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// The file cannot be used, and neither can the last good one that would stand in for it.
+    #[error(
+        "{file}\nthe last good configuration cannot stand in for it: {last}\n\
+         nothing is seen, recorded or told until one can be used: correct the file (edge-agent check-config FILE), then \
+         systemctl restart edge-agent"
+    )]
+    NoStandIn {
+        /// What is wrong with the file.
+        file: Box<ConfigError>,
+        /// What is wrong with the last good one.
+        last: Box<ConfigError>,
+    },
     /// The file says things that cannot be.
     #[error("the configuration has {} mistake(s):\n{}", .0.len(), list(.0))]
     Mistakes(Vec<Mistake>),
@@ -133,6 +145,7 @@ impl ConfigError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Read { source, .. } => !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData),
+            Self::NoStandIn { file, last } => file.may_pass() || last.may_pass(),
             Self::Syntax { .. } | Self::NotEnrolled { .. } | Self::NoPlace { .. } | Self::Mistakes(_) => false,
         }
     }

@@ -11,6 +11,9 @@ use std::str::FromStr;
 use super::fields::Fields;
 use super::{Config, Source};
 
+/// Where cameras listen to who looks for them (WS-Discovery 1.1, section 2.4).
+const CAMERAS: Ipv4Addr = Ipv4Addr::new(239, 255, 255, 250);
+
 /// All addresses that begin with the same bits; one address is a network of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Network {
@@ -108,17 +111,24 @@ pub(crate) fn literal(authority: &str) -> Option<IpAddr> {
 /// The host of a camera's address, with its port.
 fn authority(source: &Source) -> Option<&str> {
     let Source::Rtsp { url, .. } = source else { return None };
+    host_and_port(url)
+}
+
+/// What stands between the scheme of an address and its path.
+pub(crate) fn host_and_port(url: &str) -> Option<&str> {
     url.split_once("://")?.1.split(['/', '?']).next()
 }
 
 impl Config {
     /// Whom the service has to reach beside the box itself: `[network] allow`, and cameras, broker and hosts of bundles
-    /// that are given by address. Names are not looked up: what they stand for may change while the service runs.
+    /// that are given by address; where there is a technician's page, the address at which it asks for cameras, too.
+    /// Names are not looked up: what they stand for may change while the service runs.
     pub fn networks(&self) -> BTreeSet<Network> {
         let cameras = self.cameras.iter().filter_map(|camera| authority(&camera.source));
         let hosts = self.update.hosts.iter().map(String::as_str).chain([self.uplink.host.as_str()]);
         let named = cameras.chain(hosts).filter_map(literal).filter(|address| !address.is_loopback());
-        self.allow.iter().copied().chain(named.map(Network::of_one)).collect()
+        let everybody = self.page.as_ref().map(|_| IpAddr::V4(CAMERAS));
+        self.allow.iter().copied().chain(named.chain(everybody).map(Network::of_one)).collect()
     }
 }
 

@@ -129,6 +129,8 @@ pub struct Health {
 pub struct Page {
     /// Where it listens while it is open.
     pub listen: SocketAddr,
+    /// The one port of the box at which it can be reached; any without it.
+    pub interface: Option<String>,
     /// The folder that the factory made, with the page's certificate and the setup code's hash.
     pub claim: PathBuf,
     /// Whether the page of an enrolled unit is open; that of a new one is.
@@ -139,11 +141,18 @@ impl Page {
     /// None where the file says nothing of a page.
     pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
         let listen = fields.optional_parsed("listen", "an address such as 0.0.0.0:8443");
+        let interface = fields.optional_text("interface", "a network interface such as \"service0\"");
+        let is_no_name =
+            |name: &str| name.len() > 15 || name.contains(|sign: char| sign == '/' || sign.is_whitespace());
+        if interface.as_deref().is_some_and(is_no_name) {
+            fields.mistake("interface", "is no interface: a name has at most 15 letters, and neither / nor spaces");
+        }
         let claim = fields.optional_text("claim", "the folder that the factory made").map(PathBuf::from);
         let armed = fields.boolean("armed", false);
         fields.finish();
         fields.is_present().then(|| Self {
             listen: listen.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8443))),
+            interface,
             claim: claim.unwrap_or_else(|| PathBuf::from("/persist/claim")),
             armed,
         })

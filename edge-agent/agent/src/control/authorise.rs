@@ -67,7 +67,7 @@ pub(super) fn authorise(
     }
     match &command.operation {
         Operation::Clip(scope) => in_scope(scope, policy),
-        Operation::Health => Ok(()),
+        Operation::Health | Operation::Recall(_) => Ok(()),
         Operation::Update(scope) => can_be_fetched(scope, policy),
     }
 }

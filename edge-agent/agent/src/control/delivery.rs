@@ -71,10 +71,11 @@ impl Deliveries {
                 if chunk.part == ClipPart::Media {
                     delivery.media_bytes += chunk.bytes.len() as u64;
                 }
-                if outlet.append(Record::Clip(chunk)) {
-                    return Some(Step::Wait(Duration::ZERO));
+                if !outlet.append(Record::Clip(chunk)) {
+                    self.leave();
+                    return None;
                 }
-                Err(stopping())
+                return Some(Step::Wait(Duration::ZERO));
             }
             Some(Err(fault)) => Err(fault),
             None => Ok(format!("a clip of {} bytes was handed over", delivery.media_bytes)),
@@ -83,12 +84,9 @@ impl Deliveries {
         Some(Step::Ended(Box::new(ended.command), outcome))
     }
 
-    /// Those that the end of the agent cuts short.
-    pub(super) fn interrupt(&mut self) -> impl Iterator<Item = (Command, ActionFault)> + use<> {
-        std::mem::take(&mut self.queue).into_iter().map(|delivery| (delivery.command, stopping()))
+    /// Leaves all clips as they are: the unit is stopping, and nobody takes in any more how they end. The next start
+    /// finds them begun and not ended, says so, and is heard.
+    pub(super) fn leave(&mut self) {
+        self.queue.clear();
     }
-}
-
-fn stopping() -> ActionFault {
-    ActionFault("the unit is stopping; ask again".to_owned())
 }

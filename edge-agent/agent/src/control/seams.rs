@@ -48,6 +48,27 @@ pub struct UpdateAsked {
     pub scope: UpdateScope,
 }
 
+/// What became of calling an update back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recalled {
+    /// It ends, and nothing was changed; what it was of.
+    Ended(String),
+    /// Nothing of it is here.
+    NotThere,
+    /// It has begun, and goes on; in words.
+    TooLate(String),
+}
+
+impl fmt::Display for Recalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended(what) => write!(f, "the update to {what} is called back, nothing was changed"),
+            Self::NotThere => f.write_str("no such update is under way here"),
+            Self::TooLate(why) => f.write_str(why),
+        }
+    }
+}
+
 /// An action was begun and could not be finished.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -103,6 +124,12 @@ pub trait Actions: Send {
     /// # Errors
     /// When another one is under way, or it can be seen at once that it will not do.
     fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault>;
+
+    /// Ends an update that was left so, where nothing was changed for it yet.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault>;
 }
 
 /// Where answers and pieces go: the outbox.

@@ -13,7 +13,7 @@ use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use super::authorise::{Refused, authorise};
 use super::delivery::{Deliveries, Step};
 use super::limit::Limit;
-use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, UpdateAsked};
+use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, Recalled, UpdateAsked};
 use super::{Challenges, Policy};
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -86,7 +86,7 @@ impl Control {
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         self.conclude_interrupted(self.ends.clock.wall());
         let ended = self.serve(stop);
-        self.interrupt();
+        self.deliveries.leave();
         ended
     }
 
@@ -118,17 +118,9 @@ impl Control {
         match self.deliveries.step(self.ends.outlet.as_mut())? {
             Step::Wait(time) => Some(time),
             Step::Ended(command, outcome) => {
-                self.conclude(&command, outcome, Verdict::Failed, self.ends.clock.wall());
+                self.conclude(&command, outcome, self.ends.clock.wall());
                 Some(Duration::ZERO)
             }
-        }
-    }
-
-    /// Tells those whose clips the end of the agent cuts short that they can ask again.
-    pub(super) fn interrupt(&mut self) {
-        let wall = self.ends.clock.wall();
-        for (command, fault) in self.deliveries.interrupt() {
-            self.conclude(&command, Err(fault), |_| refused(Refusal::Interrupted), wall);
         }
     }
 
@@ -148,7 +140,7 @@ impl Control {
                 text,
                 ..intent
             });
-            self.send(answered(request, command, refused(Refusal::Interrupted), wall));
+            self.send(answered(request, command, refused(Refusal::Interrupted, ""), wall));
         }
     }
 
@@ -156,7 +148,7 @@ impl Control {
     pub(super) fn handle(&mut self, sealed: &[u8], now: MonoTime, wall: WallStamp) {
         if !self.limit.take(now) {
             // Neither looked at nor written down, or a flood would fill the log.
-            return self.answer_refusal(None, Refusal::RateLimited, wall);
+            return self.answer(None, refused(Refusal::RateLimited, ""), wall);
         }
         let command = match self.admit(sealed, wall) {
             Ok(command) => command,
@@ -171,31 +163,25 @@ impl Control {
             }
             Err(error) => {
                 tracing::error!(%error, "a command is refused");
-                return self.answer_refusal(Some(&command), Refusal::AuditUnavailable, wall);
+                return self.answer(Some(&command), refused(Refusal::AuditUnavailable, ""), wall);
             }
         }
         self.answer(Some(&command), Verdict::Accepted, wall);
         match self.act(&command, wall) {
             Ok(Done::Underway(made)) => self.deliveries.push(command, made),
-            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), Verdict::Failed, wall),
-            Err(fault) => self.conclude(&command, Err(fault), Verdict::Failed, wall),
+            Ok(Done::Said(text)) => self.conclude(&command, Ok(text), wall),
+            Err(fault) => self.conclude(&command, Err(fault), wall),
         }
     }
 
     /// Writes down how a command ended; a failure is told whoever gave it.
-    fn conclude(
-        &mut self,
-        command: &Command,
-        outcome: Result<String, ActionFault>,
-        failed: impl FnOnce(Sentence) -> Verdict,
-        wall: WallStamp,
-    ) {
+    fn conclude(&mut self, command: &Command, outcome: Result<String, ActionFault>, wall: WallStamp) {
         match outcome {
             Ok(text) => self.audit(draft(AuditKind::Outcome, Some(command), &text, wall)),
             Err(ActionFault(text)) => {
                 tracing::error!(command = %command.id, text, "a command failed");
                 self.audit(draft(AuditKind::Outcome, Some(command), &format!("failed: {text}"), wall));
-                self.answer(Some(command), failed(Sentence::cut(&text)), wall);
+                self.answer(Some(command), Verdict::Failed(Sentence::cut(&text)), wall);
             }
         }
     }
@@ -217,7 +203,7 @@ impl Control {
         let admitted =
             authorise(&command, &self.policy, &self.challenges, wall).and_then(|()| match command.operation {
                 Operation::Clip(_) => self.deliveries.admit(&command),
-                Operation::Health | Operation::Update(_) => Ok(()),
+                Operation::Health | Operation::Update(_) | Operation::Recall(_) => Ok(()),
             });
         match admitted {
             Ok(()) => Ok(command),
@@ -248,6 +234,17 @@ impl Control {
                 self.ends.actions.update(&UpdateAsked { request, command: command.id, scope })?;
                 Ok(Done::Said("the update is left for the process that carries it out".to_owned()))
             }
+            Operation::Recall(request) => {
+                let recalled = self.ends.actions.recall(*request)?;
+                let text = Sentence::cut(&recalled.to_string());
+                let verdict = match recalled {
+                    Recalled::Ended(_) => Verdict::Done(text.clone()),
+                    Recalled::NotThere => Verdict::Nothing(text.clone()),
+                    Recalled::TooLate(_) => Verdict::Failed(text.clone()),
+                };
+                self.answer(Some(command), verdict, wall);
+                Ok(Done::Said(text.to_string()))
+            }
         }
     }
 
@@ -256,11 +253,9 @@ impl Control {
         let mut entry = draft(AuditKind::Refusal, asked, &refused.detail, wall);
         entry.refusal = Some(refused.reason);
         self.audit(entry);
-        self.answer_refusal(asked, refused.reason, wall);
-    }
-
-    fn answer_refusal(&mut self, asked: Option<&Command>, reason: Refusal, wall: WallStamp) {
-        self.answer(asked, refused(reason), wall);
+        // Whoever is not known hears no more than the reason.
+        let detail = asked.map_or("", |_| &refused.detail);
+        self.answer(asked, self::refused(refused.reason, detail), wall);
     }
 
     fn answer(&mut self, asked: Option<&Command>, verdict: Verdict, wall: WallStamp) {
@@ -283,8 +278,11 @@ impl Control {
     }
 }
 
-fn refused(reason: Refusal) -> Verdict {
-    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(reason.sentence()) })
+/// A refusal in words; the detail says what of the command it is about, where it may be said.
+fn refused(reason: Refusal, detail: &str) -> Verdict {
+    let sentence = reason.sentence();
+    let text = if detail.is_empty() { sentence.to_owned() } else { format!("{sentence} ({detail})") };
+    Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(&text) })
 }
 
 /// The answer to a command, as far as it is known which.
@@ -318,6 +316,7 @@ fn describe(operation: &Operation) -> String {
     match operation {
         Operation::Clip(scope) => format!("video of {} from {} to {}", scope.camera, scope.from, scope.to),
         Operation::Health => "a health record".to_owned(),
-        Operation::Update(scope) => format!("update to {} from {}", scope.version, scope.url),
+        Operation::Recall(request) => format!("the end of what was asked under {request}"),
+        Operation::Update(scope) => format!("update to {} from {}", scope.label(), scope.url),
     }
 }

@@ -51,15 +51,22 @@ fn what_a_restart_interrupted_is_concluded_once_and_may_be_asked_again() {
 }
 
 #[test]
-fn a_clip_that_a_stop_cuts_short_may_be_asked_again() {
+fn a_clip_that_a_stop_cuts_short_is_left_for_the_next_start_to_conclude() {
     let mut unit = Unit::new();
     unit.seen.lock().unwrap().pieces_wait = true;
     unit.ask(&unit.clip());
-    unit.control.interrupt();
+    // A stop ends the outbox first, and control after it.
+    {
+        let mut seen = unit.seen.lock().unwrap();
+        (seen.pieces_wait, seen.outbox_stopped) = (false, true);
+    }
+    assert_eq!(unit.control.deliver(), None, "and no clip is left under way");
+    assert_eq!(unit.log(), [AuditKind::Intent], "an outcome that nobody hears of is not written");
+    unit.seen.lock().unwrap().outbox_stopped = false;
+    unit.control.conclude_interrupted(synchronised(noon()));
     let last = unit.seen.lock().unwrap().sent.pop();
-    assert!(
-        matches!(last, Some(Record::Answer(answer)) if refusal(std::slice::from_ref(&answer.verdict)) == Some(Refusal::Interrupted))
-    );
+    let Some(Record::Answer(answer)) = last else { panic!("{last:?}") };
+    assert_eq!(refusal(std::slice::from_ref(&answer.verdict)), Some(Refusal::Interrupted));
     assert_eq!(unit.log(), [AuditKind::Intent, AuditKind::Outcome]);
 }
 
@@ -112,14 +119,16 @@ fn a_clip_on_a_line_that_is_away_looks_seldom_and_the_challenge_still_has_its_ho
 #[test]
 fn every_role_is_held_to_what_it_includes() {
     for &role in Role::ALL {
-        for operation in [a_clip(), Operation::Health, an_update("center")] {
+        for operation in
+            [a_clip(), Operation::Health, an_update("center"), Operation::Recall(RequestId::from_bytes([9; 16]))]
+        {
             let mut unit = Unit::new();
             let verdicts = unit.ask(&unit.command(role, operation.clone()));
             let allowed = match (&operation, role) {
                 (Operation::Clip(_), Role::Investigator | Role::Supervisor)
                 | (Operation::Health, Role::Technician | Role::Supervisor)
-                | (Operation::Update(_), Role::Supervisor | Role::PolicyAdmin) => true,
-                (Operation::Clip(_) | Operation::Health | Operation::Update(_), _) => false,
+                | (Operation::Update(_) | Operation::Recall(_), Role::Supervisor | Role::PolicyAdmin) => true,
+                (Operation::Clip(_) | Operation::Health | Operation::Update(_) | Operation::Recall(_), _) => false,
             };
             let expected = if allowed { None } else { Some(Refusal::Role) };
             assert_eq!(refusal(&verdicts), expected, "{role:?} {operation:?}");
@@ -169,7 +178,27 @@ fn an_update(host: &str) -> Operation {
         bytes: 6,
         version: "1.5.0".parse().unwrap(),
         quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: 0 }),
+        artefact: None,
     })
+}
+
+#[test]
+fn an_update_is_called_back_under_its_request_once() {
+    let mut unit = Unit::new();
+    let command = unit.command(Role::Supervisor, an_update("center"));
+    unit.ask(&command);
+    let recall = |unit: &Unit, number| Command {
+        id: CommandId::from_bytes([number; 16]),
+        request: RequestId::from_bytes([number; 16]),
+        ..unit.command(Role::Supervisor, Operation::Recall(command.request))
+    };
+    let first = recall(&unit, 31);
+    let verdicts = unit.ask(&first);
+    assert!(
+        matches!(&verdicts[..], [Verdict::Accepted, Verdict::Done(text)] if text.as_str().contains("1.5.0 is called"))
+    );
+    let second = recall(&unit, 32);
+    assert!(matches!(unit.ask(&second)[..], [Verdict::Accepted, Verdict::Nothing(_)]), "it is gone");
 }
 
 #[test]

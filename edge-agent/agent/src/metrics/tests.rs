@@ -91,6 +91,7 @@ fn numbers_are_told_with_unit_and_label() {
         "edge_uplink_backlog{lane=\"hit\"} 4",
         "edge_failed_writes_total 3",
         "edge_damaged_files 2",
+        "edge_storage_locked 0",
         "edge_queue_sent_total{queue=\"packets\"} 1",
         "edge_queue_dropped_total{queue=\"packets\"} 2",
         "edge_queue_dropped_total{queue=\"commands\"} 0",

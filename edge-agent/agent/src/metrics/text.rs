@@ -171,6 +171,7 @@ fn storage(page: &mut Page, health: &Health) {
     page.gauge("outbox_bytes", "Size of the outbox's file.", storage.outbox_bytes);
     page.counter("failed_writes_total", "Groups of video that could not be stored.", storage.failed_writes);
     page.gauge("damaged_files", "Damaged files that lie set aside.", storage.set_aside);
+    page.gauge("storage_locked", "Whether memory stands in for locked storage.", u64::from(storage.locked.is_some()));
 }
 
 fn uplink(page: &mut Page, health: &Health) {

@@ -4,11 +4,14 @@ use edge_protocol::time::{Moment, WallTime};
 use quick_xml::escape::escape;
 
 use super::http::Asker;
-use super::soap::{Leaf, Token, all, envelope, find, leaves};
+use super::soap::{Leaf, Token, all, envelope, find, leaves, plain};
 use super::{Login, OnvifError};
 
 /// Most profiles of a camera that are asked for.
 const MOST_PROFILES: usize = 32;
+/// The longest address that is taken from an answer, and the longest name.
+const LONGEST_ADDRESS: usize = 1000;
+const LONGEST_NAME: usize = 120;
 const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
 
@@ -62,20 +65,7 @@ impl Device {
     pub fn clock(&self) -> Result<WallTime, OnvifError> {
         let body = format!("<GetSystemDateAndTime xmlns=\"{DEVICE}\"/>");
         let leaves = self.ask("GetSystemDateAndTime", &self.address, &envelope(&body, None))?;
-        let missing = |what: &str| OnvifError::Answer { call: "GetSystemDateAndTime", what: format!("no {what}") };
-        let field = |name: &str| -> Result<i16, OnvifError> {
-            find(&leaves, &format!("UTCDateTime/{name}"))
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| missing(name))
-        };
-        let small = |value: i16| i8::try_from(value).unwrap_or(-1);
-        let date = jiff::civil::Date::new(field("Date/Year")?, small(field("Date/Month")?), small(field("Date/Day")?));
-        let (hour, minute, second) = (field("Time/Hour")?, field("Time/Minute")?, field("Time/Second")?);
-        // A leap second is told as 60.
-        let time = jiff::civil::Time::new(small(hour), small(minute), small(second.min(59)), 0);
-        let (Ok(date), Ok(time)) = (date, time) else { return Err(missing("such date")) };
-        let stamp = date.to_datetime(time).to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| missing("such date"))?;
-        Ok(WallTime::from_micros(stamp.timestamp().as_microsecond()))
+        clock(&leaves)
     }
 
     /// The camera's streams, one a profile. `clock` is what [`Device::clock`] gave.
@@ -85,24 +75,15 @@ impl Device {
     pub fn streams(&self, clock: WallTime) -> Result<Vec<Stream>, OnvifError> {
         let body = format!("<GetCapabilities xmlns=\"{DEVICE}\"><Category>Media</Category></GetCapabilities>");
         let answer = self.ask_secretly("GetCapabilities", &self.address, &body, clock)?;
-        let media = find(&answer, "Media/XAddr");
-        let media = media.ok_or(OnvifError::Answer { call: "GetCapabilities", what: "no media service".to_owned() })?;
-        let media = self.at_home(media);
+        let media = media_service(&answer, &self.address)?;
         let answer = self.ask_secretly("GetProfiles", &media, &format!("<GetProfiles xmlns=\"{MEDIA}\"/>"), clock)?;
-        profiles(&answer).into_iter().take(MOST_PROFILES).map(|profile| self.stream(profile, &media, clock)).collect()
+        profiles(&answer).into_iter().map(|profile| self.stream(profile, &media, clock)).collect()
     }
 
     fn stream(&self, profile: Profile, media: &str, clock: WallTime) -> Result<Stream, OnvifError> {
-        let body = format!(
-            "<GetStreamUri xmlns=\"{MEDIA}\"><StreamSetup><Stream xmlns=\"http://www.onvif.org/ver10/schema\">\
-             RTP-Unicast</Stream><Transport xmlns=\"http://www.onvif.org/ver10/schema\"><Protocol>RTSP</Protocol>\
-             </Transport></StreamSetup><ProfileToken>{}</ProfileToken></GetStreamUri>",
-            escape(profile.token.as_str())
-        );
+        let body = profile.question();
         let answer = self.ask_secretly("GetStreamUri", media, &body, clock)?;
-        let url = find(&answer, "MediaUri/Uri");
-        let url = url.ok_or(OnvifError::Answer { call: "GetStreamUri", what: "no address".to_owned() })?;
-        Ok(Stream { name: profile.name, codec: profile.codec, size: profile.size, url: without_login(url) })
+        profile.at(&answer)
     }
 
     fn ask_secretly(
@@ -120,23 +101,47 @@ impl Device {
 
     fn ask(&self, call: &'static str, address: &str, envelope: &str) -> Result<Vec<Leaf>, OnvifError> {
         let answer = self.asker.post(address, envelope, self.login.as_ref())?;
-        let leaves = leaves(&answer).map_err(|what| OnvifError::Answer { call, what })?;
-        if all(&leaves, "Subcode/Value").any(|code| code.ends_with("NotAuthorized")) {
-            return Err(OnvifError::Refused);
-        }
-        if let Some(words) = find(&leaves, "Fault/Reason/Text").or_else(|| find(&leaves, "Fault/faultstring")) {
-            return Err(OnvifError::Fault(words.chars().filter(|c| !c.is_control()).take(200).collect()));
-        }
-        Ok(leaves)
+        read(call, &answer)
     }
+}
 
-    /// An address of an answer on the host that was asked: cameras behind a translated network tell their inner one,
-    /// and one that lies must not send the agent elsewhere.
-    fn at_home(&self, told: &str) -> String {
-        let rest = told.split_once("://").map_or(told, |(_, rest)| rest);
-        let path = rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/onvif/media_service");
-        format!("http://{}{path}", host(&self.address).unwrap_or_default())
+/// What an answer holds, unless it says that something is wrong.
+pub(super) fn read(call: &'static str, answer: &str) -> Result<Vec<Leaf>, OnvifError> {
+    let leaves = leaves(answer).map_err(|what| OnvifError::Answer { call, what })?;
+    if all(&leaves, "Subcode/Value").any(|code| code.ends_with("NotAuthorized")) {
+        return Err(OnvifError::Refused);
     }
+    if let Some(words) = find(&leaves, "Fault/Reason/Text").or_else(|| find(&leaves, "Fault/faultstring")) {
+        return Err(OnvifError::Fault(plain(words, 200)));
+    }
+    Ok(leaves)
+}
+
+/// The answer to `GetSystemDateAndTime`.
+pub(super) fn clock(leaves: &[Leaf]) -> Result<WallTime, OnvifError> {
+    let missing = |what: &str| OnvifError::Answer { call: "GetSystemDateAndTime", what: format!("no {what}") };
+    let field = |name: &str| -> Result<i16, OnvifError> {
+        find(leaves, &format!("UTCDateTime/{name}")).and_then(|text| text.parse().ok()).ok_or_else(|| missing(name))
+    };
+    let small = |value: i16| i8::try_from(value).unwrap_or(-1);
+    let date = jiff::civil::Date::new(field("Date/Year")?, small(field("Date/Month")?), small(field("Date/Day")?));
+    let (hour, minute, second) = (field("Time/Hour")?, field("Time/Minute")?, field("Time/Second")?);
+    // A leap second is told as 60.
+    let time = jiff::civil::Time::new(small(hour), small(minute), small(second.min(59)), 0);
+    let (Ok(date), Ok(time)) = (date, time) else { return Err(missing("such date")) };
+    let stamp = date.to_datetime(time).to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| missing("such date"))?;
+    Ok(WallTime::from_micros(stamp.timestamp().as_microsecond()))
+}
+
+/// The media service in the answer to `GetCapabilities`, on the host that was asked: cameras behind a translated network
+/// tell their inner one, and one that lies must not send the agent elsewhere.
+pub(super) fn media_service(leaves: &[Leaf], asked: &str) -> Result<String, OnvifError> {
+    let told = find(leaves, "Media/XAddr");
+    let told = told.ok_or(OnvifError::Answer { call: "GetCapabilities", what: "no media service".to_owned() })?;
+    let told = plain(told, LONGEST_ADDRESS);
+    let rest = told.split_once("://").map_or(told.as_str(), |(_, rest)| rest);
+    let path = rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/onvif/media_service");
+    Ok(format!("http://{}{path}", host(asked).unwrap_or_default()))
 }
 
 fn host(address: &str) -> Option<&str> {
@@ -151,27 +156,53 @@ fn without_login(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-struct Profile {
+/// A profile of a camera.
+pub(super) struct Profile {
     token: String,
     name: String,
     codec: String,
     size: Option<(u32, u32)>,
 }
 
-fn profiles(leaves: &[Leaf]) -> Vec<Profile> {
+impl Profile {
+    /// The body that asks where its stream is.
+    pub(super) fn question(&self) -> String {
+        format!(
+            "<GetStreamUri xmlns=\"{MEDIA}\"><StreamSetup><Stream xmlns=\"http://www.onvif.org/ver10/schema\">\
+             RTP-Unicast</Stream><Transport xmlns=\"http://www.onvif.org/ver10/schema\"><Protocol>RTSP</Protocol>\
+             </Transport></StreamSetup><ProfileToken>{}</ProfileToken></GetStreamUri>",
+            escape(self.token.as_str())
+        )
+    }
+
+    /// Its stream, by the answer to `GetStreamUri`.
+    pub(super) fn at(self, leaves: &[Leaf]) -> Result<Stream, OnvifError> {
+        let url = find(leaves, "MediaUri/Uri");
+        let url = url.ok_or(OnvifError::Answer { call: "GetStreamUri", what: "no address".to_owned() })?;
+        let url = without_login(&plain(url, LONGEST_ADDRESS));
+        Ok(Stream { name: self.name, codec: self.codec, size: self.size, url })
+    }
+}
+
+/// The answer to `GetProfiles`; what is beyond the most is left out.
+pub(super) fn profiles(leaves: &[Leaf]) -> Vec<Profile> {
     let mut profiles: Vec<Profile> = Vec::new();
     for Leaf { path, text } in leaves {
         let Some((_, inner)) = path.split_once("GetProfilesResponse/Profiles") else { continue };
         if inner == "@token" {
-            let profile = Profile { token: text.clone(), name: text.clone(), codec: String::new(), size: None };
+            if profiles.len() == MOST_PROFILES {
+                break;
+            }
+            let name = plain(text, LONGEST_NAME);
+            let profile = Profile { token: text.clone(), name, codec: String::new(), size: None };
             profiles.push(profile);
             continue;
         }
         let Some(profile) = profiles.last_mut() else { continue };
         let number = || text.parse::<u32>().ok();
         match inner {
-            "/Name" => profile.name.clone_from(text),
-            "/VideoEncoderConfiguration/Encoding" => profile.codec.clone_from(text),
+            "/Name" => profile.name = plain(text, LONGEST_NAME),
+            "/VideoEncoderConfiguration/Encoding" => profile.codec = plain(text, LONGEST_NAME),
             "/VideoEncoderConfiguration/Resolution/Width" => profile.size = number().map(|width| (width, 0)),
             "/VideoEncoderConfiguration/Resolution/Height" => {
                 profile.size = profile.size.zip(number()).map(|((width, _), height)| (width, height));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use edge_protocol::time::MonoTime;
 
 use super::OnvifError;
-use super::soap::{all, find, leaves};
+use super::soap::{all, find, leaves, plain};
 use crate::supervise::Clock;
 
 /// Where cameras listen for probes.
@@ -94,7 +94,7 @@ fn probe(id: &str) -> String {
 }
 
 /// The camera in an answer to our own question.
-fn matched(answer: &str, id: &str) -> Option<Found> {
+pub(super) fn matched(answer: &str, id: &str) -> Option<Found> {
     let leaves = leaves(answer).ok()?;
     if !find(&leaves, "Header/RelatesTo")?.ends_with(id) {
         return None;
@@ -130,5 +130,5 @@ fn readable(text: &str) -> String {
             _ => bytes.push(byte),
         }
     }
-    String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(120).collect()
+    plain(&String::from_utf8_lossy(&bytes), 120)
 }

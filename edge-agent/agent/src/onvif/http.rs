@@ -81,7 +81,7 @@ fn path(address: &str) -> &str {
 }
 
 /// The answer to a challenge by RFC 7616 with MD5, with `qop=auth` where it is offered.
-fn authorization(challenge: &str, login: &Login, uri: &str) -> Option<String> {
+pub(super) fn authorization(challenge: &str, login: &Login, uri: &str) -> Option<String> {
     let field = |name: &str| {
         let at = challenge.find(&format!("{name}="))? + name.len() + 1;
         let rest = challenge.get(at..)?;

@@ -6,11 +6,13 @@
 //! what is printed of them (`app`). Cameras are untrusted: answers are bounded, and an address in an answer is asked
 //! only on the host that gave it.
 
+mod any;
 mod device;
 mod discovery;
 mod http;
 mod soap;
 
+pub use any::{Told, read_any};
 pub use device::{Device, Stream};
 pub use discovery::{DISCOVERY, Found, discover};
 

@@ -10,6 +10,12 @@ use super::Login;
 
 /// No camera needs elements nested deeper.
 const DEEPEST: usize = 64;
+/// Nor more attributes of an element, which the reader compares with each other.
+const MOST_ATTRIBUTES: usize = 64;
+/// The longest that is told of what is wrong with a document: it may quote it.
+const LONGEST_WORDS: usize = 200;
+/// The most bytes of paths and texts. A path is told with every leaf, so that few bytes on the wire could become many.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Proof of a password without the password (WS-Security `UsernameToken` Profile 1.0, section 3.1).
 #[derive(Debug)]
@@ -71,9 +77,9 @@ pub(super) struct Leaf {
 /// names that are asked for here are unique by their path.
 pub(super) fn leaves(document: &str) -> Result<Vec<Leaf>, String> {
     let mut reader = Reader::from_str(document);
-    let (mut path, mut text, mut leaves): (Vec<String>, String, Vec<Leaf>) = (Vec::new(), String::new(), Vec::new());
+    let (mut path, mut text, mut leaves): (Vec<String>, String, _) = (Vec::new(), String::new(), Leaves::default());
     loop {
-        let event = reader.read_event().map_err(|error| error.to_string())?;
+        let event = reader.read_event().map_err(|error| plain(&error.to_string(), LONGEST_WORDS))?;
         match event {
             Event::Start(start) => {
                 if path.len() >= DEEPEST {
@@ -81,11 +87,11 @@ pub(super) fn leaves(document: &str) -> Result<Vec<Leaf>, String> {
                 }
                 path.push(local(start.local_name().as_ref()));
                 text.clear();
-                attributes(&start, &path, &mut leaves);
+                attributes(&start, &path, &mut leaves)?;
             }
             Event::Empty(start) => {
                 path.push(local(start.local_name().as_ref()));
-                attributes(&start, &path, &mut leaves);
+                attributes(&start, &path, &mut leaves)?;
                 path.pop();
             }
             Event::Text(part) => text.push_str(&part.xml10_content()),
@@ -95,7 +101,7 @@ pub(super) fn leaves(document: &str) -> Result<Vec<Leaf>, String> {
             Event::End(_) => {
                 let value = text.trim();
                 if !value.is_empty() {
-                    leaves.push(Leaf { path: path.join("/"), text: value.to_owned() });
+                    leaves.push(path.join("/"), value.to_owned())?;
                 }
                 text.clear();
                 path.pop();
@@ -104,19 +110,42 @@ pub(super) fn leaves(document: &str) -> Result<Vec<Leaf>, String> {
             Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
-    Ok(leaves)
+    Ok(leaves.told)
+}
+
+/// What was found so far, bounded.
+#[derive(Default)]
+struct Leaves {
+    told: Vec<Leaf>,
+    bytes: usize,
+}
+
+impl Leaves {
+    fn push(&mut self, path: String, text: String) -> Result<(), String> {
+        self.bytes = self.bytes.saturating_add(path.len()).saturating_add(text.len());
+        if self.bytes > MOST_BYTES {
+            return Err("it holds more than any camera has to say".to_owned());
+        }
+        self.told.push(Leaf { path, text });
+        Ok(())
+    }
 }
 
 fn local(name: impl AsRef<[u8]>) -> String {
     String::from_utf8_lossy(name.as_ref()).into_owned()
 }
 
-fn attributes(start: &quick_xml::events::BytesStart<'_>, path: &[String], leaves: &mut Vec<Leaf>) {
-    for attribute in start.attributes().flatten() {
+fn attributes(start: &quick_xml::events::BytesStart<'_>, path: &[String], leaves: &mut Leaves) -> Result<(), String> {
+    for (number, attribute) in start.attributes().enumerate() {
+        if number >= MOST_ATTRIBUTES {
+            return Err("an element has too many attributes".to_owned());
+        }
+        let Ok(attribute) = attribute else { continue };
         let name = local(attribute.key.local_name().as_ref());
         let Ok(text) = unescape(attribute.value.as_ref()).map(String::from) else { continue };
-        leaves.push(Leaf { path: format!("{}@{name}", path.join("/")), text });
+        leaves.push(format!("{}@{name}", path.join("/")), text)?;
     }
+    Ok(())
 }
 
 fn entity(name: &str) -> Option<String> {
@@ -136,6 +165,11 @@ fn entity(name: &str) -> Option<String> {
         }
     };
     Some(known.to_string())
+}
+
+/// What a camera says, without what would disturb a terminal.
+pub(super) fn plain(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 /// The first leaf whose path ends so.

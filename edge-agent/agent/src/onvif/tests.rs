@@ -202,6 +202,28 @@ fn documents_that_are_no_answer_are_refused() {
 }
 
 #[test]
+fn a_document_within_its_bound_cannot_become_many_times_larger() {
+    let name = "n".repeat(4000);
+    let many = format!("<{name}>{}</{name}>", "<a b=\"c\"/>".repeat(10_000));
+    assert!(leaves(&many).unwrap_err().contains("more than any camera"));
+    let attributes: Vec<_> = (0..100).map(|number| format!("a{number}=\"\"")).collect();
+    assert!(leaves(&format!("<a {}/>", attributes.join(" "))).unwrap_err().contains("too many attributes"));
+}
+
+#[test]
+fn what_a_camera_says_of_itself_disturbs_no_terminal() {
+    let document = wrapped(
+        "<GetProfilesResponse><Profiles token=\"&#27;[2J\"><Name>a&#7;b</Name></Profiles></GetProfilesResponse>\
+         <MediaUri><Uri>rtsp://a:b@192.0.2.7/&#27;c</Uri></MediaUri>",
+    );
+    let told = read_any(document.as_bytes(), "http://192.0.2.1/");
+    let stream = &told.streams[0];
+    assert_eq!((stream.name.as_str(), stream.url.as_str()), ("ab", "rtsp://192.0.2.7/c"));
+    let refusal = read_any(b"<a\x1b[2J></b>", "http://192.0.2.1/").refusal.unwrap();
+    assert!(!refusal.contains('\x1b'), "{refusal:?}");
+}
+
+#[test]
 #[allow(clippy::disallowed_methods, reason = "a fake's own thread, joined below")]
 fn cameras_that_answer_a_probe_are_listed_once_and_strangers_answers_are_not() {
     let network = UdpSocket::bind("127.0.0.1:0").unwrap();

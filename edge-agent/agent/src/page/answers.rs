@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Json, Router};
-use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_protocol::time::{MonoTime, WallTime};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::door::{Door, Outside, Ticket};
-use super::unit::{Drawing, Glance, Position, Refusal, Unit};
+use super::reports::{commission, report, sealed_report};
+use super::source::TypedSource;
+use super::unit::{Drawing, Glance, Picture, Refusal, Unit};
 use crate::supervise::Clock;
 
 const HTML: &str = include_str!("page.html");
@@ -28,6 +29,8 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 const ZONES: &str = include_str!("zones.js");
 const PLACE: &str = include_str!("place.js");
+const CAMERA: &str = include_str!("camera.js");
+const BLUR: &str = include_str!("blur.js");
 const REPORT: &str = include_str!("report.js");
 
 /// Nothing that is told the page is longer.
@@ -56,11 +59,11 @@ impl Shared {
     }
 }
 
-type Page = State<Arc<Shared>>;
+pub(super) type Page = State<Arc<Shared>>;
 
 /// The technician who asks; only those who are in get that far.
 #[derive(Debug, Clone)]
-struct Technician(String);
+pub(super) struct Technician(pub(super) String);
 
 /// Every route. Without a session there is the empty page and the way in.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
@@ -68,8 +71,11 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
         .route("/api/glance", get(glance))
         .route("/api/picture/{camera}", get(picture))
         .route("/api/test-read/{camera}", post(test_read))
-        .route("/api/drawing/{camera}", get(drawing).put(draw))
-        .route("/api/place/{camera}", put(place))
+        .route("/api/drawing/{camera}", putting(|unit, camera, given, by| unit.draw(camera, given, by)).get(drawing))
+        .route("/api/place/{camera}", putting(|unit, camera, given, by| unit.place(camera, given, by)))
+        .route("/api/source/{camera}", putting(|unit, camera, given, by| unit.source(camera, given, by)))
+        .route("/api/cameras", post(find_cameras))
+        .route("/api/streams", post(ask_streams))
         .route("/api/checks", post(checks))
         .route("/api/report", get(report).post(commission))
         .route("/api/report.cose", get(sealed_report))
@@ -79,16 +85,27 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(async || ([(CONTENT_TYPE, "text/html; charset=utf-8")], HTML)))
         .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
-        .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
-        .route("/zones.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], ZONES)))
-        .route("/place.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], PLACE)))
-        .route("/report.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], REPORT)))
+        .merge(scripts())
         .route("/api/login", post(login))
         .merge(inside)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such page"))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::map_response(careful))
         .with_state(Arc::clone(shared))
+}
+
+fn scripts() -> Router<Arc<Shared>> {
+    let all = [
+        ("/page.js", SCRIPT),
+        ("/zones.js", ZONES),
+        ("/place.js", PLACE),
+        ("/camera.js", CAMERA),
+        ("/blur.js", BLUR),
+        ("/report.js", REPORT),
+    ];
+    all.into_iter().fold(Router::new(), |router, (path, text)| {
+        router.route(path, get(async move || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], text)))
+    })
 }
 
 /// No browser keeps anything of this page, and nothing else may use it.
@@ -103,13 +120,13 @@ async fn careful(mut response: Response) -> Response {
 
 /// Why something is not done, as the page's script reads it.
 #[derive(Debug)]
-struct Failure {
+pub(super) struct Failure {
     status: StatusCode,
     words: String,
 }
 
 impl Failure {
-    fn new(status: StatusCode, words: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, words: impl Into<String>) -> Self {
         Self { status, words: words.into() }
     }
 }
@@ -236,20 +253,26 @@ async fn picture(
     Path(camera): Path<CameraId>,
     Query(After { after }): Query<After>,
 ) -> Result<Response, Failure> {
-    let unit = &shared.unit;
-    if !unit.ask_picture(&camera) {
+    if !shared.unit.ask_picture(&camera) {
         return Err(no_camera(&camera));
     }
+    let none = || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no picture comes from this camera");
+    let picture = other_picture(&shared, &camera, after).await.ok_or_else(none)?;
+    let measures = serde_json::to_string(&picture).unwrap_or_default();
+    let headers = [("content-type", "image/jpeg"), ("x-measures", measures.as_str())];
+    Ok((headers, picture.jpeg).into_response())
+}
+
+/// The picture that was asked for, once it is another than the one of that number; none where none comes.
+pub(super) async fn other_picture(shared: &Shared, camera: &CameraId, number: Option<i64>) -> Option<Picture> {
     let until = shared.clock.mono().saturating_add(PICTURE);
     while shared.clock.mono() < until {
-        if let Some(picture) = unit.picture(&camera).filter(|picture| after != Some(picture.number)) {
-            let measures = serde_json::to_string(&picture).unwrap_or_default();
-            let headers = [("content-type", "image/jpeg"), ("x-measures", measures.as_str())];
-            return Ok((headers, picture.jpeg).into_response());
+        if let Some(picture) = shared.unit.picture(camera).filter(|picture| number != Some(picture.number)) {
+            return Some(picture);
         }
         tokio::time::sleep(LOOK).await;
     }
-    Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no picture comes from this camera"))
+    None
 }
 
 fn no_camera(camera: &CameraId) -> Failure {
@@ -279,25 +302,37 @@ async fn drawing(State(shared): Page, Path(camera): Path<CameraId>) -> Result<Js
     shared.unit.drawing(&camera).map(Json).ok_or_else(|| no_camera(&camera))
 }
 
-async fn draw(
+/// What is put in force at a camera: the unit judges it, writes it down and takes it.
+fn putting<G: DeserializeOwned + Send + 'static>(
+    take: fn(&dyn Unit, &CameraId, &G, &str) -> Result<(), Refusal>,
+) -> MethodRouter<Arc<Shared>> {
+    put(
+        async move |State(shared): Page,
+                    Path(camera): Path<CameraId>,
+                    Extension(Technician(name)): Extension<Technician>,
+                    Json(given): Json<G>| {
+            let taken = take(&*shared.unit, &camera, &given, &name);
+            taken.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
+        },
+    )
+}
+
+async fn find_cameras(
     State(shared): Page,
-    Path(camera): Path<CameraId>,
     Extension(Technician(name)): Extension<Technician>,
-    Json(drawing): Json<Drawing>,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    let drawn = shared.unit.draw(&camera, &drawing, &name);
-    drawn.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
+    shared.unit.note(&format!("technician's page: {name} looked for cameras on the network"))?;
+    shared.unit.find_cameras();
     Ok(Json(json!({})))
 }
 
-async fn place(
+async fn ask_streams(
     State(shared): Page,
-    Path(camera): Path<CameraId>,
     Extension(Technician(name)): Extension<Technician>,
-    Json(position): Json<Position>,
+    Json(of): Json<TypedSource>,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    let placed = shared.unit.place(&camera, position, &name);
-    placed.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
+    shared.unit.note(&format!("technician's page: {name} asked a camera for its streams"))?;
+    shared.unit.ask_streams(&of);
     Ok(Json(json!({})))
 }
 
@@ -318,38 +353,4 @@ async fn enrol(
     let begun = shared.unit.enrol(&code, broker);
     begun.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
     Ok(Json(json!({})))
-}
-
-#[derive(Deserialize)]
-struct Commission {
-    site: String,
-}
-
-async fn commission(
-    State(shared): Page,
-    Extension(Technician(name)): Extension<Technician>,
-    Json(Commission { site }): Json<Commission>,
-) -> Result<Json<Report>, Failure> {
-    let site = site.trim();
-    if site.is_empty() {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "say where the unit hangs"));
-    }
-    let made = shared.unit.commission(site, &name);
-    made.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
-    newest(&shared).map(|(report, _)| Json(report))
-}
-
-fn newest(shared: &Shared) -> Result<(Report, SealedReport), Failure> {
-    shared.unit.report().ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no report was made yet"))
-}
-
-async fn report(State(shared): Page) -> Result<Json<Report>, Failure> {
-    newest(&shared).map(|(report, _)| Json(report))
-}
-
-async fn sealed_report(State(shared): Page) -> Result<Response, Failure> {
-    let (report, sealed) = newest(&shared)?;
-    let name = format!("attachment; filename=\"{}-{}.cose\"", report.agency, report.unit);
-    let headers = [(CONTENT_TYPE, "application/cose".to_owned()), (CONTENT_DISPOSITION, name)];
-    Ok((headers, sealed.as_bytes().to_vec()).into_response())
 }

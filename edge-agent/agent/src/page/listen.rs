@@ -13,7 +13,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -27,6 +27,39 @@ const CONNECTIONS: usize = 24;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait after the system gave no connection, as when it has no descriptors left.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that wait to be taken.
+const WAITING: u32 = 64;
+
+/// A network interface that is there: by name and the kernel's number for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Interface {
+    name: String,
+    number: u32,
+}
+
+impl Interface {
+    /// The interface of that name; none where nothing of it is plugged in.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let number = std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).ok()?;
+        Some(Self { name: name.to_owned(), number: number.trim().parse().ok()? })
+    }
+}
+
+/// Listens, at one interface alone where one is given: packets that come in elsewhere find nobody, whatever address
+/// they are for. Within a runtime.
+///
+/// # Errors
+/// The system's.
+pub(super) fn bind(address: SocketAddr, interface: Option<&Interface>) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    if let Some(Interface { name, .. }) = interface {
+        socket.bind_device(Some(name.as_bytes()))?;
+    }
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
 
 /// The server's side of TLS.
 ///
@@ -124,5 +157,28 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn at_one_interface_it_is_reached_and_at_no_other() {
+        assert_eq!(Interface::find("no-such-one"), None);
+        let reached = |interface: &Interface| {
+            let listener = bind(SocketAddr::from(([0, 0, 0, 0], 0)), Some(interface)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        };
+        let lo = Interface::find("lo").expect("every machine has it");
+        assert!(reached(&lo));
+        // A machine may have no other; one that has must not answer there.
+        let all = std::fs::read_dir("/sys/class/net")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        let other = all.filter_map(|name| Interface::find(&name)).find(|other| *other != lo);
+        assert!(!other.is_some_and(|other| reached(&other)), "a packet from elsewhere was answered");
     }
 }

@@ -10,19 +10,23 @@
 mod answers;
 mod door;
 mod listen;
+mod reports;
+mod source;
 #[cfg(test)]
 mod tests;
 mod unit;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use answers::Shared;
 use door::Door;
-use listen::TlsListener;
+use listen::{Interface, TlsListener};
+pub use source::{FoundCamera, Offer, Search, SourceGlance, TypedSource};
+use tokio::net::TcpListener;
 pub use unit::{
     CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Position, Refusal, Seen, Shape, Steps, TestRead, Unit,
 };
@@ -37,6 +41,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// The one network interface at which it can be reached; any without it.
+    pub interface: Option<String>,
     /// The page's certificate, PEM.
     pub certificate: PathBuf,
     /// Its key, PEM.
@@ -62,16 +68,16 @@ impl Page {
         Self { settings, shared: Arc::new(Shared { unit, door: Mutex::new(Door::default()), clock }), pulse }
     }
 
-    /// Listens whenever the page is open, until told to stop.
+    /// Listens whenever the page is open and its interface is there, until told to stop.
     ///
     /// # Errors
     /// When the port or the certificate cannot be had.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         loop {
             self.pulse.beat(self.shared.clock.mono());
-            if self.is_open() {
-                let listener = TcpListener::bind(self.settings.listen).map_err(|error| self.fault(&error))?;
-                self.serve(listener, stop)?;
+            let interface = self.settings.interface.as_deref().map(Interface::find);
+            if self.is_open() && interface != Some(None) {
+                self.serve(|| listen::bind(self.settings.listen, interface.flatten().as_ref()), stop)?;
             }
             if stop.wait_timeout(BEAT) {
                 return Ok(());
@@ -89,14 +95,13 @@ impl Page {
         Fault(format!("the technician's page cannot be served on {} ([page]): {error}", self.settings.listen))
     }
 
-    /// Answers until the page is closed. Whoever was in is out.
-    fn serve(&self, listener: TcpListener, stop: &Stop) -> Result<(), Fault> {
+    /// Answers until the page is closed, whereupon whoever was in is out, or until the interface has gone.
+    fn serve(&self, bind: impl FnOnce() -> io::Result<TcpListener>, stop: &Stop) -> Result<(), Fault> {
         let taken = |error: io::Error| self.fault(&error);
         let configuration = listen::configuration(&self.settings.certificate, &self.settings.key)?;
-        listener.set_nonblocking(true).map_err(taken)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(taken)?;
         let served = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(taken)?;
+            let listener = bind().map_err(taken)?;
             let address = listener.local_addr().map_err(taken)?;
             tracing::info!(%address, "the technician's page is open");
             let server = axum::serve(TlsListener::new(listener, configuration), answers::router(&self.shared));
@@ -106,15 +111,21 @@ impl Page {
                 () = stop.wait() => Ok(()),
             }
         });
-        self.shared.door().clear();
+        // A cable that is plugged in again finds who was in still there.
+        if !self.is_open() || stop.is_set() {
+            self.shared.door().clear();
+        }
         tracing::info!("the technician's page is closed");
         served
     }
 
-    /// Shows that the thread lives, until the page is closed.
+    /// Shows that the thread lives, until the page is closed or listens at an interface that has gone: an adapter that
+    /// is plugged in again is another one to the kernel.
     async fn closed(&self) {
         let mut beats = tokio::time::interval(BEAT);
-        while self.is_open() {
+        let find = || self.settings.interface.as_deref().map(Interface::find);
+        let bound = find();
+        while self.is_open() && find() == bound {
             self.pulse.beat(self.shared.clock.mono());
             beats.tick().await;
         }

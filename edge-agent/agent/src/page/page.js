@@ -40,6 +40,18 @@ const tell = (path, body) => ask(path, {
   method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body || {}),
 });
 
+/** How often something was put in force: a glance that was asked for before tells what was. */
+let changes = 0;
+
+/** Puts something in force at a camera. */
+async function enforce(path, body) {
+  const answer = await ask(path, {
+    method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
+  });
+  if (answer.ok) changes += 1;
+  return answer;
+}
+
 /** The words of an answer that refuses. */
 async function refusal(answer) {
   try { return (await answer.json()).error; } catch { return `the unit answers ${answer.status}`; }
@@ -151,7 +163,9 @@ function draw(blob, measures) {
 async function watch() {
   while (inside) {
     try {
-      if (!document.hidden) render(await (await ask("/api/glance")).json());
+      const before = changes;
+      const glance = document.hidden ? null : await (await ask("/api/glance")).json();
+      if (glance && before === changes) render(glance);
     } catch { /* the picture says that the unit does not answer */ }
     await sleep(PAUSE_MS);
   }
@@ -165,6 +179,8 @@ function render(glance) {
   if (mine) {
     $("stream").textContent = mine.streaming && mine.fps >= 1 ? `${mine.fps.toFixed(0)} pictures a second` : mine.words;
     plates(mine, glance.test_read);
+    showBlur(mine.reads_plates ? mine.plate : null);
+    showSource(mine, glance.search);
     showPlace(mine);
   }
   level(glance.tilt);
@@ -192,6 +208,7 @@ function choose(cameras) {
 
 function plates({ id, reads_plates, plate }, test) {
   show($("plate-meter"), reads_plates);
+  show($("blur-meter"), reads_plates);
   if (plate) {
     const { height_px, wants_px, ago_s } = plate;
     const full = wants_px * 3;
@@ -225,7 +242,7 @@ function level(tilt) {
 function checks({ running, at, findings }) {
   $("run-checks").disabled = running;
   const time = at && new Date(at).toLocaleTimeString();
-  const open = findings.filter(({ verdict }) => verdict !== "ok");
+  const open = findings.filter(({ verdict }) => verdict === "failed" || verdict === "warning");
   const failed = open.some(({ verdict }) => verdict === "failed");
   if (running) say($("checks-words"), "checking… this takes half a minute");
   else if (!at) say($("checks-words"), "");
@@ -233,7 +250,7 @@ function checks({ running, at, findings }) {
     `${time}: ${open.length ? `${open.length} of ${findings.length} want something done` : "all is well"}`,
     failed ? "bad" : open.length ? "warn-words" : "good");
   // What wants something done comes first.
-  const rank = { failed: 0, warning: 1, ok: 2 };
+  const rank = { failed: 0, warning: 1, ok: 2, unchecked: 3 };
   const sorted = [...findings].sort((a, b) => rank[a.verdict] - rank[b.verdict]);
   $("findings").replaceChildren(...sorted.map(({ check, of, verdict, measured, advice }) => {
     const item = document.createElement("li");

@@ -41,9 +41,7 @@ $("place").onsubmit = async event => {
   if (!Number.isFinite(latitude) || !Number.isFinite(longitude)) {
     return say($("place-words"), "latitude and longitude are numbers, such as 34.01950", "bad");
   }
-  const answer = await ask(`/api/place/${of}`, {
-    method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ latitude, longitude }),
-  });
+  const answer = await enforce(`/api/place/${of}`, { latitude, longitude });
   if (!answer.ok) return say($("place-words"), await refusal(answer), "bad");
   shownPlace = `${of} ${JSON.stringify({ latitude, longitude })}`;
   say($("place-words"), "saved and in force", "good");

@@ -12,7 +12,7 @@ async function showReport(commissioned) {
 }
 
 function printReport(report) {
-  const counts = { ok: 0, warning: 0, failed: 0 };
+  const counts = { ok: 0, warning: 0, failed: 0, unchecked: 0 };
   report.findings.forEach(({ verdict }) => { counts[verdict] += 1; });
   $("report-title").textContent = `Report on ${report.agency}/${report.unit}`;
   const place = each => each.place ? `${each.place.latitude_e7 / 1e7}, ${each.place.longitude_e7 / 1e7}` : "unknown";
@@ -21,14 +21,14 @@ function printReport(report) {
     each.plate_px && `plates ${each.plate_px} px`, `at ${place(each)}`,
     each.drawn.length && `with ${each.drawn.join(", ")}`,
   ].filter(Boolean).join(", ");
-  const open = report.findings.filter(({ verdict }) => verdict !== "ok");
+  const open = report.findings.filter(({ verdict }) => verdict === "failed" || verdict === "warning");
   const facts = [
     ["Made", new Date(report.made.time).toLocaleString()],
     ["By", report.technician],
     ["Site", report.site],
     ["Serial number", report.serial],
     ...report.cameras.map(each => [`Camera ${each.camera}`, camera(each)]),
-    ["Checks", `${counts.ok} ok, ${counts.warning} to look at, ${counts.failed} failed`],
+    ["Checks", `${counts.ok} ok, ${counts.warning} to look at, ${counts.failed} failed, ${counts.unchecked} not checked`],
     ...open.map(({ check, of, measured }) => [of ? `${check} ${of}` : check, measured]),
     ["Software", report.software],
     ["Models", report.models.join(", ") || "none"],
@@ -40,6 +40,15 @@ function printReport(report) {
     term.textContent = name;
     fact.textContent = words;
     return [term, fact];
+  }));
+  document.querySelectorAll("#report-pictures img").forEach(image => URL.revokeObjectURL(image.src));
+  $("report-pictures").replaceChildren(...report.cameras.filter(each => each.picture).map(each => {
+    const [figure, image, words] = ["figure", "img", "figcaption"].map(tag => document.createElement(tag));
+    const bytes = Uint8Array.from(each.picture.match(/../g), digits => parseInt(digits, 16));
+    image.src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    image.alt = words.textContent = `What ${each.name} saw`;
+    figure.append(image, words);
+    return figure;
   }));
   show($("report"), true);
 }

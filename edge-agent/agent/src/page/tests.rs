@@ -1,113 +1,18 @@
+mod fake;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use edge_protocol::commissioning::{Report, SealedReport};
-use edge_protocol::id::CameraId;
 use edge_store::disk::{RealDisk, replace};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
 
 use super::*;
 use crate::supervise::Heartbeats;
+use fake::Fake;
 
 const CODE: &str = "3469-ACDE-FGHJ";
-
-/// A unit with one camera, whose log can be full.
-#[derive(Default)]
-struct Fake {
-    is_closed: AtomicBool,
-    /// How often was looked whether it is closed.
-    looks: AtomicU32,
-    log_is_full: AtomicBool,
-    notes: Mutex<Vec<String>>,
-    tested: Mutex<Vec<CameraId>>,
-    drawn: Mutex<Drawing>,
-    placed: Mutex<Option<Position>>,
-    checks: AtomicBool,
-}
-
-impl Fake {
-    fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap().clone()
-    }
-}
-
-impl Unit for Fake {
-    fn is_open(&self) -> bool {
-        self.looks.fetch_add(1, Ordering::Relaxed);
-        !self.is_closed.load(Ordering::Relaxed)
-    }
-
-    fn try_code(&self, typed: &str) -> Result<(), Refusal> {
-        if typed == CODE { Ok(()) } else { Err(Refusal("the setup code is wrong".to_owned())) }
-    }
-
-    fn note(&self, words: &str) -> Result<(), Refusal> {
-        if self.log_is_full.load(Ordering::Relaxed) {
-            return Err(Refusal("it cannot be written down".to_owned()));
-        }
-        self.notes.lock().unwrap().push(words.to_owned());
-        Ok(())
-    }
-
-    fn glance(&self) -> Glance {
-        let checks = Checks { running: self.checks.load(Ordering::Relaxed), ..Checks::default() };
-        Glance { unit: "metro/gate-1".to_owned(), checks, ..Glance::default() }
-    }
-
-    fn ask_picture(&self, camera: &CameraId) -> bool {
-        camera.as_str() == "gate"
-    }
-
-    fn picture(&self, _camera: &CameraId) -> Option<Picture> {
-        let jpeg = Bytes::from_static(b"a picture");
-        Some(Picture { number: 7, size: (640, 360), focus: Some(93), brightness: 120.0, light: None, jpeg })
-    }
-
-    fn test_read(&self, camera: CameraId) {
-        self.tested.lock().unwrap().push(camera);
-    }
-
-    fn begin_checks(&self) {
-        self.checks.store(true, Ordering::Relaxed);
-    }
-
-    fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
-        self.ask_picture(camera).then(|| self.drawn.lock().unwrap().clone())
-    }
-
-    fn draw(&self, _camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
-        if drawing.zone.iter().any(|zone| zone.points.len() < 3) {
-            return Err(Refusal("a zone has at least 3 points".to_owned()));
-        }
-        self.note(&format!("{by} drew"))?;
-        drawing.clone_into(&mut self.drawn.lock().unwrap());
-        Ok(())
-    }
-
-    fn place(&self, _camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
-        if position.latitude.abs() > 90.0 {
-            return Err(Refusal("latitude is from -90 to 90".to_owned()));
-        }
-        self.note(&format!("{by} placed it"))?;
-        *self.placed.lock().unwrap() = Some(position);
-        Ok(())
-    }
-
-    fn enrol(&self, _typed: &str, broker: Option<String>) -> Result<(), Refusal> {
-        Err(Refusal(format!("no way to {}", broker.as_deref().unwrap_or("nowhere"))))
-    }
-
-    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
-        Err(Refusal(format!("{by} must run the checks before {site} is left")))
-    }
-
-    fn report(&self) -> Option<(Report, SealedReport)> {
-        None
-    }
-}
 
 /// An answer: its first line and headers, and its body.
 struct Answer(String, String);
@@ -147,15 +52,21 @@ fn visit(what: impl FnOnce(&Site)) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let browser = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let browser = Arc::new(browser.with_root_certificates(roots).with_no_client_auth());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
     let (clock, stop) = (Clock::system(), Stop::new());
     let pulse = Heartbeats::default().register("page", Duration::from_mins(1), clock.mono());
     let unit = Arc::new(Fake::default());
-    let page = Page::new(Settings { listen: address, certificate, key }, Arc::clone(&unit) as _, clock, pulse);
+    let page = Page::new(
+        Settings { listen: address, interface: None, certificate, key },
+        Arc::clone(&unit) as _,
+        clock,
+        pulse,
+    );
     let site = Site { unit, address, browser, _folder: folder };
     std::thread::scope(|scope| {
-        let serving = scope.spawn(|| page.serve(listener, &stop));
+        let serving = scope.spawn(|| page.serve(|| TcpListener::from_std(listener), &stop));
         let visited = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| what(&site)));
         stop.set();
         serving.join().unwrap().unwrap();
@@ -214,6 +125,9 @@ fn without_a_session_there_is_the_empty_page_and_nothing_else() {
                 ("GET", "/api/drawing/gate"),
                 ("PUT", "/api/drawing/gate"),
                 ("PUT", "/api/place/gate"),
+                ("PUT", "/api/source/gate"),
+                ("POST", "/api/cameras"),
+                ("POST", "/api/streams"),
             ] {
                 let answer = site.ask(method, path, cookie, "{}");
                 assert_eq!(answer.status(), 401, "{method} {path}: {}", answer.1);
@@ -283,6 +197,34 @@ fn a_position_is_judged_and_written_down_before_it_is_taken() {
         assert_eq!(put(r#"{"latitude":34.0195,"longitude":-118.4912}"#).status(), 200);
         assert_eq!(placed(), Some(Position { latitude: 34.0195, longitude: -118.4912 }));
         assert_eq!(site.unit.notes().last().unwrap(), "Kim placed it");
+    });
+}
+
+#[test]
+fn a_cameras_password_goes_in_and_never_comes_out_and_nothing_is_asked_unwritten() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        let put = |body: &str| site.ask("PUT", "/api/source/gate", &cookie, body);
+        let refused = put(r#"{"address":"gate","user":"admin","password":"hunter2"}"#);
+        assert!(refused.status() == 422 && refused.1.contains("the address is no address"), "{}", refused.1);
+        let typed = r#"{"address":"rtsp://192.0.2.20/a","user":"admin","password":"hunter2"}"#;
+        let taken = put(typed);
+        assert_eq!(taken.status(), 200);
+        let kept = site.unit.source.lock().unwrap().clone().expect("a source");
+        assert_eq!((kept.user.as_str(), kept.password.as_str()), ("admin", "hunter2"));
+        assert_eq!(put(r#"{"address":"rtsp://192.0.2.20/a","x":1}"#).status(), 422);
+        for path in ["/api/cameras", "/api/streams"] {
+            assert_eq!(site.ask("POST", path, &cookie, typed).status(), 200);
+        }
+        assert_eq!(site.unit.searches.load(Ordering::Relaxed), 2);
+        let said = [refused.1, taken.1, site.get("/api/glance", &cookie).1, site.unit.notes().join("\n")];
+        assert!(said.iter().all(|said| !said.contains("hunter2")), "{said:?}");
+        assert!(!format!("{kept:?}").contains("hunter2"));
+        site.unit.log_is_full.store(true, Ordering::Relaxed);
+        for path in ["/api/cameras", "/api/streams"] {
+            assert_eq!(site.ask("POST", path, &cookie, typed).status(), 503);
+        }
+        assert_eq!(site.unit.searches.load(Ordering::Relaxed), 2, "nothing is asked that cannot be written down");
     });
 }
 

@@ -1,10 +1,14 @@
 //! What the page needs of the rest of the agent.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use edge_protocol::commissioning::{Finding, Report, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
+
+use super::source::{Search, SourceGlance, TypedSource};
 
 /// The unit as the page sees it; the tests' own is another.
 pub trait Unit: Send + Sync {
@@ -51,7 +55,19 @@ pub trait Unit: Send + Sync {
     ///
     /// # Errors
     /// Where it is nowhere on Earth, or cannot be kept.
-    fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal>;
+    fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal>;
+
+    /// Has a camera's video come from elsewhere, and writes down who says so. The password is kept and never given back.
+    ///
+    /// # Errors
+    /// Where it is not as it may be, or cannot be kept.
+    fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal>;
+
+    /// Begins to look for cameras on the network, where nothing is looked for.
+    fn find_cameras(&self);
+
+    /// Begins to ask a camera for its streams, where nothing is looked for.
+    fn ask_streams(&self, of: &TypedSource);
 
     /// Begins to enrol a unit that is nobody's yet, with the code as it was typed.
     ///
@@ -59,11 +75,11 @@ pub trait Unit: Send + Sync {
     /// Where there is nothing to begin.
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal>;
 
-    /// Makes the report on how the unit is left, signed by the unit; keeps it and sends it.
+    /// Makes the report on how the unit is left, with what its cameras show, signed by the unit; keeps it and sends it.
     ///
     /// # Errors
     /// Where it cannot be made, and what is to be done before.
-    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal>;
+    fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal>;
 
     /// The newest report, and the same as it was signed.
     fn report(&self) -> Option<(Report, SealedReport)>;
@@ -97,6 +113,9 @@ pub struct Picture {
     /// A JPEG file.
     #[serde(skip)]
     pub jpeg: Bytes,
+    /// The same for a report; empty where it cannot be made small enough.
+    #[serde(skip)]
+    pub small: Bytes,
 }
 
 /// How the unit is at a moment.
@@ -120,6 +139,8 @@ pub struct Glance {
     pub checks: Checks,
     /// When the newest report was made.
     pub commissioned: Option<WallTime>,
+    /// The cameras that were looked for on the network.
+    pub search: Search,
     /// How far the enrolment is; none where the unit is enrolled.
     pub enrolment: Option<Steps>,
 }
@@ -189,6 +210,8 @@ pub struct CameraGlance {
     pub words: String,
     /// Pictures that come a second.
     pub fps: f32,
+    /// Where its video comes from.
+    pub source: SourceGlance,
     /// Where it hangs; none where nobody has said it.
     pub place: Option<Position>,
     /// Whether plates are looked for.

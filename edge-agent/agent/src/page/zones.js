@@ -122,9 +122,7 @@ $("draw-shape").onsubmit = event => {
 };
 $("save-shapes").onclick = async () => {
   const { camera: of, zone, line } = drawing;
-  const answer = await ask(`/api/drawing/${of}`, {
-    method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ zone, line }),
-  });
+  const answer = await enforce(`/api/drawing/${of}`, { zone, line });
   if (!answer.ok) return say($("save-words"), await refusal(answer), "bad");
   $("save-shapes").disabled = true;
   say($("save-words"), "saved and in force", "good");

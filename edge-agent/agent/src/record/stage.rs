@@ -85,6 +85,14 @@ pub struct Ends {
     pub pulse: Pulse,
 }
 
+/// Where the video that was stored ends.
+#[derive(Debug, Clone, Copy)]
+struct StoredTo {
+    wall: WallTime,
+    /// When its last picture arrived.
+    arrival: MonoTime,
+}
+
 /// Takes what the center should know.
 pub type Tell = Box<dyn FnMut(Told) + Send>;
 
@@ -98,8 +106,7 @@ pub struct Recorder {
     ends: Ends,
     tell: Tell,
     recorded: Recorded,
-    /// Where the video that was stored ends.
-    stored_to: Option<WallTime>,
+    stored_to: Option<StoredTo>,
     /// Why the next group does not follow the last.
     missing_because: Option<GapReason>,
 }
@@ -211,22 +218,27 @@ impl Recorder {
         self.recorded.counts.bytes.store(ring.usage().bytes, Ordering::Relaxed);
         match appended {
             Ok(stored) => {
-                self.state_gap(stored.wall.time);
-                self.stored_to = Some(stored.end());
+                if let (Some(first), Some(last)) = (group.units.first(), group.units.last()) {
+                    self.state_gap(stored.wall.time, first.arrival);
+                    self.stored_to = Some(StoredTo { wall: stored.end(), arrival: last.arrival });
+                }
                 self.recorded.counts.stored.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => self.failed(&error),
         }
     }
 
-    /// States what is missing between what was stored last and what begins at `to`.
-    fn state_gap(&mut self, to: WallTime) {
+    /// States what is missing between what was stored last and what begins at `to`, whose first picture arrived then.
+    fn state_gap(&mut self, to: WallTime, arrival: MonoTime) {
         let because = self.missing_because.take();
-        let Some(from) = self.stored_to else { return };
+        let Some(StoredTo { wall: from, arrival: before }) = self.stored_to else { return };
         if to <= from || (because.is_none() && to.saturating_since(from) <= TOLERANCE) {
             return;
         }
-        let gap = Gap { from, to, reason: because.unwrap_or(GapReason::Camera) };
+        let passed = arrival.saturating_since(before);
+        let clock_was_set = to.saturating_since(from) > passed + TOLERANCE;
+        let reason = because.unwrap_or(if clock_was_set { GapReason::Clock } else { GapReason::Camera });
+        let gap = Gap { from, to, reason };
         if let Some(Err(error)) = self.ring.as_mut().map(|ring| ring.note_gap(&gap)) {
             tracing::warn!(camera = %self.place.camera, %error, "the reason of a gap could not be noted");
         }

@@ -71,6 +71,8 @@ pub struct Supervisor {
     clock: Clock,
     stages: Vec<Stage>,
     failed: Stop,
+    /// Set when all stages are on their way to their end.
+    stopping: Stop,
 }
 
 #[derive(Debug)]
@@ -85,7 +87,7 @@ struct Stage {
 impl Supervisor {
     /// A supervisor without stages.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, stages: Vec::new(), failed: Stop::new() }
+        Self { clock, stages: Vec::new(), failed: Stop::new(), stopping: Stop::new() }
     }
 
     /// Set when a stage faulted whose policy is [`Restart::StopAll`].
@@ -107,7 +109,8 @@ impl Supervisor {
     ) -> io::Result<()> {
         let (name, stop) = (name.into(), Stop::new());
         let (end, ended) = sync_channel(1);
-        let run = Run { name: name.clone(), restart, stop: stop.clone(), failed: self.failed.clone(), end };
+        let (failed, stopping) = (self.failed.clone(), self.stopping.clone());
+        let run = Run { name: name.clone(), restart, stop: stop.clone(), failed, stopping, end };
         let thread = spawn(&name, move || run.until_stopped(body))?;
         self.stages.push(Stage { name, station, stop, ended, thread });
         Ok(())
@@ -115,6 +118,7 @@ impl Supervisor {
 
     /// Stops all stages in the order of the data, each station joined within `grace` in all.
     pub fn stop(self, grace: Duration) -> StopReport {
+        self.stopping.set();
         let deadline = self.clock.mono().saturating_add(grace);
         let mut overdue = Vec::new();
         let mut stages = self.stages;
@@ -155,6 +159,7 @@ struct Run {
     restart: Restart,
     stop: Stop,
     failed: Stop,
+    stopping: Stop,
     end: SyncSender<()>,
 }
 
@@ -164,8 +169,9 @@ impl Run {
             let ended = catch_unwind(AssertUnwindSafe(|| body(&self.stop)));
             let fault = match ended {
                 Ok(Ok(())) => {
-                    // The watchdog does not miss it: it lets go of its heartbeat.
-                    if !self.stop.is_set() {
+                    // The watchdog does not miss it: it lets go of its heartbeat. In a stop, a stage may end because what
+                    // fed it did.
+                    if !self.stop.is_set() && !self.stopping.is_set() {
                         tracing::warn!(stage = self.name, "ended without being told to, and is not started again");
                     }
                     break;

@@ -242,7 +242,7 @@ impl Deciding {
                 phase
             }
             Phase::Confirming { change, mut watch } => {
-                match watch.look(evidence, &change.before, self.mono) {
+                match watch.look(evidence, &change.before, self.state.patience, self.mono) {
                     Verdict::Wait => Phase::Confirming { change, watch },
                     Verdict::Holds => self.good(change),
                     Verdict::HoldsWithoutLine => {
@@ -257,7 +257,7 @@ impl Deciding {
                 }
             }
             Phase::AwaitingLine { change, mut watch } => {
-                let verdict = watch.look(evidence, &change.before, self.mono);
+                let verdict = watch.look(evidence, &change.before, self.state.patience, self.mono);
                 let waited = watch.age(self.mono) >= LINE_PATIENCE;
                 match (verdict, waited && way_back == BootState::Good) {
                     (Verdict::Holds, _) => self.good(change),

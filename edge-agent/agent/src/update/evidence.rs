@@ -14,6 +14,21 @@ pub const WITHIN: Duration = Duration::from_mins(20);
 /// How long an image that does everything else is given to reach a center that the former one reached.
 pub const LINE_PATIENCE: Duration = Duration::from_hours(24);
 
+/// How long whoever watches something new takes to be sure of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For how long everything must hold without a break.
+    pub hold: Duration,
+    /// Within what time from the start of the watch it must have begun to hold.
+    pub within: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { hold: HOLD, within: WITHIN }
+    }
+}
+
 /// What the running agent says of itself. Facts stay true for the life of the process once they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, each with a sentence of its own when missing")]
@@ -42,6 +57,20 @@ pub struct Evidence {
     pub acknowledged: bool,
     /// Heat or a weak supply leave nothing for analysis just now: a missing frame says nothing of the image.
     pub spared: bool,
+    /// The vision worker of now, once it has run a model; agents before this was said say nothing of it.
+    #[serde(default)]
+    pub worker: Option<Worker>,
+}
+
+/// One life of the vision worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// The set of models that it was started with; none are the image's own.
+    pub set: Option<u64>,
+    /// How many lives there were before it in this life of the agent.
+    pub life: u64,
+    /// Cameras of which it has analysed a frame.
+    pub cameras: Vec<CameraId>,
 }
 
 /// What the former image could do when the update was asked for.
@@ -137,7 +166,7 @@ pub enum Verdict {
 
 impl Watch {
     /// Takes one look in.
-    pub fn look(&mut self, evidence: Option<&Evidence>, before: &Before, now: MonoTime) -> Verdict {
+    pub fn look(&mut self, evidence: Option<&Evidence>, before: &Before, patience: Patience, now: MonoTime) -> Verdict {
         let missing = missing(evidence, before);
         let unseen = |missing: &Missing| matches!(missing, Missing::Frame(_) | Missing::Inference);
         if evidence.is_some_and(|seen| seen.spared) && missing.iter().all(unseen) {
@@ -148,7 +177,7 @@ impl Watch {
         let life = evidence.map(|seen| seen.life.clone()).unwrap_or_default();
         if !missing.is_empty() {
             self.held = None;
-            let late = now.saturating_since(began) >= WITHIN;
+            let late = now.saturating_since(began) >= patience.within;
             let words = || missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
             return if late { Verdict::Fails(words()) } else { Verdict::Wait };
         }
@@ -157,7 +186,7 @@ impl Watch {
             Some(_) | None => now,
         };
         self.held = Some((since, life));
-        match (now.saturating_since(since) >= HOLD, line_holds(evidence, before)) {
+        match (now.saturating_since(since) >= patience.hold, line_holds(evidence, before)) {
             (false, _) => Verdict::Wait,
             (true, true) => Verdict::Holds,
             (true, false) => Verdict::HoldsWithoutLine,
@@ -189,6 +218,7 @@ pub(super) mod tests {
             reached: true,
             acknowledged: true,
             spared: false,
+            worker: None,
         }
     }
 
@@ -215,13 +245,23 @@ pub(super) mod tests {
             let mut seen = healthy();
             break_it(&mut seen);
             let mut watch = Watch::default();
-            assert_eq!(watch.look(Some(&seen), &before(), at(0)), Verdict::Wait);
-            assert_eq!(watch.look(Some(&seen), &before(), at(301)), Verdict::Wait, "condition {number}");
-            assert!(matches!(watch.look(Some(&seen), &before(), at(1200)), Verdict::Fails(_)), "condition {number}");
+            assert_eq!(watch.look(Some(&seen), &before(), Patience::default(), at(0)), Verdict::Wait);
+            assert_eq!(
+                watch.look(Some(&seen), &before(), Patience::default(), at(301)),
+                Verdict::Wait,
+                "condition {number}"
+            );
+            assert!(
+                matches!(watch.look(Some(&seen), &before(), Patience::default(), at(1200)), Verdict::Fails(_)),
+                "condition {number}"
+            );
         }
         let mut watch = Watch::default();
-        watch.look(None, &before(), at(0));
-        assert_eq!(watch.look(None, &before(), at(1200)), Verdict::Fails("the agent does not run".into()));
+        watch.look(None, &before(), Patience::default(), at(0));
+        assert_eq!(
+            watch.look(None, &before(), Patience::default(), at(1200)),
+            Verdict::Fails("the agent does not run".into())
+        );
     }
 
     #[test]
@@ -229,11 +269,15 @@ pub(super) mod tests {
         let mut watch = Watch::default();
         let (first, mut second) = (healthy(), healthy());
         second.life = "second".into();
-        assert_eq!(watch.look(Some(&first), &before(), at(0)), Verdict::Wait);
-        assert_eq!(watch.look(Some(&first), &before(), at(299)), Verdict::Wait);
-        assert_eq!(watch.look(Some(&second), &before(), at(300)), Verdict::Wait, "started again in minute four");
-        assert_eq!(watch.look(Some(&second), &before(), at(599)), Verdict::Wait);
-        assert_eq!(watch.look(Some(&second), &before(), at(600)), Verdict::Holds);
+        assert_eq!(watch.look(Some(&first), &before(), Patience::default(), at(0)), Verdict::Wait);
+        assert_eq!(watch.look(Some(&first), &before(), Patience::default(), at(299)), Verdict::Wait);
+        assert_eq!(
+            watch.look(Some(&second), &before(), Patience::default(), at(300)),
+            Verdict::Wait,
+            "started again in minute four"
+        );
+        assert_eq!(watch.look(Some(&second), &before(), Patience::default(), at(599)), Verdict::Wait);
+        assert_eq!(watch.look(Some(&second), &before(), Patience::default(), at(600)), Verdict::Holds);
     }
 
     #[test]
@@ -241,10 +285,10 @@ pub(super) mod tests {
         let hot = Evidence { cameras: Vec::new(), inferred: false, spared: true, ..healthy() };
         let mut watch = Watch::default();
         for minute in 0..60 {
-            assert_eq!(watch.look(Some(&hot), &before(), at(minute * 60)), Verdict::Wait);
+            assert_eq!(watch.look(Some(&hot), &before(), Patience::default(), at(minute * 60)), Verdict::Wait);
         }
         let deaf = Evidence { outbox: false, ..hot };
-        assert!(matches!(watch.look(Some(&deaf), &before(), at(80 * 60)), Verdict::Fails(_)));
+        assert!(matches!(watch.look(Some(&deaf), &before(), Patience::default(), at(80 * 60)), Verdict::Fails(_)));
     }
 
     #[test]
@@ -262,8 +306,8 @@ pub(super) mod tests {
             [(Before { reached: false, ..before() }, Verdict::Holds), (before(), Verdict::HoldsWithoutLine)]
         {
             let mut watch = Watch::default();
-            watch.look(Some(&seen), &before, at(0));
-            assert_eq!(watch.look(Some(&seen), &before, at(300)), verdict);
+            watch.look(Some(&seen), &before, Patience::default(), at(0));
+            assert_eq!(watch.look(Some(&seen), &before, Patience::default(), at(300)), verdict);
         }
     }
 }

@@ -75,7 +75,8 @@ impl Kind {
     }
 }
 
-fn whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+/// A small file's bytes.
+pub(super) fn whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
     let length = file.length()?.min(MOST_BYTES);
     let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];

@@ -30,10 +30,12 @@ mod power_cuts;
 
 pub use bundle::{BUNDLE_LIFE, Bundle, Refusal, Wanted};
 pub use decide::{Effect, Event, Step, apply};
-pub use evidence::{Before, Evidence, HOLD, LINE_PATIENCE, Missing, Verdict, WITHIN, Watch, line_holds, missing};
+pub use evidence::{
+    Before, Evidence, HOLD, LINE_PATIENCE, Missing, Patience, Verdict, WITHIN, Watch, Worker, line_holds, missing,
+};
 pub use fetch::{Came, Fetch, Limits, Opened, Web, WebFault};
 pub use keep::KeepFault;
-pub use order::{Order, Orders};
+pub use order::{Order, Ordered, Orders};
 pub use slots::{BootState, BundleInfo, Slot, SlotName, Slots, SlotsFault, Standing};
 pub use state::{Change, Confirmed, Phase, State, Told};
 pub use updater::{FETCHED, Outside, UpdateFault, Updater};

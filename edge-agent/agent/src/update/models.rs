@@ -1,32 +1,35 @@
-//! Models as an artefact of their own: a signed set is unpacked beside the current one, tested where it lies, and then
-//! becomes the current one by the rename of a link.
+//! Models as an artefact of their own: a signed set is unpacked beside the one in use, tested where it lies, put to use,
+//! and watched; one that does not prove itself goes, and the former one is in use again.
 //!
-//! In the folder `models` of the data folder: `sets/REVISION/` holds a set as it was signed, `current` is a link to one of
-//! them. A power cut leaves the link as it was or as it was to be; a set that is not whole has no link to it, and is
-//! removed when the next one is unpacked. The set before stays, as the way back.
+//! In the folder `models` of the data folder: `sets/REVISION/` holds a set as it was signed, `standing` says which one is
+//! in use and which was before. The agent follows that file: its vision worker ends and begins again with the set that
+//! it names, and nothing else of the agent does. A set that is not whole is named by nobody, and is removed when the next
+//! one is unpacked.
+
+mod standing;
+mod unpack;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
-use edge_protocol::hash::Hash256;
 use edge_protocol::id::AgencyId;
-use edge_protocol::model_set::{ModelFile, ModelSet, NotGenuine};
+use edge_protocol::model_set::{ModelSet, NotGenuine};
 use edge_protocol::sign::Root;
-use edge_protocol::time::WallStamp;
+use edge_protocol::time::{MonoTime, WallStamp};
 use edge_store::disk::Disk;
 
 use super::bundle::{is_set, known_time};
-use super::{BUNDLE_LIFE, Version};
+use super::keep::{self, Found, KeepFault, Kind};
+use super::{BUNDLE_LIFE, Before, Evidence, Patience, Verdict, Version, Watch};
 
-const CURRENT: &str = "current";
+pub use standing::{ModelsTold, Standing, Swap};
+
+const STANDING: &str = "standing";
+const KIND: Kind = Kind { first_line: "edge-models 1" };
 const SETS: &str = "sets";
 /// The signed manifest of an unpacked set.
 const MANIFEST: &str = "set.cose";
-/// Files are copied in pieces of this size.
-const PIECE: usize = 1 << 16;
 
 /// Why a set does not become the current one; the current one stays.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,17 @@ pub enum ModelsFault {
         /// What there is.
         free: u64,
     },
+    /// What is known of the sets cannot be kept.
+    #[error(transparent)]
+    Keep(#[from] KeepFault),
+    /// Another set than was ordered.
+    #[error("it is revision {found}, and {wanted} was wanted; nothing of it is used")]
+    OtherRevision {
+        /// The set's.
+        found: u64,
+        /// The one wanted.
+        wanted: u64,
+    },
     /// A model does not do what it did where it was made.
     #[error("a model fails its self-test here: {0}")]
     SelfTest(String),
@@ -91,6 +105,17 @@ pub struct Terms<'t> {
     pub software: &'t Version,
     /// What the clock says.
     pub now: WallStamp,
+    /// The revision that was asked for, where one was.
+    pub wanted: Option<u64>,
+}
+
+/// The set that is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InUse {
+    /// Which.
+    pub revision: u64,
+    /// Where its models are.
+    pub folder: PathBuf,
 }
 
 /// The models' folder of a unit.
@@ -106,141 +131,155 @@ impl<'d> ModelSets<'d> {
         Self { disk, folder: data_dir.join("models") }
     }
 
-    /// The folder of the current set; none where the image's own models are in use.
-    pub fn current(&self) -> Option<PathBuf> {
-        let link = self.folder.join(CURRENT);
-        link.is_dir().then_some(link)
+    /// The set in use; none where the image's own models are.
+    pub fn in_use(&self) -> Option<InUse> {
+        let standing = self.standing().inspect_err(|error| tracing::error!(%error, "the image's own models are used"));
+        let revision = standing.ok()?.current?;
+        Some(InUse { revision, folder: self.set(revision) })
     }
 
-    /// The revision of the current set.
-    pub fn revision(&self) -> Option<u64> {
-        let target = std::fs::read_link(self.folder.join(CURRENT)).ok()?;
-        target.file_name()?.to_str()?.parse().ok()
-    }
-
-    /// Unpacks a set, has it tested where it lies, and makes it the current one. Returns its revision.
+    /// What is known of the sets. A file that rotted is set aside: the image's own models are in use then.
     ///
     /// # Errors
-    /// See [`ModelsFault`]; the current set is then the one before.
+    /// When the disk cannot be read.
+    pub fn standing(&self) -> Result<Standing, KeepFault> {
+        Ok(match KIND.read(self.disk, &self.folder.join(STANDING))? {
+            Found::Nothing => Standing::default(),
+            Found::Kept(standing) => standing,
+            Found::SetAside(path) => {
+                let path = path.display();
+                tracing::error!("what was known of the sets of models was damaged and is set aside as {path}");
+                Standing::default()
+            }
+        })
+    }
+
+    /// Unpacks a set, has it tested where it lies, and puts it to use: on trial where `before` says what the models in
+    /// use can do, for good where nobody will watch. False where it was in use already.
+    ///
+    /// # Errors
+    /// See [`ModelsFault`]; the set in use is then the one before.
     pub fn install(
         &self,
         set: &mut dyn Read,
         terms: &Terms<'_>,
+        before: Option<Before>,
         test: &mut dyn FnMut(&Path) -> Result<(), String>,
-    ) -> Result<u64, ModelsFault> {
-        let (sealed, set_manifest) = self.judge(set, terms)?;
-        let revision = set_manifest.revision;
-        let folder = self.folder.join(SETS).join(revision.to_string());
-        if self.revision() == Some(revision) {
-            let same = std::fs::read(folder.join(MANIFEST)).is_ok_and(|kept| kept == sealed);
-            return if same { Ok(revision) } else { Err(ModelsFault::SameRevision(revision)) };
+    ) -> Result<bool, ModelsFault> {
+        let mut standing = self.standing()?;
+        // Whoever watched it is gone, or this would not be asked.
+        standing.go_back("another set was asked for before it had proved itself".to_owned());
+        let (sealed, manifest) = judge(set, terms, &standing)?;
+        let revision = manifest.revision;
+        let folder = self.set(revision);
+        if standing.current == Some(revision) {
+            let same = keep::whole(self.disk, &folder.join(MANIFEST)).is_ok_and(|kept| kept == sealed);
+            return if same { Ok(false) } else { Err(ModelsFault::SameRevision(revision)) };
         }
-        self.clear()?;
-        let unpacked = self.unpack(set, &set_manifest, &sealed, &folder);
+        standing.loose.extend(standing.former.take());
+        standing.loose.insert(revision);
+        self.write(&standing)?;
+        self.clear(&standing)?;
+        let unpacked = unpack::unpack(self.disk, set, (&manifest, &sealed), &folder);
         unpacked.and_then(|()| test(&folder).map_err(ModelsFault::SelfTest)).inspect_err(|_| {
-            // Nothing points to it; what is left of it is removed at the next try.
-            drop(std::fs::remove_dir_all(&folder));
+            // It is loose: what is left of it now is removed before the next one.
+            drop(self.disk.remove_folder(&folder));
         })?;
-        self.switch(revision)?;
-        Ok(revision)
+        standing.take(revision, before);
+        Ok(self.write(&standing).map(|()| true)?)
     }
 
-    /// Reads the head and judges it before a byte is written.
-    fn judge(&self, set: &mut dyn Read, terms: &Terms<'_>) -> Result<(Vec<u8>, ModelSet), ModelsFault> {
-        let mut first = [0; 12];
-        let short = |_| ModelsFault::Damaged("its head".to_owned());
-        set.read_exact(&mut first).map_err(short)?;
-        let mut sealed = vec![0; ModelSet::manifest_length(first)?];
-        set.read_exact(&mut sealed).map_err(short)?;
-        let at = is_set(terms.now).then_some(terms.now.time);
-        let manifest = ModelSet::open(&sealed, terms.agency, terms.root, at)?;
-        if let Some(floor) = self.revision().filter(|floor| manifest.revision < *floor) {
-            return Err(ModelsFault::BelowFloor { revision: manifest.revision, floor });
+    /// Looks at the agent while a set is on trial; true once that has ended.
+    ///
+    /// # Errors
+    /// When what follows cannot be written down; nothing follows then.
+    pub fn look(
+        &self,
+        watch: &mut Watch,
+        evidence: Option<&Evidence>,
+        patience: Patience,
+        now: MonoTime,
+    ) -> Result<bool, KeepFault> {
+        let mut standing = self.standing()?;
+        let (Some(before), Some(revision)) = (&standing.trial, standing.current) else { return Ok(true) };
+        let seen = evidence.map(|seen| of_set(seen, revision));
+        match watch.look(seen.as_ref(), before, patience, now) {
+            Verdict::Wait => return Ok(false),
+            // Models say nothing to the center: the line is no matter of theirs.
+            Verdict::Holds | Verdict::HoldsWithoutLine => standing.hold(),
+            Verdict::Fails(why) => standing.go_back(why),
         }
-        if known_time(manifest.built, terms.now) > manifest.built.saturating_add(BUNDLE_LIFE) {
-            return Err(ModelsFault::Expired(manifest.built.to_string()));
-        }
-        let needs: Option<Version> = manifest.least_software.as_str().parse().ok();
-        if needs.is_none_or(|needs| needs > *terms.software) {
-            let needs = manifest.least_software.to_string();
-            return Err(ModelsFault::NeedsAgent { needs, is: terms.software.clone() });
-        }
-        Ok((sealed, manifest))
+        self.write(&standing)?;
+        Ok(true)
     }
 
-    /// Removes every set but the current one, and makes the place for another.
-    fn clear(&self) -> Result<(), ModelsFault> {
+    /// The first so many of the untold were told.
+    ///
+    /// # Errors
+    /// When that cannot be written down; they are told again.
+    pub fn told(&self, count: usize) -> Result<(), KeepFault> {
+        let mut standing = self.standing()?;
+        standing.untold.drain(..count.min(standing.untold.len()));
+        self.write(&standing)
+    }
+
+    fn set(&self, revision: u64) -> PathBuf {
+        self.folder.join(SETS).join(revision.to_string())
+    }
+
+    fn write(&self, standing: &Standing) -> Result<(), KeepFault> {
+        // The first time there is no folder yet; where it cannot be made, the writing says so.
+        drop(self.disk.make_folder(&self.folder));
+        keep::write(self.disk, &self.folder.join(STANDING), &KIND.bytes(standing))
+    }
+
+    /// Removes the sets that nobody needs, and makes the place for another.
+    fn clear(&self, standing: &Standing) -> Result<(), ModelsFault> {
         let sets = self.folder.join(SETS);
         let fault = |source| ModelsFault::Disk { path: sets.clone(), source };
         self.disk.make_folder(&sets).map_err(fault)?;
-        let current = self.revision();
-        for set in std::fs::read_dir(&sets).map_err(fault)? {
-            let set = set.map_err(fault)?;
-            let number = set.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-            if number.is_none() || number != current {
-                std::fs::remove_dir_all(set.path()).map_err(fault)?;
-            }
-        }
-        Ok(())
+        standing.loose.iter().try_for_each(|loose| self.disk.remove_folder(&self.set(*loose))).map_err(fault)
     }
+}
 
-    fn unpack(&self, set: &mut dyn Read, manifest: &ModelSet, sealed: &[u8], folder: &Path) -> Result<(), ModelsFault> {
-        let fault = |source| ModelsFault::Disk { path: folder.to_owned(), source };
-        self.disk.make_folder(folder).map_err(fault)?;
-        let (needs, free) = (manifest.bytes(), self.disk.room(folder).map_err(fault)?.free);
-        if needs > free {
-            return Err(ModelsFault::DiskFull { needs, free });
-        }
-        let mut folders = vec![folder.to_owned(), self.folder.join(SETS)];
-        for file in &manifest.files {
-            let path = folder.join(&file.path);
-            let inside = path.parent().unwrap_or(folder).to_owned();
-            self.disk.make_folder(&inside).map_err(fault)?;
-            self.copy(set, file, &path)?;
-            folders.extend([inside.clone(), inside.parent().unwrap_or(folder).to_owned()]);
-        }
-        let mut after = [0];
-        if set.read(&mut after).map_err(fault)? != 0 {
-            return Err(ModelsFault::Damaged("what follows the last file".to_owned()));
-        }
-        let mut file = self.disk.create(&folder.join(MANIFEST)).map_err(fault)?;
-        file.write_all_at(sealed, 0).and_then(|()| file.sync()).map_err(fault)?;
-        folders.sort();
-        folders.dedup();
-        folders.iter().try_for_each(|folder| self.disk.sync_folder(folder)).map_err(fault)
+/// Reads the head and judges it before a byte is written.
+fn judge(set: &mut dyn Read, terms: &Terms<'_>, standing: &Standing) -> Result<(Vec<u8>, ModelSet), ModelsFault> {
+    let mut first = [0; 12];
+    let short = |_| ModelsFault::Damaged("its head".to_owned());
+    set.read_exact(&mut first).map_err(short)?;
+    let mut sealed = vec![0; ModelSet::manifest_length(first)?];
+    set.read_exact(&mut sealed).map_err(short)?;
+    let at = is_set(terms.now).then_some(terms.now.time);
+    let manifest = ModelSet::open(&sealed, terms.agency, terms.root, at)?;
+    if let Some(wanted) = terms.wanted.filter(|wanted| manifest.revision != *wanted) {
+        return Err(ModelsFault::OtherRevision { found: manifest.revision, wanted });
     }
-
-    /// Copies one file and compares it with what was signed.
-    fn copy(&self, set: &mut dyn Read, named: &ModelFile, path: &Path) -> Result<(), ModelsFault> {
-        let fault = |source| ModelsFault::Disk { path: path.to_owned(), source };
-        let mut file = self.disk.create(path).map_err(fault)?;
-        let mut context = digest::Context::new(&digest::SHA256);
-        let (mut offset, mut piece) = (0, vec![0; PIECE]);
-        while offset < named.bytes {
-            let left = usize::try_from(named.bytes - offset).unwrap_or(PIECE).min(PIECE);
-            let Some(piece) = piece.get_mut(..left) else { break };
-            set.read_exact(piece).map_err(|_| ModelsFault::Damaged(named.path.clone()))?;
-            file.write_all_at(piece, offset).map_err(fault)?;
-            context.update(piece);
-            offset += left as u64;
-        }
-        file.sync().map_err(fault)?;
-        if Hash256::from_digest(&context.finish()) == named.hash {
-            Ok(())
-        } else {
-            Err(ModelsFault::Damaged(named.path.clone()))
-        }
+    if let Some(floor) = standing.floor.filter(|floor| manifest.revision < *floor) {
+        return Err(ModelsFault::BelowFloor { revision: manifest.revision, floor });
     }
+    if known_time(manifest.built, terms.now) > manifest.built.saturating_add(BUNDLE_LIFE) {
+        return Err(ModelsFault::Expired(manifest.built.to_string()));
+    }
+    let needs: Option<Version> = manifest.least_software.as_str().parse().ok();
+    if needs.is_none_or(|needs| needs > *terms.software) {
+        let needs = manifest.least_software.to_string();
+        return Err(ModelsFault::NeedsAgent { needs, is: terms.software.clone() });
+    }
+    Ok((sealed, manifest))
+}
 
-    /// The one step that counts: the link's rename.
-    fn switch(&self, revision: u64) -> Result<(), ModelsFault> {
-        let (link, new) = (self.folder.join(CURRENT), self.folder.join("current.new"));
-        let fault = |source| ModelsFault::Disk { path: link.clone(), source };
-        // Left by a power cut, or not there at all.
-        drop(std::fs::remove_file(&new));
-        symlink(Path::new(SETS).join(revision.to_string()), &new).map_err(fault)?;
-        self.disk.rename(&new, &link).map_err(fault)?;
-        self.disk.sync_folder(&self.folder).map_err(fault)
+/// What is seen of a set: what its own vision worker does, in one life of that worker. Disk, clock and center are not
+/// asked for, since no model can harm them.
+fn of_set(seen: &Evidence, revision: u64) -> Evidence {
+    let worker = seen.worker.as_ref().filter(|worker| worker.set == Some(revision));
+    Evidence {
+        life: format!("{} {}", seen.life, worker.map_or(0, |worker| worker.life)),
+        inferred: worker.is_some(),
+        cameras: worker.map(|worker| worker.cameras.clone()).unwrap_or_default(),
+        outbox: true,
+        audit: true,
+        clock: true,
+        ..seen.clone()
     }
 }
 
@@ -252,5 +291,7 @@ pub fn open(path: &Path) -> Result<File, ModelsFault> {
     File::open(path).map_err(|source| ModelsFault::Disk { path: path.to_owned(), source })
 }
 
+#[cfg(test)]
+mod power_cuts;
 #[cfg(test)]
 mod tests;

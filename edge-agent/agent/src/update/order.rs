@@ -3,10 +3,11 @@
 //! The agent writes it, and `edge-agent update carry-out`, a process beside it, carries it out: the download first, since
 //! nothing of the unit's state is concerned by it, then the state machine of every update. Who asked hears of each step.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_protocol::command::{QuietHours, UpdateScope};
+use edge_protocol::command::{Artefact, QuietHours, UpdateScope};
 use edge_protocol::hash::Hash256;
 use edge_protocol::id::{CommandId, RequestId};
 use edge_protocol::time::{WallStamp, WallTime};
@@ -25,6 +26,47 @@ const LIFE: Duration = Duration::from_hours(7 * 24);
 /// For how long a clip that is being sent, or a clock that nobody sets, may put a reboot off.
 const PUT_OFF: Duration = Duration::from_hours(24);
 
+/// What is ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ordered {
+    /// An image, for the other slot.
+    Image {
+        /// The version that the bundle says to be.
+        version: Version,
+    },
+    /// A set of models.
+    Models {
+        /// Its revision.
+        revision: u64,
+    },
+}
+
+impl fmt::Display for Ordered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image { version } => version.fmt(f),
+            Self::Models { revision } => write!(f, "models {revision}"),
+        }
+    }
+}
+
+impl Ordered {
+    fn read(scope: &UpdateScope) -> Result<Self, String> {
+        let text = scope.version.as_str();
+        match scope.artefact {
+            None | Some(Artefact::Image) => match text.parse() {
+                Ok(version) => Ok(Self::Image { version }),
+                Err(_) => Err(format!("`{text}` is no version such as 1.5.0")),
+            },
+            Some(Artefact::Models) => match text.parse() {
+                Ok(revision) => Ok(Self::Models { revision }),
+                Err(_) => Err(format!("`{text}` is no revision such as 7")),
+            },
+        }
+    }
+}
+
 /// An update that the center asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -32,19 +74,21 @@ pub struct Order {
     pub request: RequestId,
     /// By which command.
     pub command: CommandId,
-    /// Where the bundle is.
+    /// Where the file is.
     pub url: String,
     /// The file's SHA-256.
     pub hash: Hash256,
     /// How long the file is.
     pub bytes: u64,
-    /// The version that the bundle says to be.
-    pub version: Version,
-    /// When the unit may boot into it.
+    /// What is in it. On the disk its fields stand beside these, as before there were sets of models: an order outlives
+    /// the image that wrote it.
+    #[serde(flatten)]
+    pub what: Ordered,
+    /// When the unit may boot into it, or look with other models.
     pub quiet: Option<QuietHours>,
     /// When it was given; none where the clock was not set.
     pub given: Option<WallTime>,
-    /// Whether the bundle was here and the update's state machine has, or is about to get it.
+    /// Whether the file was here, and whoever puts it to use has it or is about to get it.
     pub handed: bool,
 }
 
@@ -52,13 +96,20 @@ impl Order {
     /// The order that a command gives.
     ///
     /// # Errors
-    /// In words, where the version is none.
+    /// In words, where the version or revision is none.
     pub fn new(request: RequestId, command: CommandId, scope: &UpdateScope, now: WallStamp) -> Result<Self, String> {
-        let version = scope.version.as_str();
-        let version = version.parse().map_err(|_| format!("`{version}` is no version such as 1.5.0"))?;
+        let what = Ordered::read(scope)?;
         let given = is_set(now).then_some(now.time);
         let UpdateScope { url, hash, bytes, quiet, .. } = scope.clone();
-        Ok(Self { request, command, url, hash, bytes, version, quiet, given, handed: false })
+        Ok(Self { request, command, url, hash, bytes, what, quiet, given, handed: false })
+    }
+
+    /// The revision of the set that it orders, if it is one.
+    pub const fn models(&self) -> Option<u64> {
+        match self.what {
+            Ordered::Image { .. } => None,
+            Ordered::Models { revision } => Some(revision),
+        }
     }
 
     /// Whether the time for its download is over. `waited` is how long whoever asks has waited itself.
@@ -137,6 +188,7 @@ pub(super) mod tests {
             bytes: bundle.len() as u64,
             version: "1.5.0".parse().unwrap(),
             quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: 0 }),
+            artefact: None,
         };
         let ids = (RequestId::from_bytes([1; 16]), CommandId::from_bytes([2; 16]));
         Order::new(ids.0, ids.1, &scope, at("2026-11-29T12:00:00Z")).unwrap()
@@ -202,9 +254,26 @@ pub(super) mod tests {
             bytes: 1,
             version: "today".parse().unwrap(),
             quiet: None,
+            artefact: None,
         };
         let ids = (RequestId::from_bytes([1; 16]), CommandId::from_bytes([2; 16]));
         let words = Order::new(ids.0, ids.1, &scope, at("2026-11-29T12:00:00Z")).unwrap_err();
         assert!(words.contains("`today` is no version"), "{words}");
+        let scope = UpdateScope { artefact: Some(Artefact::Models), version: "1.5.0".parse().unwrap(), ..scope };
+        let words = Order::new(ids.0, ids.1, &scope, at("2026-11-29T12:00:00Z")).unwrap_err();
+        assert!(words.contains("`1.5.0` is no revision"), "{words}");
+    }
+
+    /// The image that ends an order may be another than the one that took it.
+    #[test]
+    fn an_order_of_an_image_is_written_as_it_was_before_there_were_sets_of_models() {
+        let image = serde_json::to_value(order(b"bundle")).unwrap();
+        assert_eq!(image["version"], "1.5.0");
+        let mut models = image.clone();
+        models.as_object_mut().unwrap().remove("version");
+        models["revision"] = 7.into();
+        let models: Order = serde_json::from_value(models).unwrap();
+        assert_eq!((models.models(), order(b"bundle").models()), (Some(7), None));
+        assert_eq!(serde_json::from_value::<Order>(serde_json::to_value(&models).unwrap()).unwrap(), models);
     }
 }

@@ -300,6 +300,7 @@ fn a_cut_at_every_step_of_every_boot_leaves_the_old_image_or_the_new_one() {
         }
     }
     println!("{cuts} cuts, one at every step");
+    assert!(cuts >= 200, "{cuts}");
 }
 
 /// On a full disk the state cannot be written down, and nothing is begun that is not written down: not the

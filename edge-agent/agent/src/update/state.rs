@@ -3,7 +3,7 @@
 use edge_protocol::time::WallTime;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Before, Watch};
+use super::evidence::{Before, Patience, Watch};
 use super::slots::SlotName;
 use super::{Bundle, Version, Wanted};
 
@@ -23,6 +23,9 @@ pub struct State {
     /// Whether the booted slot was marked good in this run.
     #[serde(skip)]
     pub marked: bool,
+    /// How long this run takes to be sure of a new slot.
+    #[serde(skip)]
+    pub patience: Patience,
 }
 
 /// A slot that was confirmed.

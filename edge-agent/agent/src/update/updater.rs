@@ -11,7 +11,7 @@ use edge_store::disk::Disk;
 use super::decide::{Bundled, Effect, Event, apply};
 use super::keep::{self, Found, KeepFault, Kind};
 use super::state::State;
-use super::{Bundle, Refusal, Slots, SlotsFault, Told, Wanted};
+use super::{Bundle, Patience, Refusal, Slots, SlotsFault, Told, Wanted};
 
 /// The file of the state in the update's folder.
 const STATE: &str = "state";
@@ -84,6 +84,13 @@ impl Updater {
             }
         }
         Ok(Self { disk, folder, state, kept, slots, outside })
+    }
+
+    /// The same, with another patience than the usual one.
+    #[must_use]
+    pub const fn patient(mut self, patience: Patience) -> Self {
+        self.state.patience = patience;
+        self
     }
 
     /// The state.

@@ -218,7 +218,10 @@ impl LaneState {
         if up_to <= self.settled {
             return Verdict::Old;
         }
-        if up_to > self.highest {
+        // What an earlier run has sent is believed as far as this one has sent it again. To believe none of it would leave
+        // the lane where it is for ever, once the center is further than the window.
+        let up_to = up_to.min(self.highest);
+        if up_to <= self.settled {
             return Verdict::Early;
         }
         self.settled = up_to;

@@ -129,7 +129,13 @@ impl Uplink {
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Fault::from_error(&error))?;
-        runtime.block_on(self.serve(stop)).map_err(|fault| Fault::from_error(&fault))
+        runtime.block_on(self.serve(stop)).map_err(|fault| {
+            let fault = Fault::from_error(&fault);
+            let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+            (health.connected, health.trouble) = (false, Some(Sentence::cut(&fault.0)));
+            drop(health);
+            fault
+        })
     }
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {

@@ -5,6 +5,7 @@ use edge_analytics::picture::{Picture, RgbCrop};
 use edge_analytics::preprocess::{PixelRect, crop_rgb};
 use edge_analytics::settings::Polygon;
 use edge_analytics::sighting::{Crop, Sighting};
+use edge_protocol::commissioning::{MAX_PICTURE_BYTES, MAX_PICTURES_BYTES};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 
@@ -16,6 +17,9 @@ const VEHICLE_BYTES: usize = 8 << 10;
 /// worker may say at once.
 const EYE_PIXELS: u32 = 960;
 const EYE_BYTES: usize = 512 << 10;
+
+/// Pictures for the commissioning report, by their longer side: the first that fits is taken.
+const REPORT_PIXELS: [u32; 4] = [640, 480, 320, 160];
 
 /// Qualities to try, best first; the first that fits is taken.
 const QUALITIES: [u8; 5] = [85, 70, 55, 40, 25];
@@ -31,11 +35,24 @@ pub fn compress(sighting: &mut Sighting) {
 
 /// A whole picture as a small JPEG file, black where it is masked.
 pub(super) fn for_the_eye(picture: &Picture<'_>, masks: &[Polygon]) -> Option<Vec<u8>> {
+    let small = masked(picture, masks, EYE_PIXELS);
+    QUALITIES.into_iter().find_map(|quality| encode(&small, quality, EYE_BYTES))
+}
+
+/// The same for a report, which all cameras of the unit share.
+pub(super) fn for_the_report(picture: &Picture<'_>, masks: &[Polygon], cameras: usize) -> Option<Vec<u8>> {
+    let most = (MAX_PICTURES_BYTES / cameras.max(1)).min(MAX_PICTURE_BYTES);
+    let mut tries = REPORT_PIXELS.into_iter().map(|side| masked(picture, masks, side));
+    tries.find_map(|small| QUALITIES.into_iter().find_map(|quality| encode(&small, quality, most)))
+}
+
+/// A whole picture, no side longer than `longest`, black where it is masked.
+fn masked(picture: &Picture<'_>, masks: &[Polygon], longest: u32) -> RgbCrop {
     let (width, height) = (picture.width(), picture.height());
     let whole = PixelRect { x: 0, y: 0, width, height };
-    let mut small = crop_rgb(picture, whole).shrunk(EYE_PIXELS);
+    let mut small = crop_rgb(picture, whole).shrunk(longest);
     mask::cover(&mut small, whole, (width, height), masks);
-    QUALITIES.into_iter().find_map(|quality| encode(&small, quality, EYE_BYTES))
+    small
 }
 
 fn jpeg(crop: Crop, most: usize) -> Option<Crop> {
@@ -61,6 +78,8 @@ fn encode(pixels: &RgbCrop, quality: u8, most: usize) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use edge_analytics::geometry::Point;
+
     use super::*;
 
     #[test]
@@ -76,6 +95,23 @@ mod tests {
         assert!(file.len() <= PLATE_BYTES);
         let back = image::load_from_memory(&file).unwrap();
         assert_eq!((back.width(), back.height()), (96, 40));
+    }
+
+    #[test]
+    fn a_picture_for_the_report_is_small_and_black_where_it_is_masked() {
+        let (width, height) = (1280_u32, 720_u32);
+        let white = vec![255; usize::try_from(width * height * 3).unwrap()];
+        let picture = Picture::rgb(width, height, &white).unwrap();
+        let corner = [(0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.0, 0.5)].map(|(x, y)| Point { x, y });
+        for cameras in [1, 16] {
+            let file = for_the_report(&picture, &[Polygon(corner.to_vec())], cameras).unwrap();
+            assert!(file.len() <= MAX_PICTURE_BYTES && file.len() <= MAX_PICTURES_BYTES / cameras);
+            let back = image::load_from_memory(&file).unwrap().to_luma8();
+            assert!(back.width() == 640 || cameras > 1, "{} px", back.width());
+            let at = |x: u32, y: u32| back.get_pixel(x * back.width() / 100, y * back.height() / 100).0[0];
+            assert!(at(10, 10) < 8 && at(45, 45) < 8, "masked");
+            assert!(at(60, 10) > 247 && at(10, 90) > 247, "not masked");
+        }
     }
 
     #[test]

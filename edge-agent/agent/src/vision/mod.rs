@@ -18,4 +18,4 @@ pub mod worker;
 
 pub use crop::compress;
 pub use numbers::Numbers;
-pub use wire::{CameraProgress, ModelStanding, Progress, Ready, Snapshot, read_any};
+pub use wire::{CameraProgress, ModelStanding, Progress, Ready, RunTimes, Snapshot, read_any};

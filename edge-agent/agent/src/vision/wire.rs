@@ -150,6 +150,10 @@ pub struct Snapshot {
     #[n(3)]
     #[cbor(with = "minicbor::bytes")]
     pub jpeg: Vec<u8>,
+    /// The same for a commissioning report; empty where it cannot be made small enough.
+    #[n(4)]
+    #[cbor(with = "minicbor::bytes")]
+    pub small: Vec<u8>,
 }
 
 impl std::fmt::Debug for Snapshot {

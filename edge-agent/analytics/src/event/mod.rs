@@ -78,7 +78,7 @@ impl EventMaker {
         self.policy.versions.model = Some(models);
     }
 
-    /// The worker was started again and counts tracks and passes anew.
+    /// The worker was started again: it knows nothing of the vehicles before.
     pub fn restart(&mut self) {
         self.hits.clear();
     }

@@ -10,7 +10,7 @@ mod update;
 
 pub use challenge::Challenge;
 pub use role::{Refusal, Role};
-pub use update::{MAX_URL_BYTES, QuietHours, UpdateScope};
+pub use update::{Artefact, MAX_URL_BYTES, QuietHours, UpdateScope};
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -87,9 +87,12 @@ pub enum Operation {
     /// A health record now instead of within the minute.
     #[n(1)]
     Health,
-    /// Another version of the software.
+    /// Another version of the software, or another set of models.
     #[n(2)]
     Update(#[n(0)] UpdateScope),
+    /// The end of an update that was asked for under this request, where nothing was changed for it yet.
+    #[n(3)]
+    Recall(#[n(0)] RequestId),
 }
 
 /// Which video.
@@ -112,7 +115,7 @@ impl Operation {
     pub const fn shows_video(&self) -> bool {
         match self {
             Self::Clip(_) => true,
-            Self::Health | Self::Update(_) => false,
+            Self::Health | Self::Update(_) | Self::Recall(_) => false,
         }
     }
 
@@ -121,10 +124,13 @@ impl Operation {
         match (self, role) {
             (Self::Clip(_), Role::Investigator | Role::Supervisor)
             | (Self::Health, Role::Technician | Role::Supervisor)
-            | (Self::Update(_), Role::Supervisor | Role::PolicyAdmin) => true,
+            | (Self::Update(_) | Self::Recall(_), Role::Supervisor | Role::PolicyAdmin) => true,
             (Self::Clip(_), Role::Viewer | Role::Auditor | Role::Technician | Role::PolicyAdmin)
             | (Self::Health, Role::Viewer | Role::Investigator | Role::Auditor | Role::PolicyAdmin)
-            | (Self::Update(_), Role::Viewer | Role::Investigator | Role::Auditor | Role::Technician) => false,
+            | (
+                Self::Update(_) | Self::Recall(_),
+                Role::Viewer | Role::Investigator | Role::Auditor | Role::Technician,
+            ) => false,
         }
     }
 }

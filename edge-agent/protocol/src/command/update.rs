@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Hash256;
-use crate::record::Word;
+use crate::record::{Word, words};
 use crate::time::WallTime;
 
 /// The longest address of a bundle, in bytes.
@@ -14,11 +14,21 @@ const MINUTES_OF_A_DAY: i64 = 24 * 60;
 /// No place on earth is further from UTC.
 const MOST_OFFSET_MIN: u16 = 14 * 60;
 
-/// Which bundle, and when the unit may boot into it.
+words!(
+    /// What an update replaces.
+    Artefact {
+        /// The whole image with the agent in it: a bundle for the other slot.
+        Image = 0 "image",
+        /// The models alone: a signed set, beside the one in use.
+        Models = 1 "models",
+    }
+);
+
+/// Which bundle or set of models, and when the unit may boot into it.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[cbor(map)]
 pub struct UpdateScope {
-    /// Where the bundle is, `https://` and a host that the unit's configuration names.
+    /// Where the file is, `https://` and a host that the unit's configuration names.
     #[n(0)]
     pub url: String,
     /// The file's SHA-256.
@@ -27,13 +37,17 @@ pub struct UpdateScope {
     /// How long the file is.
     #[n(2)]
     pub bytes: u64,
-    /// The version that the bundle says to be.
+    /// The version that the bundle says to be, or the revision of the set.
     #[n(3)]
     pub version: Word,
     /// The hours in which the unit may boot; as soon as it is installed where none are given.
     #[n(4)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet: Option<QuietHours>,
+    /// What it is that is replaced; the image where nothing is said.
+    #[n(5)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artefact: Option<Artefact>,
 }
 
 /// Hours of every day, by the clock of whoever asks: a unit knows UTC alone.
@@ -71,6 +85,14 @@ impl UpdateScope {
         let six = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = six.map_or_else(|| is_name(host), |six| six.parse::<core::net::Ipv6Addr>().is_ok());
         (is_host && port.is_none_or(is_port)).then_some(host)
+    }
+
+    /// What it brings, in a word or two: `1.5.0`, `models 7`.
+    pub fn label(&self) -> String {
+        match self.artefact {
+            None | Some(Artefact::Image) => self.version.to_string(),
+            Some(Artefact::Models) => format!("models {}", self.version),
+        }
     }
 
     /// Whether it can be meant: an address that is not too long, a file that is not empty, hours that a day has.
@@ -124,6 +146,7 @@ mod tests {
             bytes: 6,
             version: "1.5.0".parse().unwrap(),
             quiet: None,
+            artefact: None,
         };
         for (url, host) in [
             ("https://center.example/b", "center.example"),
@@ -162,6 +185,7 @@ mod tests {
             bytes: 6,
             version: "1.5.0".parse().unwrap(),
             quiet,
+            artefact: None,
         };
         assert!(scope(None).is_sound() && scope(hours(1380, 60, -840)).is_sound());
         for quiet in [hours(1440, 0, 0), hours(0, 1440, 0), hours(60, 60, 0), hours(0, 60, 841), hours(0, 60, i16::MIN)]

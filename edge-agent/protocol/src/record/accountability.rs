@@ -29,6 +29,8 @@ words!(
         Log = 4 "log",
         /// Something that somebody did at the unit itself, on its page. The name is as given there.
         Local = 5 "local",
+        /// Somebody or something tampers with the box or a camera, or has stopped to.
+        Alarm = 6 "alarm",
     }
 );
 
@@ -146,9 +148,10 @@ pub enum Verdict {
 words!(
     /// What a unit does about an update.
     UpdateStage {
-        /// The bundle is arriving.
+        /// The file is arriving.
         Downloading = 0 "downloading",
-        /// It is in the other slot, which boots next; the unit waits for its hours, and for a clip that is being sent.
+        /// It is in the other slot, which boots next; the unit waits for its hours, and for a clip that is being sent. Of a
+        /// set of models: it passed its self-test, is in use, and is watched.
         Installed = 1 "installed",
         /// The unit boots into it.
         Rebooting = 2 "rebooting",
@@ -162,7 +165,7 @@ pub struct UpdateStep {
     /// What the unit does.
     #[n(0)]
     pub stage: UpdateStage,
-    /// How much of the bundle is here, in percent.
+    /// How much of the file is here, in percent.
     #[n(1)]
     pub percent: u8,
     /// The same in words.

@@ -271,6 +271,11 @@ pub struct StorageHealth {
     /// Damaged files that lie set aside, for whoever wants to look; of each name the newest few are kept.
     #[n(4)]
     pub set_aside: u64,
+    /// Why it stayed locked: then memory stands in for it, nothing is recorded, and what waits is lost at the next
+    /// start. None where it is open.
+    #[n(5)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Sentence>,
 }
 
 /// How the line to the center is.

@@ -2,7 +2,7 @@
 
 use edge_protocol::audit::Seal;
 use edge_protocol::command::{Refusal, Role};
-use edge_protocol::commissioning::{Aimed, Finding, Held, Report, SealedReport};
+use edge_protocol::commissioning::{Aimed, Finding, Held, Jpeg, Report, SealedReport};
 use edge_protocol::hash::{Hash128, Hash256, Version};
 use edge_protocol::id::{CommandId, Epoch, PassId, RequestId, Sequence, TrackId};
 use edge_protocol::lane::Lane;
@@ -181,7 +181,14 @@ pub fn worker_health() -> WorkerHealth {
 }
 
 pub fn storage_health() -> StorageHealth {
-    StorageHealth { total_bytes: 1, free_bytes: 2, outbox_bytes: 3, failed_writes: 4, set_aside: 5 }
+    StorageHealth {
+        total_bytes: 1,
+        free_bytes: 2,
+        outbox_bytes: 3,
+        failed_writes: 4,
+        set_aside: 5,
+        locked: Some("the board gave no key".parse().unwrap()),
+    }
 }
 
 pub fn temperature() -> Temperature {
@@ -262,6 +269,7 @@ pub fn report() -> Report {
             focus: Some(93),
             plate_px: Some(31),
             drawn: vec!["lane".parse().unwrap()],
+            picture: Jpeg::new(vec![0xff, 0xd8, 0xff, 0xe0]),
         }],
         findings: vec![Finding::failed("tilt", "9°", "straighten it").of("box")],
         certificates: vec![Held {

@@ -6,6 +6,7 @@
 
 mod backoff;
 pub mod tls;
+mod trouble;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 use tokio::sync::{mpsc, watch};
 
 use backoff::Backoff;
+use trouble::Trouble;
 
 /// Messages that may be with us unacknowledged.
 const RECEIVE_MAXIMUM: u16 = 256;
@@ -158,6 +160,8 @@ pub async fn run(link: Link, ends: Ends) {
         arrivals,
         status: Arc::clone(&status),
         backoff: Backoff::new(),
+        broker: format!("{}:{}", link.host, link.port),
+        trouble: Trouble::default(),
         now_us,
     };
     tokio::select! {
@@ -224,6 +228,9 @@ struct Connection {
     arrivals: mpsc::Sender<Arrival>,
     status: Arc<LinkStatus>,
     backoff: Backoff,
+    /// The broker's name and port, for the log.
+    broker: String,
+    trouble: Trouble,
     now_us: fn() -> i64,
 }
 
@@ -243,17 +250,25 @@ impl Connection {
                 Ok(Event::Outgoing(_)) => {}
                 Err(ConnectionError::RequestsDone) => return,
                 Err(error) => {
-                    if self.status.end() {
-                        tracing::warn!(%error, "lost the broker");
-                    } else {
-                        tracing::debug!(%error, "cannot reach the broker");
-                    }
+                    self.failed(&error);
                     self.wait().await;
                 }
             }
             if self.arrivals.is_closed() {
                 return;
             }
+        }
+    }
+
+    fn failed(&mut self, error: &ConnectionError) {
+        let broker = &self.broker;
+        let lost = self.status.end();
+        match self.trouble.met(error) {
+            Some(why) if lost => tracing::warn!(broker, why, "lost the broker; nothing arrives until it is back"),
+            Some(why) => {
+                tracing::warn!(broker, why, "cannot reach the broker; nothing arrives until it can be reached");
+            }
+            None => tracing::debug!(broker, %error, "cannot reach the broker"),
         }
     }
 
@@ -285,6 +300,7 @@ impl Connection {
     fn connected(&mut self, session_present: bool) -> bool {
         tracing::info!(session_present, "connected to the broker");
         self.backoff.succeeded();
+        self.trouble.over();
         self.status.begin();
         // Asked for on every connection, since subscribing is what makes the broker send the retained states.
         let filters = self.filters.iter().map(|filter| Filter::new(filter.clone(), QoS::AtLeastOnce));

@@ -51,6 +51,22 @@ pub(crate) struct Part {
     pub(crate) of: u64,
 }
 
+/// Why there was no answer, where asking again may bring one.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    /// The center cannot be reached, or was gone in the middle of its answer.
+    #[error("cannot reach the center at {base}: is `rtcc serve` running?")]
+    Unreachable { base: String, source: ureq::Error },
+    /// The center says that it cannot at the moment.
+    #[error("{0}")]
+    Later(String),
+}
+
+/// Whether what went wrong may go right when it is tried again.
+pub(super) fn may_pass(error: &anyhow::Error) -> bool {
+    error.is::<NoAnswer>()
+}
+
 /// What the center says when it does not answer a question.
 #[derive(Debug, serde::Deserialize)]
 struct Refusal {
@@ -94,9 +110,7 @@ impl Center {
     /// Asks for JSON.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
         let request = self.agent.get(self.url(path)).query_pairs(query.iter().copied());
-        let mut response = self.answered(request.call())?;
-        let body = response.body_mut().with_config().limit(MAX_JSON_BYTES);
-        body.read_json().context("the center's answer is not what this version understands")
+        self.json(self.answered(request.call())?)
     }
 
     /// Asks for JSON that may not be there.
@@ -105,25 +119,23 @@ impl Center {
         if call.as_ref().is_ok_and(|response| response.status() == StatusCode::NOT_FOUND) {
             return Ok(None);
         }
-        let mut response = self.answered(call)?;
-        Ok(Some(response.body_mut().with_config().limit(MAX_JSON_BYTES).read_json()?))
+        self.json(self.answered(call)?).map(Some)
     }
 
     /// Asks for bytes from `first` on: as many as the center gives at once.
     pub(crate) fn part(&self, path: &str, first: u64) -> anyhow::Result<Part> {
         let request = self.agent.get(self.url(path)).header("Range", format!("bytes={first}-"));
-        let mut response = self.answered(request.call())?;
+        let response = self.answered(request.call())?;
         let range = response.headers().get("content-range").and_then(|range| range.to_str().ok());
         let of = range.and_then(|range| range.rsplit_once('/')?.1.parse().ok());
         let of = of.context("the center does not say how long the file is")?;
-        Ok(Part { bytes: response.body_mut().with_config().limit(MAX_PART_BYTES).read_to_vec()?, of })
+        Ok(Part { bytes: self.body(response, MAX_PART_BYTES)?, of })
     }
 
     /// Hands in a signed command.
     pub(crate) fn hand_in<T: DeserializeOwned>(&self, path: &str, envelope: &[u8]) -> anyhow::Result<T> {
         let request = self.agent.post(self.url(path)).content_type("application/cose");
-        let mut response = self.answered(request.send(envelope))?;
-        Ok(response.body_mut().with_config().limit(MAX_JSON_BYTES).read_json()?)
+        self.json(self.answered(request.send(envelope))?)
     }
 
     /// Hands in a decision.
@@ -133,9 +145,7 @@ impl Center {
 
     /// Hands in a decision that is answered with JSON.
     pub(crate) fn ask<T: DeserializeOwned>(&self, path: &str, decision: &serde_json::Value) -> anyhow::Result<T> {
-        let mut response = self.answered(self.agent.post(self.url(path)).send_json(decision))?;
-        let body = response.body_mut().with_config().limit(MAX_JSON_BYTES);
-        body.read_json().context("the center's answer is not what this version understands")
+        self.json(self.answered(self.agent.post(self.url(path)).send_json(decision))?)
     }
 
     fn url(&self, path: &str) -> String {
@@ -143,14 +153,31 @@ impl Center {
     }
 
     fn answered(&self, answer: Result<Response<Body>, ureq::Error>) -> anyhow::Result<Response<Body>> {
-        let mut response =
-            answer.with_context(|| format!("cannot reach the center at {}: is `rtcc serve` running?", self.base))?;
-        if response.status().is_success() {
+        let response = answer.map_err(|source| self.unreachable(source))?;
+        let status = response.status();
+        if status.is_success() {
             return Ok(response);
         }
-        match response.body_mut().with_config().limit(MAX_JSON_BYTES).read_json::<Refusal>() {
-            Ok(refusal) => bail!("{}", rtcc::show::text::terminal(&refusal.error)),
-            Err(_) => bail!("the center answers {}", response.status()),
+        let words = match serde_json::from_slice::<Refusal>(&self.body(response, MAX_JSON_BYTES)?) {
+            Ok(refusal) => rtcc::show::text::terminal(&refusal.error),
+            Err(_) => format!("the center answers {status}"),
+        };
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            return Err(NoAnswer::Later(words).into());
         }
+        bail!("{words}")
+    }
+
+    fn json<T: DeserializeOwned>(&self, response: Response<Body>) -> anyhow::Result<T> {
+        let body = self.body(response, MAX_JSON_BYTES)?;
+        serde_json::from_slice(&body).context("the center's answer is not what this version understands")
+    }
+
+    fn body(&self, mut response: Response<Body>, most: u64) -> Result<Vec<u8>, NoAnswer> {
+        response.body_mut().with_config().limit(most).read_to_vec().map_err(|source| self.unreachable(source))
+    }
+
+    fn unreachable(&self, source: ureq::Error) -> NoAnswer {
+        NoAnswer::Unreachable { base: self.base.clone(), source }
     }
 }

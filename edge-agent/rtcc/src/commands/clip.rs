@@ -1,5 +1,7 @@
 //! `rtcc clip`: ask a unit for video, wait for it, verify it.
 
+mod landing;
+
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -18,15 +20,15 @@ use jiff::tz::TimeZone;
 use rtcc::asking::{Asking, Seen, Step};
 use rtcc::clock::{Stopwatch, wall_us};
 use rtcc::database::requests::RequestStatus;
-use rtcc::files;
 use rtcc::show::text::terminal;
 use rtcc::show::time;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::center::{Center, CenterArguments};
+use super::center::{self, Center, CenterArguments};
 use super::signer::Signer;
 use super::verify;
+use landing::Landing;
 
 /// How often the center is asked how far the request is.
 const LOOK: Duration = Duration::from_millis(400);
@@ -34,8 +36,9 @@ const LOOK: Duration = Duration::from_millis(400);
 /// Ask a unit for video of a past moment, and verify what it gives.
 ///
 /// The command is signed with your key and judged by the unit itself; purpose and case go into its audit log.
-/// The clip begins at the key frame at or before the asked beginning. FILE appears only when it is verified; its
-/// manifest lies beside it as FILE.manifest.
+/// The clip begins at the key frame at or before the asked beginning. FILE and its manifest, FILE.manifest, appear only
+/// when they are verified, and never take the place of a file that is there; what was not verified is kept as
+/// FILE.unverified and FILE.manifest.unverified.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rtcc clip --unit gate-1 --camera north --from 2026-11-21T14:05:00 --to 2026-11-21T14:06:00 \\
@@ -73,8 +76,8 @@ pub(crate) struct Clip {
     /// The agency's root certificate [default: root.pem beside your certificate].
     #[arg(long)]
     root: Option<PathBuf>,
-    /// Where the clip goes.
-    #[arg(short, long)]
+    /// Where the clip goes: a name that is not taken yet.
+    #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// How long to wait for a unit that is away or silent, as in 24h or 90m.
     #[arg(long, default_value = "0s")]
@@ -109,6 +112,7 @@ impl Clip {
         let patience = Duration::try_from(self.wait).context("--wait cannot be negative")?;
         let root = self.root.clone().unwrap_or_else(|| self.cert.with_file_name("root.pem"));
         ensure!(root.exists(), "there is no root certificate {}: give --root", root.display());
+        let landing = Landing::at(&self.output)?;
         let signer = Signer::open(&self.key, &self.cert)?;
         let request = self.request.map_or_else(new_request, Ok)?;
         note(&format!(
@@ -120,9 +124,19 @@ impl Clip {
             terminal(self.purpose.as_str()),
             terminal(self.case.as_str()),
         ))?;
-        let errand = Errand { center: self.center.open()?, clip: &self, signer, scope, request };
-        errand.wait_for(patience)?;
-        let verified = errand.fetch(&root)?;
+        let mut errand = Errand {
+            center: self.center.open()?,
+            clip: &self,
+            landing,
+            signer,
+            scope,
+            request,
+            asking: Asking::new(patience),
+            begun: Stopwatch::start(),
+            reached: false,
+            shown: Shown::default(),
+        };
+        let verified = errand.run(&root).with_context(|| format!("request {request}"))?;
         note(&format!("wrote {}", self.output.display()))?;
         verify::say(&verified, self.json)
     }
@@ -138,41 +152,74 @@ fn new_request() -> anyhow::Result<RequestId> {
 struct Errand<'a> {
     center: Center,
     clip: &'a Clip,
+    landing: Landing,
     signer: Signer,
     scope: ClipScope,
     request: RequestId,
+    asking: Asking,
+    begun: Stopwatch,
+    /// Whether the center has answered once: before, its address may be wrong.
+    reached: bool,
+    shown: Shown,
 }
 
 impl Errand<'_> {
-    fn wait_for(&self, patience: Duration) -> anyhow::Result<()> {
-        let begun = Stopwatch::start();
-        let mut asking = Asking::new(patience);
-        let mut shown = Shown::default();
-        let mut progress = self.progress()?;
+    fn run(&mut self, root: &Path) -> anyhow::Result<VerifiedClip> {
+        let waited = self.wait();
+        self.shown.end()?;
+        waited?;
+        self.fetch(root)
+    }
+
+    fn wait(&mut self) -> anyhow::Result<()> {
         loop {
-            let unit: Option<Value> = self.center.find(&format!("/api/units/{}", self.clip.unit))?;
-            ensure!(unit.is_some() || !patience.is_zero(), "no unit called {} was ever heard", self.clip.unit);
+            let progress = self.progress()?;
+            let unit: Option<Value> = self.ask(|errand| errand.center.find(&errand.unit_path()))?;
+            ensure!(unit.is_some() || self.asking.is_patient(), "no unit called {} was ever heard", self.clip.unit);
             let seen = seen(unit.as_ref(), progress.as_ref());
-            match asking.step(&seen, begun.elapsed()) {
+            match self.asking.step(&seen, self.begun.elapsed()) {
                 Step::HandIn => {
-                    self.hand_in(seen.challenge.as_deref().unwrap_or_default())?;
-                    shown.say("handed the command to the center")?;
+                    self.ask(|errand| errand.hand_in(seen.challenge.as_deref().unwrap_or_default()))?;
+                    self.shown.say("handed the command to the center")?;
                 }
-                Step::Look => shown.progress(&seen, progress.as_ref())?,
-                Step::Fetch => return shown.end(),
-                Step::GiveUp(words) => {
-                    shown.end()?;
-                    bail!("{} (request {})", terminal(&words), self.request);
-                }
+                Step::Look => self.shown.progress(&seen, progress.as_ref())?,
+                Step::Fetch => return Ok(()),
+                Step::GiveUp(words) => bail!("{}", terminal(&words)),
             }
             std::thread::sleep(LOOK);
-            progress = self.progress()?;
         }
     }
 
+    /// Asks the center, and asks it again for as long as it is away and the asker waits.
+    fn ask<T>(&mut self, question: impl Fn(&Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let away = self.begun.elapsed();
+        let mut said = false;
+        loop {
+            match question(self) {
+                Ok(answer) => {
+                    self.reached = true;
+                    return Ok(answer);
+                }
+                Err(error)
+                    if self.reached && center::may_pass(&error) && self.asking.outlasts(away, self.begun.elapsed()) =>
+                {
+                    if !std::mem::replace(&mut said, true) {
+                        self.shown.say(&format!("{error:#}; trying again"))?;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn unit_path(&self) -> String {
+        format!("/api/units/{}", self.clip.unit)
+    }
+
     /// How far the request is; none if the center does not know it yet.
-    fn progress(&self) -> anyhow::Result<Option<Progress>> {
-        self.center.find(&format!("/api/requests/{}", self.request))
+    fn progress(&mut self) -> anyhow::Result<Option<Progress>> {
+        self.ask(|errand| errand.center.find(&format!("/api/requests/{}", errand.request)))
     }
 
     fn hand_in(&self, challenge: &str) -> anyhow::Result<()> {
@@ -189,32 +236,30 @@ impl Errand<'_> {
         Ok(())
     }
 
-    /// Fetches both files, verifies them, and only then gives the clip its name.
-    fn fetch(&self, root: &Path) -> anyhow::Result<VerifiedClip> {
-        let output = &self.clip.output;
-        let unverified = output.with_added_extension("unverified");
-        let manifest = verify::manifest_beside(output);
+    /// Fetches both files, verifies them, and only then gives them their names.
+    fn fetch(&mut self, root: &Path) -> anyhow::Result<VerifiedClip> {
+        let (media, manifest) = (self.landing.unverified.clone(), self.landing.unverified_manifest.clone());
         self.download(&format!("/api/requests/{}/manifest", self.request), &manifest)?;
-        self.download(&format!("/api/clips/{}", self.request), &unverified)?;
-        let verified = verify::check(&unverified, &manifest, root)?;
+        self.download(&format!("/api/clips/{}", self.request), &media)?;
+        let verified = verify::check(&media, &manifest, root)?;
         let stated = &verified.manifest;
         let asked = (stated.request, &stated.unit, &stated.camera, stated.asked.from, stated.asked.to);
         ensure!(
             asked == (self.request, &self.clip.unit, &self.scope.camera, self.scope.from, self.scope.to),
             "NOT VERIFIED: {} is a clip of another question",
-            unverified.display()
+            media.display()
         );
-        files::rename(&unverified, output).with_context(|| format!("cannot write {}", output.display()))?;
+        self.landing.verified()?;
         Ok(verified)
     }
 
-    fn download(&self, path: &str, to: &Path) -> anyhow::Result<()> {
+    fn download(&mut self, path: &str, to: &Path) -> anyhow::Result<()> {
         let wrong = || format!("cannot write {}", to.display());
         let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to);
         let mut file = opened.with_context(wrong)?;
         let mut have: u64 = 0;
         loop {
-            let part = self.center.part(path, have)?;
+            let part = self.ask(|errand| errand.center.part(path, have))?;
             file.write_all(&part.bytes).with_context(wrong)?;
             have += u64::try_from(part.bytes.len())?;
             if part.bytes.is_empty() || have >= part.of {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::serve::address;
+use anyhow::Context;
 use clap::Args;
 use edge_protocol::enrolment::Serial;
 use rtcc::factory::{Network, Order, TimeServer};
@@ -58,12 +59,34 @@ impl Factory {
             time_servers: &self.ntp,
             allow: &self.allow,
         };
-        let made = factory::make(&Authority::open(&self.pki)?, order, &self.out, clock::wall_us())?;
+        let authority = Authority::open(&self.pki).with_context(|| {
+            format!(
+                "cannot issue with {}: `rtcc pki init` makes a root, and --pki names its folder",
+                self.pki.display()
+            )
+        })?;
+        let made = factory::make(&authority, order, &self.out, clock::wall_us())?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "onto persist   {}", made.persist.display())?;
         writeln!(out, "cameras        {}", made.persist.join("config/edge-agent.toml").display())?;
         writeln!(out, "print          {}  (then delete it: it shows the setup code)", made.label.display())?;
         writeln!(out, "page           SHA-256 {}", made.page)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use crate::commands::Arguments;
+
+    #[test]
+    fn without_a_root_it_says_how_to_make_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pki, out] = ["pki", "SN42"].map(|name| folder.path().join(name).display().to_string());
+        let words = ["rtcc", "factory", "--serial", "SN42", "--pki", &pki, "-o", &out];
+        let error = format!("{:#}", Arguments::parse_from(words).run().unwrap_err());
+        assert!(error.contains("rtcc pki init") && error.contains(&pki), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use rtcc::show::lists;
 use serde_json::Value;
 
 use super::center::CenterArguments;
+use super::watch;
 
 /// List every unit: whether it is there, since when, and what is wrong with it.
 #[derive(Debug, Args)]
@@ -55,7 +56,12 @@ pub(crate) struct Ring {
 
 impl Units {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let units: Vec<Value> = self.center.open()?.get("/api/units", &[])?;
+        let center = self.center.open()?;
+        let units: Vec<Value> = center.get("/api/units", &[])?;
+        let health: Value = center.get("/api/health", &[])?;
+        if health.pointer("/center/broker_connected") == Some(&Value::Bool(false)) {
+            watch::warn(watch::BROKER_AWAY)?;
+        }
         let zone = TimeZone::system();
         show(self.json, &units, |unit| lists::unit(unit, &zone))
     }

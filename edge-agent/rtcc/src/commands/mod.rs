@@ -21,6 +21,12 @@ use clap::{Parser, Subcommand};
 /// The center's side of the edge appliances: receive, watch, ask for video, verify.
 #[derive(Debug, Parser)]
 #[command(name = "rtcc", version, about, max_term_width = 120)]
+#[command(after_help = "Examples:
+  rtcc pki dev --dir pki --agency metro --unit gate-1    certificates to try it with, and a broker's configuration
+  rtcc serve --agency metro --data center --root pki/root.pem --cert pki/center-1.pem --key pki/center-1.key
+  rtcc watch --lane hit                                  what the units send
+  rtcc ring --unit gate-1                                what video can be asked for
+  rtcc COMMAND --help                                    every command has examples")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use edge_protocol::commissioning::{Report as Commissioned, SealedReport};
+use edge_protocol::commissioning::{Jpeg, Report as Commissioned, SealedReport};
+use edge_protocol::id::CameraId;
 use edge_protocol::sign::Root;
 use rtcc::files::{self, Access};
 use rtcc::show::text::terminal;
@@ -22,7 +23,7 @@ const NEWEST: &str = "5000";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rtcc report gate-1 --root pki/root.pem
-  rtcc report gate-1 --root pki/root.pem -o gate-1.cose      keeps the signed file as well
+  rtcc report gate-1 --root pki/root.pem -o gate-1.cose      keeps the signed file as well, and its pictures beside it
   rtcc report --file metro-gate-1.cose --root root.pem --json")]
 pub(crate) struct Report {
     /// The unit.
@@ -34,7 +35,7 @@ pub(crate) struct Report {
     /// The agency's root certificate.
     #[arg(long)]
     root: PathBuf,
-    /// Where to keep the signed report.
+    /// Where to keep the signed report; each camera's picture is kept beside it as FILE-CAMERA.jpg.
     #[arg(short, long = "out", value_name = "FILE")]
     out: Option<PathBuf>,
     /// The report as JSON.
@@ -70,9 +71,14 @@ impl Report {
             (None, None) => bail!("name a unit or a file"),
         };
         let report = sealed.open(&root).context("NOT VERIFIED: the report")?;
+        let keep = |path: &Path, bytes: &[u8]| {
+            files::replace(path, bytes, Access::Everybody).with_context(|| format!("cannot write {}", path.display()))
+        };
         if let Some(out) = &self.out {
-            files::replace(out, sealed.as_bytes(), Access::Everybody)
-                .with_context(|| format!("cannot write {}", out.display()))?;
+            keep(out, sealed.as_bytes())?;
+            for (camera, picture) in pictures(&report) {
+                keep(&beside(out, camera), picture.as_bytes())?;
+            }
         }
         let found = if self.json { serde_json::to_string(&report)? } else { words(&report) };
         writeln!(std::io::stdout(), "{found}")?;
@@ -85,6 +91,17 @@ fn newest(center: &Center, unit: &str) -> anyhow::Result<SealedReport> {
     let page: Page = center.get("/api/events", &question)?;
     let found = page.events.into_iter().find_map(|event| event.record.report);
     found.with_context(|| format!("{unit} has sent no commissioning report lately"))
+}
+
+/// Each camera's picture, as it was signed with the report.
+fn pictures(report: &Commissioned) -> impl Iterator<Item = (&CameraId, &Jpeg)> {
+    report.cameras.iter().filter_map(|camera| Some((&camera.camera, camera.picture.as_ref()?)))
+}
+
+/// Where a camera's picture is kept beside the report in `out`.
+fn beside(out: &Path, camera: &CameraId) -> PathBuf {
+    let name = out.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    out.with_file_name(format!("{name}-{camera}.jpg"))
 }
 
 fn words(report: &Commissioned) -> String {
@@ -104,6 +121,8 @@ fn words(report: &Commissioned) -> String {
         ];
         let measures: String = measures.into_iter().flatten().collect();
         lines.push(format!("camera    {} {}{measures}", camera.camera, terminal(camera.name.as_str())));
+        let picture = |picture: &Jpeg| format!("picture   {}, SHA-256 {}", camera.camera, picture.hash());
+        lines.extend(camera.picture.as_ref().map(picture));
     }
     for found in &report.findings {
         let of = found.of.as_deref().map(|of| format!(" {of}")).unwrap_or_default();

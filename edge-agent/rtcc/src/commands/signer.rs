@@ -10,6 +10,8 @@ use edge_protocol::model_set::ModelSet;
 use edge_protocol::record::Word;
 use edge_protocol::sign::{Chain, SigningKey, Subject};
 use edge_protocol::time::WallTime;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
 
 /// Somebody who can sign.
 #[derive(Debug)]
@@ -35,11 +37,18 @@ impl Signer {
     /// Reads key and certificate.
     pub(super) fn open(key: &Path, certificate: &Path) -> anyhow::Result<Self> {
         let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-        let chain = Chain::from_pem(&read(certificate)?).context("your certificate")?;
+        let (key_pem, chain_pem) = (read(key)?, read(certificate)?);
+        let is_key = |pem: &[u8]| PrivateKeyDer::from_pem_slice(pem).is_ok();
+        ensure!(
+            is_key(&key_pem) || !is_key(&chain_pem),
+            "--key and --cert are exchanged: {} is the private key",
+            certificate.display()
+        );
+        let chain = Chain::from_pem(&chain_pem).context("your certificate")?;
         let Subject::Person(agency, person, role) = chain.subject().context("your certificate")? else {
             bail!("{} is a unit's certificate: commands are signed by persons", certificate.display());
         };
-        let key = SigningKey::from_pem(&read(key)?).context("your key")?;
+        let key = SigningKey::from_pem(&key_pem).context("your key")?;
         Ok(Self { key, chain, agency, person, role })
     }
 
@@ -84,5 +93,24 @@ impl Signer {
             challenge,
         };
         command.seal(&self.key, &self.chain).context("cannot sign: does the key belong to the certificate?")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rtcc::clock::wall_us;
+    use rtcc::pki::{Authority, Subject};
+
+    use super::*;
+
+    #[test]
+    fn key_and_certificate_that_are_exchanged_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create(folder.path(), &"metro".parse().unwrap(), wall_us()).unwrap();
+        let ada = Subject::Person("ada".parse().unwrap(), Role::Investigator);
+        let issued = authority.issue(&ada, wall_us()).unwrap();
+        Signer::open(&issued.key, &issued.certificate).unwrap();
+        let words = Signer::open(&issued.certificate, &issued.key).unwrap_err().to_string();
+        assert!(words.contains("exchanged"), "{words}");
     }
 }

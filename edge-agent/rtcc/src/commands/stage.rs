@@ -1,6 +1,6 @@
 //! A center without a broker, and units whose words the test speaks: what tests of subcommands share.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,6 @@ use rtcc::receiver::clips::Files;
 use rtcc::receiver::message::{Answer, Batch, Effect, Item, Message};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 use super::Arguments;
 
@@ -33,8 +32,10 @@ pub(super) struct World {
     pub(super) folder: tempfile::TempDir,
     pub(super) address: SocketAddr,
     pub(super) commands: mpsc::Receiver<Departure>,
-    _tasks: JoinSet<()>,
-    _runtime: Runtime,
+    site: Arc<Site>,
+    listener: TcpListener,
+    /// What answers; none while the center is away.
+    runtime: Option<Runtime>,
 }
 
 impl World {
@@ -53,7 +54,7 @@ impl World {
         let link = Arc::new(LinkStatus::default());
         link.begin();
         let (departures, commands) = mpsc::channel(8);
-        let site = Site {
+        let site = Arc::new(Site {
             agency: "metro".into(),
             folder: folder.path().into(),
             database,
@@ -65,14 +66,41 @@ impl World {
             departures,
             now_us: wall_us,
             readers: Readers::default(),
-        };
-        let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut tasks = JoinSet::new();
-        let served = async move { axum::serve(listener, local_router(Arc::new(site))).await.unwrap() };
-        tasks.spawn_on(served, runtime.handle());
-        Self { folder, address, commands, _tasks: tasks, _runtime: runtime }
+        let mut world = Self { folder, address, commands, site, listener, runtime: None };
+        world.starts();
+        world
+    }
+
+    fn starts(&mut self) {
+        let runtime = Runtime::new().unwrap();
+        self.listener.set_nonblocking(true).unwrap();
+        let (listener, site) = (self.listener.try_clone().unwrap(), Arc::clone(&self.site));
+        drop(runtime.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, local_router(site)).await.unwrap();
+        }));
+        self.runtime = Some(runtime);
+    }
+
+    /// The center ends with every connection, is missed by whoever asks it next, and starts again.
+    pub(super) fn is_started_again(&mut self) {
+        self.ends();
+        self.is_missed();
+        self.starts();
+    }
+
+    /// The center ends with every connection; its address answers no more.
+    pub(super) fn ends(&mut self) {
+        drop(self.runtime.take());
+    }
+
+    /// Waits until somebody asks the center that has ended, and hangs up.
+    pub(super) fn is_missed(&self) {
+        self.listener.set_nonblocking(false).unwrap();
+        drop(self.listener.accept().unwrap());
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

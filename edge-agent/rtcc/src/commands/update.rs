@@ -1,16 +1,16 @@
-//! `rtcc update`: another software version for units, in waves that a failure stops.
+//! `rtcc update`: another software version or other models for units, in waves that a failure stops.
+
+mod named;
+mod recall;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use aws_lc_rs::digest;
 use clap::{Args, Subcommand};
 use edge_protocol::command::{Operation, QuietHours, UpdateScope};
-use edge_protocol::hash::Hash256;
 use edge_protocol::id::UnitId;
 use edge_protocol::record::Word;
 use edge_protocol::time::WallTime;
@@ -27,13 +27,12 @@ use serde_json::{Value, json};
 use super::center::{Center, CenterArguments};
 use super::clip::note;
 use super::signer::{Question, Signer};
+use named::Named;
 
 /// How often the center is asked how far it is.
 const LOOK: Duration = Duration::from_secs(1);
-/// A file is hashed in pieces of this size.
-const PIECE: usize = 1 << 16;
 
-/// Give units another software version, in waves.
+/// Give units another software version or other models, in waves.
 ///
 /// The commands are signed with your key, as a supervisor or policy-admin, and judged by each unit itself. The next wave
 /// is asked when every unit of the one before is good, has failed, or was away for too long; when --stop-after units have
@@ -46,12 +45,15 @@ const PIECE: usize = 1 << 16;
               --units gate-1 --case CHG-17 --key grace.key --cert grace.pem
   rtcc update --version 1.5.0 --bundle edge-1.5.0.raucb --url https://updates.example/edge-1.5.0.raucb \\
               --all --waves 1,10%,100% --stop-after 1 --window 02:00-04:00 --case CHG-17 --key grace.key --cert grace.pem
+  rtcc update --bundle models-7.set --url https://updates.example/models-7.set --all --case CHG-18 --key ... --cert ...
   rtcc update status                  how far each unit is
   rtcc update stop --why 'wrong file' nobody else is asked
+  rtcc update recall --key grace.key --cert grace.pem
+                                      the same, and who was asked and has not begun does not begin
   rtcc update resume --key grace.key --cert grace.pem
 
 The file must lie at the address before: units download it from there, from hosts that their configuration names. Units
-that were asked already finish what they do, whatever stops the rollout."
+that were asked already finish what they do where nobody calls it back, whatever stops the rollout."
 )]
 pub(crate) struct Update {
     #[command(subcommand)]
@@ -75,13 +77,13 @@ struct Signing {
 
 #[derive(Debug, Args)]
 struct Begin {
-    /// The version that the bundle says to be.
+    /// The version that the bundle says to be; a set of models says its revision itself.
     #[arg(long)]
-    version: Word,
-    /// Where units download the bundle, over https.
+    version: Option<Word>,
+    /// Where units download the file, over https.
     #[arg(long)]
     url: String,
-    /// The same bundle as a file here, for its hash and length.
+    /// The same file here, for its hash and length: a bundle, or a set of models as `rtcc models` makes it.
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
     /// These units, in this order.
@@ -136,6 +138,22 @@ enum What {
         #[arg(long, default_value = "")]
         why: String,
     },
+    /// Stop, and call the update back from units that were asked and have not begun.
+    #[command(after_help = "Example:
+  rtcc update recall --why 'wrong file' --key grace.key --cert grace.pem
+
+A unit ends what it downloads and what waits for its hours. What is in its other slot already, or in use, has begun and
+goes on; another update undoes that.")]
+    Recall {
+        /// Why, for whoever looks at it later.
+        #[arg(long, default_value = "")]
+        why: String,
+        /// How long to wait for units that are away.
+        #[arg(long, default_value = "1m")]
+        wait: SignedDuration,
+        #[command(flatten)]
+        signing: Signing,
+    },
     /// Go on with the rollout that is running.
     #[command(after_help = "Example:\n  rtcc update resume --key grace.key --cert grace.pem")]
     Resume(Signing),
@@ -160,6 +178,7 @@ struct OfUnit {
     unit: UnitId,
     wave: usize,
     state: String,
+    online: bool,
     words: String,
     challenge: Option<String>,
 }
@@ -173,6 +192,11 @@ impl Update {
                 let id = newest(&center)?;
                 center.decide(&format!("/api/rollouts/{id}/stop"), &json!({ "why": why, "by": by() }))?;
                 note("stopped: nobody else is asked")
+            }
+            (Some(What::Recall { why, wait, signing }), _) => {
+                let signer = Signer::open(&signing.key, &signing.cert)?;
+                let wait = Duration::try_from(wait).context("--wait cannot be negative")?;
+                recall::recall(&center, &signer, &why, wait)
             }
             (Some(What::Resume(signing)), _) => {
                 let signer = Signer::open(&signing.key, &signing.cert)?;
@@ -207,7 +231,7 @@ impl Begin {
         let id = begun.get("id").and_then(Value::as_str).context("the center does not name the rollout")?;
         note(&format!(
             "rollout {id}: {} to {} unit(s) in {} wave(s)",
-            order.scope.version,
+            order.scope.label(),
             units.len(),
             order.waves.len()
         ))?;
@@ -215,9 +239,10 @@ impl Begin {
     }
 
     fn scope(&self) -> anyhow::Result<UpdateScope> {
-        let (hash, bytes) = hash_of(&self.bundle).with_context(|| self.bundle.display().to_string())?;
+        let file = Named::read(&self.bundle, self.version.clone())?;
         let quiet = self.window.map(|window| self.quiet(window)).transpose()?;
-        let scope = UpdateScope { url: self.url.clone(), hash, bytes, version: self.version.clone(), quiet };
+        let Named { hash, bytes, version, artefact } = file;
+        let scope = UpdateScope { url: self.url.clone(), hash, bytes, version, quiet, artefact };
         ensure!(scope.is_sound() && scope.host().is_some(), "--url is no address such as https://host/file");
         Ok(scope)
     }
@@ -252,21 +277,6 @@ fn hours(text: &str) -> Result<(u16, u16), String> {
     both.filter(|(from, to)| from != to).ok_or_else(|| format!("`{text}` is no time of day such as 02:00-04:00"))
 }
 
-fn hash_of(path: &Path) -> std::io::Result<(Hash256, u64)> {
-    let (mut file, mut piece) = (File::open(path)?, vec![0; PIECE]);
-    let (mut context, mut bytes) = (digest::Context::new(&digest::SHA256), 0);
-    loop {
-        let read = file.read(&mut piece)?;
-        match piece.get(..read) {
-            Some([]) | None => return Ok((Hash256::from_digest(&context.finish()), bytes)),
-            Some(read) => {
-                context.update(read);
-                bytes += read.len() as u64;
-            }
-        }
-    }
-}
-
 fn every_unit(center: &Center) -> anyhow::Result<Vec<UnitId>> {
     let units: Vec<Value> = center.get("/api/units", &[])?;
     let names = units.iter().filter_map(|unit| unit.get("unit")?.as_str()?.parse().ok());
@@ -294,8 +304,8 @@ fn status(center: &Center, as_json: bool) -> anyhow::Result<()> {
     }
     let shown: Shown = center.get(&path, &[])?;
     let begun = time::full(shown.created_us, &TimeZone::system());
-    let version = terminal(shown.order.scope.version.as_str());
-    writeln!(out, "{}: {version}, begun {begun} {}", head(&shown), terminal(&shown.begun_by))?;
+    let what = shown.order.scope.label();
+    writeln!(out, "{}: {}, begun {begun} {}", head(&shown), terminal(&what), terminal(&shown.begun_by))?;
     for unit in &shown.units {
         writeln!(out, "  {}", line(unit))?;
     }

@@ -16,6 +16,16 @@ pub struct StreamName<'a> {
     pub lane: &'static str,
 }
 
+/// A stream in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stream {
+    /// Its number.
+    pub id: i64,
+    /// Whether it is the first that was heard of an epoch of a unit that had another before: the unit has a new outbox,
+    /// and what it had not sent of the old one will never come.
+    pub begins_epoch: bool,
+}
+
 /// What was found of the seal on an entry of a unit's audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealFound {
@@ -23,6 +33,8 @@ pub enum SealFound {
     Signed,
     /// It has not.
     Wrong,
+    /// It has none, and an entry of its kind ought to have one.
+    Missing,
 }
 
 impl SealFound {
@@ -30,6 +42,7 @@ impl SealFound {
         match self {
             Self::Signed => "signed",
             Self::Wrong => "wrong",
+            Self::Missing => "missing",
         }
     }
 }
@@ -45,7 +58,7 @@ pub struct NewRecord {
     pub at_us: Option<i64>,
     /// The plate that was read.
     pub plate: Option<String>,
-    /// What was found of its seal, if it has one.
+    /// What was found of its seal, if it has one or ought to.
     pub seal: Option<SealFound>,
     /// The record as JSON.
     pub body: String,
@@ -64,11 +77,11 @@ impl<'a> Ingest<'a> {
         Self { transaction, now_us }
     }
 
-    /// The number of a stream, which is made if it is new. A new epoch of a unit becomes its current one.
+    /// A stream, which is made if it is new. A new epoch of a unit becomes its current one.
     ///
     /// # Errors
     /// Returns what the database says.
-    pub fn stream(&self, name: StreamName<'_>) -> rusqlite::Result<i64> {
+    pub fn stream(&self, name: StreamName<'_>) -> rusqlite::Result<Stream> {
         let epoch = name.epoch.cast_signed();
         let known = self
             .transaction
@@ -78,26 +91,35 @@ impl<'a> Ingest<'a> {
             .query_row(params![name.unit, epoch, name.lane, self.now_us], |row| row.get(0))
             .optional()?;
         if let Some(id) = known {
-            return Ok(id);
+            return Ok(Stream { id, begins_epoch: false });
         }
-        let known_epoch: bool = self.transaction.query_row(
-            "SELECT EXISTS (SELECT 1 FROM streams WHERE unit = ?1 AND epoch = ?2)",
-            params![name.unit, epoch],
-            |row| row.get(0),
-        )?;
-        if !known_epoch {
-            // A message of an earlier epoch that arrives late does not bring that epoch back.
-            self.transaction.execute(
-                "INSERT INTO units (unit, heard_us, epoch, epochs) VALUES (?1, ?2, ?3, 1) \
-                 ON CONFLICT (unit) DO UPDATE SET epoch = excluded.epoch, epochs = epochs + 1",
-                params![name.unit, self.now_us, epoch],
-            )?;
-        }
-        self.transaction.query_row(
+        let begins_epoch = self.epoch(name.unit, epoch)?;
+        let id = self.transaction.query_row(
             "INSERT INTO streams (unit, epoch, lane, since_us, heard_us) VALUES (?1, ?2, ?3, ?4, ?4) RETURNING id",
             params![name.unit, epoch, name.lane, self.now_us],
             |row| row.get(0),
-        )
+        )?;
+        Ok(Stream { id, begins_epoch })
+    }
+
+    /// Makes an epoch that was never heard the unit's current one; true if the unit had another before.
+    fn epoch(&self, unit: &str, epoch: i64) -> rusqlite::Result<bool> {
+        let known: bool = self.transaction.query_row(
+            "SELECT EXISTS (SELECT 1 FROM streams WHERE unit = ?1 AND epoch = ?2)",
+            params![unit, epoch],
+            |row| row.get(0),
+        )?;
+        if known {
+            // A message of an earlier epoch that arrives late does not bring that epoch back.
+            return Ok(false);
+        }
+        let epochs: i64 = self.transaction.query_row(
+            "INSERT INTO units (unit, heard_us, epoch, epochs) VALUES (?1, ?2, ?3, 1) \
+             ON CONFLICT (unit) DO UPDATE SET epoch = excluded.epoch, epochs = epochs + 1 RETURNING epochs",
+            params![unit, self.now_us, epoch],
+            |row| row.get(0),
+        )?;
+        Ok(epochs > 1)
     }
 
     /// Every stream of one life of a unit, with its lane.

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::files;
+
 /// The version of the schema below, kept in `SQLite`'s `user_version`.
 const SCHEMA_VERSION: i64 = 5;
 const SCHEMA: &str = include_str!("schema.sql");
@@ -41,6 +43,14 @@ pub enum DatabaseError {
         /// The version found in it.
         found: i64,
     },
+    /// The file cannot be made, or not be kept from others.
+    #[error("cannot keep {path} for its owner alone")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the file system says.
+        source: std::io::Error,
+    },
     /// Anything else; the transaction did not happen.
     #[error("the database failed")]
     Failed(#[source] rusqlite::Error),
@@ -62,13 +72,15 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the file for writing, and makes the schema in a new one.
+    /// Opens the file for writing, and makes the schema in a new one. Its owner alone may read it: every plate that was
+    /// read is in it, and who asked for what.
     ///
     /// `patience` is how long a write waits for another program's transaction.
     ///
     /// # Errors
     /// Refuses a file of a newer version, and returns what the database says.
     pub fn open(path: &Path, patience: Duration) -> Result<Self, DatabaseError> {
+        keep_private(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(patience)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -104,6 +116,21 @@ impl Database {
     }
 }
 
+/// `SQLite` makes what it writes beside the file as readable as the file is.
+fn keep_private(path: &Path) -> Result<(), DatabaseError> {
+    let wrong = |path: &Path| {
+        let path = path.to_owned();
+        |source| DatabaseError::File { path, source }
+    };
+    files::claim(path).map_err(wrong(path))?;
+    for beside in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(beside);
+        files::restrict(Path::new(&name)).map_err(wrong(Path::new(&name)))?;
+    }
+    Ok(())
+}
+
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError> {
     // Two receivers may start at once: the second waits here and then finds the schema made.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -121,6 +148,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), DatabaseError
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_millis(10);
@@ -137,6 +167,24 @@ mod tests {
             Database::open(&path, PATIENCE),
             Err(DatabaseError::TooNew { found, .. }) if found == SCHEMA_VERSION + 1
         ));
+    }
+
+    #[test]
+    fn the_database_is_its_owners_alone_also_one_that_was_everybodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("center.db");
+        let modes = || {
+            let names = ["center.db", "center.db-wal", "center.db-shm"];
+            names.map(|name| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777)
+        };
+        let first = Database::open(&path, PATIENCE).unwrap();
+        assert_eq!(modes(), [0o600; 3]);
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            std::fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o644)).unwrap();
+        }
+        drop(Database::open(&path, PATIENCE).unwrap());
+        assert_eq!(modes(), [0o600; 3]);
+        drop(first);
     }
 
     #[test]

@@ -1,11 +1,23 @@
 //! What people ask the database: events, units, gaps and counts. Read only.
 
+use edge_protocol::lane::Lane;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::spans::{Span, SpanTable};
+
+/// The lanes whose records are kept as events: all but those of pictures and pieces of clips.
+pub const EVENT_LANES: [&str; 7] = [
+    Lane::Hit.as_str(),
+    Lane::Answer.as_str(),
+    Lane::Alert.as_str(),
+    Lane::Health.as_str(),
+    Lane::Audit.as_str(),
+    Lane::Read.as_str(),
+    Lane::Object.as_str(),
+];
 
 /// Which events are asked for. Every field narrows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +57,7 @@ pub struct Event {
     pub at_us: Option<i64>,
     /// When the center received it, microseconds since 1970.
     pub received_us: i64,
-    /// What was found of the seal on an entry of an audit log, if it has one: `signed` or `wrong`.
+    /// What was found of the seal on an entry of an audit log: `signed`, `wrong`, or `missing` where it ought to have one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<String>,
     /// The record.

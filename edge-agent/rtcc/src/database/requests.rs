@@ -88,7 +88,7 @@ impl Request {
     /// Whether the unit's word ends it: nothing but words comes of it.
     pub fn ends_by_word(&self) -> bool {
         let asked = self.question.get("operation");
-        asked.is_some_and(|asked| asked == "health" || asked.get("update").is_some())
+        asked.is_some_and(|asked| asked == "health" || asked.get("update").is_some() || asked.get("recall").is_some())
     }
 }
 
@@ -219,6 +219,24 @@ impl Ingest<'_> {
             params![id, unit, status.as_str(), words, self.now_us()],
         )?;
         Ok(changed == 1)
+    }
+
+    /// Has a unit's clips that were on their way asked for again: a part of them will never come by itself.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn ask_clips_again(&self, unit: &str, words: &str) -> rusqlite::Result<()> {
+        let on_their_way: Vec<String> = self
+            .transaction()
+            .prepare_cached("SELECT id FROM requests WHERE unit = ?1 AND status IN ('accepted', 'transferring')")?
+            .query_map([unit], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for id in on_their_way {
+            if self.request(&id)?.is_some_and(|request| !request.ends_by_word()) {
+                self.answer(&id, unit, RequestStatus::Again, words)?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps what the unit offers. A clip that was made anew, after the unit was restarted in the middle of the first,

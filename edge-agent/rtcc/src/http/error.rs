@@ -51,7 +51,7 @@ impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Locked => Self::Unavailable(error.to_string()),
-            DatabaseError::TooNew { .. } | DatabaseError::Failed(_) => {
+            DatabaseError::TooNew { .. } | DatabaseError::File { .. } | DatabaseError::Failed(_) => {
                 tracing::error!(?error, "the database failed a reader");
                 Self::Failed(error.to_string())
             }

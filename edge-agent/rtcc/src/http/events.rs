@@ -1,4 +1,5 @@
-//! `/api/events`: what units sent, by filter and cursor, waiting for more where asked.
+//! `/api/events`: what units sent, by filter and cursor, waiting for more where asked, or until the broker is lost or
+//! found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::center::Center;
 use super::error::ApiError;
 use crate::clock::Stopwatch;
-use crate::database::queries::{self, Event, EventFilter};
+use crate::database::queries::{self, EVENT_LANES, Event, EventFilter};
 
 const LIMIT: u32 = 200;
 const LARGEST_LIMIT: u32 = 5_000;
@@ -38,6 +39,8 @@ pub(super) struct Question {
 pub(super) struct Answer {
     events: Vec<Event>,
     next: i64,
+    /// Whether this receiver has its broker: without it, no event does not mean that there was none.
+    broker_connected: bool,
 }
 
 pub(super) async fn events(
@@ -49,17 +52,22 @@ pub(super) async fn events(
     if limit == 0 || limit > LARGEST_LIMIT {
         return Err(ApiError::Bad(format!("limit is 1 to {LARGEST_LIMIT}, not {limit}")));
     }
+    if let Some(lane) = question.lane.as_deref().filter(|lane| !EVENT_LANES.contains(lane)) {
+        return Err(ApiError::Bad(format!("lane is one of {}, not {lane:?}", EVENT_LANES.join(", "))));
+    }
     let wait = Duration::from_millis(question.wait_ms.min(LONGEST_WAIT_MS));
     let filter = EventFilter {
         after: question.after,
         unit: question.unit,
         camera: question.camera,
         lane: question.lane,
-        plate: question.plate,
+        // Plates are read and kept in capitals.
+        plate: question.plate.map(|plate| plate.to_ascii_uppercase()),
         newest: question.newest,
         limit,
     };
     let waited = Stopwatch::start();
+    let connected = center.link.connected();
     let mut news = center.news.clone();
     let mut stop = center.stop.clone();
     loop {
@@ -73,8 +81,10 @@ pub(super) async fn events(
             })
             .await?;
         let left = wait.saturating_sub(waited.elapsed());
-        if !events.is_empty() || left.is_zero() || *stop.borrow() {
-            return Ok(Json(answer(events, &filter, newest)));
+        let broker_connected = center.link.connected();
+        if !events.is_empty() || left.is_zero() || *stop.borrow() || broker_connected != connected {
+            let next = next(&events, &filter, newest);
+            return Ok(Json(Answer { events, next, broker_connected }));
         }
         // Whatever ends the wait, the database is asked again.
         tokio::select! {
@@ -85,10 +95,9 @@ pub(super) async fn events(
     }
 }
 
-fn answer(events: Vec<Event>, filter: &EventFilter, newest: i64) -> Answer {
+fn next(events: &[Event], filter: &EventFilter, newest: i64) -> i64 {
     let full = events.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
     let last = events.iter().map(|event| event.id).max().unwrap_or(filter.after);
     // A page that is not full has seen everything up to the newest event, also what the filter left out.
-    let next = if full && !filter.newest { last } else { last.max(newest) };
-    Answer { events, next }
+    if full && !filter.newest { last } else { last.max(newest) }
 }

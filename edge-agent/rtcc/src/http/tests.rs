@@ -30,6 +30,7 @@ struct Site {
     database: Database,
     folder: tempfile::TempDir,
     news: watch::Sender<u64>,
+    link: Arc<LinkStatus>,
     _departures: mpsc::Receiver<Departure>,
     _tasks: JoinSet<()>,
     _runtime: Runtime,
@@ -57,11 +58,12 @@ impl Site {
         }
         let (news, watched) = watch::channel(0);
         let (departures, departures_out) = mpsc::channel(8);
+        let link = Arc::new(LinkStatus::default());
         let center = Center {
             agency: "metro".into(),
             folder: folder.path().into(),
             database: path,
-            link: Arc::new(LinkStatus::default()),
+            link: Arc::clone(&link),
             receiver: Arc::default(),
             desk: desk(&folder.path().join("pki")),
             news: watched,
@@ -83,7 +85,17 @@ impl Site {
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .into();
-        Self { base, agent, database, folder, news, _departures: departures_out, _tasks: tasks, _runtime: runtime }
+        Self {
+            base,
+            agent,
+            database,
+            folder,
+            news,
+            link,
+            _departures: departures_out,
+            _tasks: tasks,
+            _runtime: runtime,
+        }
     }
 
     fn change(&mut self, change: impl FnOnce(&Ingest<'_>)) {
@@ -104,7 +116,7 @@ impl Site {
             body: "{\"text\":\"AB12\"}".into(),
         };
         self.change(|ingest| {
-            let stream = ingest.stream(name).unwrap();
+            let stream = ingest.stream(name).unwrap().id;
             ingest.record(stream, name, &record, NOW).unwrap();
             ingest.settle(stream, Span::new(sequence, sequence).unwrap()).unwrap();
         });
@@ -142,6 +154,7 @@ fn a_filter_narrows_and_its_cursor_still_moves_on() {
     site.record("hit", 1, Some("AB12"));
     site.record("read", 1, Some("CD34"));
     assert_eq!(site.events("plate=AB12").0.len(), 1);
+    assert_eq!(site.events("plate=ab12").0.len(), 1, "plates are capitals, however they are typed");
     let (none, next) = site.events("lane=hit&after=1");
     assert!(none.is_empty());
     assert_eq!(next, 2, "what the filter left out is not looked at again");
@@ -161,13 +174,39 @@ fn a_waiting_question_is_answered_by_the_next_commit() {
 }
 
 #[test]
+fn a_waiting_question_is_answered_when_the_broker_is_lost_or_found() {
+    let site = Site::open();
+    for there in [true, false] {
+        let url = format!("{}/api/events?wait_ms=30000", site.base);
+        let agent = site.agent.clone();
+        let waits = std::thread::Builder::new()
+            .spawn(move || agent.get(url).call().unwrap().body_mut().read_json::<Value>().unwrap())
+            .unwrap();
+        // The question listens for news of its own beside the interface.
+        while site.news.receiver_count() < 2 && !waits.is_finished() {
+            std::thread::yield_now();
+        }
+        if there {
+            site.link.begin();
+        } else {
+            site.link.end();
+        }
+        assert_eq!(waits.join().unwrap()["broker_connected"], there);
+    }
+}
+
+#[test]
 fn what_cannot_be_answered_is_said_in_words() {
     let site = Site::open();
     for (path, status) in [
         ("/api/events?lmit=5", 400),
         ("/api/events?limit=0", 400),
         ("/api/events?limit=100000", 400),
+        ("/api/events?lane=hits", 400),
+        ("/api/events?lane=clip", 400),
         ("/api/units/gate-9", 404),
+        ("/api/cameras?unit=gate-9", 404),
+        ("/api/ring?camera=nocam", 404),
         ("/api/requests/00", 404),
         ("/api/clips/..%2Fcenter", 404),
         ("/api/thumbs/..%2Fcenter.db", 400),
@@ -290,6 +329,19 @@ fn cameras_and_rings_are_found_by_unit_and_camera() {
     assert_eq!(count("/api/cameras?unit=gate-1"), Some(2));
     assert_eq!(count("/api/cameras?unit=gate-1&camera=south"), Some(1));
     assert_eq!(site.get("/api/cameras?kamera=south").0, 400);
+    assert_eq!(count("/api/ring?unit=gate-2"), Some(0), "it has not said yet");
+    for (query, names) in [
+        ("unit=nobody", ["nobody", "unit"]),
+        ("unit=nobody&camera=north", ["nobody", "unit"]),
+        ("camera=nocam", ["nocam", "any unit"]),
+        ("unit=gate-2&camera=south", ["south", "gate-2"]),
+    ] {
+        for path in ["/api/cameras", "/api/ring"] {
+            let (status, answer) = site.get(&format!("{path}?{query}"));
+            assert_eq!(status, 404, "{path}?{query} {answer}");
+            assert!(names.iter().all(|name| answer["error"].as_str().unwrap().contains(name)), "{answer}");
+        }
+    }
     let (_, rings) = site.get("/api/ring?unit=gate-1&camera=north");
     let expected = serde_json::json!([
         {"unit": "gate-1", "online": true, "at": "A", "camera": "north", "ring": {"oldest": "B"}}

@@ -20,7 +20,11 @@ pub(super) async fn units(State(center): State<Arc<Center>>) -> Result<Json<Vec<
 pub(super) async fn unit(State(center): State<Arc<Center>>, Path(unit): Path<String>) -> Result<Json<Unit>, ApiError> {
     let units = center.read(queries::units).await?;
     let known = units.into_iter().find(|known| known.unit == unit);
-    known.map(Json).ok_or_else(|| ApiError::Absent(format!("no unit called {unit:?} was ever heard")))
+    known.map(Json).ok_or_else(|| nobody(&unit))
+}
+
+fn nobody(unit: &str) -> ApiError {
+    ApiError::Absent(format!("no unit called {unit:?} was ever heard"))
 }
 
 /// Which cameras are asked for.
@@ -33,9 +37,39 @@ pub(super) struct Which {
 
 impl Which {
     fn is_meant(&self, unit: &str, camera: &str) -> bool {
-        self.unit.as_deref().is_none_or(|asked| asked == unit)
-            && self.camera.as_deref().is_none_or(|asked| asked == camera)
+        self.is_unit(unit) && self.camera.as_deref().is_none_or(|asked| asked == camera)
     }
+
+    fn is_unit(&self, unit: &str) -> bool {
+        self.unit.as_deref().is_none_or(|asked| asked == unit)
+    }
+
+    /// Refuses names that nobody has: "nothing" would be a wrong answer about them.
+    fn check(&self, units: &[Unit]) -> Result<(), ApiError> {
+        let mut meant = units.iter().filter(|unit| self.is_unit(&unit.unit)).peekable();
+        if let (Some(unit), None) = (&self.unit, meant.peek()) {
+            return Err(nobody(unit));
+        }
+        let Some(camera) = self.camera.as_deref() else { return Ok(()) };
+        let has = |said: Option<&Value>, name| cameras_of(said).any(|found| id(found, name) == camera);
+        if meant.any(|unit| has(unit.state.as_ref(), BORN) || has(unit.health.as_ref(), HEALTHY)) {
+            return Ok(());
+        }
+        let of = self.unit.as_deref().map_or_else(|| "any unit".to_owned(), |unit| format!("the unit {unit:?}"));
+        Err(ApiError::Absent(format!("no camera called {camera:?} of {of} was ever heard of")))
+    }
+}
+
+/// How births and health records name a camera.
+const BORN: &str = "id";
+const HEALTHY: &str = "camera";
+
+fn cameras_of(said: Option<&Value>) -> impl Iterator<Item = &Value> {
+    said.and_then(|said| said.get("cameras")).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn id<'a>(camera: &'a Value, name: &str) -> &'a str {
+    camera.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Something of one camera, with its unit.
@@ -54,7 +88,7 @@ pub(super) async fn cameras(
     State(center): State<Arc<Center>>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Vec<OfCamera>>, ApiError> {
-    of_cameras(&center, which, |unit| unit.state.as_ref(), "id").await
+    of_cameras(&center, which, |unit| unit.state.as_ref(), BORN).await
 }
 
 /// What can be asked for of each camera: oldest, newest and gaps, from the unit's last health record.
@@ -62,7 +96,7 @@ pub(super) async fn ring(
     State(center): State<Arc<Center>>,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<Vec<OfCamera>>, ApiError> {
-    let Json(cameras) = of_cameras(&center, which, |unit| unit.health.as_ref(), "camera").await?;
+    let Json(cameras) = of_cameras(&center, which, |unit| unit.health.as_ref(), HEALTHY).await?;
     let ring = |camera: OfCamera| {
         let said = serde_json::json!({ "camera": camera.said.get("camera"), "ring": camera.said.get("ring") });
         OfCamera { said, ..camera }
@@ -78,13 +112,12 @@ async fn of_cameras(
 ) -> Result<Json<Vec<OfCamera>>, ApiError> {
     let Query(which) = which.map_err(|error| ApiError::Bad(error.body_text()))?;
     let units = center.read(queries::units).await?;
+    which.check(&units)?;
     let mut found = Vec::new();
     for unit in &units {
         let said = source(unit);
-        let cameras = said.and_then(|said| said.get("cameras")).and_then(Value::as_array);
-        for camera in cameras.into_iter().flatten() {
-            let id = camera.get(name).and_then(Value::as_str).unwrap_or_default();
-            if which.is_meant(&unit.unit, id) {
+        for camera in cameras_of(said) {
+            if which.is_meant(&unit.unit, id(camera, name)) {
                 let at = said.and_then(|said| said.get("at")).cloned();
                 found.push(OfCamera { unit: unit.unit.clone(), online: unit.online, at, said: camera.clone() });
             }

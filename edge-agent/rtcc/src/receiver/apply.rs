@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use edge_protocol::id::Sequence;
+use edge_protocol::lane::Lane;
 use edge_protocol::record::LossCause;
 use rusqlite::Connection;
 
 use super::clips::{Files, FilesError};
-use super::message::{Answer, Batch, Effect, Item, Loss, Message};
-use crate::database::ingest::{Ingest, StreamName};
+use super::message::{Answer, BadSeal, Batch, Effect, Item, Loss, Message};
+use crate::database::ingest::{Ingest, Stream, StreamName};
 use crate::database::requests::{Part, RequestStatus};
 use crate::database::spans::{Span, SpanTable};
 use crate::database::{Database, DatabaseError};
@@ -22,8 +23,13 @@ pub const FIRST_SEQUENCE: u64 = Sequence::ZERO.next().get();
 pub const MAX_CLIP_BYTES: u64 = 16 << 30;
 /// The largest manifest that is assembled.
 pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
-/// Under which name a seal that is not the unit's is counted and told.
+/// Under which names a seal that is not the unit's, and one that is not there, are counted and told.
 const WRONG_SEAL: &str = "wrong-seal";
+const NO_SEAL: &str = "no-seal";
+
+/// What is said of clips that were on their way when the unit lost its outbox, or pieces of them.
+const LOST_OUTBOX: &str = "the unit lost what it had not sent yet; it must be asked again";
+const LOST_PIECES: &str = "pieces of the clip were lost on the unit; it must be asked again";
 
 /// Why messages were not applied. None of them was.
 #[derive(Debug, thiserror::Error)]
@@ -177,7 +183,10 @@ impl Step<'_> {
     }
 
     fn stream(&mut self, name: StreamName<'_>) -> Result<i64, ApplyError> {
-        let stream = self.ingest.stream(name)?;
+        let Stream { id: stream, begins_epoch } = self.ingest.stream(name)?;
+        if begins_epoch {
+            self.ingest.ask_clips_again(name.unit, LOST_OUTBOX)?;
+        }
         self.touched.entry(stream).or_insert_with(|| (name.unit.to_owned(), name.epoch, name.lane.to_owned()));
         Ok(stream)
     }
@@ -191,18 +200,22 @@ impl Step<'_> {
                 self.files.write_thumb(hash, bytes)?;
                 Ok(self.ingest.thumb(hash, name.unit, bytes.len())?)
             }
-            Effect::WrongSeal(why) => self.alarm(name.unit, why),
+            Effect::BadSeal(what, why) => self.alarm(name.unit, *what, why),
             Effect::Answer(answer) => self.answer(name.unit, answer),
             Effect::Chunk { request, part, offset, bytes } => self.chunk(name.unit, (request, *part), (*offset, bytes)),
         }
     }
 
     /// Somebody between the unit's log and here has another mind than the unit.
-    fn alarm(&self, unit: &str, why: &str) -> Result<(), ApplyError> {
-        let words = format!("signature WRONG on an entry of the audit log of {unit}: {why}");
-        self.ingest.refuse(unit, WRONG_SEAL, &words)?;
-        if self.ingest.alarm(unit, WRONG_SEAL, &words)? {
-            tracing::warn!(unit, why, "ALARM: an entry of an audit log has another's seal");
+    fn alarm(&self, unit: &str, what: BadSeal, why: &str) -> Result<(), ApplyError> {
+        let (name, word) = match what {
+            BadSeal::Wrong => (WRONG_SEAL, "WRONG"),
+            BadSeal::Missing => (NO_SEAL, "MISSING"),
+        };
+        let words = format!("signature {word} on an entry of the audit log of {unit}: {why}");
+        self.ingest.refuse(unit, name, &words)?;
+        if self.ingest.alarm(unit, name, &words)? {
+            tracing::warn!(unit, why, "ALARM: the seal on an entry of an audit log is {word}");
         }
         Ok(())
     }
@@ -211,6 +224,10 @@ impl Step<'_> {
         let stream = self.stream(StreamName { unit, epoch: loss.epoch, lane: loss.lane })?;
         for span in &loss.spans {
             let missed = self.ingest.lose(stream, *span, loss.cause.as_str())?;
+            if missed > 0 && loss.lane == Lane::Clip.as_str() {
+                // Which clip they were of was lost with them.
+                self.ingest.ask_clips_again(unit, LOST_PIECES)?;
+            }
             let counter = if loss.cause == LossCause::Budget { "withheld" } else { "lost" };
             self.ingest.count(counter, missed)?;
         }

@@ -25,14 +25,14 @@ pub struct FilesError {
 }
 
 impl Files {
-    /// Uses `folder/clips` and `folder/thumbs`, which are made if they are missing.
+    /// Uses `folder/clips` and `folder/thumbs`, which are made if they are missing; their owner alone may enter them.
     ///
     /// # Errors
     /// Returns what the file system says.
     pub fn open(folder: &Path) -> Result<Self, FilesError> {
         for name in ["clips", "thumbs"] {
             let path = folder.join(name);
-            std::fs::create_dir_all(&path).map_err(|source| FilesError { path, source })?;
+            files::private_folder(&path).map_err(|source| FilesError { path, source })?;
         }
         Ok(Self { folder: folder.to_owned(), open: BTreeMap::new() })
     }

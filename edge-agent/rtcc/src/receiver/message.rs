@@ -55,6 +55,15 @@ pub struct Item {
     pub effect: Effect,
 }
 
+/// What is wrong with the seal on an entry of an audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadSeal {
+    /// It is not the unit's, or of another entry.
+    Wrong,
+    /// There is none on an entry of a kind that units seal: somebody took it off, or the unit could not use its key.
+    Missing,
+}
+
 /// What a record does beyond being kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -71,8 +80,8 @@ pub enum Effect {
         /// The picture's bytes.
         bytes: Vec<u8>,
     },
-    /// It is an entry of the unit's audit log whose seal is not the unit's; why.
-    WrongSeal(String),
+    /// It is an entry of the unit's audit log whose seal is not as it ought to be; which and why.
+    BadSeal(BadSeal, String),
     /// An answer to a request.
     Answer(Answer),
     /// Bytes of a clip.

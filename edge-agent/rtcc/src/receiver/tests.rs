@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::apply::{ApplyError, Received, Settled, apply, settled_now};
 use super::clips::Files;
-use super::message::{Batch, Effect, Item, Loss, Message};
+use super::message::{BadSeal, Batch, Effect, Item, Loss, Message};
 use crate::database::ingest::{NewRecord, SealFound};
 use crate::database::queries::{self, EventFilter};
 use crate::database::spans::Span;
@@ -249,22 +249,27 @@ proptest! {
 }
 
 #[test]
-fn a_wrong_seal_is_kept_as_wrong_counted_and_told() {
+fn a_wrong_seal_and_a_missing_one_are_kept_as_such_counted_and_told() {
+    let why = "it seals another entry than this";
+    bad_seal(SealFound::Wrong, Effect::BadSeal(BadSeal::Wrong, why.into()), ["wrong", "signature WRONG", "wrong-seal"]);
+    let why = "entry 7 (outcome) has none";
+    let missing = Effect::BadSeal(BadSeal::Missing, why.into());
+    bad_seal(SealFound::Missing, missing, ["missing", "signature MISSING", "no-seal"]);
+}
+
+fn bad_seal(found: SealFound, effect: Effect, [kept, words, name]: [&str; 3]) {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());
     let mut entry = record(1);
-    entry.record.as_mut().unwrap().seal = Some(SealFound::Wrong);
-    entry.effect = Effect::WrongSeal("it seals another entry than this".into());
+    entry.record.as_mut().unwrap().seal = Some(found);
+    entry.effect = effect;
     center.take(vec![batch(7, "audit", vec![entry.clone()])]).unwrap();
     center.take(vec![batch(7, "audit", vec![entry])]).unwrap();
     let filter = EventFilter { limit: 10, ..EventFilter::default() };
     let events = queries::events(center.database.reader(), &filter).unwrap();
     let told: Vec<_> = events.iter().map(|event| (event.lane.as_str(), event.seal.as_deref())).collect();
-    assert_eq!(told, [("audit", Some("wrong")), ("alert", None)]);
-    assert!(events[1].record["text"].as_str().unwrap().contains("signature WRONG"), "{events:?}");
+    assert_eq!(told, [("audit", Some(kept)), ("alert", None)]);
+    assert!(events[1].record["text"].as_str().unwrap().contains(words), "{events:?}");
     let refusals = queries::refusals(center.database.reader()).unwrap();
-    assert_eq!(
-        (refusals[0].unit.as_str(), refusals[0].reason.as_str(), refusals[0].count),
-        ("gate-1", "wrong-seal", 1)
-    );
+    assert_eq!((refusals[0].unit.as_str(), refusals[0].reason.as_str(), refusals[0].count), ("gate-1", name, 1));
 }

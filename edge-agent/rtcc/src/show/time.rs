@@ -44,6 +44,11 @@ pub fn full(wall_us: i64, zone: &TimeZone) -> String {
     zoned(wall_us, zone).strftime("%Y-%m-%d %H:%M:%S%.3f %:z").to_string()
 }
 
+/// The date: above the lines of a day.
+pub fn date(wall_us: i64, zone: &TimeZone) -> String {
+    zoned(wall_us, zone).strftime("%Y-%m-%d").to_string()
+}
+
 /// The time of day with milliseconds: for a line in a list.
 pub fn of_day(wall_us: i64, zone: &TimeZone) -> String {
     zoned(wall_us, zone).strftime("%H:%M:%S%.3f").to_string()

@@ -156,11 +156,13 @@ fn sealed_by(unit: &str) -> AuditRecord {
 }
 
 #[test]
-fn an_entry_is_signed_by_the_unit_under_whose_topic_it_comes_or_its_signature_is_wrong() {
+fn an_entry_is_signed_by_the_unit_under_whose_topic_it_comes_or_its_signature_is_wrong_or_missing() {
     let good = sealed_by("gate-1");
     let changed = AuditRecord { text: Sentence::cut("all is well"), ..good.clone() };
     for (entry, found) in [
-        (entry(), None),
+        (AuditRecord { kind: AuditKind::Local, ..entry() }, None),
+        (entry(), Some(SealFound::Missing)),
+        (AuditRecord { seal: None, ..good.clone() }, Some(SealFound::Missing)),
         (good, Some(SealFound::Signed)),
         (changed, Some(SealFound::Wrong)),
         (sealed_by("gate-2"), Some(SealFound::Wrong)),
@@ -171,7 +173,16 @@ fn an_entry_is_signed_by_the_unit_under_whose_topic_it_comes_or_its_signature_is
             let Message::Batch(batch) = message else { panic!("{message:?}") };
             let item = &batch.items[0];
             assert_eq!(item.record.as_ref().unwrap().seal, found, "{item:?}");
-            assert_eq!(matches!(item.effect, Effect::WrongSeal(_)), found == Some(SealFound::Wrong), "{item:?}");
+            let alarmed = match item.effect {
+                Effect::BadSeal(what, _) => Some(what),
+                _ => None,
+            };
+            let bad = match found {
+                Some(SealFound::Wrong) => Some(BadSeal::Wrong),
+                Some(SealFound::Missing) => Some(BadSeal::Missing),
+                Some(SealFound::Signed) | None => None,
+            };
+            assert_eq!(alarmed, bad, "{item:?}");
         }
     }
 }

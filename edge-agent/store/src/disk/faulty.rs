@@ -249,6 +249,14 @@ impl Disk for FaultyDisk {
         if broken { Err(state.broken()) } else { Ok(()) }
     }
 
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        let inside: Vec<PathBuf> = {
+            let state = self.lock();
+            state.names.keys().filter(|path| path.starts_with(folder)).cloned().collect()
+        };
+        inside.iter().try_for_each(|path| self.remove(path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.lock();
         let broken = state.operate()?;

@@ -74,6 +74,12 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes a folder with everything in it, if it is there; a power cut meanwhile leaves any part of it.
+    ///
+    /// # Errors
+    /// The system's.
+    fn remove_folder(&self, folder: &Path) -> io::Result<()>;
+
     /// Gives a file another name, replacing what has it.
     ///
     /// # Errors

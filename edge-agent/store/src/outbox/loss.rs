@@ -52,8 +52,13 @@ impl Outbox {
     /// each other.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub fn losses(&self) -> Result<Vec<Loss>, OutboxError> {
+    /// When the database cannot be read. The open group is then undone, as with [`Outbox::append`].
+    pub fn losses(&mut self) -> Result<Vec<Loss>, OutboxError> {
+        let losses = self.try_losses();
+        self.undo_on_error(losses)
+    }
+
+    fn try_losses(&self) -> Result<Vec<Loss>, DatabaseError> {
         let sql = "SELECT lane, first, last, cause FROM lost WHERE reported IS NULL ORDER BY lane, cause, first";
         let read = |row: &rusqlite::Row<'_>| {
             let sequence = |stored: i64| Sequence::new(stored.cast_unsigned());

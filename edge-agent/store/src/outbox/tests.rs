@@ -66,7 +66,7 @@ fn damage_that_shows_in_use_leads_to_a_fresh_start() {
     let epoch = open(&folder, Budget::DEFAULT).outbox.epoch();
     assert!(Outbox::set_aside(&folder.path().join("outbox.sqlite")).unwrap().exists());
     let again = open(&folder, Budget::DEFAULT);
-    assert!(again.fresh && again.set_aside.is_none());
+    assert!(again.fresh && again.set_aside.is_some());
     assert_ne!(again.outbox.epoch(), epoch);
 }
 
@@ -247,4 +247,33 @@ fn what_gives_way_to_a_statement_is_left_for_the_next() {
     assert_eq!(outbox.losses().unwrap(), before);
     state(&mut outbox, &[3; 176]);
     assert_eq!(outbox.losses().unwrap(), [lost(Lane::Object, 2, 3)], "the two alerts took the place of two objects");
+}
+
+#[test]
+fn a_look_at_the_losses_that_fails_undoes_the_group_and_nothing_comes_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget::DEFAULT).outbox;
+    outbox.append(Lane::Hit, b"one").unwrap();
+    outbox.commit().unwrap();
+    outbox.append(Lane::Hit, b"two").unwrap();
+    outbox.connection.execute_batch("ALTER TABLE lost RENAME TO away").unwrap();
+    outbox.losses().unwrap_err();
+    assert_eq!(
+        outbox.append(Lane::Hit, b"two").unwrap(),
+        Sequence::new(2),
+        "the group is appended anew, under the same number"
+    );
+    outbox.commit().unwrap();
+    assert_eq!(outbox.backlog(Lane::Hit).records, 2);
+}
+
+#[test]
+fn a_number_that_is_taken_already_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut outbox = open(&folder, Budget::DEFAULT).outbox;
+    let empty = outbox.cursors.clone();
+    outbox.append(Lane::Hit, b"one").unwrap();
+    outbox.commit().unwrap();
+    outbox.cursors = empty;
+    assert!(outbox.append(Lane::Hit, b"two").unwrap_err().is_damage());
 }

@@ -20,12 +20,14 @@ pub enum GapReason {
     Disk,
     /// What was stored cannot be read any more.
     Rotten,
+    /// The clock was set forward: no time passed there.
+    Clock,
     /// The unit was not recording, or its index of gaps was lost.
     Unknown,
 }
 
 impl GapReason {
-    const ALL: [Self; 5] = [Self::Camera, Self::Overload, Self::Disk, Self::Rotten, Self::Unknown];
+    const ALL: [Self; 6] = [Self::Camera, Self::Overload, Self::Disk, Self::Rotten, Self::Clock, Self::Unknown];
 
     /// The reason as a word.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl GapReason {
             Self::Overload => "overload",
             Self::Disk => "disk",
             Self::Rotten => "rotten",
+            Self::Clock => "clock",
             Self::Unknown => "unknown",
         }
     }

@@ -139,6 +139,11 @@ impl World {
         center.lines()
     }
 
+    /// Ends the center as a power cut does.
+    pub fn kill_center(&mut self) {
+        let _status: std::process::ExitStatus = self.center.take().expect("a center to kill").kill();
+    }
+
     /// What the center's program has said.
     pub fn center_said(&self) -> Vec<String> {
         self.center.as_ref().map(Process::lines).unwrap_or_default()

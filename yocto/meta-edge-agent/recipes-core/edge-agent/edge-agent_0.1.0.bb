@@ -9,11 +9,12 @@ DEPENDS += "glib-2.0 gstreamer1.0 gstreamer1.0-plugins-base"
 
 inherit cargo pkgconfig systemd useradd
 
-# The workspace also holds the center and the tests; the box gets the agent alone.
-CARGO_BUILD_FLAGS += "--bin edge-agent"
+# The workspace also holds the center and the tests; the box gets the agent, and what asks a TPM for the key of data.
+CARGO_BUILD_FLAGS += "--bin edge-agent --bin edge-data-key"
 
 do_install() {
     install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/edge-agent ${D}${bindir}/edge-agent
+    install -D -m 0755 ${B}/target/${CARGO_TARGET_SUBDIR}/edge-data-key ${D}${libexecdir}/edge-agent/edge-data-key
     for unit in edge-agent.service edge-first-boot.service edge-mark-good.service edge-reboot.path edge-reboot.service \
         edge-update.path edge-update.service edge-clock.service edge-clock.timer; do
         install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
@@ -41,6 +42,7 @@ USERADD_PARAM:${PN} = "--system --no-create-home --home-dir ${localstatedir}/lib
 
 FILES:${PN} += "\
     ${datadir}/dbus-1/system.d \
+    ${libexecdir}/edge-agent \
     ${localstatedir}/lib/edge-agent \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/tmpfiles.d \

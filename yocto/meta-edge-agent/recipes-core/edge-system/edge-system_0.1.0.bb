@@ -14,6 +14,7 @@ do_install() {
             ${S}/systemd/edge-data-key* ${S}/systemd/*.mount; do
         install -D -m 0644 -t ${D}${systemd_system_unitdir} "$unit"
     done
+    install -D -m 0755 ${S}/systemd/mount.edge-data ${D}${base_sbindir}/mount.edge-data
     install -D -m 0755 ${S}/systemd/edge-site ${D}${libexecdir}/edge-agent/edge-site
     install -D -m 0644 ${S}/systemd/crypttab ${D}${sysconfdir}/crypttab
     install -D -m 0644 ${S}/systemd/data.repart.conf ${D}${nonarch_libdir}/repart.d/50-data.conf
@@ -43,7 +44,8 @@ do_install:append() {
 }
 
 FILES:${PN} += "\
+    ${base_sbindir}/mount.edge-data \
     ${systemd_system_unitdir} ${libexecdir}/edge-agent ${nonarch_base_libdir}/udev ${nonarch_libdir}/modules-load.d \
     ${nonarch_libdir}/repart.d /persist \
 "
-RDEPENDS:${PN} = "cryptsetup edge-agent nftables"
+RDEPENDS:${PN} = "cryptsetup edge-agent nftables util-linux-mount"

@@ -6,6 +6,7 @@
 
 mod board;
 mod line;
+mod machine;
 mod report;
 mod rules;
 mod storage;
@@ -19,14 +20,21 @@ use edge_protocol::record::{CameraCondition, Health, Sentence};
 use edge_protocol::time::WallStamp;
 
 pub use edge_protocol::commissioning::{Finding, Verdict};
+pub use machine::Machine;
 pub use report::Report;
 pub use rules::{focus_score, light_advice};
 
+use super::locked;
 use crate::config::{self, Config, ConfigError, Source};
 use crate::peripherals::simulated::Bench;
 use crate::supervise::Clock;
 use line::Agent;
 use watch::Watched;
+
+/// What to do about storage that stayed locked.
+const UNLOCK: &str = "look for what gave no key or opens no disk (journalctl -b -u 'systemd-cryptsetup@*' -u \
+                      'edge-data-key@*'), switch the unit off and on; a disk of another board stays shut: fit its own, \
+                      or have the unit replaced";
 
 /// Arguments of `edge-agent doctor`.
 #[derive(Debug, clap::Args)]
@@ -54,6 +62,8 @@ pub struct Around {
     pub program: PathBuf,
     /// What a simulated board reads.
     pub bench: Bench,
+    /// Where the board and its image tell what they have.
+    pub machine: Machine,
     /// How the agent is that makes the checks itself; where there is none, one that runs is asked.
     pub running: Option<Box<Health>>,
 }
@@ -78,7 +88,13 @@ pub enum DoctorError {
 /// When the report cannot be told; what is wrong with the unit is in the report.
 pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, DoctorError> {
     let program = std::env::current_exe().map_err(DoctorError::Program)?;
-    let around = Around { now: Clock::system().wall(), program, bench: Bench::default(), running: None };
+    let around = Around {
+        now: Clock::system().wall(),
+        program,
+        bench: Bench::default(),
+        machine: Machine::default(),
+        running: None,
+    };
     let report = examine(&arguments.config, &around);
     let mut out = std::io::stdout();
     if arguments.json {
@@ -98,6 +114,7 @@ pub fn examine(path: &Path, around: &Around) -> Report {
             (Ok(config), first, false)
         }
         Err(error @ ConfigError::NotEnrolled { .. }) => {
+            // Whether it is enrolled cannot be known while its identity is locked away.
             let config = config::read_text(path).and_then(|text| Config::before_enrolment(&text));
             (config, unreadable(path, &error), true)
         }
@@ -107,7 +124,11 @@ pub fn examine(path: &Path, around: &Around) -> Report {
         }
     };
     let mut findings = vec![first, clock];
-    findings.extend(config.into_iter().flat_map(|config| all(&config, is_new, around)));
+    findings.extend(config.into_iter().flat_map(|config| {
+        let mut findings = all(&config, is_new, around);
+        findings.extend(unit(&config, path, around));
+        findings
+    }));
     Report::new(findings)
 }
 
@@ -119,17 +140,19 @@ fn configuration(config: &Config, path: &Path) -> Finding {
     Finding::warning(
         "configuration",
         measured,
-        "restart the agent, and put zones, lines and positions on its page anew",
+        "restart the agent, and put zones, lines, positions and camera addresses on its page anew",
     )
 }
 
 fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     let advice = match error {
         ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
+        ConfigError::NotEnrolled { folder } if locked::why(folder).is_some() => UNLOCK,
         ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
-        ConfigError::Syntax { .. } | ConfigError::Mistakes(_) | ConfigError::NoPlace { .. } => {
-            "correct the lines named above; nothing else can be checked before"
-        }
+        ConfigError::Syntax { .. }
+        | ConfigError::Mistakes(_)
+        | ConfigError::NoPlace { .. }
+        | ConfigError::NoStandIn { .. } => "correct the lines named above; nothing else can be checked before",
     };
     Finding::failed("configuration", format!("{}: {error}", path.display()), advice)
 }
@@ -145,11 +168,15 @@ fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
     };
     let mut findings = vec![agent_itself(&agent)];
     findings.extend(seen(config, around, running));
+    if let Some(why) = locked::why(&config.data_dir) {
+        findings.push(Finding::failed("storage", locked::words(&why), UNLOCK));
+    }
     let disk = storage::disk(&config.data_dir);
     findings.push(rules::disk(&disk));
     // Nothing is recorded or sent before it is known for whom.
     if !is_new {
-        let rings = config.cameras.iter().map(|camera| (camera, storage::ring(config, camera)));
+        let recorded = config.cameras.iter().filter(|_| locked::why(&config.data_dir).is_none());
+        let rings = recorded.map(|camera| (camera, storage::ring(config, camera)));
         findings.extend(rings.map(|(camera, ring)| rules::ring(&ring, disk.total).of(camera.id.as_str())));
         findings.extend(line::broker(config, &agent, around.now.time));
         findings.push(rules::center(&storage::outbox(&config.data_dir), around.now.time));
@@ -158,6 +185,17 @@ fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
     findings.extend(places.map(|(camera, place)| rules::position(place).of(camera.id.as_str())));
     findings.extend(board::board(&config.board, &around.bench, running));
     findings
+}
+
+/// What the board and its image have of their own.
+fn unit(config: &Config, path: &Path, around: &Around) -> [Finding; 4] {
+    let machine = &around.machine;
+    [
+        rules::wear(&machine.wear(&config.data_dir)),
+        rules::seal(&machine.seal(&config.data_dir)),
+        rules::watchdog(machine.watchdog().as_ref()),
+        rules::slots(machine.slots(&around.program, path).as_ref()),
+    ]
 }
 
 fn agent_itself(agent: &Agent) -> Finding {
@@ -209,6 +247,9 @@ fn cameras(watched: &Watched) -> Vec<Finding> {
         findings.push(rules::picture(appearance).of(id.as_str()));
     }
     findings.push(rules::self_test(&watched.worker));
+    if watched.worker.is_ok() {
+        findings.push(rules::speed(&watched.work));
+    }
     findings
 }
 

@@ -18,14 +18,15 @@ pub struct Report {
 impl Report {
     /// A report of these findings.
     pub fn new(findings: Vec<Finding>) -> Self {
-        let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
+        let judged = findings.iter().map(|finding| finding.verdict).filter(|verdict| *verdict != Verdict::Unchecked);
+        let verdict = judged.max().unwrap_or(Verdict::Ok);
         Self { verdict, findings }
     }
 
     /// 0 when all is well, 1 with warnings, 2 when something does not work.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self.verdict {
-            Verdict::Ok => 0,
+            Verdict::Ok | Verdict::Unchecked => 0,
             Verdict::Warning => 1,
             Verdict::Failed => 2,
         })
@@ -40,7 +41,11 @@ impl Report {
     pub fn counts(&self) -> String {
         let [ok, warnings, failed] =
             [Verdict::Ok, Verdict::Warning, Verdict::Failed].map(|verdict| self.count(verdict));
-        format!("{ok} ok, {warnings} warning(s), {failed} failed")
+        let unchecked = match self.count(Verdict::Unchecked) {
+            0 => String::new(),
+            count => format!(", {count} not checked"),
+        };
+        format!("{ok} ok, {warnings} warning(s), {failed} failed{unchecked}")
     }
 }
 
@@ -51,6 +56,7 @@ impl fmt::Display for Report {
                 Verdict::Ok => "ok",
                 Verdict::Warning => "WARNING",
                 Verdict::Failed => "FAILED",
+                Verdict::Unchecked => "-",
             };
             let name = of.as_ref().map_or_else(|| check.clone(), |of| format!("{check} {of}"));
             let mut lines = measured.lines();
@@ -76,12 +82,16 @@ mod tests {
             Finding::ok("clock", "follows its source"),
             Finding::failed("camera", "401", "correct the password").of("gate"),
             Finding::warning("position", "none", "type it"),
+            Finding::unchecked("watchdog", "not on this board"),
         ]);
         assert_eq!(report.verdict, Verdict::Failed);
-        assert_eq!(report.counts(), "1 ok, 1 warning(s), 1 failed");
+        assert_eq!(report.counts(), "1 ok, 1 warning(s), 1 failed, 1 not checked");
         let text = report.to_string();
         assert!(text.contains("FAILED   camera gate            401\n"), "{text}");
         assert!(text.contains("→ correct the password"), "{text}");
+        assert!(text.contains("-        watchdog               not on this board\n"), "{text}");
+        let board = Report::new(vec![Finding::unchecked("watchdog", "none"), Finding::ok("clock", "good")]);
+        assert_eq!(board.verdict, Verdict::Ok, "what is not there is no fault");
         let json = serde_json::to_string(&report).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&json).unwrap(), report);
         assert_eq!(Report::new(Vec::new()).verdict, Verdict::Ok);

@@ -1,6 +1,7 @@
 //! From what was measured to a verdict with advice. No disk, no network, no clock: every rule is a function.
 
 mod line;
+mod machine;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_store::disk::Room;
 
 pub(super) use line::{OutboxFacts, Reached, beyond, broker, center, certificate};
+pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, Wear, seal, slots, watchdog, wear};
 
 use crate::capture::Trouble;
 use crate::config::Place;
@@ -169,16 +171,10 @@ pub(super) struct DiskFacts {
     pub(super) free: u64,
     /// Bytes a second of a synced write, or why nothing can be written.
     pub(super) write: Result<u64, String>,
-    /// Tenths of its rated life that are used, where the kernel tells: 11 is beyond it.
-    pub(super) worn_tenths: Option<u8>,
 }
 
 pub(super) fn disk(facts: &DiskFacts) -> Finding {
     let (free, total) = (gigabytes(facts.free), gigabytes(facts.total));
-    let wear = match facts.worn_tenths {
-        Some(tenths) => format!("{} % of its rated life used", u16::from(tenths) * 10),
-        None => "the kernel tells nothing of wear".to_owned(),
-    };
     let speed = match &facts.write {
         Ok(speed) => *speed,
         Err(why) => {
@@ -191,12 +187,10 @@ pub(super) fn disk(facts: &DiskFacts) -> Finding {
             return Finding::failed("disk", format!("cannot be written: {why}; {free} of {total} free"), advice);
         }
     };
-    let measured = format!("{free} of {total} free, writes {} MB/s, {wear}", speed / 1_000_000);
+    let measured = format!("{free} of {total} free, writes {} MB/s", speed / 1_000_000);
     if (Room { free: facts.free, total: facts.total }).is_nearly_full() {
         let advice = "lower the cameras' quota_bytes, or fit a larger disk: recording stops when it is full";
         Finding::failed("disk", measured, advice)
-    } else if facts.worn_tenths.is_some_and(|tenths| tenths >= 9) {
-        Finding::warning("disk", measured, "replace the disk at the next visit")
     } else if speed < SLOW_DISK {
         Finding::warning(
             "disk",
@@ -283,6 +277,35 @@ pub(super) fn self_test(worker: &Result<Vec<ModelStanding>, String>) -> Finding 
             let advice = "correct what is red above; if nothing is, install the package anew";
             Finding::failed("self-test", why, advice)
         }
+    }
+}
+
+/// How much the models had to do while it was watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Work {
+    /// Frames that were looked at.
+    pub(super) frames: u64,
+    /// What all models together took for them, milliseconds.
+    pub(super) took_ms: f64,
+    /// Frames a second that the configuration asks for, over all cameras.
+    pub(super) asked_fps: f64,
+}
+
+/// Whether the models are quick enough for what is asked of them.
+pub(super) fn speed(work: &Work) -> Finding {
+    let Work { frames, took_ms, asked_fps } = *work;
+    if frames == 0 {
+        return Finding::unchecked("inference", "no frame was looked at");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "a few hundred frames")]
+    let each = took_ms / frames as f64;
+    let room = 1000.0 / asked_fps.max(0.1);
+    let measured = format!("{each:.0} ms a frame (expected: below {room:.0} ms for {asked_fps:.0} frames a second)");
+    if each <= room {
+        Finding::ok("inference", measured)
+    } else {
+        let advice = "fewer frames are looked at than asked for: lower analysed_fps, or name a faster provider in [models] providers";
+        Finding::warning("inference", measured, advice)
     }
 }
 

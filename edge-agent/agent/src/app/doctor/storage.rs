@@ -1,7 +1,6 @@
 //! The data's disk, the rings and the outbox on it, and the models' files.
 
 use std::io;
-use std::os::linux::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,18 +23,13 @@ use crate::supervise::Clock;
 const PROBE_BYTES: usize = 8 << 20;
 const PROBE: &str = "doctor.probe";
 
-/// Room, speed and wear of the disk under a folder.
+/// Room and speed of the disk under a folder.
 pub(super) fn disk(folder: &Path) -> DiskFacts {
     let write = write(folder).map_err(|error| error.to_string());
     // The folder may not be there; what is above it tells of the same disk, mostly.
     let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(folder);
     let room = RealDisk.room(there).ok();
-    DiskFacts {
-        total: room.map_or(0, |room| room.total),
-        free: room.map_or(0, |room| room.free),
-        write,
-        worn_tenths: worn_tenths(there),
-    }
+    DiskFacts { total: room.map_or(0, |room| room.total), free: room.map_or(0, |room| room.free), write }
 }
 
 /// Bytes a second of one synced write.
@@ -59,23 +53,6 @@ fn write(folder: &Path) -> io::Result<u64> {
     written.and(removed)?;
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
     Ok(u64::try_from(PROBE_BYTES).unwrap_or(u64::MAX) * 1000 / millis)
-}
-
-/// Wear in tenths of the rated life, of the drive that holds a folder: eMMC tells it by itself.
-fn worn_tenths(folder: &Path) -> Option<u8> {
-    let device = std::fs::metadata(folder).ok()?.st_dev();
-    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
-    let block = PathBuf::from(format!("/sys/dev/block/{major}:{minor}")).canonicalize().ok()?;
-    // A partition lies in its drive's folder.
-    let drive =
-        block.ancestors().take(2).find_map(|drive| std::fs::read_to_string(drive.join("device/life_time")).ok());
-    life_time(&drive?)
-}
-
-/// `0x01 0x03`: two kinds of cells, each in tenths of its life; the worse one counts.
-fn life_time(text: &str) -> Option<u8> {
-    let tenths = text.split_whitespace().filter_map(|word| u8::from_str_radix(word.strip_prefix("0x")?, 16).ok());
-    tenths.max().filter(|tenths| *tenths > 0)
 }
 
 /// A camera's ring.
@@ -156,13 +133,5 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::File::create(&file).unwrap();
         assert!(disk(&file.join("data")).write.unwrap_err().contains("Not a directory"));
-    }
-
-    #[test]
-    fn wear_is_that_of_the_worse_cells() {
-        assert_eq!(life_time("0x01 0x03\n"), Some(3));
-        assert_eq!(life_time("0x0b 0x00"), Some(11));
-        assert_eq!(life_time("0x00 0x00"), None);
-        assert_eq!(life_time("none"), None);
     }
 }

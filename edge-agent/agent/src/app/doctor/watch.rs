@@ -9,7 +9,7 @@ use std::time::Duration;
 use edge_protocol::id::CameraId;
 use edge_protocol::time::{MediaTime, MonoTime};
 
-use super::rules::CameraFacts;
+use super::rules::{CameraFacts, Work};
 use crate::app::run::cameras::capture_settings;
 use crate::app::run::eyes::{Eyes, eyes};
 use crate::app::vision;
@@ -19,7 +19,7 @@ use crate::media::AccessUnit;
 use crate::supervise::queue::{Bounds, Overflow, Receiver, bounded};
 use crate::supervise::{Clock, Fault, Heartbeats, Pulse, Restart, Station, Stop, Supervisor};
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionEvent, VisionQueues};
-use crate::vision::{ModelStanding, Numbers, Snapshot};
+use crate::vision::{ModelStanding, Numbers, Progress, RunTimes, Snapshot};
 
 /// A camera is watched at least this long, and until its second key picture.
 const LEAST: Duration = Duration::from_secs(3);
@@ -41,6 +41,8 @@ pub(super) struct Watched {
     pub(super) pictures: BTreeMap<CameraId, Arc<Snapshot>>,
     /// The models at work in the worker, or why there is none.
     pub(super) worker: Result<Vec<ModelStanding>, String>,
+    /// What they had to do meanwhile.
+    pub(super) work: Work,
 }
 
 /// Everything that runs while the cameras are watched.
@@ -50,6 +52,8 @@ struct Session {
     cameras: Vec<Watch>,
     viewfinder: Viewfinder,
     heard: Receiver<VisionEvent>,
+    /// What the worker's models have done so far.
+    progress: Progress,
 }
 
 struct Watch {
@@ -99,11 +103,12 @@ pub(super) fn watch(config: &Config, program: PathBuf, cameras: &[&config::Camer
         session.cameras.iter().map(|watch| (watch.id.clone(), session.facts(watch))).collect();
     let newest = |id: &CameraId| Some((id.clone(), session.viewfinder.newest(id)?));
     let pictures = cameras.keys().filter_map(newest).collect();
+    let work = session.work(config);
     let Session { supervisor, heard, .. } = session;
     drop(heard);
     // What does not end in time ends with the process.
     let _overdue = supervisor.stop(GRACE);
-    Ok(Watched { cameras, pictures, worker })
+    Ok(Watched { cameras, pictures, worker, work })
 }
 
 impl Session {
@@ -122,7 +127,8 @@ impl Session {
         let refused = |error| Fault::from_error(&error);
         let body = move |stop: &Stop| client.run(stop);
         supervisor.start("vision", Station::Analytics, Restart::StopAll, body).map_err(refused)?;
-        let mut session = Self { supervisor, clock, cameras: Vec::new(), viewfinder, heard };
+        let mut session =
+            Self { supervisor, clock, cameras: Vec::new(), viewfinder, heard, progress: Progress::default() };
         for camera in cameras {
             session.add(camera, &eyes, &pulse).map_err(refused)?;
         }
@@ -158,13 +164,14 @@ impl Session {
                     worker = Err(why);
                     break;
                 }
-                Ok(VisionEvent::Sighting(..) | VisionEvent::Progress(_) | VisionEvent::NotLooked { .. }) | Err(_) => {}
+                Ok(VisionEvent::Progress(progress)) => self.progress = progress,
+                Ok(VisionEvent::Sighting(..) | VisionEvent::NotLooked { .. }) | Err(_) => {}
             }
             if ready.is_some() {
                 self.cameras.iter().for_each(|watch| self.viewfinder.ask(&watch.id));
             }
             let waited = |since: MonoTime, most| now.saturating_since(since) >= most;
-            let seen = ready.is_some_and(|since| self.all_shown() || waited(since, PICTURE));
+            let seen = ready.is_some_and(|since| (self.all_shown() && self.has_worked()) || waited(since, PICTURE));
             if (seen && self.all_settled(began, now)) || waited(began, MODELS) {
                 return worker;
             }
@@ -189,11 +196,32 @@ impl Session {
         self.cameras.iter().filter(delivers).all(|watch| self.viewfinder.newest(&watch.id).is_some())
     }
 
+    /// Whether a frame was looked at, where one comes.
+    fn has_worked(&self) -> bool {
+        let delivers = |watch: &Watch| watch.seen.lock().unwrap_or_else(PoisonError::into_inner).facts.pictures > 0;
+        self.frames() > 0 || !self.cameras.iter().any(delivers)
+    }
+
+    fn frames(&self) -> u64 {
+        self.progress.cameras.iter().map(|camera| camera.analysed).sum()
+    }
+
+    /// What the models had to do, and what the configuration asks of them.
+    fn work(&self, config: &Config) -> Work {
+        #[allow(clippy::cast_precision_loss, reason = "a few hundred runs")]
+        let took = |model: &RunTimes| model.runs as f64 * f64::from(model.median_us) / 1000.0;
+        Work {
+            frames: self.frames(),
+            took_ms: self.progress.runs.iter().map(took).sum(),
+            asked_fps: config.cameras.iter().map(|camera| camera.analysed_fps).sum(),
+        }
+    }
+
     fn facts(&self, watch: &Watch) -> CameraFacts {
         let facts = watch.seen.lock().unwrap_or_else(PoisonError::into_inner).facts.clone();
         match watch.health.health(self.clock.mono()).state {
             State::Waiting { trouble, .. } => CameraFacts { trouble: Some(trouble), ..facts },
-            State::Connecting | State::Receiving | State::WithoutKey(_) | State::Ended | State::Stopped => facts,
+            State::Connecting | State::Receiving | State::Ended | State::Stopped => facts,
         }
     }
 }

@@ -9,29 +9,32 @@ use edge_protocol::state::{AckMode, Birth, ReadsPublished};
 use edge_store::outbox::Budget;
 
 use super::vitals::Vitals;
-use super::{Common, PAUSE, RunError, cameras, commands, outbox, renewing, software, system};
+use super::{Assembly, RunError, cameras, commands, outbox, renewing, software};
+use crate::app::locked;
 use crate::config::{self, Config};
 use crate::control::Challenges;
 use crate::publish::{self, Entry, Publisher};
+use crate::supervise::Station;
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
-use crate::supervise::{Restart, Station};
 use crate::uplink::{self, Announcement, Bell, Renewals, Uplink};
 
 /// Commands on their way to control; beyond them the asker hears "busy".
 const COMMANDS: Bounds = Bounds::items("commands", 8, Overflow::Refuse);
 
 /// Outbox and uplink; what comes back is where records go, and what the unit says of itself.
-pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<(Sender<Entry>, Announcement), RunError> {
+pub(super) fn start(assembly: &mut Assembly<'_>, vitals: &Vitals) -> Result<(Sender<Entry>, Announcement), RunError> {
     let bell = Bell::new();
     let (announce, life) = outbox::announce(&bell);
     let (entries, queued) = bounded(publish::QUEUE);
     vitals.watch_queue(entries.gauge());
-    let path = common.config.data_dir.join("outbox.sqlite");
-    let plan = publish::Plan { path: path.clone(), budget: Budget::DEFAULT };
-    let ends = publish::Ends { entries: queued, announce, clock: common.clock.clone(), pulse: common.pulse("outbox") };
+    let path = assembly.config.data_dir.join("outbox.sqlite");
+    let budget = if assembly.locked.is_some() { locked::BUDGET } else { Budget::DEFAULT };
+    let plan = publish::Plan { path: path.clone(), budget };
+    let ends =
+        publish::Ends { entries: queued, announce, clock: assembly.clock.clone(), pulse: assembly.pulse("outbox") };
     let mut publisher = Publisher::open(plan, ends)?;
-    let challenges = Challenges::draw(common.clock.mono()).map_err(|_| RunError::Random)?;
-    let announcement = Announcement::new(birth(common, publisher.epoch(), challenges.current()), &bell);
+    let challenges = Challenges::draw(assembly.clock.mono()).map_err(|_| RunError::Random)?;
+    let announcement = Announcement::new(birth(assembly, publisher.epoch(), challenges.current()), &bell);
     let bridge = || outbox::Bridge::new(path.clone(), Arc::clone(&life), entries.clone());
     let (commands, asked) = bounded(COMMANDS);
     vitals.watch_queue(commands.gauge());
@@ -42,31 +45,27 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals) -> Result<(Sender<
         bridge: bridge(),
         entries: entries.clone(),
     };
-    commands::start(common, wires, vitals)?;
-    let outbox = Restart::After(PAUSE);
-    let started = common.supervisor.start("outbox", Station::Publish, outbox, move |stop| publisher.run(stop));
-    started.map_err(system("cannot start the outbox"))?;
+    commands::start(assembly, wires, vitals)?;
+    assembly.start("outbox", Station::Publish, move |stop| publisher.run(stop))?;
     let renewals = Renewals::new(&bell);
-    renewing::start(common, &renewals, &entries)?;
-    let (clock, pulse) = (common.clock.clone(), common.pulse("uplink"));
+    renewing::start(assembly, &renewals, &entries)?;
+    let (clock, pulse) = (assembly.clock.clone(), assembly.pulse("uplink"));
     let told = announcement.clone();
     let ends = uplink::Ends { bell, announcement, commands, renewals, clock, pulse };
-    let mut uplink = Uplink::new(uplink_settings(common.config)?, ends, Box::new(bridge()));
+    let mut uplink = Uplink::new(uplink_settings(assembly.config)?, ends, Box::new(bridge()));
     vitals.watch_uplink(uplink.health());
-    let again = Restart::After(PAUSE);
-    let started = common.supervisor.start("uplink", Station::Uplink, again, move |stop| uplink.run(stop));
-    started.map_err(system("cannot start the uplink"))?;
+    assembly.start("uplink", Station::Uplink, move |stop| uplink.run(stop))?;
     Ok((entries, told))
 }
 
-fn birth(common: &Common<'_>, epoch: Epoch, (challenge, challenge_id): (Challenge, u64)) -> Birth {
-    let config = common.config;
+fn birth(assembly: &Assembly<'_>, epoch: Epoch, (challenge, challenge_id): (Challenge, u64)) -> Birth {
+    let config = assembly.config;
     Birth {
         version: CONTRACT_VERSION,
         agency: config.agency.clone(),
         unit: config.unit.clone(),
         epoch,
-        started: common.clock.wall(),
+        started: assembly.clock.wall(),
         software: software(),
         cameras: config.cameras.iter().map(|camera| cameras::card(camera, &config.agency)).collect(),
         reads: match config.reads.publish {

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::vitals::Vitals;
-use super::{Common, PAUSE, RunError, system};
-use crate::app::doctor::{Around, examine};
+use super::{Assembly, RunError};
+use crate::app::doctor::{Around, Machine, examine};
 use crate::page::Checks;
 use crate::peripherals::simulated::Bench;
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
-use crate::supervise::{Restart, Station, Stop};
+use crate::supervise::{Station, Stop};
 
 /// One is under way, and no other waits behind it.
 const ASKED: Bounds = Bounds::items("checks", 1, Overflow::Refuse);
@@ -41,11 +41,11 @@ impl Checking {
 }
 
 /// Starts the stage that makes the checks. It shows no beats: they take as long as they take, and nobody waits for them.
-pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals, program: PathBuf) -> Result<Checking, RunError> {
+pub(super) fn start(assembly: &mut Assembly<'_>, vitals: &Vitals, program: PathBuf) -> Result<Checking, RunError> {
     let (asked, waiting) = bounded(ASKED);
     let checking = Checking { asked, checks: Arc::default() };
-    let (own, clock, vitals) = (checking.clone(), common.clock.clone(), vitals.clone());
-    let (file, data_dir) = (common.file.to_owned(), common.config.data_dir.clone());
+    let (own, clock, vitals) = (checking.clone(), assembly.clock.clone(), vitals.clone());
+    let (file, data_dir) = (assembly.file.to_owned(), assembly.config.data_dir.clone());
     let body = move |stop: &Stop| {
         while !stop.is_set() {
             match waiting.receive_timeout(LOOK) {
@@ -55,13 +55,13 @@ pub(super) fn start(common: &mut Common<'_>, vitals: &Vitals, program: PathBuf) 
             }
             let now = clock.wall();
             let running = Some(Box::new(vitals.record(&clock, &data_dir)));
-            let around = Around { now, program: program.clone(), bench: Bench::default(), running };
+            let (program, machine) = (program.clone(), Machine::default());
+            let around = Around { now, program, bench: Bench::default(), machine, running };
             let findings = examine(&file, &around).findings;
             *own.lock() = Checks { running: false, at: Some(now.time), findings };
         }
         Ok(())
     };
-    let started = common.supervisor.start("checks", Station::Control, Restart::After(PAUSE), body);
-    started.map_err(system("cannot start the checks"))?;
+    assembly.start("checks", Station::Control, body)?;
     Ok(checking)
 }

@@ -17,18 +17,20 @@ use edge_store::ring::{RingPlace, RingReader};
 use super::alert::alert;
 use super::outbox::Bridge;
 use super::vitals::Vitals;
-use super::{Common, RunError, ring_place, software, system};
+use super::{Assembly, RunError, ring_place, software};
+use crate::app::locked;
 use crate::app::update::lock::Lock;
 use crate::app::update::outside::answer;
+use crate::app::update::recall::recall;
 use crate::clip::{self, ClipError, Signer};
 use crate::config::Config;
 use crate::control::{
     ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy,
-    UpdateAsked,
+    Recalled, UpdateAsked,
 };
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
-use crate::supervise::{Clock, Restart, Station};
+use crate::supervise::{Clock, Station};
 use crate::update::rauc::Rauc;
 use crate::update::{Order, Orders};
 use crate::uplink::{Announcement, Outbox as _};
@@ -46,13 +48,13 @@ pub(super) struct Wires {
 }
 
 /// Starts the station that takes commands.
-pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> Result<(), RunError> {
-    let config = common.config;
+pub(super) fn start(assembly: &mut Assembly<'_>, wires: Wires, vitals: &Vitals) -> Result<(), RunError> {
+    let config = assembly.config;
     let signer = signer(config)?;
     let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
     let Wires { asked, challenges, announcement, bridge, entries } = wires;
     let log = Log::open(&config.data_dir.join("audit.sqlite"))?;
-    if log.is_another && entries.send(Entry::Record(damaged(common.clock.wall()))).is_err() {
+    if log.is_another && entries.send(Entry::Record(damaged(assembly.clock.wall()))).is_err() {
         tracing::debug!("the outbox has stopped; the log says that the audit log was damaged");
     }
     let ends = Ends {
@@ -61,9 +63,10 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
         actions: Box::new(Doer {
             rings,
             signer,
+            locked: assembly.locked.map(str::to_owned),
             vitals: vitals.clone(),
-            clock: common.clock.clone(),
-            updates: config.data_dir.join("update"),
+            clock: assembly.clock.clone(),
+            data_dir: config.data_dir.clone(),
             most_bytes: config.update.disk_bytes,
             entries: entries.clone(),
         }),
@@ -74,8 +77,8 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
                 birth.challenge_id = number;
             });
         }),
-        clock: common.clock.clone(),
-        pulse: common.pulse("control"),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse("control"),
     };
     let policy = Policy {
         agency: config.agency.clone(),
@@ -88,9 +91,7 @@ pub(super) fn start(common: &mut Common<'_>, wires: Wires, vitals: &Vitals) -> R
     let root = Root::from_pem(&read(&config.control.agency_root)?)
         .map_err(|error| unfit(&config.control.agency_root, &error))?;
     let mut control = Control::new(policy, root, challenges, ends);
-    let again = Restart::After(super::PAUSE);
-    let started = common.supervisor.start("control", Station::Control, again, move |stop| control.run(stop));
-    started.map_err(system("cannot start control"))
+    assembly.start("control", Station::Control, move |stop| control.run(stop))
 }
 
 /// Reads the unit's key and certificates.
@@ -182,10 +183,11 @@ impl AuditLog for Log {
 struct Doer {
     rings: Vec<RingPlace>,
     signer: Signer,
+    /// Why the storage is locked.
+    locked: Option<String>,
     vitals: Vitals,
     clock: Clock,
-    /// The update's folder.
-    updates: PathBuf,
+    data_dir: PathBuf,
     /// The largest bundle.
     most_bytes: u64,
     entries: Sender<Entry>,
@@ -198,6 +200,11 @@ impl Doer {
         }
     }
 
+    /// Nothing of the storage is to be had while it is locked.
+    fn unlocked(&self, what: &str) -> Result<(), ActionFault> {
+        self.locked.as_deref().map_or(Ok(()), |why| Err(ActionFault(locked::refusal(why, what))))
+    }
+
     fn ring(&self, camera: &CameraId) -> Result<RingReader, ActionFault> {
         let place = self.rings.iter().find(|place| place.camera == *camera);
         let place = place.ok_or_else(|| ActionFault(format!("there is no camera {camera}")))?;
@@ -207,6 +214,7 @@ impl Doer {
 
 impl Actions for Doer {
     fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault> {
+        self.unlocked("no video is recorded on this unit, and what it recorded before cannot be read")?;
         let reader = self.ring(&asked.camera)?;
         match clip::make(reader, request, asked, &self.signer, self.clock.wall()) {
             Ok(package) => {
@@ -226,20 +234,22 @@ impl Actions for Doer {
 
     fn update(&mut self, asked: &UpdateAsked) -> Result<(), ActionFault> {
         let fault = |error: &dyn std::fmt::Display| ActionFault(error.to_string());
+        self.unlocked("there is no room for a bundle, and no way back from it could be written down")?;
         if !Rauc::default().is_here() {
             return Err(ActionFault(
-                "this unit has no slots (RAUC is not installed); its package is updated".to_owned(),
+                "this unit has no slots (RAUC is not installed); it is updated by its package and by hand".to_owned(),
             ));
         }
         let order = Order::new(asked.request, asked.command, &asked.scope, self.clock.wall()).map_err(ActionFault)?;
         if order.bytes > self.most_bytes {
             return Err(ActionFault(format!(
-                "a bundle has up to {} bytes here ([update] disk_bytes)",
+                "a download has up to {} bytes here ([update] disk_bytes)",
                 self.most_bytes
             )));
         }
-        let _changing = Lock::order(&self.updates).map_err(|error| fault(&error))?;
-        let orders = Orders::new(&RealDisk, &self.updates);
+        let updates = self.data_dir.join("update");
+        let _changing = Lock::order(&updates).map_err(|error| fault(&error))?;
+        let orders = Orders::new(&RealDisk, &updates);
         let before = orders.read().map_err(|error| fault(&error))?;
         // A request that is repeated after a restart is the same order.
         let (same, other): (Vec<_>, Vec<_>) = before.into_iter().partition(|before| before.request == order.request);
@@ -247,7 +257,7 @@ impl Actions for Doer {
             return Ok(());
         }
         if let Some(other) = other.iter().find(|other| other.handed) {
-            return Err(ActionFault(format!("the update to {} is under way", other.version)));
+            return Err(ActionFault(format!("the update to {} is under way", other.what)));
         }
         orders.write(&order).map_err(|error| fault(&error))?;
         for before in other {
@@ -255,6 +265,15 @@ impl Actions for Doer {
             self.tell(answer(&before, verdict, self.clock.wall()));
         }
         Ok(())
+    }
+
+    fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault> {
+        let (recalled, order) = recall(&self.data_dir, request).map_err(ActionFault)?;
+        if let Some(order) = order {
+            let verdict = Verdict::Failed(Sentence::cut(&recalled.to_string()));
+            self.tell(answer(&order, verdict, self.clock.wall()));
+        }
+        Ok(recalled)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use edge_protocol::batch::CONTRACT_VERSION;
-use edge_protocol::commissioning::{Aimed, Held, Report, SealedReport, Verdict};
+use edge_protocol::commissioning::{Aimed, Held, Jpeg, Report, SealedReport, Verdict};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, Health, Sentence, Word};
 use edge_protocol::sign::{Chain, Root, SigningKey};
@@ -36,11 +36,13 @@ pub(super) struct Found<'f> {
 }
 
 /// What was measured last on a camera's picture.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Measured {
     pub(super) focus: Option<u16>,
     /// Height of a plate.
     pub(super) plate_px: Option<u32>,
+    /// What the camera shows.
+    pub(super) picture: Option<Jpeg>,
 }
 
 /// The reports of this unit.
@@ -119,7 +121,7 @@ fn certificate(of: &str, pem: &[u8]) -> Option<Held> {
 fn aimed(config: &Config, camera: &Camera, found: &Found<'_>) -> Aimed {
     let card = card(camera, &config.agency);
     let told = found.health.cameras.iter().find(|told| told.camera == camera.id);
-    let Measured { focus, plate_px } = found.measured.get(&camera.id).copied().unwrap_or_default();
+    let Measured { focus, plate_px, picture } = found.measured.get(&camera.id).cloned().unwrap_or_default();
     let names = camera.zones.iter().map(|zone| &zone.name).chain(camera.lines.iter().map(|line| &line.name));
     Aimed {
         camera: camera.id.clone(),
@@ -129,6 +131,7 @@ fn aimed(config: &Config, camera: &Camera, found: &Found<'_>) -> Aimed {
         focus,
         plate_px,
         drawn: names.map(|name| Word::cut(name)).collect(),
+        picture,
     }
 }
 

@@ -9,12 +9,12 @@ use edge_protocol::enrolment::SetupCode;
 use edge_store::disk::RealDisk;
 
 use super::surviving::Awaited;
-use super::{Common, PAUSE, RunError, system};
+use super::{Assembly, RunError};
 use crate::app::enroll::{EnrollArgs, enrol};
 use crate::enrolment::KeyStore;
 use crate::page::Steps;
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
-use crate::supervise::{Fault, Restart, Station, Stop};
+use crate::supervise::{Fault, Station, Stop};
 
 /// One is under way, and no other waits behind it.
 const ASKED: Bounds = Bounds::items("enrolments", 1, Overflow::Refuse);
@@ -57,10 +57,10 @@ impl Enrolling {
 }
 
 /// Starts the stage that enrols. It shows no beats: it waits for a person at the center.
-pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, claim: PathBuf) -> Result<Enrolling, RunError> {
+pub(super) fn start(assembly: &mut Assembly<'_>, awaited: Awaited, claim: PathBuf) -> Result<Enrolling, RunError> {
     let (asked, waiting) = bounded(ASKED);
     let enrolling = Enrolling { asked, steps: Arc::default() };
-    let (own, config) = (enrolling.clone(), common.file.to_owned());
+    let (own, config) = (enrolling.clone(), assembly.file.to_owned());
     let body = move |stop: &Stop| {
         while !stop.is_set() {
             let Asked { code, broker } = match waiting.receive_timeout(LOOK) {
@@ -80,7 +80,6 @@ pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, claim: PathBuf) -
         }
         Ok(())
     };
-    let started = common.supervisor.start("enrolment", Station::Control, Restart::After(PAUSE), body);
-    started.map_err(system("cannot start the enrolment"))?;
+    assembly.start("enrolment", Station::Control, body)?;
     Ok(enrolling)
 }

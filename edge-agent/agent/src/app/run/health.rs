@@ -15,7 +15,7 @@ use edge_store::disk::{Disk as _, RealDisk, Room};
 use super::rings::RingWatch;
 use super::vitals::{CameraVitals, Shared, Vitals, condition};
 use super::witness::Witness;
-use super::{Common, RunError, heat, housing, problems, software, system};
+use super::{Assembly, RunError, heat, housing, problems, software};
 use crate::metrics::{self, Metrics, Numbers, Stream};
 use crate::peripherals::zone;
 use crate::publish::Entry;
@@ -30,26 +30,25 @@ const METRICS_PAUSE: Duration = Duration::from_secs(10);
 const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
 
 /// Serves the same numbers to a scraper on this box, if the configuration wants it.
-pub(super) fn serve_metrics(common: &mut Common<'_>, vitals: &Vitals) -> Result<(), RunError> {
-    let Some(address) = common.config.health.metrics else { return Ok(()) };
-    let (vitals, clock, data_dir) = (vitals.clone(), common.clock.clone(), common.config.data_dir.clone());
+pub(super) fn serve_metrics(assembly: &mut Assembly<'_>, vitals: &Vitals) -> Result<(), RunError> {
+    let Some(address) = assembly.config.health.metrics else { return Ok(()) };
+    let (vitals, clock, data_dir) = (vitals.clone(), assembly.clock.clone(), assembly.config.data_dir.clone());
     let look: metrics::Look = Arc::new(move || vitals.numbers(&clock, &data_dir));
-    let mut server = Metrics::new(address, look, common.clock.clone(), common.pulse("metrics"));
-    let again = Restart::After(METRICS_PAUSE);
-    let started = common.supervisor.start("metrics", Station::Control, again, move |stop| server.run(stop));
-    started.map_err(system("cannot start the metrics"))
+    let mut server = Metrics::new(address, look, assembly.clock.clone(), assembly.pulse("metrics"));
+    assembly.start_with(Restart::After(METRICS_PAUSE), "metrics", Station::Control, move |stop| server.run(stop))
 }
 
 /// The stage that tells how the unit is and feeds the watchdog while every stage beats.
-pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vitals) -> Result<(), RunError> {
-    let (clock, every) = (common.clock.clone(), common.config.health.every);
-    let (heartbeats, data_dir) = (common.heartbeats.clone(), common.config.data_dir.clone());
+pub(super) fn start(assembly: &mut Assembly<'_>, entries: Sender<Entry>, vitals: Vitals) -> Result<(), RunError> {
+    let (clock, every) = (assembly.clock.clone(), assembly.config.health.every);
+    let (heartbeats, data_dir) = (assembly.heartbeats.clone(), assembly.config.data_dir.clone());
     let mut witness = Witness::new(&data_dir, clock.wall());
     let mut last = clock.mono();
     let body = move |stop: &Stop| {
         while !stop.wait_timeout(LOOK) {
             let now = clock.mono();
             let fed = feed_watchdog(&heartbeats, now);
+            vitals.look(now);
             witness.look(&vitals, fed, &entries, (now, clock.wall()));
             let since = now.saturating_since(last);
             if since < every && !vitals.was_asked_for() {
@@ -62,8 +61,7 @@ pub(super) fn start(common: &mut Common<'_>, entries: Sender<Entry>, vitals: Vit
         }
         Ok(())
     };
-    let again = Restart::After(super::PAUSE);
-    common.supervisor.start("health", Station::Analytics, again, body).map_err(system("cannot start health"))
+    assembly.start("health", Station::Analytics, body)
 }
 
 /// Whether every stage beats.
@@ -91,10 +89,11 @@ impl Vitals {
         let zones = heat::read(Path::new(zone::FOLDER));
         let mut problems = shared.start.clone();
         problems.extend(problems::unseen(&cameras, &shared.worker));
-        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id)));
-        if shared.is_new {
+        let mono = clock.mono();
+        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id, mono)));
+        if shared.is_new && shared.locked.is_none() {
             problems.push(problems::not_enrolled());
-        } else {
+        } else if !shared.is_new {
             problems.extend(problems::unkept(&cameras, &uplink, &storage));
         }
         problems.extend(shared.board.iter().flat_map(housing::problems));
@@ -148,7 +147,7 @@ impl Shared {
             (streaming, seen.state.to_string())
         };
         let can_be_seen = streaming == CameraCondition::Streaming && !self.records_alone();
-        let coverage = vitals.coverage(progress).filter(|_| can_be_seen);
+        let coverage = vitals.coverage(progress, now).filter(|_| can_be_seen);
         Some(CameraHealth {
             camera: id.clone(),
             condition,
@@ -171,6 +170,7 @@ impl Shared {
             total_bytes: total,
             free_bytes: free,
             outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
+            locked: self.locked.clone(),
             failed_writes: self.rings().map(RingWatch::failed).sum(),
             set_aside: self
                 .rings()

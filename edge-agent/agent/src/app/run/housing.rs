@@ -12,17 +12,18 @@ use edge_protocol::time::{Moment, MonoTime, WallTime};
 use edge_store::disk::RealDisk;
 
 use super::alert::alert;
+use super::auditing::{Alarms, tell};
 use super::fitting::{Fittings, fittings};
 use super::holding::Holding;
 use super::opening::Opening;
 use super::vitals::Vitals;
-use super::{Common, RunError, ring_place, system};
+use super::{Assembly, RunError, ring_place};
 use crate::config::Trigger;
 use crate::peripherals::simulated::Bench;
 use crate::peripherals::{Celsius, Edge, Effort, Noticed, Readings, Station, reset, zone};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Fault, Pulse, Restart, Station as Place, Stop};
+use crate::supervise::{Clock, Fault, Pulse, Station as Place, Stop};
 use crate::vision::client::Throttle;
 
 /// How often contacts are looked at: well below the time that a bouncing spring takes to settle.
@@ -41,6 +42,7 @@ struct Housing {
     entries: Sender<Entry>,
     vitals: Vitals,
     throttle: Throttle,
+    alarms: Option<Alarms>,
     clock: Clock,
     pulse: Pulse,
     last_reset: Sentence,
@@ -52,14 +54,14 @@ struct Housing {
 
 /// Starts the station; a board file that is wrong costs the board and nothing else.
 pub(super) fn start(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     entries: &Sender<Entry>,
     vitals: &Vitals,
     throttle: Throttle,
 ) -> Result<(), RunError> {
-    let config = common.config;
+    let config = assembly.config;
     let mark = config.data_dir.join(MARK);
-    let last_reset = Sentence::cut(&last_reset(&mark, common.clock.boot().id()));
+    let last_reset = Sentence::cut(&last_reset(&mark, assembly.clock.boot().id()));
     tracing::info!(cause = last_reset.as_str(), "started");
     let (found, wrong) = match fittings(&config.board, Bench::default(), Path::new(zone::FOLDER)) {
         Ok(found) => (found, None),
@@ -75,8 +77,10 @@ pub(super) fn start(
         ..BoardHealth::default()
     };
     vitals.note_board(board, Vec::new());
-    let Some(Fittings { parts, triggers, bench }) = found else { return keep_mark(common, mark) };
-    let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
+    let Some(Fittings { parts, triggers, bench }) = found else { return keep_mark(assembly, mark) };
+    // What is not recorded cannot be held.
+    let recorded = config.cameras.iter().filter(|_| assembly.keeps());
+    let rings = recorded.map(|camera| ring_place(config, camera)).collect();
     let mut housing = Housing {
         station: Station::new(parts),
         triggers,
@@ -85,17 +89,16 @@ pub(super) fn start(
         entries: entries.clone(),
         vitals: vitals.clone(),
         throttle,
-        clock: common.clock.clone(),
-        pulse: common.pulse("peripherals"),
+        alarms: assembly.alarms(),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse("peripherals"),
         last_reset,
         page: config.page.as_ref().map(|_| Opening::of(&config.data_dir)),
         blind_since: None,
     };
     let body = move |stop: &Stop| housing.run(stop, bench.as_deref());
-    let again = Restart::After(super::PAUSE);
-    let started = common.supervisor.start("peripherals", Place::Analytics, again, body);
-    started.map_err(system("cannot start the peripherals"))?;
-    keep_mark(common, mark)
+    assembly.start("peripherals", Place::Analytics, body)?;
+    keep_mark(assembly, mark)
 }
 
 /// Why the unit started in this boot, and the mark for the next start to find.
@@ -109,13 +112,12 @@ fn last_reset(mark: &Path, boot: Option<&str>) -> String {
 }
 
 /// The mark stays until the agent is told to stop, as the last thing.
-fn keep_mark(common: &mut Common<'_>, mark: PathBuf) -> Result<(), RunError> {
+fn keep_mark(assembly: &mut Assembly<'_>, mark: PathBuf) -> Result<(), RunError> {
     let body = move |stop: &Stop| {
         while !stop.wait_timeout(Duration::from_hours(1)) {}
         std::fs::remove_file(&mark).map_err(|error| Fault::from_error(&error))
     };
-    let started = common.supervisor.start("mark", Place::Control, Restart::After(super::PAUSE), body);
-    started.map_err(system("cannot start the mark's keeper"))
+    assembly.start("mark", Place::Control, body)
 }
 
 /// A simulated day of four minutes, so that the page and the demo show something that lives.
@@ -135,8 +137,7 @@ impl Housing {
             let indication = self.vitals.indication(now);
             for noticed in self.station.step(now, minute_of_day(wall), indication) {
                 for record in self.make_of(noticed, now) {
-                    let sent = self.entries.send(Entry::Record(record));
-                    sent.map_err(|_| Fault("the outbox has stopped".to_owned()))?;
+                    tell(&self.entries, self.alarms.as_ref(), record, self.clock.wall())?;
                 }
             }
             if now >= due {

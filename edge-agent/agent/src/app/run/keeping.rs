@@ -6,18 +6,18 @@ use edge_store::index::Detection;
 
 use super::alert::alert;
 use super::auditing;
-use super::{Common, PAUSE, RunError, system};
+use super::{Assembly, RunError};
 use crate::control::draft;
 use crate::keep::{Ends, Keeper, QUEUE, Told};
 use crate::publish::Entry;
+use crate::supervise::Station;
 use crate::supervise::queue::{Sender, bounded};
-use crate::supervise::{Restart, Station};
 
 /// Starts the stage that owns the index; what comes back is where detections go.
-pub(super) fn start(common: &mut Common<'_>, entries: &Sender<Entry>) -> Result<Sender<Detection>, RunError> {
+pub(super) fn start(assembly: &mut Assembly<'_>, entries: &Sender<Entry>) -> Result<Sender<Detection>, RunError> {
     let (kept, seen) = bounded(QUEUE);
-    let data_dir = &common.config.data_dir;
-    let (entries, clock, audit) = (entries.clone(), common.clock.clone(), data_dir.join("audit.sqlite"));
+    let data_dir = &assembly.config.data_dir;
+    let (entries, clock, audit) = (entries.clone(), assembly.clock.clone(), data_dir.join("audit.sqlite"));
     let tell = Box::new(move |told| {
         let now = clock.wall();
         let record = match told {
@@ -34,11 +34,9 @@ pub(super) fn start(common: &mut Common<'_>, entries: &Sender<Entry>) -> Result<
             tracing::debug!("the outbox has stopped; the audit log itself holds the purge");
         }
     });
-    let ends = Ends { seen, tell, clock: common.clock.clone(), pulse: common.pulse("index") };
-    let mut keeper = Keeper::new(data_dir.join("index.sqlite"), common.config.reads.keep, ends);
-    let again = Restart::After(PAUSE);
-    let started = common.supervisor.start("index", Station::Publish, again, move |stop| keeper.run(stop));
-    started.map_err(system("cannot start the index"))?;
+    let ends = Ends { seen, tell, clock: assembly.clock.clone(), pulse: assembly.pulse("index") };
+    let mut keeper = Keeper::new(data_dir.join("index.sqlite"), assembly.config.reads.keep, ends);
+    assembly.start("index", Station::Publish, move |stop| keeper.run(stop))?;
     Ok(kept)
 }
 

@@ -4,12 +4,14 @@
 //! what the worker sees becomes records; records become durable in the outbox; the uplink sends them.
 
 pub(super) mod alert;
-mod auditing;
+mod assembly;
+pub(super) mod auditing;
 pub(super) mod cameras;
 pub(super) mod center;
 mod checking;
 pub(super) mod commands;
 mod commissioning;
+mod ending;
 mod enrolling;
 pub(super) mod eyes;
 pub(super) mod fitting;
@@ -28,24 +30,27 @@ mod problems;
 mod recording;
 mod renewing;
 mod rings;
+mod searching;
 mod sight;
+mod sources;
 pub(super) mod surviving;
 pub(super) mod telling;
 mod vitals;
 pub(super) mod witness;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_protocol::id::CameraId;
 use edge_protocol::record::Word;
 use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::capture::Camera;
+use crate::capture::{Camera, SourceSwitch};
 use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
 use crate::record::{self, Recorder};
@@ -55,6 +60,8 @@ use crate::uplink;
 use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
+use assembly::Assembly;
+use ending::Ending;
 use eyes::Eyes;
 use moments::Moments;
 use plates::Plates;
@@ -63,10 +70,6 @@ use vitals::Vitals;
 
 /// How long all stages together may take to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a stage may go without a heartbeat before the service watchdog is no longer fed.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-/// A stage that faults is started again after this.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Sightings on their way to becoming records; the worker's listener waits beyond.
 const SIGHTINGS: Bounds = Bounds::items("sightings", 64, Overflow::Wait);
 
@@ -97,7 +100,7 @@ pub enum RunError {
     #[error(transparent)]
     Audit(#[from] edge_store::database::DatabaseError),
     /// A file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     File {
         /// The file.
         path: PathBuf,
@@ -116,10 +119,18 @@ pub enum RunError {
     #[error(transparent)]
     Tls(#[from] uplink::tls::TlsError),
     /// The system refuses something that the agent cannot do without.
-    #[error("{doing}: {source}")]
+    #[error("{doing}")]
     System {
         /// What was being done.
         doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A stage cannot be started.
+    #[error("cannot start the stage {stage}")]
+    Start {
+        /// Which.
+        stage: String,
         /// What the system said.
         source: io::Error,
     },
@@ -145,9 +156,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
-    let started = start(&arguments.config, &survivor, &clock, &mut supervisor);
-    let enrolled = survivor.awaited.as_ref().map(|awaited| awaited.enrolled.clone());
-    let ended = started.and_then(|()| ending.wait(&supervisor, enrolled.as_ref(), || survivor.proved()));
+    // A new unit begins anew once it is enrolled.
+    let anew = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
+    let started = start(&arguments.config, &survivor, (&clock, &anew), &mut supervisor);
+    let ended = started.and_then(|()| ending.wait(&supervisor, &anew, || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -159,53 +171,44 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     ended
 }
 
-/// What every part of [`start`] needs.
-struct Common<'c> {
-    /// The file that people write.
-    file: &'c Path,
-    config: &'c Config,
-    /// Only a unit that is nobody's yet has this; it keeps nothing.
-    awaited: Option<surviving::Awaited>,
-    clock: &'c Clock,
-    heartbeats: Heartbeats,
-    supervisor: &'c mut Supervisor,
-}
-
-impl Common<'_> {
-    fn pulse(&self, name: impl Into<String>) -> crate::supervise::Pulse {
-        self.heartbeats.register(name, HEARTBEAT, self.clock.mono())
-    }
-}
-
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.
-fn start(file: &Path, survivor: &surviving::Start, clock: &Clock, supervisor: &mut Supervisor) -> Result<(), RunError> {
+fn start(
+    file: &Path,
+    survivor: &surviving::Start,
+    (clock, anew): (&Clock, &Stop),
+    supervisor: &mut Supervisor,
+) -> Result<(), RunError> {
     let config = &survivor.config;
     let awaited = survivor.awaited.clone();
-    let mut common = Common { file, config, awaited, clock, heartbeats: Heartbeats::default(), supervisor };
+    let (locked, heartbeats) = (survivor.locked.as_deref(), Heartbeats::default());
+    let mut assembly = Assembly { file, config, awaited, locked, clock, anew, heartbeats, supervisor };
     let vitals = Vitals::default();
     let (entries, announcement) = match &survivor.awaited {
-        None => center::start(&mut common, &vitals).map(|(entries, told)| (entries, Some(told)))?,
-        Some(awaited) => (nobody::start(&mut common, awaited.clone(), &vitals)?, None),
+        None => center::start(&mut assembly, &vitals).map(|(entries, told)| (entries, Some(told)))?,
+        Some(awaited) => (nobody::start(&mut assembly, awaited.clone(), &vitals)?, None),
     };
     vitals.note_start(&survivor.words);
+    if let Some(why) = locked {
+        vitals.note_locked(why);
+    }
     surviving::tell(&survivor.words, &config.data_dir, &entries, clock.wall());
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
-    let sightings = start_events(&mut common, &shared)?;
+    let sightings = start_events(&mut assembly, &shared)?;
     let (throttle, viewfinder) = (Throttle::default(), Viewfinder::default());
     let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
     let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
     let (assignment, plates) = (settings.cameras.clone(), shared.plates.clone());
-    let looks = page::Looks { viewfinder, assignment, plates, announcement };
     let eyes = match survivor.mode {
-        Mode::Normal => start_vision(&mut common, sightings, settings)?,
+        Mode::Normal => start_vision(&mut assembly, sightings, settings, &vitals)?,
         Mode::Safe => no_vision(config, &vitals, &throttle),
     };
     vitals.watch_queue(eyes.gauge());
-    start_cameras(&mut common, &eyes, &shared)?;
-    health::serve_metrics(&mut common, &vitals)?;
-    page::start(&mut common, (&shared.entries, &vitals), looks, program)?;
-    housing::start(&mut common, &shared.entries, &vitals, throttle)?;
-    health::start(&mut common, shared.entries, vitals)
+    let switches = start_cameras(&mut assembly, &eyes, &shared)?;
+    health::serve_metrics(&mut assembly, &vitals)?;
+    let looks = page::Looks { viewfinder, assignment, plates, switches, announcement };
+    page::start(&mut assembly, (&shared.entries, &vitals), looks, program)?;
+    housing::start(&mut assembly, &shared.entries, &vitals, throttle)?;
+    health::start(&mut assembly, shared.entries, vitals)
 }
 
 /// The agent's version, as every record and manifest names it.
@@ -223,13 +226,13 @@ struct Shared {
 
 /// Sightings to records; what comes back is where the vision worker's words go.
 fn start_events(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     shared: &Shared,
 ) -> Result<Sender<crate::vision::client::VisionEvent>, RunError> {
     let (sightings, seen) = bounded(SIGHTINGS);
     let vitals = &shared.vitals;
     vitals.watch_queue(sightings.gauge());
-    let kept = if common.awaited.is_some() { None } else { Some(keeping::start(common, &shared.entries)?) };
+    let kept = if assembly.keeps() { Some(keeping::start(assembly, &shared.entries)?) } else { None };
     if let Some(kept) = &kept {
         vitals.watch_queue(kept.gauge());
     }
@@ -240,30 +243,30 @@ fn start_events(
         moments: shared.moments.clone(),
         plates: shared.plates.clone(),
         vitals: vitals.clone(),
-        clock: common.clock.clone(),
-        pulse: common.pulse("events"),
+        alarms: assembly.alarms(),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse("events"),
     };
-    let mut teller = Teller::new(common.config, ends);
-    let started = common.supervisor.start("events", Station::Analytics, Restart::StopAll, move |_| teller.run());
-    started.map_err(system("cannot start the events"))?;
+    let mut teller = Teller::new(assembly.config, ends);
+    assembly.start_with(Restart::StopAll, "events", Station::Analytics, move |_| teller.run())?;
     Ok(sightings)
 }
 
 /// The vision worker and who keeps it running.
 fn start_vision(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     sightings: Sender<crate::vision::client::VisionEvent>,
     settings: VisionSettings,
+    vitals: &Vitals,
 ) -> Result<Eyes, RunError> {
-    let config = common.config;
+    let config = assembly.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
-    let prepare = super::vision::prepare(config.models.library.clone(), super::vision::folders(config), numbers);
+    let vitals = vitals.clone();
+    let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
-    let mut client = VisionClient::new(settings, prepare, queues, common.clock.clone(), common.pulse("vision"));
-    let again = Restart::After(PAUSE);
-    let started = common.supervisor.start("vision", Station::Analytics, again, move |stop| client.run(stop));
-    started.map_err(system("cannot start the vision worker's client"))?;
+    let mut client = VisionClient::new(settings, prepare, queues, assembly.clock.clone(), assembly.pulse("vision"));
+    assembly.start("vision", Station::Analytics, move |stop| client.run(stop))?;
     Ok(eyes)
 }
 
@@ -274,14 +277,21 @@ fn no_vision(config: &Config, vitals: &Vitals, throttle: &Throttle) -> Eyes {
 }
 
 /// Every camera with its recorder. A ring that cannot be opened costs the recording of that camera and nothing else.
-fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Result<(), RunError> {
-    for described in &common.config.cameras {
+/// What comes back changes where their pictures come from.
+fn start_cameras(
+    assembly: &mut Assembly<'_>,
+    eyes: &Eyes,
+    shared: &Shared,
+) -> Result<BTreeMap<CameraId, SourceSwitch>, RunError> {
+    let mut switches = BTreeMap::new();
+    for described in &assembly.config.cameras {
         let id = &described.id;
-        let mut camera = Camera::new(cameras::capture_settings(described), common.clock.clone());
-        let mut feed = if common.awaited.is_some() { None } else { Some(start_recorder(common, described, shared)?) };
+        let mut camera = Camera::new(cameras::capture_settings(described), assembly.clock.clone());
+        let mut feed = if assembly.keeps() { Some(start_recorder(assembly, described, shared)?) } else { None };
         let (mut eye, moments) = (eyes.of_one_camera(), shared.moments.clone());
         shared.vitals.watch_camera(id.clone(), camera.watch());
-        let pulse = common.pulse(format!("camera {id}"));
+        switches.insert(id.clone(), camera.switch());
+        let pulse = assembly.pulse(format!("camera {id}"));
         let body = move |stop: &Stop| {
             camera.run(stop, &pulse, &mut |unit| {
                 moments.note(&unit);
@@ -292,29 +302,29 @@ fn start_cameras(common: &mut Common<'_>, eyes: &Eyes, shared: &Shared) -> Resul
             });
             Ok(())
         };
-        let again = Restart::After(PAUSE);
-        let started = common.supervisor.start(format!("cam {id}"), Station::Capture, again, body);
-        started.map_err(system("cannot start a camera"))?;
+        assembly.start(format!("cam {id}"), Station::Capture, body)?;
     }
-    Ok(())
+    Ok(switches)
 }
 
-fn start_recorder(common: &mut Common<'_>, camera: &config::Camera, shared: &Shared) -> Result<record::Feed, RunError> {
+fn start_recorder(
+    assembly: &mut Assembly<'_>,
+    camera: &config::Camera,
+    shared: &Shared,
+) -> Result<record::Feed, RunError> {
     let (feed, units) = record::feed();
-    let place = ring_place(common.config, camera);
+    let place = ring_place(assembly.config, camera);
     shared.vitals.watch_queue(feed.gauge());
     let ends = record::Ends {
         feed: units,
-        clock: common.clock.clone(),
-        pulse: common.pulse(format!("recorder {}", camera.id)),
+        clock: assembly.clock.clone(),
+        pulse: assembly.pulse(format!("recorder {}", camera.id)),
     };
-    let tell = recording::tell(shared.entries.clone(), common.clock.clone());
+    let tell = recording::tell(shared.entries.clone(), assembly.clock.clone());
     let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
     shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
-    let again = Restart::After(PAUSE);
     let name = format!("rec {}", camera.id);
-    let started = common.supervisor.start(name, Station::Record, again, move |stop| recorder.run(stop));
-    started.map_err(system("cannot start a recorder"))?;
+    assembly.start(name, Station::Record, move |stop| recorder.run(stop))?;
     Ok(feed)
 }
 
@@ -325,55 +335,5 @@ pub(super) fn ring_place(config: &Config, camera: &config::Camera) -> RingPlace 
         unit: config.unit.clone(),
         camera: camera.id.clone(),
         quota_bytes: camera.quota_bytes,
-    }
-}
-
-/// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in order.
-struct Ending {
-    runtime: tokio::runtime::Runtime,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Ending {
-    fn new() -> Result<Self, RunError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(system("cannot wait for signals"))?;
-        let inside = runtime.enter();
-        let terminate = signal(SignalKind::terminate()).map_err(system("cannot wait for SIGTERM"))?;
-        let interrupt = signal(SignalKind::interrupt()).map_err(system("cannot wait for SIGINT"))?;
-        drop(inside);
-        Ok(Self { runtime, terminate, interrupt })
-    }
-
-    /// Waits for a polite signal, for a new unit to be enrolled, or for a stage to fail without which nothing works.
-    /// What has run for a while has proved itself.
-    fn wait(
-        mut self,
-        supervisor: &Supervisor,
-        enrolled: Option<&Stop>,
-        mut proved: impl FnMut(),
-    ) -> Result<(), RunError> {
-        let failed = supervisor.failed();
-        let is_enrolled = async || match enrolled {
-            Some(enrolled) => enrolled.wait().await,
-            None => std::future::pending().await,
-        };
-        self.runtime.block_on(async {
-            let mut runs_well = std::pin::pin!(tokio::time::sleep(surviving::PROVED));
-            let mut is_proved = false;
-            loop {
-                tokio::select! {
-                    _ = self.terminate.recv() => return Ok(()),
-                    _ = self.interrupt.recv() => return Ok(()),
-                    () = is_enrolled() => return Ok(()),
-                    () = failed.wait() => return Err(RunError::Stage),
-                    () = &mut runs_well, if !is_proved => {
-                        is_proved = true;
-                        proved();
-                    }
-                }
-            }
-        })
     }
 }

@@ -8,24 +8,28 @@ use std::time::Duration;
 use super::opening::Opening;
 use super::surviving::Awaited;
 use super::vitals::Vitals;
-use super::{Common, PAUSE, RunError, system};
+use super::{Assembly, RunError};
 use crate::enrolment::IDENTITY;
 use crate::publish::{self, Entry};
 use crate::supervise::queue::{ReceiveError, Sender, bounded};
-use crate::supervise::{Restart, Station, Stop};
+use crate::supervise::{Station, Stop};
 
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Stands where outbox and uplink are otherwise: what is to be told is dropped. Sees when there is an identity.
-pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
+pub(super) fn start(assembly: &mut Assembly<'_>, awaited: Awaited, vitals: &Vitals) -> Result<Sender<Entry>, RunError> {
     let (entries, told) = bounded(publish::QUEUE);
     vitals.watch_queue(entries.gauge());
     vitals.note_new();
-    tracing::warn!("this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician");
-    let identity = common.config.enrolment.as_ref().map(|folder| folder.join(IDENTITY));
+    if assembly.locked.is_none() {
+        tracing::warn!(
+            "this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician"
+        );
+    }
+    let identity = assembly.config.enrolment.as_ref().map(|folder| folder.join(IDENTITY));
     // A technician is at work here: the page stays open once the unit is enrolled.
-    Opening::of(&common.config.data_dir).leave();
-    let (clock, pulse) = (common.clock.clone(), common.pulse("nobody"));
+    Opening::of(&assembly.config.data_dir).leave();
+    let (clock, pulse) = (assembly.clock.clone(), assembly.pulse("nobody"));
     let body = move |stop: &Stop| {
         while !stop.is_set() {
             pulse.beat(clock.mono());
@@ -42,7 +46,6 @@ pub(super) fn start(common: &mut Common<'_>, awaited: Awaited, vitals: &Vitals) 
         }
         Ok(())
     };
-    let started = common.supervisor.start("nobody", Station::Publish, Restart::After(PAUSE), body);
-    started.map_err(system("cannot start without an identity"))?;
+    assembly.start("nobody", Station::Publish, body)?;
     Ok(entries)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use edge_analytics::geometry::Point;
 use edge_analytics::settings::{self as analytics, Line, Zone};
-use edge_protocol::commissioning::{Report, SealedReport};
+use edge_protocol::commissioning::{Jpeg, Report, SealedReport};
 use edge_protocol::enrolment::{BadCode, SetupCode};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
@@ -19,13 +19,20 @@ use super::commissioning::{self, Found, Measured, Reports};
 use super::enrolling::{self, Asked, Enrolling};
 use super::opening::Opening;
 use super::plates::Plates;
+use super::searching::{self, Searching};
+use super::sources::Sources;
+use super::surviving::is_managed;
 use super::vitals::Vitals;
-use super::{Common, RunError, auditing, checking, system};
+use super::{Assembly, RunError, auditing, checking};
 use crate::app::doctor::{focus_score, light_advice};
+use crate::app::locked;
+use crate::capture::SourceSwitch;
 use crate::config::{self, Camera, Config, ConfigError, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
-use crate::page::{CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, Unit};
+use crate::page::{
+    CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, TypedSource, Unit,
+};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Restart, Station};
@@ -36,12 +43,15 @@ use crate::vision::client::{Assignment, Viewfinder};
 const AGAIN: Duration = Duration::from_secs(10);
 /// What a unit is called that is nobody's yet.
 const NEW: &str = "not enrolled yet";
+/// What one is called whose name lies in locked storage.
+const NAMELESS: &str = "name in locked storage";
 
 /// How the page sees and steers what is looked at.
 pub(super) struct Looks {
     pub(super) viewfinder: Viewfinder,
     pub(super) assignment: Assignment,
     pub(super) plates: Plates,
+    pub(super) switches: BTreeMap<CameraId, SourceSwitch>,
     /// What the unit says of itself; none while it is nobody's.
     pub(super) announcement: Option<Announcement>,
 }
@@ -51,6 +61,8 @@ struct Here {
     file: PathBuf,
     name: Option<String>,
     armed: bool,
+    /// Why the storage is locked: then nothing is changed here, since nothing would be kept.
+    locked: Option<String>,
     label: Result<Label, String>,
     /// Where wrong codes are counted, for the page and for `edge-agent enroll` together.
     tries: PathBuf,
@@ -61,6 +73,8 @@ struct Here {
     entries: Sender<Entry>,
     vitals: Vitals,
     looks: Looks,
+    sources: Sources,
+    searching: Searching,
     checking: Checking,
     reports: Reports,
     /// Only a unit that is nobody's yet has this.
@@ -73,22 +87,25 @@ struct Here {
 
 /// Starts the page where the configuration has one.
 pub(super) fn start(
-    common: &mut Common<'_>,
+    assembly: &mut Assembly<'_>,
     (entries, vitals): (&Sender<Entry>, &Vitals),
-    looks: Looks,
+    mut looks: Looks,
     program: PathBuf,
 ) -> Result<(), RunError> {
-    let config = common.config;
+    let config = assembly.config;
     let Some(page) = &config.page else { return Ok(()) };
-    let checking = checking::start(common, vitals, program)?;
-    let enrolling = match common.awaited.clone() {
-        Some(awaited) => Some(enrolling::start(common, awaited, page.claim.clone())?),
+    let checking = checking::start(assembly, vitals, program)?;
+    let searching = searching::start(assembly)?;
+    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| assembly.anew.clone()));
+    let enrolling = match assembly.awaited.clone() {
+        Some(awaited) => Some(enrolling::start(assembly, awaited, page.claim.clone())?),
         None => None,
     };
     let here = Here {
-        file: common.file.to_owned(),
-        name: common.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
+        file: assembly.file.to_owned(),
+        name: assembly.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
         armed: page.armed,
+        locked: assembly.locked.map(str::to_owned),
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
@@ -97,18 +114,23 @@ pub(super) fn start(
         entries: entries.clone(),
         vitals: vitals.clone(),
         looks,
+        sources: Sources::new(assembly.file, config, switches, anew),
+        searching,
         checking,
         reports: Reports::open(config),
         enrolling,
         opening: Opening::of(&config.data_dir),
         certificate: page.claim.join("page.pem"),
-        clock: common.clock.clone(),
+        clock: assembly.clock.clone(),
     };
-    let settings =
-        Settings { listen: page.listen, certificate: page.claim.join("page.pem"), key: page.claim.join("page.key") };
-    let mut page = Page::new(settings, Arc::new(here), common.clock.clone(), common.pulse("page"));
-    let started = common.supervisor.start("page", Station::Control, Restart::After(AGAIN), move |stop| page.run(stop));
-    started.map_err(system("cannot start the technician's page"))
+    let settings = Settings {
+        listen: page.listen,
+        interface: page.interface.clone(),
+        certificate: page.claim.join("page.pem"),
+        key: page.claim.join("page.key"),
+    };
+    let mut page = Page::new(settings, Arc::new(here), assembly.clock.clone(), assembly.pulse("page"));
+    assembly.start_with(Restart::After(AGAIN), "page", Station::Control, move |stop| page.run(stop))
 }
 
 impl Unit for Here {
@@ -136,7 +158,7 @@ impl Unit for Here {
         #[allow(clippy::cast_precision_loss, reason = "at most 180 degrees")]
         let tilt = health.board.as_ref().and_then(|board| board.tilt_mdeg).map(|mdeg| mdeg as f32 / 1000.0);
         Glance {
-            unit: self.name.clone().unwrap_or_else(|| NEW.to_owned()),
+            unit: self.name.clone().unwrap_or_else(|| if self.locked.is_some() { NAMELESS } else { NEW }.to_owned()),
             serial: self.serial(),
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
@@ -144,6 +166,7 @@ impl Unit for Here {
             problems: health.problems.iter().map(Sentence::to_string).collect(),
             test_read: self.looks.plates.test(self.clock.mono()),
             checks: self.checking.checks(),
+            search: self.searching.search(),
             enrolment: self.enrolling.as_ref().map(Enrolling::steps),
             commissioned: self.reports.newest().map(|(report, _)| report.made.time),
         }
@@ -167,6 +190,7 @@ impl Unit for Here {
             brightness: seen.brightness,
             light: light_advice(&seen).map(str::to_owned),
             jpeg: snapshot.jpeg.clone().into(),
+            small: snapshot.small.clone().into(),
         })
     }
 
@@ -190,6 +214,7 @@ impl Unit for Here {
     }
 
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         let table = toml::Table::try_from(drawing).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let redrawn = Config::redrawn(&text, camera, table).map_err(|error| Refusal::of(&error))?;
@@ -206,16 +231,17 @@ impl Unit for Here {
         Ok(())
     }
 
-    fn place(&self, camera: &CameraId, position: Position, by: &str) -> Result<(), Refusal> {
+    fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
         let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error))?;
         let found = placed.config.cameras.iter().find(|found| found.id == *camera);
         let found = found.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
-        let Position { latitude, longitude } = position;
+        let Position { latitude, longitude } = *position;
         self.note(&format!("technician's page: {by} wrote that {camera} hangs at {latitude:.5}, {longitude:.5}"))?;
         disk::replace(&RealDisk, &placed.path, placed.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
-        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.clone(), position);
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.clone(), *position);
         if let Some(announcement) = &self.looks.announcement {
             let card = card(found, &placed.config.agency);
             announcement.update(|birth| {
@@ -227,7 +253,23 @@ impl Unit for Here {
         Ok(())
     }
 
-    fn commission(&self, site: &str, by: &str) -> Result<(), Refusal> {
+    fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
+        self.unlocked()?;
+        self.sources.put(camera, typed, |becomes| {
+            self.note(&format!("technician's page: {by} has the video of {camera} come from {becomes}"))
+        })
+    }
+
+    fn find_cameras(&self) {
+        self.searching.everybody();
+    }
+
+    fn ask_streams(&self, of: &TypedSource) {
+        self.searching.streams(&of.address, &of.user, &of.password);
+    }
+
+    fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {
+        self.unlocked()?;
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
         }
@@ -242,7 +284,7 @@ impl Unit for Here {
             page: self.certificate.clone(),
             checks,
             health: self.vitals.record(&self.clock, &self.data_dir),
-            measured: self.cameras.iter().map(|camera| (camera.id.clone(), self.measured(&camera.id))).collect(),
+            measured: self.cameras.iter().map(|camera| self.measured(&camera.id, pictures.get(&camera.id))).collect(),
             now: self.clock.wall(),
         };
         // Read anew: certificates are renewed and zones drawn while the agent runs.
@@ -255,6 +297,7 @@ impl Unit for Here {
     }
 
     fn enrol(&self, typed: &str, broker: Option<String>) -> Result<(), Refusal> {
+        self.unlocked()?;
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
         let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
         enrolling.begin(Asked { code, broker });
@@ -283,11 +326,18 @@ fn in_words(error: &ConfigError) -> Refusal {
 }
 
 impl Here {
-    fn measured(&self, camera: &CameraId) -> Measured {
-        Measured {
-            focus: self.picture(camera).and_then(|picture| picture.focus),
+    fn measured(&self, camera: &CameraId, picture: Option<&Picture>) -> (CameraId, Measured) {
+        let measured = Measured {
+            focus: picture.and_then(|picture| picture.focus),
             plate_px: self.looks.plates.last(camera, self.clock.mono()).map(|plate| plate.height_px),
-        }
+            picture: picture.and_then(|picture| Jpeg::new(picture.small.to_vec())),
+        };
+        (camera.clone(), measured)
+    }
+
+    fn unlocked(&self) -> Result<(), Refusal> {
+        let refuse = |why: &String| Err(Refusal(locked::refusal(why, "nothing that is done here would be kept")));
+        self.locked.as_ref().map_or(Ok(()), refuse)
     }
 
     /// Writes an entry into the audit log, and sends it.
@@ -315,6 +365,7 @@ impl Here {
             streaming: told.is_some_and(|told| told.condition == CameraCondition::Streaming),
             words: told.map(|told| told.text.to_string()).unwrap_or_default(),
             fps,
+            source: self.sources.shown(&camera.id),
             place: self.places.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied(),
             reads_plates: camera.plates != PlateSearch::Off,
             plate: self.looks.plates.last(&camera.id, self.clock.mono()),

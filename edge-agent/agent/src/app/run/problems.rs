@@ -19,7 +19,9 @@ pub(super) fn unseen(cameras: &[CameraHealth], worker: &WorkerHealth) -> Vec<Sen
 /// What is not kept or not told, worst first.
 pub(super) fn unkept(cameras: &[CameraHealth], uplink: &UplinkHealth, storage: &StorageHealth) -> Vec<Sentence> {
     let mut words = Vec::new();
-    for camera in cameras.iter().filter(|camera| camera.ring.is_none()) {
+    // What is told of this start says it of all cameras.
+    let records = storage.locked.is_none();
+    for camera in cameras.iter().filter(|camera| records && camera.ring.is_none()) {
         words.push(format!("camera {}: nothing is recorded, its ring cannot be opened", camera.camera));
     }
     match &uplink.trouble {

@@ -2,6 +2,7 @@
 
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{Alert, AlertKind, Gap, GapOf, Record, Word};
+use edge_store::ring::GapReason;
 
 use super::alert::alert;
 use crate::publish::Entry;
@@ -23,7 +24,12 @@ fn record(told: Told, clock: &Clock) -> Record {
     let (camera, kind, over, text): (CameraId, _, _, _) = match told {
         Told::Missing(camera, gap) => {
             let kind = AlertKind::Gap(Gap { of: GapOf::Recording, from: gap.from.into(), to: Some(gap.to.into()) });
-            (camera, kind, true, format!("no video was recorded: {}", gap.reason.as_str()))
+            let text = if gap.reason == GapReason::Clock {
+                "the clock was set forward: no time passed here".to_owned()
+            } else {
+                format!("no video was recorded: {}", gap.reason.as_str())
+            };
+            (camera, kind, true, text)
         }
         Told::Mended(camera, repair) => {
             (camera, AlertKind::Fault(Word::cut("ring")), true, format!("the ring was damaged and mended: {repair:?}"))

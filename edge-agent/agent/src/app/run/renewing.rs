@@ -8,26 +8,24 @@ use edge_protocol::record::{AlertKind, Record, Word};
 use edge_store::disk::RealDisk;
 
 use super::alert::alert;
-use super::{Common, PAUSE, RunError, system};
+use super::{Assembly, RunError};
 use crate::enrolment::{Line, Place, Renewer};
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Restart, Station};
+use crate::supervise::{Clock, Station};
 use crate::uplink::Renewals;
 use crate::uplink::tls::client_config;
 
 /// Starts renewing, where an enrolment says who the unit is. Certificates that are named one by one are somebody
 /// else's to renew.
-pub(super) fn start(common: &mut Common<'_>, renewals: &Renewals, entries: &Sender<Entry>) -> Result<(), RunError> {
-    let Some(folder) = &common.config.enrolment else { return Ok(()) };
+pub(super) fn start(assembly: &mut Assembly<'_>, renewals: &Renewals, entries: &Sender<Entry>) -> Result<(), RunError> {
+    let Some(folder) = &assembly.config.enrolment else { return Ok(()) };
     let unfit = |error: crate::enrolment::EnrolError| RunError::Unfit { path: folder.clone(), why: error.to_string() };
     let place = Place::open(&RealDisk, Path::new(folder)).map_err(unfit)?;
-    let line = OverUplink { renewals: renewals.clone(), entries: entries.clone(), clock: common.clock.clone() };
-    let pulse = common.pulse("renewal");
-    let mut renewer = Renewer::new(place, Arc::new(RealDisk), Box::new(line), common.clock.clone(), pulse);
-    let again = Restart::After(PAUSE);
-    let started = common.supervisor.start("renewal", Station::Control, again, move |stop| renewer.run(stop));
-    started.map_err(system("cannot start renewing the certificate"))
+    let line = OverUplink { renewals: renewals.clone(), entries: entries.clone(), clock: assembly.clock.clone() };
+    let pulse = assembly.pulse("renewal");
+    let mut renewer = Renewer::new(place, Arc::new(RealDisk), Box::new(line), assembly.clock.clone(), pulse);
+    assembly.start("renewal", Station::Control, move |stop| renewer.run(stop))
 }
 
 struct OverUplink {

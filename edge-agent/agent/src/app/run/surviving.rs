@@ -16,11 +16,12 @@ use edge_store::disk::{self, RealDisk};
 
 use super::alert::alert;
 use super::auditing;
+use crate::app::locked;
 use crate::config::{Config, ConfigError, DATA_DIR, PassedOver, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Life, Mode, Stop};
+use crate::supervise::{Clock, Fault, Life, Mode, Stop};
 
 /// A configuration with which the agent has run for so long is good.
 pub(super) const PROVED: Duration = Duration::from_mins(5);
@@ -37,6 +38,8 @@ pub(super) struct Start {
     pub(super) words: Vec<String>,
     /// Only a unit that is nobody's yet has this.
     pub(super) awaited: Option<Awaited>,
+    /// Why the storage is locked.
+    pub(super) locked: Option<String>,
     life: Option<Life>,
     proof: Option<Proof>,
 }
@@ -64,6 +67,11 @@ fn state_folder() -> Option<PathBuf> {
     first.filter(|folder| folder.is_absolute())
 }
 
+/// Whether somebody starts the agent again when it ends.
+pub(super) fn is_managed() -> bool {
+    state_folder().is_some()
+}
+
 /// A configuration that can be used.
 pub(in crate::app) struct Usable {
     pub(in crate::app) config: Config,
@@ -83,8 +91,18 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
         Err(error) => error,
     };
     let Some(state) = state_folder() else { return Err(error) };
-    let Ok(config) = Config::read(&state.join(LAST_GOOD)) else { return Err(error) };
-    let why = format!("{} cannot be used; the last good configuration is in force: {error}", file.display());
+    let copy = state.join(LAST_GOOD);
+    let config = match Config::read(&copy) {
+        Ok(config) => config,
+        // A unit that is nobody's yet waits for its enrolment, and one that never ran has no such copy.
+        Err(_) if matches!(error, ConfigError::NotEnrolled { .. }) || !copy.exists() => return Err(error),
+        Err(last) => return Err(ConfigError::NoStandIn { file: error.into(), last: last.into() }),
+    };
+    let why = format!(
+        "{} cannot be used; the last good configuration is in force: {}",
+        file.display(),
+        Fault::from_error(&error)
+    );
     Ok(Usable { config, text: None, why: Some(why) })
 }
 
@@ -104,10 +122,11 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
         Ok(usable) => usable,
         Err(error) => return new_unit(file, error),
     };
-    let mut words: Vec<String> = why.into_iter().collect();
+    let locked = locked_storage(&config);
+    let mut words: Vec<String> = locked.iter().map(|why| locked::words(why)).chain(why).collect();
     words.extend(config.passed_over.as_ref().map(put_away));
     let Some(home) = state_folder() else {
-        return Ok(Start { config, mode: Mode::Normal, words, awaited: None, life: None, proof: None });
+        return Ok(Start { config, mode: Mode::Normal, words, awaited: None, locked, life: None, proof: None });
     };
     // Should it not be there and not be made, the count says so.
     drop(std::fs::create_dir_all(&home));
@@ -116,13 +135,13 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     Ok(match mode {
         Mode::Normal => {
             let proof = text.map(|text| Proof { text, copy });
-            Start { config, mode, words, awaited: None, life: Some(life), proof }
+            Start { config, mode, words, awaited: None, locked, life: Some(life), proof }
         }
         Mode::Safe => {
             words.push(SAFE_MODE.to_owned());
             // What crashes may be what was configured last.
             let config = Config::read(&copy).unwrap_or(config);
-            Start { config, mode, words, awaited: None, life: Some(life), proof: None }
+            Start { config, mode, words, awaited: None, locked, life: Some(life), proof: None }
         }
     })
 }
@@ -131,19 +150,33 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
 fn new_unit(file: &Path, error: ConfigError) -> Result<Start, ConfigError> {
     let ConfigError::NotEnrolled { .. } = error else { return Err(error) };
     let config = read_text(file).and_then(|text| Config::before_enrolment(&text))?;
+    let locked = locked_storage(&config);
+    // An identity that cannot be read is none, and who enrols the unit anew would do so into memory.
+    let lost = locked
+        .iter()
+        .map(|why| format!("{}; so is the unit's identity, and nothing is told to the center", locked::words(why)));
+    let words: Vec<String> = lost.chain(config.passed_over.iter().map(put_away)).collect();
     if config.page.is_none() {
+        for words in &words {
+            tracing::error!("{words}");
+        }
         return Err(error);
     }
-    let words = config.passed_over.iter().map(put_away).collect();
     let awaited = Some(Awaited::default());
-    Ok(Start { config, mode: Mode::Normal, words, awaited, life: None, proof: None })
+    Ok(Start { config, mode: Mode::Normal, words, awaited, locked, life: None, proof: None })
+}
+
+/// Why the storage is locked that data and identity lie in.
+fn locked_storage(config: &Config) -> Option<String> {
+    locked::why(&config.data_dir).or_else(|| locked::why(config.enrolment.as_ref()?))
 }
 
 /// Sets aside what was put on the page and cannot be used, so that it is said once and somebody can look. What becomes
 /// of it in words.
 fn put_away(passed_over: &PassedOver) -> String {
     let PassedOver { path, why, is_damaged } = passed_over;
-    let begin = "zones, lines and positions of the page are not in force, as if nobody had put any there";
+    let begin =
+        "zones, lines, positions and camera addresses of the page are not in force, as if nobody had put any there";
     if !is_damaged {
         return format!("{begin}: {why}");
     }

@@ -13,6 +13,7 @@ use edge_protocol::time::{MediaTime, Moment};
 use edge_store::index::Detection;
 
 use super::alert::alert;
+use super::auditing::{Alarms, tell};
 use super::keeping;
 use super::moments::Moments;
 use super::plates::Plates;
@@ -30,11 +31,12 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Ends {
     pub(super) seen: Receiver<VisionEvent>,
     pub(super) entries: Sender<Entry>,
-    /// Where detections are kept; a unit that is nobody's yet keeps none.
+    /// Where detections are kept; a unit that is nobody's yet keeps none, nor does one whose storage is locked.
     pub(super) kept: Option<Sender<Detection>>,
     pub(super) moments: Moments,
     pub(super) plates: Plates,
     pub(super) vitals: Vitals,
+    pub(super) alarms: Option<Alarms>,
     pub(super) clock: Clock,
     pub(super) pulse: Pulse,
 }
@@ -149,7 +151,7 @@ impl Teller {
     }
 
     fn tell(&self, record: Record) -> Result<(), Fault> {
-        self.ends.entries.send(Entry::Record(record)).map_err(|_| Fault("the outbox has stopped".to_owned()))
+        tell(&self.ends.entries, self.ends.alarms.as_ref(), record, self.ends.clock.wall())
     }
 
     fn fault(&self, why: &str) -> Record {

@@ -20,7 +20,7 @@ use crate::capture::{CameraWatch, State, Trouble};
 use crate::peripherals::Indication;
 use crate::record::Recorded;
 use crate::supervise::queue::Gauge;
-use crate::update::Evidence;
+use crate::update::{Evidence, Worker};
 use crate::vision::client::VisionEvent;
 use crate::vision::{CameraProgress, Progress, Ready};
 
@@ -33,6 +33,7 @@ pub(super) struct Vitals {
 }
 
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Shared {
     pub(super) cameras: BTreeMap<CameraId, CameraVitals>,
     pub(super) uplink: Arc<Mutex<UplinkHealth>>,
@@ -40,6 +41,10 @@ pub(super) struct Shared {
     pub(super) progress: Progress,
     pub(super) order: Vec<CameraId>,
     pub(super) worker: WorkerHealth,
+    /// The set of models that the newest worker was started with.
+    set: Option<u64>,
+    /// Whether it has run one.
+    has_run: bool,
     pub(super) board: Option<BoardHealth>,
     pub(super) board_temperatures: Vec<Temperature>,
     pub(super) queues: Vec<Gauge>,
@@ -50,6 +55,8 @@ pub(super) struct Shared {
     pub(super) start: Vec<Sentence>,
     /// Nobody has enrolled the unit yet: it keeps and tells nothing, and that is no fault.
     pub(super) is_new: bool,
+    /// Why the storage is locked.
+    pub(super) locked: Option<Sentence>,
 }
 
 #[derive(Debug, Default)]
@@ -62,11 +69,11 @@ pub(super) struct CameraVitals {
 }
 
 impl CameraVitals {
-    /// The share of the last period that was looked at, or of the first so far; none where nothing of the stream can be
-    /// decoded, whatever was seen before.
-    pub(super) fn coverage(&self, progress: Option<&CameraProgress>) -> Option<f32> {
+    /// The share of the last period that was looked at, or of the first so far; none once no frame comes any more, whatever
+    /// was seen before.
+    pub(super) fn coverage(&self, progress: Option<&CameraProgress>, now: MonoTime) -> Option<f32> {
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
-        self.coverage.or(so_far).filter(|_| !self.sight.is_blind())
+        self.coverage.or(so_far).filter(|_| !self.sight.is_stale(now))
     }
 }
 
@@ -114,7 +121,8 @@ impl Vitals {
         if self.setup_open.load(Ordering::Relaxed) {
             return Indication::SetupOpen;
         }
-        match (&shared.ready, missing, shared.worker.running) {
+        let whole = shared.worker.running && shared.locked.is_none();
+        match (&shared.ready, missing, whole) {
             (None, ..) => Indication::Booting,
             (Some(_), true, _) => Indication::NoCamera,
             (Some(_), false, false) => Indication::Fault,
@@ -137,9 +145,19 @@ impl Vitals {
         self.setup_open.store(open, Ordering::Relaxed);
     }
 
+    /// A worker is about to be started with this set of models, or with the image's own.
+    pub(super) fn note_set(&self, set: Option<u64>) {
+        self.lock().set = set;
+    }
+
     /// The unit is nobody's yet.
     pub(super) fn note_new(&self) {
         self.lock().is_new = true;
+    }
+
+    /// The storage stayed locked.
+    pub(super) fn note_locked(&self, why: &str) {
+        self.lock().locked = Some(Sentence::cut(why));
     }
 
     /// What an update wants to know of the running agent, the disk and the center's word aside.
@@ -147,9 +165,13 @@ impl Vitals {
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
+        let cameras: Vec<CameraId> = seen.collect();
+        let (set, life) = (shared.set, shared.worker.restarts);
         Evidence {
-            ready: shared.is_ready,
-            cameras: seen.collect(),
+            // An image that cannot unlock the storage has to be left, and what the update wrote down lies in there.
+            ready: shared.is_ready && shared.locked.is_none(),
+            worker: shared.has_run.then(|| Worker { set, life, cameras: cameras.clone() }),
+            cameras,
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
             reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
             spared: shared.records_alone(),
@@ -166,12 +188,15 @@ impl Vitals {
         let mut shared = self.lock();
         match event {
             VisionEvent::Ready(ready) => {
-                shared.worker.running = true;
+                (shared.worker.running, shared.has_run) = (true, false);
                 shared.ready = Some(ready.clone());
             }
-            VisionEvent::Progress(progress) => shared.progress = progress.clone(),
+            VisionEvent::Progress(progress) => {
+                shared.progress = progress.clone();
+                shared.has_run |= progress.runs.iter().any(|times| times.runs > 0);
+            }
             VisionEvent::Lost { why, .. } => {
-                shared.worker.running = false;
+                (shared.worker.running, shared.has_run) = (false, false);
                 shared.worker.restarts += 1;
                 // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
                 shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));
@@ -187,6 +212,20 @@ impl Vitals {
                 shared.cameras.entry(camera.clone()).or_default().frozen = !care.over;
             }
             VisionEvent::Sighting(..) | VisionEvent::NotLooked { .. } => {}
+        }
+    }
+
+    /// Looks whose frames still come; the last account of one whose do not is of another time. To be called every second or
+    /// so.
+    pub(super) fn look(&self, now: MonoTime) {
+        let mut shared = self.lock();
+        let Shared { progress, order, cameras, .. } = &mut *shared;
+        for (camera, progress) in order.iter().zip(&progress.cameras) {
+            let vitals = cameras.entry(camera.clone()).or_default();
+            vitals.sight.meet(progress, now);
+            if vitals.sight.is_stale(now) {
+                vitals.coverage = None;
+            }
         }
     }
 
@@ -224,8 +263,7 @@ pub(super) fn condition(state: &State) -> CameraCondition {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..
         } => CameraCondition::Unauthorised,
-        // What arrives without a key picture is no picture to anybody.
-        State::Waiting { .. } | State::WithoutKey(_) => CameraCondition::Silent,
+        State::Waiting { .. } => CameraCondition::Silent,
         State::Ended | State::Stopped => CameraCondition::Off,
     }
 }
@@ -236,20 +274,36 @@ mod tests {
 
     #[test]
     fn coverage_is_that_of_now_and_not_of_the_last_good_minute() {
-        let looked = |units, decoded| CameraProgress {
-            units,
-            decoded,
-            looked_ms: 9_000,
-            period_ms: 10_000,
-            ..CameraProgress::default()
+        let looked = |units, period_ms| {
+            let analysed = u64::from(period_ms / 100);
+            CameraProgress {
+                units,
+                decoded: analysed,
+                analysed,
+                looked_ms: period_ms / 10 * 9,
+                period_ms,
+                ..CameraProgress::default()
+            }
         };
-        let mut camera = CameraVitals::default();
-        assert_eq!(camera.coverage(None), None);
-        camera.sight.look(&looked(900, 900), Duration::from_mins(1));
-        assert_eq!(camera.coverage(Some(&looked(900, 900))), Some(0.9), "the first period so far");
-        camera.coverage = Some(1.0);
-        assert_eq!(camera.coverage(Some(&looked(900, 900))), Some(1.0));
-        camera.sight.look(&looked(1800, 900), Duration::from_mins(1));
-        assert_eq!(camera.coverage(Some(&looked(1800, 900))), None, "the stream arrives and nothing is decoded");
+        let camera: CameraId = "gate".parse().unwrap();
+        let vitals = Vitals::default();
+        vitals.lock().order.push(camera.clone());
+        let at = |second| MonoTime::from_duration(Duration::from_secs(second));
+        let coverage = |progress: &CameraProgress, second| {
+            vitals.lock().progress.cameras = vec![progress.clone()];
+            vitals.look(at(second));
+            vitals.lock().cameras[&camera].coverage(Some(progress), at(second))
+        };
+        assert_eq!(coverage(&CameraProgress::default(), 0), None);
+        assert_eq!(coverage(&looked(100, 10_000), 10), Some(0.9), "the first period so far");
+        vitals.lock().cameras.get_mut(&camera).unwrap().coverage = Some(1.0);
+        assert_eq!(coverage(&looked(600, 20_000), 60), Some(1.0));
+        assert_eq!(coverage(&looked(699, 20_000), 69), Some(1.0), "a decoder may take its time");
+        assert_eq!(coverage(&looked(700, 20_000), 70), None, "the stream arrives and no frame of it");
+        assert_eq!(
+            coverage(&looked(800, 30_000), 80),
+            Some(0.9),
+            "frames again: of this period, not of an earlier one"
+        );
     }
 }

@@ -118,6 +118,7 @@ impl Witness {
             reached: seen.reached || now.reached,
             acknowledged: seen.acknowledged || after(newest.map(|(_, settled)| settled)),
             spared: now.spared,
+            worker: now.worker,
         };
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The download needs nobody's leave and takes as long as the line takes. Only then does the lock say that this process
 //! owns the update's state, and the same state machine installs that a technician's command drives. The boot waits for
-//! its hours and for clips. What a restart or a power cut interrupts goes on from the order and the state on the disk.
+//! its hours and for clips. A set of models goes another way from there ([`Trial`]). What a restart or a power cut interrupts goes on from the order and the state on the disk.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use edge_store::outbox::OutboxReader;
 
 use super::lock::Lock;
 use super::outside::Unit;
+use super::trial::Trial;
 use super::web::Https;
 use super::{Here, LOOK};
 use crate::app::run::commands::Log;
-use crate::config;
+use crate::config::{self, Config};
 use crate::control::AuditLog as _;
-use crate::update::{Came, Event, Fetch, Limits, Order, Orders, Phase, Refusal, Wanted};
+use crate::update::{Came, Event, Fetch, Limits, Order, Ordered, Orders, Phase, Refusal, Version, Wanted};
 
 /// After a line that broke off: soon at first, then ever later.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub(super) struct Errand<'h> {
     here: &'h Here,
     settings: config::Update,
     unit: Unit,
+    trial: Trial,
     /// When this process began to wait for what it waits for.
     since: MonoTime,
     pause: Duration,
@@ -50,9 +52,10 @@ enum Next {
 }
 
 impl<'h> Errand<'h> {
-    pub(super) fn new(here: &'h Here, settings: config::Update) -> Self {
+    pub(super) fn new(here: &'h Here, config: Config) -> Self {
         let unit = Unit::new(here.data_dir.clone(), here.config.clone(), here.clock.clone());
-        Self { here, settings, unit, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
+        let (settings, trial) = (config.update.clone(), Trial::new(config));
+        Self { here, settings, unit, trial, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
     }
 
     /// Until there is no order any more.
@@ -60,7 +63,14 @@ impl<'h> Errand<'h> {
         let folder = self.here.folder();
         loop {
             let Some(order) = Orders::new(&RealDisk, &folder).read()? else { return Ok(()) };
-            let next = if order.handed { self.see_through(&order)? } else { self.bring(&order, &folder)? };
+            let next = match (order.handed, &order.what) {
+                (false, _) => self.bring(&order, &folder)?,
+                (true, Ordered::Image { version }) => self.see_through(&order, version)?,
+                (true, Ordered::Models { revision }) => {
+                    let (here, waited) = (self.here, self.waited());
+                    Next::After(self.trial.step(here, &mut self.unit, (&order, *revision), waited)?)
+                }
+            };
             match next {
                 Next::End => return Ok(()),
                 Next::After(pause) => std::thread::sleep(pause),
@@ -97,14 +107,33 @@ impl<'h> Errand<'h> {
                 self.say(order, fetch.percent(order), "the day's bytes are spent; it goes on tomorrow")?;
                 Ok(Next::After(LONGEST_PAUSE))
             }
+            Ok(Came::Broken(_)) if Orders::new(&RealDisk, folder).read()?.is_none() => {
+                fetch.discard()?;
+                Ok(Next::End)
+            }
             Ok(Came::Broken(why)) => {
                 let percent = fetch.percent(order);
                 self.pause = if fetch.have(order) > before { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
                 self.say(order, percent, &format!("it broke off and goes on: {why}"))?;
                 Ok(Next::After(self.pause))
             }
-            Ok(Came::Whole(file)) => self.hand_over(order, &file),
+            Ok(Came::Whole(file)) => match &order.what {
+                Ordered::Image { version } => self.hand_over(order, (&file, version)),
+                Ordered::Models { .. } => self.hand_on(order),
+            },
         }
+    }
+
+    /// Marks a set of models as here; the trial goes on with it.
+    fn hand_on(&mut self, order: &Order) -> anyhow::Result<Next> {
+        let folder = self.here.folder();
+        let _changing = Lock::order(&folder)?;
+        let orders = Orders::new(&RealDisk, &folder);
+        if orders.read()?.as_ref() == Some(order) {
+            orders.write(&Order { handed: true, ..order.clone() })?;
+            self.since = self.here.clock.mono();
+        }
+        Ok(Next::After(Duration::ZERO))
     }
 
     /// Looks while bytes arrive: tells the center, and whether the order is still this one.
@@ -131,7 +160,7 @@ impl<'h> Errand<'h> {
     }
 
     /// Installs it, if nobody else owns the update's state.
-    fn hand_over(&mut self, order: &Order, file: &Path) -> anyhow::Result<Next> {
+    fn hand_over(&mut self, order: &Order, (file, version): (&Path, &Version)) -> anyhow::Result<Next> {
         let Some((mut updater, _lock)) = self.here.try_updater()? else { return Ok(Next::After(LOOK)) };
         updater.start(self.here.clock.mono(), self.here.clock.wall())?;
         if !updater.state().phase.is_open() {
@@ -145,13 +174,13 @@ impl<'h> Errand<'h> {
         }
         orders.write(&Order { handed: true, ..order.clone() })?;
         drop(changing);
-        self.here.ask(&mut updater, wanted(order, file))?;
+        self.here.ask(&mut updater, wanted(order, file, version))?;
         self.since = self.here.clock.mono();
         Ok(Next::After(Duration::ZERO))
     }
 
     /// Goes on with what the update's state machine has.
-    fn see_through(&mut self, order: &Order) -> anyhow::Result<Next> {
+    fn see_through(&mut self, order: &Order, version: &Version) -> anyhow::Result<Next> {
         let clock = &self.here.clock;
         let may_boot = || order.may_boot(clock.wall(), self.waited(), clip_is_sent(&self.here.data_dir));
         if !is_mine(&self.here.peek()?.phase, may_boot) {
@@ -169,7 +198,7 @@ impl<'h> Errand<'h> {
             updater.handle(Event::RebootAllowed, clock.mono(), clock.wall())?;
         } else if state.phase.is_open() && state.untold.is_empty() {
             // Handed over, and the power failed before the state machine had it.
-            self.here.ask(&mut updater, wanted(order, &self.here.downloaded()))?;
+            self.here.ask(&mut updater, wanted(order, &self.here.downloaded(), version))?;
         }
         Ok(Next::After(LOOK))
     }
@@ -203,8 +232,8 @@ fn is_mine(phase: &Phase, may_boot: impl Fn() -> bool) -> bool {
     }
 }
 
-fn wanted(order: &Order, file: &Path) -> Wanted {
-    Wanted { file: file.to_owned(), hash: Some(order.hash), version: Some(order.version.clone()) }
+fn wanted(order: &Order, file: &Path, version: &Version) -> Wanted {
+    Wanted { file: file.to_owned(), hash: Some(order.hash), version: Some(version.clone()) }
 }
 
 /// Whether pieces of a clip wait for the line, or a command is being carried out that may make some.

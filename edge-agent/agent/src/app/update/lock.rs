@@ -1,4 +1,4 @@
-//! Locks between processes: who owns the update's state, and who changes the order.
+//! Locks between processes: who owns the update's state, who the sets of models, and who changes the order.
 
 use std::fs::File;
 use std::io;
@@ -14,6 +14,11 @@ impl Lock {
     /// Owns the update's state; none while another process does, which can take minutes.
     pub(super) fn state(folder: &Path) -> io::Result<Option<Self>> {
         Ok(Flock::lock(file(folder, "lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
+    }
+
+    /// Owns the sets of models; none while another process does, which can take a minute.
+    pub(super) fn models(folder: &Path) -> io::Result<Option<Self>> {
+        Ok(Flock::lock(file(folder, "models.lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
     }
 
     /// May change the order: waits for whoever does so, which is a matter of moments.

@@ -8,9 +8,12 @@
 mod carry_out;
 pub(super) mod lock;
 mod models;
+mod news;
 pub(super) mod outside;
+pub(super) mod recall;
 mod sight;
 mod status;
+mod trial;
 mod web;
 
 use std::io::Write;
@@ -25,9 +28,11 @@ use edge_store::disk::RealDisk;
 
 use crate::app::run::{surviving, witness};
 use crate::config::Config;
+use crate::inference::restart_without_telemetry;
 use crate::supervise::Clock;
+use crate::update::models::ModelSets;
 use crate::update::rauc::Rauc;
-use crate::update::{Before, Event, FETCHED, Phase, Refusal, State, Updater, Wanted};
+use crate::update::{Before, Event, FETCHED, HOLD, Patience, Phase, Refusal, State, Updater, WITHIN, Wanted};
 use carry_out::Errand;
 use lock::Lock;
 use outside::Unit;
@@ -81,19 +86,41 @@ version that this unit confirmed last, or built more than half a year ago.")]
     },
     /// Unpacks a signed set of models, tests it here, and makes it the one in use
     #[command(after_help = "Examples:
-  edge-agent update models /media/models-7.set && sudo systemctl restart edge-agent
+  edge-agent update models /media/models-7.set
 
 Sets are made with `rtcc models`. A set that is not signed by a policy administrator of the agency, not whole, older than
-the one in use, or that fails its self-test on this board is refused; the models in use stay.")]
+the one that proved itself last, or that fails its self-test on this board is refused; the models in use stay. The running
+agent looks with the new ones within a moment.")]
     Models {
         /// The set
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
     /// Watches a new slot until it is good or has to go; marks one that was good before at once
-    Confirm,
-    /// Downloads, installs and boots what the center ordered; ends when there is no order
-    CarryOut,
+    Confirm(Watching),
+    /// Downloads, installs and boots what the center ordered, or puts ordered models to use; ends when there is no order
+    CarryOut(Watching),
+}
+
+/// How long something new is watched.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Watching {
+    /// For how long everything must hold without a break
+    #[arg(long, value_name = "SECONDS", default_value_t = HOLD.as_secs(), value_parser = seconds())]
+    hold: u64,
+    /// Within how long it must have begun to hold
+    #[arg(long, value_name = "SECONDS", default_value_t = WITHIN.as_secs(), value_parser = seconds())]
+    within: u64,
+}
+
+fn seconds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..)
+}
+
+impl From<Watching> for Patience {
+    fn from(watching: Watching) -> Self {
+        Self { hold: Duration::from_secs(watching.hold), within: Duration::from_secs(watching.within) }
+    }
 }
 
 /// Runs one of the subcommands.
@@ -111,14 +138,32 @@ pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
         config: usable.as_ref().ok().cloned(),
         rauc_conf: arguments.rauc_conf.clone(),
         clock: Clock::system(),
+        patience: match &arguments.command {
+            UpdateCommand::Confirm(watching) | UpdateCommand::CarryOut(watching) => Patience::from(*watching),
+            UpdateCommand::Status { .. } | UpdateCommand::Install { .. } | UpdateCommand::Models { .. } => {
+                Patience::default()
+            }
+        },
     };
     match &arguments.command {
         UpdateCommand::Status { json } => status::show(&here, *json),
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
-        UpdateCommand::Models { file } => models::install(&usable?, file, &here.clock),
-        UpdateCommand::Confirm => here.confirm(),
-        UpdateCommand::CarryOut => Errand::new(&here, usable?.update).run(),
+        UpdateCommand::Models { file } => {
+            without_telemetry()?;
+            models::install(&here, &usable?, file)
+        }
+        UpdateCommand::Confirm(_) => here.confirm(),
+        UpdateCommand::CarryOut(_) => {
+            without_telemetry()?;
+            Errand::new(&here, usable?).run()
+        }
     }
+}
+
+/// Models are tested in this process, and the runtime is only loaded with its telemetry off. Before anything that cannot
+/// be done twice.
+fn without_telemetry() -> anyhow::Result<()> {
+    restart_without_telemetry().context("cannot start again without telemetry")
 }
 
 /// This unit.
@@ -128,6 +173,7 @@ struct Here {
     config: Option<Config>,
     rauc_conf: Option<PathBuf>,
     clock: Clock,
+    patience: Patience,
 }
 
 impl Here {
@@ -151,7 +197,8 @@ impl Here {
 
     fn open(&self) -> anyhow::Result<Updater> {
         let unit = Unit::new(self.data_dir.clone(), self.config.clone(), self.clock.clone());
-        Ok(Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(unit))?)
+        let opened = Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(unit))?;
+        Ok(opened.patient(self.patience))
     }
 
     fn updater(&self) -> anyhow::Result<(Updater, Lock)> {
@@ -161,12 +208,17 @@ impl Here {
 
     /// The one owner of the update's state, for as long as the lock is held; none while another process is it.
     fn try_updater(&self) -> anyhow::Result<Option<(Updater, Lock)>> {
-        let folder = self.folder();
+        let folder = self.owned_folder()?;
+        let lock = Lock::state(&folder).with_context(|| format!("cannot lock {}", folder.display()))?;
+        lock.map(|lock| Ok((self.open()?, lock))).transpose()
+    }
+
+    /// The update's folder, which is of no use to another user than the unit's.
+    fn owned_folder(&self) -> anyhow::Result<PathBuf> {
         let owner = std::fs::metadata(&self.data_dir).with_context(|| self.data_dir.display().to_string())?.uid();
         let who = nix::unistd::geteuid().as_raw();
         ensure!(owner == who, "run this as the user that owns {} (uid {owner})", self.data_dir.display());
-        let lock = Lock::state(&folder).with_context(|| format!("cannot lock {}", folder.display()))?;
-        lock.map(|lock| Ok((self.open()?, lock))).transpose()
+        Ok(self.folder())
     }
 
     /// Has the state machine install a bundle, with what the running agent says of itself.
@@ -181,6 +233,8 @@ impl Here {
 
     fn install(&self, file: &Path, reboot: bool) -> anyhow::Result<()> {
         let (mut updater, _lock) = self.updater()?;
+        let sets = ModelSets::new(&RealDisk, &self.data_dir).standing()?;
+        ensure!(sets.trial.is_none(), "a set of models is on trial: wait until it is in use or has gone");
         let file = std::path::absolute(file)?;
         updater.start(self.clock.mono(), self.clock.wall())?;
         let wanted = Wanted { file: file.clone(), hash: None, version: None };

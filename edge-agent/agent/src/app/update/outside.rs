@@ -6,19 +6,18 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
 use edge_protocol::hash::Hash256;
-use edge_protocol::record::{
-    AlertKind, AuditKind, AuditRecord, Change as Versions, Record, Sentence, UpdateStage, UpdateStep, Verdict, Word,
-};
+use edge_protocol::record::{AuditRecord, Record, UpdateStep, Verdict};
 use edge_protocol::time::WallStamp;
 use edge_store::disk::RealDisk;
 
-use crate::app::run::commands::{Log, signer};
-use crate::app::run::{self, witness};
-use crate::clip::Signer;
+use super::news::News;
+use crate::app::run::auditing::sealed;
+use crate::app::run::commands::Log;
+use crate::app::run::witness;
 use crate::config::Config;
-use crate::control::{Appended, AuditLog as _, answered, draft};
+use crate::control::{Appended, AuditLog as _, answered};
 use crate::supervise::Clock;
-use crate::update::{Change, Order, Orders, Outside, Refusal, Told, Version, Wanted};
+use crate::update::{Order, Ordered, Orders, Outside, Refusal, Told, Wanted};
 
 /// Made in the runtime folder to have the unit boot; `edge-reboot.path` looks for it.
 const REBOOT: &str = "reboot";
@@ -42,30 +41,28 @@ impl Unit {
     }
 
     /// Writes an entry into the audit log and leaves it, an alert, and the answer to an order for the agent to send.
-    fn write_down(&mut self, told: &Told, order: Option<&Order>) -> Result<(), String> {
+    pub(super) fn write_down(&mut self, news: &News, order: Option<&Order>) -> Result<(), String> {
         let now = self.clock.wall();
         let mut log = Log::open(&self.data_dir.join("audit.sqlite")).map_err(|error| error.to_string())?;
-        let entry = log.append(entry(told, now), None).map_err(|error| error.to_string())?;
-        let mut records: Vec<Record> = alert(told, now).into_iter().collect();
+        let entry = log.append(news.entry(now), None).map_err(|error| error.to_string())?;
+        let mut records: Vec<Record> = news.alert(now).into_iter().collect();
         if let Appended::Written(entry) = entry {
             records.push(Record::Audit(Box::new(self.sealed(*entry))));
         }
-        records.extend(order.map(|order| answer(order, verdict(told), now)));
+        records.extend(order.map(|order| answer(order, news.verdict.clone(), now)));
         records.iter().try_for_each(|record| self.leave(record, now)).map_err(|error| error.to_string())
     }
 
-    /// With the unit's seal. What became of an update is told in any case, without one where the key cannot be used.
+    /// With the unit's seal.
     fn sealed(&self, entry: AuditRecord) -> AuditRecord {
-        let config = self.config.as_ref().ok_or_else(|| "no configuration can be used".to_owned());
-        let sealed = config.and_then(|config| {
-            let Signer { key, chain, .. } = signer(config).map_err(|error| error.to_string())?;
-            let unit = (&config.agency, &config.unit);
-            entry.clone().sealed(unit, &key, &chain).map_err(|error| error.to_string())
-        });
-        sealed.unwrap_or_else(|error| {
-            tracing::error!(error, entry = entry.entry, "an entry of the audit log is told without a seal");
-            entry
-        })
+        if let Some(config) = &self.config {
+            return sealed(config, entry);
+        }
+        tracing::error!(
+            entry = entry.entry,
+            "without a configuration an entry of the audit log is told without a seal"
+        );
+        entry
     }
 
     fn leave(&mut self, record: &Record, now: WallStamp) -> io::Result<()> {
@@ -82,7 +79,16 @@ impl Unit {
 
     /// Gives up an order that the update's state machine has not got yet.
     pub(super) fn give_up(&mut self, order: &Order, why: &Refusal) -> Result<(), String> {
-        self.write_down(&Told::Refused(why.to_string()), Some(order))?;
+        let told = match order.what {
+            Ordered::Image { .. } => News::of_image(&Told::Refused(why.to_string())),
+            Ordered::Models { revision } => News::models_not_taken(revision, why),
+        };
+        self.end(order, &told)
+    }
+
+    /// Writes down how an order ended, and ends it.
+    pub(super) fn end(&mut self, order: &Order, news: &News) -> Result<(), String> {
+        self.write_down(news, Some(order))?;
         self.orders(&RealDisk).remove().map_err(|error| error.to_string())
     }
 
@@ -93,8 +99,9 @@ impl Unit {
     /// Writes down what became of the update that is under way, and ends the order that it came from with it.
     fn conclude(&mut self, told: &Told) -> Result<(), String> {
         let orders = self.orders(&RealDisk);
-        let order = orders.read().map_err(|error| error.to_string())?.filter(|order| order.handed);
-        self.write_down(told, order.as_ref())?;
+        let order =
+            orders.read().map_err(|error| error.to_string())?.filter(|order| order.handed && order.models().is_none());
+        self.write_down(&News::of_image(told), order.as_ref())?;
         match told {
             Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) if order.is_some() => {
                 orders.remove().map_err(|error| error.to_string())
@@ -135,7 +142,7 @@ impl Outside for Unit {
     }
 }
 
-fn hash_of(path: &Path) -> io::Result<Hash256> {
+pub(super) fn hash_of(path: &Path) -> io::Result<Hash256> {
     let (mut file, mut piece) = (File::open(path)?, vec![0; PIECE]);
     let mut context = digest::Context::new(&digest::SHA256);
     loop {
@@ -147,66 +154,12 @@ fn hash_of(path: &Path) -> io::Result<Hash256> {
     }
 }
 
-fn version(version: Option<&Version>) -> String {
-    version.map_or_else(|| "an image of unknown version".to_owned(), ToString::to_string)
-}
-
-/// The same in words, for the audit log.
-fn words(told: &Told) -> String {
-    let to = |change: &Change| change.from.other().as_str();
-    match told {
-        Told::Refused(why) => format!("a bundle was refused, nothing was changed: {why}"),
-        Told::Installed(change) => format!("{} was written to slot {}, which is now primary", change.new, to(change)),
-        Told::Good(change) => {
-            format!("slot {} with {} is marked good, after {}", to(change), change.new, version(change.old.as_ref()))
-        }
-        Told::RolledBack(change, why) => format!(
-            "slot {} with {} is back, {} was given up: {why}",
-            change.from.as_str(),
-            version(change.old.as_ref()),
-            change.new
-        ),
-    }
-}
-
-/// What became of an order, for whoever gave it.
-fn verdict(told: &Told) -> Verdict {
-    let text = Sentence::cut(&words(told));
-    match told {
-        Told::Installed(_) => Verdict::Update(UpdateStep { stage: UpdateStage::Installed, percent: 100, text }),
-        Told::Good(_) => Verdict::Done(text),
-        Told::Refused(_) | Told::RolledBack(..) => Verdict::Failed(text),
-    }
-}
-
 pub(in crate::app) fn answer(order: &Order, verdict: Verdict, now: WallStamp) -> Record {
     answered(Some(order.request), Some(order.command), verdict, now)
 }
 
-fn entry(told: &Told, now: WallStamp) -> AuditRecord {
-    let kind = match told {
-        Told::Refused(_) => AuditKind::Refusal,
-        Told::Installed(_) | Told::Good(_) | Told::RolledBack(..) => AuditKind::Outcome,
-    };
-    draft(kind, None, &words(told), now)
-}
-
-/// What the center is told at once, beside the entry.
-fn alert(told: &Told, now: WallStamp) -> Option<Record> {
-    let word = |text: &str| Word::cut(text);
-    let kind = match told {
-        Told::Refused(_) => AlertKind::Fault(word("update")),
-        Told::Installed(_) => return None,
-        Told::Good(change) => {
-            AlertKind::Update(Versions { from: word(&version(change.old.as_ref())), to: word(&change.new.to_string()) })
-        }
-        Told::RolledBack(change, _) => AlertKind::Rollback(Versions {
-            from: word(&change.new.to_string()),
-            to: word(&version(change.old.as_ref())),
-        }),
-    };
-    Some(Record::Alert(Box::new(run::alert::alert(kind, false, &words(told), now))))
-}
+#[cfg(test)]
+pub(in crate::app) use tests::certified;
 
 #[cfg(test)]
 mod tests {
@@ -216,32 +169,36 @@ mod tests {
     use edge_protocol::sign::Root;
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
-    use super::*;
-    use crate::update::{Before, SlotName};
+    use edge_protocol::record::{AlertKind, Change as Versions, UpdateStage, Word};
 
-    const EXAMPLE: &str = include_str!("../../../../docs/edge-agent.example.toml");
+    use super::*;
+    use crate::update::{Before, Change, SlotName};
 
     /// A unit that has neither key nor certificate yet.
     fn unit(folder: &Path) -> Unit {
-        let mut config = Config::parse(EXAMPLE).unwrap();
-        config.uplink.key = folder.join("unit.key");
-        config.uplink.certificate = folder.join("unit.pem");
-        Unit::new(folder.to_owned(), Some(config), Clock::system())
+        Unit::new(folder.to_owned(), Some(config(folder)), Clock::system())
     }
 
-    /// Gives it both; the root that vouches for them.
-    fn certify(unit: &Unit) -> Root {
-        let Config { agency, unit: name, uplink, .. } = unit.config.as_ref().unwrap();
+    fn config(folder: &Path) -> Config {
+        let mut config = Config::parse(include_str!("../../../../docs/edge-agent.example.toml")).unwrap();
+        config.uplink.key = folder.join("unit.key");
+        config.uplink.certificate = folder.join("unit.pem");
+        config
+    }
+
+    /// A unit with key and certificate in this folder; the root that vouches for them.
+    pub(in crate::app) fn certified(folder: &Path) -> (Config, Root) {
+        let config = config(folder);
         let mut root = CertificateParams::new(Vec::new()).unwrap();
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let root = CertifiedIssuer::self_signed(root, KeyPair::generate().unwrap()).unwrap();
         let (key, mut subject) = (KeyPair::generate().unwrap(), CertificateParams::new(Vec::new()).unwrap());
-        subject.distinguished_name.push(DnType::CommonName, format!("{agency}/{name}"));
+        subject.distinguished_name.push(DnType::CommonName, format!("{}/{}", config.agency, config.unit));
         let certificate = subject.signed_by(&key, &root).unwrap().pem();
-        for (path, pem) in [(&uplink.key, key.serialize_pem()), (&uplink.certificate, certificate)] {
+        for (path, pem) in [(&config.uplink.key, key.serialize_pem()), (&config.uplink.certificate, certificate)] {
             edge_store::disk::replace(&RealDisk, path, pem.as_bytes()).unwrap();
         }
-        Root::from_pem(root.pem().as_bytes()).unwrap()
+        (config, Root::from_pem(root.pem().as_bytes()).unwrap())
     }
 
     fn change() -> Change {
@@ -265,6 +222,7 @@ mod tests {
             bytes: 6,
             version: "2.0.0".parse().unwrap(),
             quiet: None,
+            artefact: None,
         };
         let (request, command) = (RequestId::from_bytes([1; 16]), CommandId::from_bytes([2; 16]));
         let order = Order::new(request, command, &scope, WallStamp::default()).unwrap();
@@ -334,7 +292,7 @@ mod tests {
     fn what_became_of_an_update_is_sealed_with_the_units_key_as_the_log_has_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut unit = unit(folder.path());
-        let (root, config) = (certify(&unit), unit.config.clone().unwrap());
+        let (config, root) = certified(folder.path());
         for told in [Told::Installed(change()), Told::Good(change()), Told::RolledBack(change(), "no frame".into())] {
             assert!(unit.tell(&told));
         }

@@ -6,6 +6,7 @@ use edge_store::disk::RealDisk;
 use serde_json::json;
 
 use super::Here;
+use crate::update::models::{self, ModelSets};
 use crate::update::{BootState, Order, Orders, SlotName, Slots, Standing, State};
 
 /// Shows it. Changes nothing and takes no lock.
@@ -14,6 +15,7 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
     let folder = here.folder();
     let order = Orders::new(&RealDisk, &folder).read()?;
     let standing = here.rauc().status();
+    let models = ModelSets::new(&RealDisk, &here.data_dir).standing()?;
     let mut out = std::io::stdout();
     if as_json {
         let slots = standing.as_ref().ok().map(|standing| {
@@ -25,7 +27,7 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
         });
         let why = standing.as_ref().err().map(ToString::to_string);
         let answer = json!({ "state": state.phase.as_str(), "floor": state.floor, "slots": slots,
-            "why_no_slots": why, "order": order });
+            "why_no_slots": why, "models": models, "order": order });
         writeln!(out, "{answer}")?;
         return Ok(());
     }
@@ -38,6 +40,7 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
         Err(fault) => writeln!(out, "no slots are known here: {fault}")?,
     }
     writeln!(out, "update: {}", summary(&state))?;
+    writeln!(out, "models: {}", sets(&models))?;
     if let Some(order) = order {
         writeln!(out, "ordered by the center: {}", ordered(&order))?;
     }
@@ -57,8 +60,14 @@ fn line(standing: &Standing, name: SlotName) -> String {
 }
 
 fn ordered(order: &Order) -> String {
-    let how = if order.handed { "its bundle was downloaded" } else { "its bundle is being downloaded" };
-    format!("{}, {how} from {}", order.version, order.url)
+    let how = if order.handed { "its file was downloaded" } else { "its file is being downloaded" };
+    format!("{}, {how} from {}", order.what, order.url)
+}
+
+fn sets(models: &models::Standing) -> String {
+    let set = |revision: Option<u64>| revision.map_or_else(|| "the image's own".to_owned(), |set| format!("set {set}"));
+    let trial = if models.trial.is_some() { ", on trial" } else { "" };
+    format!("{}{trial}; before: {}", set(models.current), set(models.former))
 }
 
 fn summary(state: &State) -> String {

@@ -65,6 +65,8 @@ pub(super) struct Seen {
     pub(super) disk_fails: bool,
     /// The line takes no pieces.
     pub(super) pieces_wait: bool,
+    /// Nobody takes records any more.
+    pub(super) outbox_stopped: bool,
     pub(super) sent: Vec<Record>,
     pub(super) challenge: Option<Challenge>,
 }
@@ -138,14 +140,24 @@ impl Actions for Camera {
         seen.updates.push(asked.clone());
         if seen.disk_fails { Err(ActionFault("the disk is full".to_owned())) } else { Ok(()) }
     }
+
+    fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault> {
+        let mut seen = self.0.lock().unwrap();
+        assert!(matches!(seen.log.last(), Some(entry) if entry.kind == AuditKind::Intent), "written before the act");
+        let found = seen.updates.iter().position(|asked| asked.request == request);
+        Ok(found.map_or(Recalled::NotThere, |place| Recalled::Ended(seen.updates.remove(place).scope.label())))
+    }
 }
 
 struct Out(Shared);
 
 impl Outlet for Out {
     fn append(&mut self, record: Record) -> bool {
-        self.0.lock().unwrap().sent.push(record);
-        true
+        let mut seen = self.0.lock().unwrap();
+        if !seen.outbox_stopped {
+            seen.sent.push(record);
+        }
+        !seen.outbox_stopped
     }
 
     fn pieces_waiting(&mut self) -> u64 {

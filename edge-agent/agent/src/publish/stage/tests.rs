@@ -294,3 +294,82 @@ fn a_file_that_a_reader_finds_damaged_is_left_and_what_is_said_of_it_forgets_not
     let [Record::Alert(alert)] = stored.as_slice() else { panic!("{stored:?}") };
     assert!(matches!(alert.kind, AlertKind::Gap(Gap { of: GapOf::Outbox, .. })), "{alert:?}");
 }
+
+/// A disk that lets no new outbox be made: what the database begins with cannot be written.
+struct Refusing(PathBuf);
+
+impl Refusing {
+    fn in_the_place_of_the_journal(bench: &Bench) -> Self {
+        let folder = bench.folder.path().join("outbox.db-journal");
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn ends(self) {
+        std::fs::remove_dir(self.0).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_file_that_a_refusing_disk_lets_nobody_replace_is_replaced_when_it_does_and_costs_no_record() {
+    let bench = Bench::new();
+    let (mut publisher, _sender) = bench.open();
+    let (damaged, now) = (publisher.epoch(), bench.clock.mono());
+    publisher.group.push(Entry::Record(alert("before")), now);
+    publisher.commit();
+    let refusing = Refusing::in_the_place_of_the_journal(&bench);
+    let aside = bench.folder.path().join("outbox.db.damaged-1");
+    let settlement = Settlement { epoch: damaged, lane: Lane::Alert, up_to: Sequence::new(1) };
+    for entry in [Entry::Damaged(damaged), Entry::Record(thumb()), Entry::Settle(settlement)] {
+        publisher.group.push(entry, now);
+    }
+    for attempt in 0..5 {
+        publisher.commit();
+        assert_eq!(publisher.left.as_ref(), Some(&aside), "attempt {attempt}");
+        assert!(!publisher.is_due(bench.clock.mono()), "a disk that refuses is not worn");
+        publisher.group.push(Entry::Record(answer()), now);
+        assert_eq!(edge_store::database::set_aside_in(bench.folder.path()).unwrap(), 1, "attempt {attempt}");
+    }
+    assert!(publisher.flush().is_err_and(|fault| fault.0.contains("refused the last")), "a stop says what is lost");
+    refusing.ends();
+    publisher.commit();
+    assert_eq!(publisher.left, None);
+    assert_ne!(publisher.epoch(), damaged);
+    let fresh = publisher.epoch();
+    publisher.group.push(Entry::Record(alert("after")), now);
+    publisher.commit();
+    assert_eq!(publisher.epoch(), fresh, "once");
+    drop(publisher);
+    assert_eq!(bench.stored(Lane::Thumb), [thumb()]);
+    assert_eq!(bench.stored(Lane::Answer).len(), 5);
+    let stored = bench.stored(Lane::Alert);
+    let [Record::Alert(gap), last] = stored.as_slice() else { panic!("{stored:?}") };
+    assert!(matches!(gap.kind, AlertKind::Gap(Gap { of: GapOf::Outbox, .. })), "{gap:?}");
+    assert!(gap.text.as_str().contains("outbox.db.damaged-1"), "{gap:?}");
+    assert_eq!(*last, alert("after"));
+    let kept = OutboxReader::open(&aside).unwrap().unsettled(Lane::Alert, Sequence::ZERO, ALL).unwrap();
+    assert_eq!(kept.records.len(), 1, "what the file held can still be looked at");
+}
+
+#[test]
+fn a_damaged_file_that_cannot_be_set_aside_stays_in_use_until_it_can() {
+    let bench = Bench::new();
+    let (mut publisher, _sender) = bench.open();
+    let (damaged, now) = (publisher.epoch(), bench.clock.mono());
+    // Something that cannot be moved onto is in the way of the file, not of what belongs to it.
+    let taken = bench.folder.path().join("outbox.db.damaged-1-wal");
+    std::fs::create_dir_all(taken.join("full")).unwrap();
+    for entry in [Entry::Damaged(damaged), Entry::Record(thumb())] {
+        publisher.group.push(entry, now);
+    }
+    for _ in 0..3 {
+        publisher.commit();
+        assert_eq!((publisher.epoch(), &publisher.left), (damaged, &None));
+    }
+    std::fs::remove_dir_all(taken).unwrap();
+    publisher.commit();
+    assert_ne!(publisher.epoch(), damaged);
+    drop(publisher);
+    assert_eq!(bench.stored(Lane::Thumb), [thumb()]);
+    assert_eq!(bench.stored(Lane::Alert).len(), 1);
+}

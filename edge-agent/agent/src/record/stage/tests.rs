@@ -116,6 +116,19 @@ fn a_camera_that_falls_silent_is_stored_within_three_seconds_and_its_gap_stated(
 }
 
 #[test]
+fn a_clock_that_is_set_forward_is_not_told_as_the_cameras_silence() {
+    let mut bench = Bench::new();
+    bench.record(0..30);
+    for tenth in 30..41 {
+        let moved = WallStamp { time: wall(tenth + 36_000), ..WallStamp::default() };
+        bench.feed.offer(AccessUnit { wall: moved, ..unit(tenth) });
+        bench.drain();
+    }
+    let gap = Gap { from: wall(30), to: wall(36_030), reason: GapReason::Clock };
+    assert_eq!(*bench.told.lock().unwrap(), [Told::Missing(bench.place.camera.clone(), gap)]);
+}
+
+#[test]
 fn what_a_full_queue_dropped_is_stated_as_overload() {
     let mut bench = Bench::new();
     for tenth in 0..280 {

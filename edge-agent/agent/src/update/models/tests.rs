@@ -1,16 +1,22 @@
+use std::time::Duration;
+
 use edge_protocol::batch::CONTRACT_VERSION;
+use edge_protocol::hash::Hash256;
+use edge_protocol::model_set::ModelFile;
 use edge_protocol::record::Word;
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::time::{ClockQuality, WallTime};
 use edge_store::disk::RealDisk;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
+use super::super::Worker;
+use super::super::evidence::tests::healthy;
 use super::*;
 
 const NOW: &str = "2026-11-25T12:00:00Z";
 
 /// An agency with its policy administrator, and a unit's data folder.
-struct World {
+pub(super) struct World {
     root: Root,
     key: SigningKey,
     chain: Chain,
@@ -18,7 +24,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> World {
+    pub(super) fn new() -> World {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(DnType::CommonName, "springfield root");
@@ -37,7 +43,7 @@ impl World {
     }
 
     /// The file of a set whose only model says `text`.
-    fn set(&self, revision: u64, text: &str, change: impl FnOnce(&mut ModelSet)) -> Vec<u8> {
+    pub(super) fn set(&self, revision: u64, text: &str, change: impl FnOnce(&mut ModelSet)) -> Vec<u8> {
         let file = |path: &str, bytes: &[u8]| ModelFile {
             path: path.to_owned(),
             bytes: bytes.len() as u64,
@@ -59,22 +65,37 @@ impl World {
         ModelSets::new(&RealDisk, self.data.path())
     }
 
-    fn install(&self, set: &[u8], test: &mut dyn FnMut(&Path) -> Result<(), String>) -> Result<u64, ModelsFault> {
+    fn install(&self, set: &[u8], test: &mut dyn FnMut(&Path) -> Result<(), String>) -> Result<bool, ModelsFault> {
+        self.install_on(&self.sets(), set, None, test)
+    }
+
+    /// On any disk; on trial where `before` is given.
+    pub(super) fn install_on(
+        &self,
+        sets: &ModelSets<'_>,
+        set: &[u8],
+        before: Option<Before>,
+        test: &mut dyn FnMut(&Path) -> Result<(), String>,
+    ) -> Result<bool, ModelsFault> {
         let (agency, software) = ("springfield".parse().unwrap(), "0.1.0".parse().unwrap());
         let quality = ClockQuality::Synchronised { bound_ms: 500 };
         let now = WallStamp { time: NOW.parse::<WallTime>().unwrap(), quality };
-        let terms = Terms { agency: &agency, root: &self.root, software: &software, now };
-        self.sets().install(&mut &*set, &terms, test)
+        let terms = Terms { agency: &agency, root: &self.root, software: &software, now, wanted: None };
+        sets.install(&mut &*set, &terms, before, test)
     }
 
-    /// What the current model says.
+    /// What the model in use says.
     fn current(&self) -> Option<String> {
-        std::fs::read_to_string(self.sets().current()?.join("plates/model.onnx")).ok()
+        std::fs::read_to_string(self.sets().in_use()?.folder.join("plates/model.onnx")).ok()
+    }
+
+    fn revision(&self) -> Option<u64> {
+        self.sets().in_use().map(|set| set.revision)
     }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "stands for a test that may fail")]
-fn passes(_: &Path) -> Result<(), String> {
+pub(super) fn passes(_: &Path) -> Result<(), String> {
     Ok(())
 }
 
@@ -82,7 +103,7 @@ fn passes(_: &Path) -> Result<(), String> {
 fn a_set_becomes_the_current_one_only_after_its_self_test() {
     let world = World::new();
     assert_eq!(world.current(), None);
-    assert_eq!(world.install(&world.set(1, "one", |_| {}), &mut passes).unwrap(), 1);
+    assert!(world.install(&world.set(1, "one", |_| {}), &mut passes).unwrap());
     assert_eq!(world.current().as_deref(), Some("one"));
     let mut seen = None;
     let mut fails = |folder: &Path| {
@@ -92,10 +113,113 @@ fn a_set_becomes_the_current_one_only_after_its_self_test() {
     let failed = world.install(&world.set(2, "two", |_| {}), &mut fails).unwrap_err();
     assert!(failed.to_string().contains("golden outputs differ"), "{failed}");
     assert_eq!(seen.as_deref(), Some("two"), "tested where it lies");
-    assert_eq!((world.current().as_deref(), world.sets().revision()), (Some("one"), Some(1)));
-    assert_eq!(world.install(&world.set(2, "two", |_| {}), &mut passes).unwrap(), 2);
+    assert_eq!((world.current().as_deref(), world.revision()), (Some("one"), Some(1)));
+    let two = world.set(2, "two", |_| {});
+    assert!(world.install(&two, &mut passes).unwrap());
     assert_eq!(world.current().as_deref(), Some("two"));
     assert!(world.data.path().join("models/sets/1").is_dir(), "the way back");
+    assert!(!world.install(&two, &mut passes).unwrap(), "it was in use already");
+}
+
+#[test]
+fn another_revision_than_was_ordered_is_refused() {
+    let world = World::new();
+    let (agency, software) = ("springfield".parse().unwrap(), "0.1.0".parse().unwrap());
+    let now = WallStamp::default();
+    let terms = Terms { agency: &agency, root: &world.root, software: &software, now, wanted: Some(8) };
+    let set = world.set(7, "seven", |_| {});
+    let refused = world.sets().install(&mut &*set, &terms, None, &mut passes).unwrap_err().to_string();
+    assert!(refused.contains("it is revision 7, and 8 was wanted"), "{refused}");
+    assert_eq!(world.sets().standing().unwrap(), Standing::default());
+}
+
+fn worker(set: u64, life: u64) -> Evidence {
+    let cameras = vec!["north".parse().unwrap()];
+    Evidence { worker: Some(Worker { set: Some(set), life, cameras }), ..healthy() }
+}
+
+/// What is seen of the agent at these seconds; nothing where there is none.
+type Looks = Vec<(u64, Option<Evidence>)>;
+
+fn at(seconds: u64) -> MonoTime {
+    MonoTime::from_duration(Duration::from_secs(seconds))
+}
+
+/// What the sets say after looks at these seconds.
+fn looked(sets: &ModelSets<'_>, looks: &[(u64, Option<Evidence>)]) -> Standing {
+    let mut watch = Watch::default();
+    for (second, evidence) in looks {
+        sets.look(&mut watch, evidence.as_ref(), Patience::default(), at(*second)).unwrap();
+    }
+    sets.standing().unwrap()
+}
+
+#[test]
+fn a_set_on_trial_is_kept_when_its_own_worker_has_worked_for_five_minutes_and_goes_when_it_has_not() {
+    let before = || Some(Before::from(&healthy()));
+    let blind = || {
+        let mut seen = worker(8, 0);
+        seen.worker.as_mut().unwrap().cameras.clear();
+        Some(seen)
+    };
+    let cases: [(&str, Looks, Option<u64>); 7] = [
+        ("works", vec![(0, Some(worker(8, 1))), (300, Some(worker(8, 1)))], Some(8)),
+        ("the watch is not over", vec![(0, Some(worker(8, 1))), (299, Some(worker(8, 1)))], Some(8)),
+        ("the former worker still runs", vec![(0, Some(worker(7, 0))), (1200, Some(worker(7, 0)))], Some(7)),
+        ("it comes up and dies", (0..=20).map(|n| (n * 60, Some(worker(8, n)))).collect(), Some(8)),
+        ("it does not come up", vec![(0, Some(healthy())), (1200, Some(healthy()))], Some(7)),
+        ("it sees nothing", vec![(0, blind()), (1200, blind())], Some(7)),
+        ("no agent", vec![(0, None), (1200, None)], Some(7)),
+    ];
+    for (what, looks, ends) in cases {
+        let world = World::new();
+        world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
+        let sets = world.sets();
+        world.install_on(&sets, &world.set(8, "eight", |_| {}), before(), &mut passes).unwrap();
+        assert_eq!((world.revision(), sets.standing().unwrap().floor), (Some(8), Some(7)), "in use and not proved");
+        let standing = looked(&sets, &looks);
+        assert_eq!(standing.current, ends, "{what}");
+        let swap = Swap { from: Some(7), to: 8 };
+        match what {
+            "works" => {
+                assert_eq!((&standing.trial, standing.floor), (&None, Some(8)), "{what}");
+                assert_eq!(standing.untold.last(), Some(&ModelsTold::Taken(swap)), "{what}");
+            }
+            "the watch is not over" | "it comes up and dies" => assert!(standing.trial.is_some(), "{what}"),
+            _ => {
+                assert_eq!((&standing.trial, standing.floor), (&None, Some(7)), "{what}");
+                let told = standing.untold.last();
+                assert!(matches!(told, Some(ModelsTold::GoneBack(of, _)) if *of == swap), "{what}: {told:?}");
+                assert_eq!(world.current().as_deref(), Some("seven"), "{what}");
+                // It may come again, and has to prove itself again.
+                world.install_on(&sets, &world.set(8, "better", |_| {}), before(), &mut passes).unwrap();
+                assert_eq!(world.current().as_deref(), Some("better"), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_set_gives_way_to_the_images_own_models() {
+    let world = World::new();
+    let sets = world.sets();
+    world.install_on(&sets, &world.set(1, "one", |_| {}), Some(Before::default()), &mut passes).unwrap();
+    let standing = looked(&sets, &[(0, None), (1200, None)]);
+    assert_eq!((standing.current, standing.floor, world.current()), (None, None, None));
+}
+
+/// Its order was lost, so nobody watches it any more.
+#[test]
+fn a_set_that_is_still_on_trial_when_another_comes_is_given_up() {
+    let world = World::new();
+    let sets = world.sets();
+    world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
+    world.install_on(&sets, &world.set(8, "eight", |_| {}), Some(Before::default()), &mut passes).unwrap();
+    world.install_on(&sets, &world.set(9, "nine", |_| {}), Some(Before::default()), &mut passes).unwrap();
+    let standing = sets.standing().unwrap();
+    assert_eq!((standing.current, standing.former), (Some(9), Some(7)));
+    assert!(standing.untold.iter().any(|told| matches!(told, ModelsTold::GoneBack(swap, _) if swap.to == 8)));
+    assert!(!world.data.path().join("models/sets/8").exists());
 }
 
 #[test]
@@ -124,19 +248,7 @@ fn each_set_that_does_not_belong_here_is_refused_and_the_current_one_stays() {
         let mut never = |_: &Path| panic!("{words}: tested");
         let refused = world.install(&set, &mut never).unwrap_err().to_string();
         assert!(refused.contains(words), "{refused} does not say {words}");
-        assert_eq!((world.current().as_deref(), world.sets().revision()), (Some("five"), Some(5)));
+        assert_eq!((world.current().as_deref(), world.revision()), (Some("five"), Some(5)));
         assert!(!world.data.path().join("models/sets/6").exists(), "{words}: something is left");
     }
-}
-
-#[test]
-fn what_a_power_cut_left_of_a_set_is_in_nobodys_way() {
-    let world = World::new();
-    world.install(&world.set(1, "one", |_| {}), &mut passes).unwrap();
-    let half = world.data.path().join("models/sets/2/plates");
-    std::fs::create_dir_all(&half).unwrap();
-    symlink("sets/2", world.data.path().join("models/current.new")).unwrap();
-    assert_eq!(world.current().as_deref(), Some("one"));
-    assert_eq!(world.install(&world.set(2, "two", |_| {}), &mut passes).unwrap(), 2);
-    assert_eq!(world.current().as_deref(), Some("two"));
 }

@@ -156,6 +156,24 @@ fn an_acknowledgement_for_an_earlier_run_is_ignored_without_an_alarm() {
 }
 
 #[test]
+fn a_center_that_has_more_of_an_earlier_run_than_the_window_holds_does_not_stop_the_lane() {
+    let mut backlog = [Backlog::default(); Lane::ALL.len()];
+    backlog[Lane::Answer.index()] = Backlog { last: seq(1956), settled: seq(541), records: 1415, ..Backlog::default() };
+    let mut core = Core::new(epoch(), AckMode::Center, Budget::new(None, Spent::default()), &backlog, at(0));
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    for millis in 1..200 {
+        for (_, _, message) in send_all(&mut core, 100, at(millis)) {
+            core.apply(&Input::Delivered(message), at(millis));
+        }
+        // The center repeats what it has, which a power cut took from the unit's outbox, until what it gets is new to it.
+        let sent = core.lane(Lane::Answer).sent().get();
+        core.apply(&ack(Lane::Answer, sent.max(972)), at(millis));
+    }
+    assert_eq!(core.lane(Lane::Answer).sent(), seq(1956));
+    assert_eq!(core.health(Vec::new(), 0).bad_acks, 0);
+}
+
+#[test]
 fn another_epochs_acknowledgement_is_ignored() {
     let mut core = connected();
     commit(&mut core, Lane::Hit, 1, 0);

@@ -93,7 +93,6 @@ impl Throttle {
 }
 
 /// What one worker is started with.
-#[derive(Debug)]
 pub struct Start {
     /// The program's arguments, the hidden subcommand first.
     pub arguments: Vec<String>,
@@ -101,6 +100,14 @@ pub struct Start {
     pub models: Vec<ModelBytes>,
     /// The first number for tracks and passes.
     pub first: u64,
+    /// Whether another one would be started with other models by now.
+    pub is_outdated: Box<dyn Fn() -> bool + Send>,
+}
+
+impl std::fmt::Debug for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Start").field("arguments", &self.arguments).finish_non_exhaustive()
+    }
 }
 
 /// Gathers it anew for every start, so that models need not stay in memory and what was missing may have come; in
@@ -147,6 +154,8 @@ pub struct VisionClient {
     was_ready: bool,
     /// The assignment that the worker has.
     assigned: u64,
+    /// Whether the worker has other models than another one would have.
+    is_outdated: Box<dyn Fn() -> bool + Send>,
 }
 
 impl std::fmt::Debug for VisionClient {
@@ -178,7 +187,8 @@ impl VisionClient {
         let indices = settings.cameras.all().into_iter().zip(0..).map(|((camera, _), index)| (camera, index)).collect();
         let VisionQueues { units, events } = queues;
         let (looked, was_ready, assigned) = (BTreeMap::new(), false, 0);
-        Self { settings, prepare, units, events, clock, pulse, indices, looked, was_ready, assigned }
+        let is_outdated = Box::new(|| false);
+        Self { settings, prepare, units, events, clock, pulse, indices, looked, was_ready, assigned, is_outdated }
     }
 
     /// Keeps a worker running until told to stop.
@@ -210,10 +220,11 @@ impl VisionClient {
 
     /// One worker, from its start to its end.
     fn live(&mut self, stop: &Stop) -> Result<End, WireError> {
-        let Start { arguments, models, first } = match (self.prepare)() {
+        let Start { arguments, models, first, is_outdated } = match (self.prepare)() {
             Ok(start) => start,
             Err(missing) => return Ok(End::Lost(missing)),
         };
+        self.is_outdated = is_outdated;
         let (ours, theirs) = UnixStream::pair()?;
         let mut child = Child::start(&self.settings.program, &arguments, theirs)?;
         let names = self.settings.cameras.all().into_iter().map(|(camera, _)| camera).collect();
@@ -275,7 +286,7 @@ impl VisionClient {
     fn feed(&mut self, stop: &Stop, socket: &UnixStream, listener: &Listener) -> Result<End, WireError> {
         let born = self.clock.mono();
         let (mut beat, mut last_beat, mut scratch) = (0, None::<MonoTime>, Vec::new());
-        let (mut thinned, assigned) = (100, self.assigned);
+        let (mut thinned, mut compared) = (100, born);
         let mut socket = socket;
         loop {
             let now = self.clock.mono();
@@ -286,8 +297,8 @@ impl VisionClient {
             if listener.over() {
                 return Ok(End::Lost("closed its socket".to_owned()));
             }
-            if self.settings.cameras.number() != assigned {
-                return Ok(End::Lost("what to look for was changed".to_owned()));
+            if let Some(why) = self.is_stale(&mut compared, now) {
+                return Ok(End::Lost(why.to_owned()));
             }
             let Some(ready) = listener.ready_since() else {
                 if now.saturating_since(born) > self.settings.start {
@@ -323,6 +334,19 @@ impl VisionClient {
                 Err(ReceiveError::Closed) => return Ok(End::Asked),
             }
         }
+    }
+
+    /// Why another worker has to take this one's place although nothing is wrong with it.
+    fn is_stale(&self, compared: &mut MonoTime, now: MonoTime) -> Option<&'static str> {
+        if self.settings.cameras.number() != self.assigned {
+            return Some("what to look for was changed");
+        }
+        // This asks the disk.
+        if now.saturating_since(*compared) < BEAT {
+            return None;
+        }
+        *compared = now;
+        (self.is_outdated)().then_some("makes way for one with other models")
     }
 
     fn unit(&self, socket: &mut impl Write, scratch: &mut Vec<u8>, unit: &AccessUnit) -> Result<(), WireError> {

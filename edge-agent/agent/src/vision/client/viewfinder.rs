@@ -62,7 +62,8 @@ mod tests {
         for number in [1, 2] {
             let media = MediaTime::from_nanos(number);
             let appearance = Appearance::default();
-            viewfinder.put(camera.clone(), Snapshot { media, size: (4, 2), appearance, jpeg: Vec::new() });
+            viewfinder
+                .put(camera.clone(), Snapshot { media, size: (4, 2), appearance, jpeg: Vec::new(), small: Vec::new() });
         }
         assert_eq!(viewfinder.newest(&camera).unwrap().media, MediaTime::from_nanos(2));
     }

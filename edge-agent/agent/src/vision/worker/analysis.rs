@@ -11,7 +11,7 @@ use edge_analytics::settings::{CameraSettings, Polygon};
 use edge_analytics::sighting::{FrameSighting, Outcome, Sighting};
 use edge_protocol::time::MediaTime;
 
-use super::super::crop::{compress, for_the_eye};
+use super::super::crop::{compress, for_the_eye, for_the_report};
 use super::super::decode::Frame;
 use super::super::slots::Next;
 use super::super::wire::{CameraIndex, Configure, FromWorker, Snapshot, WireError, write_frame};
@@ -110,7 +110,8 @@ impl<E: Infer> Analysis<E> {
     fn show(&mut self, shared: &Shared, socket: &UnixStream, camera: usize, frame: &Frame) -> Result<(), WireError> {
         let wanted = shared.wanted.get(camera).is_some_and(|wanted| wanted.swap(false, Ordering::Relaxed));
         let masks = self.cameras.get(camera).map(CameraAnalytics::masks).unwrap_or_default();
-        let Some(snapshot) = wanted.then(|| snapshot(frame, masks)).flatten() else { return Ok(()) };
+        let count = self.cameras.len();
+        let Some(snapshot) = wanted.then(|| snapshot(frame, masks, count)).flatten() else { return Ok(()) };
         let camera = CameraIndex::try_from(camera).unwrap_or(CameraIndex::MAX);
         self.write(&mut &*socket, &FromWorker::Snapshot(camera, snapshot))
     }
@@ -134,11 +135,12 @@ impl<E: Infer> Analysis<E> {
     }
 }
 
-fn snapshot(frame: &Frame, masks: &[Polygon]) -> Option<Snapshot> {
+fn snapshot(frame: &Frame, masks: &[Polygon], cameras: usize) -> Option<Snapshot> {
     let picture = frame.picture().ok()?;
     let jpeg = for_the_eye(&picture, masks)?;
     let size = (picture.width(), picture.height());
-    Some(Snapshot { media: frame.media(), size, appearance: Appearance::of(&picture), jpeg })
+    let small = for_the_report(&picture, masks, cameras).unwrap_or_default();
+    Some(Snapshot { media: frame.media(), size, appearance: Appearance::of(&picture), jpeg, small })
 }
 
 fn failed(media: MediaTime) -> Sighting {

@@ -7,6 +7,7 @@ use edge_protocol::media::Codec;
 use edge_protocol::sign::{Chain, SigningKey};
 use edge_protocol::time::{ClockQuality, MediaTime, WallStamp};
 use rtcc::database::requests::{Offer, Part};
+use rtcc::files::{self, Access};
 use rtcc::receiver::message::Effect;
 
 use super::*;
@@ -19,13 +20,17 @@ impl World {
     /// Runs `rtcc clip` as a person types it.
     fn ask(&self, more: &[&str]) -> std::thread::JoinHandle<anyhow::Result<()>> {
         let center = format!("http://{}", self.address);
-        let [key, cert, output] =
-            ["pki/person-ada.key", "pki/person-ada.pem", "clip.mp4"].map(|name| self.path(name).display().to_string());
+        let [key, cert] =
+            ["pki/person-ada.key", "pki/person-ada.pem"].map(|name| self.path(name).display().to_string());
         let root = self.path("pki/root.pem").display().to_string();
         let mut words = vec!["rtcc", "clip", "--center", &center, "--unit", "gate-1", "--camera", "north"];
         words.extend(["--from", "2026-11-21T14:05:00Z", "--to", "2026-11-21T14:05:10Z", "--purpose", "theft"]);
-        words.extend(["--case", "26-1", "--key", &key, "--cert", &cert, "--root", &root, "-o", &output]);
+        words.extend(["--case", "26-1", "--key", &key, "--cert", &cert, "--root", &root]);
         words.extend(more);
+        let output = self.path("clip.mp4").display().to_string();
+        if !more.contains(&"-o") {
+            words.extend(["-o", &output]);
+        }
         Self::run(words.into_iter().map(str::to_owned).collect())
     }
 }
@@ -127,6 +132,7 @@ fn a_clip_is_asked_for_signed_fetched_and_verified() {
     asked.join().unwrap().unwrap();
     assert_eq!(std::fs::read(world.path("clip.mp4")).unwrap(), GROUPS.concat());
     assert!(exists(&world.path("clip.mp4.manifest")));
+    assert!(!exists(&world.path("clip.mp4.unverified")) && !exists(&world.path("clip.mp4.manifest.unverified")));
     let root = world.path("pki/root.pem").display().to_string();
     let file = world.path("clip.mp4").display().to_string();
     Arguments::parse_from(["rtcc", "verify", &file, "--root", &root]).run().unwrap();
@@ -143,6 +149,51 @@ fn one_flipped_bit_is_found_and_the_clip_gets_no_name() {
     let words = failure(asked);
     assert!(words.contains("NOT VERIFIED") && words.contains("group 1 of 2"), "{words}");
     assert!(!exists(&world.path("clip.mp4")));
+    assert!(!exists(&world.path("clip.mp4.manifest")), "what was not verified gets no name of a manifest either");
+    assert!(exists(&world.path("clip.mp4.unverified")) && exists(&world.path("clip.mp4.manifest.unverified")));
+}
+
+/// Puts evidence of an earlier day there.
+fn lay_down(path: &Path) {
+    files::replace(path, b"evidence", Access::Owner).unwrap();
+}
+
+#[test]
+fn evidence_that_lies_there_is_neither_overwritten_nor_a_reason_to_ask() {
+    for taken in ["clip.mp4", "clip.mp4.manifest"] {
+        let mut world = World::new("ada", Role::Investigator);
+        world.unit("gate-1").is_born(1);
+        lay_down(&world.path(taken));
+        let words = failure(world.ask(&[]));
+        assert!(words.contains(taken) && words.contains("not overwritten"), "{words}");
+        assert_eq!(std::fs::read(world.path(taken)).unwrap(), b"evidence");
+        assert!(world.commands.try_recv().is_err(), "the unit was asked");
+    }
+}
+
+#[test]
+fn evidence_that_came_while_the_clip_was_waited_for_is_not_overwritten() {
+    let mut world = World::new("ada", Role::Investigator);
+    let mut unit = world.unit("gate-1");
+    unit.is_born(1);
+    let asked = world.ask(&[]);
+    let command = unit.hear(&mut world.commands);
+    lay_down(&world.path("clip.mp4"));
+    unit.give(&command, |_| {});
+    let words = failure(asked);
+    assert!(words.contains("not overwritten"), "{words}");
+    assert_eq!(std::fs::read(world.path("clip.mp4")).unwrap(), b"evidence");
+    assert!(!exists(&world.path("clip.mp4.manifest")));
+}
+
+#[test]
+fn a_place_where_nothing_can_be_written_is_said_before_a_unit_is_asked() {
+    let mut world = World::new("ada", Role::Investigator);
+    world.unit("gate-1").is_born(1);
+    let absent = world.path("absent/clip.mp4").display().to_string();
+    let words = failure(world.ask(&["-o", &absent]));
+    assert!(words.contains("cannot write") && words.contains("absent"), "{words}");
+    assert!(world.commands.try_recv().is_err(), "the unit was asked");
 }
 
 #[test]
@@ -208,4 +259,30 @@ fn a_clip_larger_than_one_answer_is_fetched_in_parts() {
     unit.give_groups(&command, &[&group, b"end"], |_| {});
     asked.join().unwrap().unwrap();
     assert_eq!(std::fs::metadata(world.path("clip.mp4")).unwrap().len(), 9_000_003);
+}
+
+#[test]
+fn a_center_that_is_started_again_is_waited_for_also_by_those_in_a_hurry() {
+    for more in [&["--wait", "1h"][..], &[]] {
+        let mut world = World::new("ada", Role::Investigator);
+        let mut unit = world.unit("gate-1");
+        unit.is_born(1);
+        let asked = world.ask(more);
+        let command = unit.hear(&mut world.commands);
+        world.is_started_again();
+        unit.give(&command, |_| {});
+        asked.join().unwrap().unwrap();
+        assert_eq!(std::fs::read(world.path("clip.mp4")).unwrap(), GROUPS.concat());
+    }
+}
+
+#[test]
+fn a_center_that_never_answered_is_said_at_once_with_the_request_also_to_those_who_wait() {
+    let mut world = World::new("ada", Role::Investigator);
+    world.ends();
+    let id = "4f2a4f2a4f2a4f2a4f2a4f2a4f2a4f2a";
+    let asked = world.ask(&["--wait", "1h", "--request", id]);
+    world.is_missed();
+    let words = failure(asked);
+    assert!(words.contains("cannot reach the center") && words.contains(id), "{words}");
 }

@@ -1,6 +1,7 @@
 //! Rollouts to units that say what the test has them say.
 
-use edge_protocol::command::{Command, Role};
+use edge_protocol::command::{Artefact, Command, Role};
+use edge_protocol::hash::Hash256;
 use rtcc::database::requests::RequestStatus;
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -10,7 +11,11 @@ use crate::commands::stage::{Unit, World};
 const UNITS: [&str; 3] = ["gate-1", "gate-2", "gate-3"];
 
 fn world() -> (World, [Unit; 3]) {
-    let world = World::new("grace", Role::Supervisor);
+    world_of(Role::Supervisor)
+}
+
+fn world_of(role: Role) -> (World, [Unit; 3]) {
+    let world = World::new("grace", role);
     let units = UNITS.map(|name| {
         let mut unit = world.unit(name);
         unit.is_born(1);
@@ -78,6 +83,36 @@ fn the_second_wave_is_asked_when_the_first_is_good() {
     World::run(world.words(&["status"])).join().unwrap().unwrap();
 }
 
+/// What a file is, its first bytes say.
+#[test]
+fn a_set_of_models_is_rolled_out_like_a_bundle_and_names_itself() {
+    let (mut world, [mut first, mut second, _]) = world_of(Role::PolicyAdmin);
+    let models = world.path("models/plates");
+    std::fs::create_dir_all(&models).unwrap();
+    for name in ["manifest.json", "model.onnx"] {
+        rtcc::files::replace(&models.join(name), b"{}", rtcc::files::Access::Owner).unwrap();
+    }
+    let (from, set) = (world.path("models").display().to_string(), world.path("models-7.set").display().to_string());
+    let made = ["rtcc", "models", "--from", &from, "--revision", "7", "-o", &set];
+    let files = ["pki/person-grace.key", "pki/person-grace.pem"].map(|name| world.path(name).display().to_string());
+    let signed = ["--key", &files[0], "--cert", &files[1]];
+    World::run([&made[..], &signed].concat().into_iter().map(str::to_owned).collect()).join().unwrap().unwrap();
+    let what = ["--url", "https://updates.example/models-7.set", "--bundle", &set, "--case", "CHG-18"];
+    let whom = ["--units", "gate-1,gate-2", "--waves", "1,1"];
+    let wrong = World::run(world.signed(&[&what[..], &whom, &["--version", "8"]].concat()));
+    assert!(failure(wrong).contains("is revision 7 of the models"));
+    let run = World::run(world.signed(&[&what[..], &whom].concat()));
+    let asked = first.hear(&mut world.commands);
+    let scope = scope(&asked);
+    assert_eq!((scope.artefact, scope.version.as_str()), (Some(Artefact::Models), "7"));
+    assert_eq!((scope.hash, scope.label().as_str()), (Hash256::of(&std::fs::read(&set).unwrap()), "models 7"));
+    assert!(world.is_quiet(), "nobody else while the first is under way");
+    first.answer(&asked, RequestStatus::Complete, None);
+    let asked = second.hear(&mut world.commands);
+    second.answer(&asked, RequestStatus::Failed, None);
+    assert!(failure(run).contains("STOPPED in wave 2 of 2"));
+}
+
 #[test]
 fn a_failure_in_the_first_wave_keeps_the_second_from_ever_beginning() {
     let (mut world, [mut first, ..]) = world();
@@ -120,6 +155,38 @@ fn a_stopped_rollout_asks_nobody_else() {
     first.answer(&asked, RequestStatus::Complete, None);
     assert!(world.is_quiet());
     assert!(failure(World::run(world.words(&["stop"]))).contains("is not running"));
+}
+
+#[test]
+fn a_recalled_rollout_asks_nobody_else_and_tells_who_was_asked_not_to_begin() {
+    let (mut world, [mut first, ..]) = world();
+    let run = world.roll_out(&["--waves", "1,100%"]);
+    let asked = first.hear(&mut world.commands);
+    first.answer(&asked, RequestStatus::Accepted, None);
+    let recall = World::run(world.signed(&["recall", "--why", "wrong file"]));
+    let recalled = first.hear(&mut world.commands);
+    assert_eq!(recalled.operation, Operation::Recall(asked.request));
+    assert_ne!(recalled.request, asked.request);
+    first.answer(&recalled, RequestStatus::Complete, None);
+    recall.join().unwrap().unwrap();
+    let words = failure(run);
+    assert!(words.contains("STOPPED") && words.contains("wrong file"), "{words}");
+    assert!(world.is_quiet());
+    first.answer(&asked, RequestStatus::Failed, None);
+    World::run(world.signed(&["recall"])).join().unwrap().unwrap();
+    assert!(world.is_quiet(), "nobody has it under way");
+}
+
+#[test]
+fn a_unit_that_has_begun_is_named() {
+    let (mut world, [mut first, ..]) = world();
+    let _run = world.roll_out(&["--waves", "1,100%"]);
+    let asked = first.hear(&mut world.commands);
+    first.answer(&asked, RequestStatus::Accepted, None);
+    let recall = World::run(world.signed(&["recall"]));
+    let recalled = first.hear(&mut world.commands);
+    first.answer(&recalled, RequestStatus::Failed, None);
+    assert!(failure(recall).contains("not called back from gate-1"));
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! What was asked for, and what comes of it: answers, offers and the pieces of clips.
 
+use edge_protocol::record::LossCause;
+
 use super::super::apply::{ApplyError, MAX_CLIP_BYTES};
 use super::super::clips;
-use super::super::message::{Answer, Batch, Effect, Message};
+use super::super::message::{Answer, Batch, Effect, Loss, Message};
 use super::{NOW, Receiver, bare, batch, one};
 use crate::database::ingest::Ingest;
 use crate::database::queries;
 use crate::database::requests::{self, HandedIn, NewRequest, Offer, Part, RequestStatus};
+use crate::database::spans::Span;
 
 impl Receiver {
     fn request(&self, id: &str) -> requests::Request {
@@ -113,6 +116,57 @@ fn pieces_that_a_dead_unit_left_behind_do_not_hide_that_it_must_be_asked_again()
     assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
     center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 2, b"34"))])]).unwrap();
     assert_eq!(center.request("ab").status, RequestStatus::Waiting, "the fresh command is not answered yet");
+}
+
+#[test]
+fn a_clip_of_which_the_unit_lost_pieces_must_be_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    center.hand_in("cd", r#"{"operation":{"update":{"version":"1.5.0"}}}"#);
+    let lost = |lane, first, last| {
+        let spans = vec![Span::new(first, last).unwrap()];
+        Effect::Lost(Loss { epoch: 7, lane, spans, cause: LossCause::Disk })
+    };
+    let update = Answer {
+        request: "cd".into(),
+        status: Some(RequestStatus::Accepted),
+        words: "40 % is here".into(),
+        offer: None,
+    };
+    center
+        .take(vec![
+            batch(7, "answer", vec![bare(1, offer(8, 6)), bare(2, Effect::Answer(update))]),
+            batch(7, "clip", vec![bare(1, manifest(b"signed")), bare(2, media("ab", 0, b"1234"))]),
+            batch(7, "alert", vec![bare(1, lost("thumb", 1, 3)), bare(2, lost("clip", 1, 2))]),
+        ])
+        .unwrap();
+    let status = |center: &Receiver| center.request("ab").status;
+    assert_eq!(status(&center), RequestStatus::Transferring, "nothing that was of the clip is lost");
+    center.take(vec![batch(7, "alert", vec![bare(3, lost("clip", 2, 3))])]).unwrap();
+    assert_eq!(status(&center), RequestStatus::Again);
+    assert!(center.request("ab").words.contains("pieces of the clip were lost"));
+    assert_eq!(center.request("cd").status, RequestStatus::Accepted, "an update has no pieces");
+    assert_eq!(center.hand_in("ab", "{}"), HandedIn::Taken);
+    center.take(vec![batch(7, "answer", vec![bare(3, offer(8, 6))])]).unwrap();
+    center.take(vec![batch(7, "clip", vec![bare(4, media("ab", 4, b"5678"))])]).unwrap();
+    assert_eq!(status(&center), RequestStatus::Complete, "what had come before is not needed again");
+}
+
+#[test]
+fn a_clip_that_was_on_its_way_when_the_unit_lost_its_outbox_must_be_asked_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    center.take(vec![batch(7, "answer", vec![bare(1, answer(RequestStatus::Accepted))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Accepted, "the first epoch that is heard loses nothing");
+    center.take(vec![batch(7, "health", vec![]), batch(8, "health", vec![])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Again);
+    center.hand_in("ab", "{}");
+    // What the new life says counts, also where it is the first word of one of its lanes.
+    center.take(vec![batch(8, "answer", vec![bare(1, answer(RequestStatus::Accepted))])]).unwrap();
+    center.take(vec![batch(8, "clip", vec![]), batch(7, "clip", vec![])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Accepted);
 }
 
 #[test]

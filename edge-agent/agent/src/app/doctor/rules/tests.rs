@@ -76,15 +76,14 @@ fn a_clock_that_was_never_set_is_told_from_one_without_a_source() {
 }
 
 #[test]
-fn a_disk_is_judged_by_writing_room_wear_and_speed() {
-    let good = DiskFacts { total: 500 << 30, free: 100 << 30, write: Ok(90_000_000), worn_tenths: Some(2) };
-    says(&disk(&good), Verdict::Ok, "writes 90 MB/s, 20 % of its rated life", "");
+fn a_disk_is_judged_by_writing_room_and_speed() {
+    let good = DiskFacts { total: 500 << 30, free: 100 << 30, write: Ok(90_000_000) };
+    says(&disk(&good), Verdict::Ok, "writes 90 MB/s", "");
     let read_only = DiskFacts { write: Err("Read-only file system".to_owned()), ..good.clone() };
     says(&disk(&read_only), Verdict::Failed, "Read-only", "writable");
     let full = DiskFacts { free: 0, write: Err("No space left on device".to_owned()), ..good.clone() };
     says(&disk(&full), Verdict::Failed, "No space", "free space");
     says(&disk(&DiskFacts { free: 1 << 30, ..good.clone() }), Verdict::Failed, "1.0 GB of", "quota_bytes");
-    says(&disk(&DiskFacts { worn_tenths: Some(10), ..good.clone() }), Verdict::Warning, "100 %", "replace");
     says(&disk(&DiskFacts { write: Ok(2_000_000), ..good }), Verdict::Warning, "2 MB/s", "too slow");
 }
 
@@ -112,6 +111,14 @@ fn models_are_judged_by_file_and_self_test() {
     let slower = self_test(&Ok(vec![standing(vec!["cuda: no device".to_owned()])]));
     says(&slower, Verdict::Warning, "plates-1", "cuda: no device");
     says(&self_test(&Err("self-test: differs".to_owned())), Verdict::Failed, "differs", "red");
+}
+
+#[test]
+fn models_are_quick_enough_for_the_frames_that_are_asked_for_or_not() {
+    let work = |took_ms, asked_fps| speed(&Work { frames: 10, took_ms, asked_fps });
+    says(&work(400.0, 15.0), Verdict::Ok, "40 ms a frame (expected: below 67 ms for 15 frames", "");
+    says(&work(400.0, 30.0), Verdict::Warning, "below 33 ms", "analysed_fps");
+    assert_eq!(speed(&Work::default()).verdict, Verdict::Unchecked);
 }
 
 #[test]

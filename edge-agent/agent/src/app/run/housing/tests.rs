@@ -17,6 +17,7 @@ fn housing() -> (Housing, Receiver<Entry>) {
         entries,
         vitals: Vitals::default(),
         throttle: Throttle::default(),
+        alarms: None,
         pulse: Heartbeats::default().register("peripherals", LOOK, clock.mono()),
         clock,
         last_reset: Sentence::cut("tests"),

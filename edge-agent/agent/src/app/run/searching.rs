@@ -1,0 +1,193 @@
+//! `edge-agent onvif`, asked for on the technician's page: which cameras are there, and where their streams are.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Assembly, RunError};
+use crate::onvif::{DISCOVERY, Device, Login, OnvifError, discover};
+use crate::page::{FoundCamera, Offer, Search};
+use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
+use crate::supervise::{Clock, Fault, Station, Stop};
+
+/// One is under way, and no other waits behind it.
+const ASKED: Bounds = Bounds::items("searches", 1, Overflow::Refuse);
+const LOOK: Duration = Duration::from_secs(1);
+/// How long cameras may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is asked.
+enum Asked {
+    /// All cameras that hear it.
+    Everybody,
+    /// One camera, at its address.
+    Streams(String, Option<Login>),
+}
+
+/// Asks for cameras and sees what is found; clones are the same.
+#[derive(Clone)]
+pub(super) struct Searching {
+    asked: Sender<Asked>,
+    search: Arc<Mutex<Search>>,
+}
+
+impl Searching {
+    /// Looks for cameras, where nothing is looked for just now.
+    pub(super) fn everybody(&self) {
+        self.begin(Asked::Everybody);
+    }
+
+    /// Asks a camera for its streams, where nothing is looked for just now.
+    pub(super) fn streams(&self, address: &str, user: &str, password: &str) {
+        let login = (!user.is_empty()).then(|| Login::new(user, password));
+        self.begin(Asked::Streams(address.to_owned(), login));
+    }
+
+    fn begin(&self, asked: Asked) {
+        let mut search = self.lock();
+        if search.running {
+            return;
+        }
+        // The cameras that were found stay while one of them is asked.
+        let found = if let Asked::Streams(..) = asked { search.found.take() } else { None };
+        if self.asked.send(asked).is_ok() {
+            *search = Search { running: true, found, ..Search::default() };
+        }
+    }
+
+    /// How far it is.
+    pub(super) fn search(&self) -> Search {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Search> {
+        self.search.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the stage that asks. It shows no beats: a camera takes as long as it takes, and nobody waits for it.
+pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> {
+    let (asked, waiting) = bounded(ASKED);
+    let searching = Searching { asked, search: Arc::default() };
+    let (own, clock) = (searching.clone(), assembly.clock.clone());
+    let body = move |stop: &Stop| {
+        while !stop.is_set() {
+            let asked = match waiting.receive_timeout(LOOK) {
+                Ok(asked) => asked,
+                Err(ReceiveError::Timeout) => continue,
+                Err(ReceiveError::Closed) => return Ok(()),
+            };
+            let found = answer(asked, (DISCOVERY, PATIENCE), &clock);
+            let mut search = own.lock();
+            search.running = false;
+            match found {
+                Ok(Answer::Cameras(found)) => search.found = Some(found),
+                Ok(Answer::Streams(streams)) => search.streams = Some(streams),
+                Err(error) => search.failed = Some(in_words(&error)),
+            }
+        }
+        Ok(())
+    };
+    assembly.start("camera search", Station::Control, body)?;
+    Ok(searching)
+}
+
+#[derive(Debug)]
+enum Answer {
+    Cameras(Vec<FoundCamera>),
+    Streams(Vec<Offer>),
+}
+
+/// What comes of a question; all cameras are asked at `target` and have `patience` to answer.
+fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Clock) -> Result<Answer, OnvifError> {
+    match asked {
+        Asked::Everybody => {
+            let found = discover(target, patience, clock)?.into_iter();
+            let found = found.map(|camera| FoundCamera {
+                name: camera.name,
+                hardware: camera.hardware,
+                addresses: camera.addresses,
+            });
+            Ok(Answer::Cameras(found.collect()))
+        }
+        Asked::Streams(address, login) => {
+            let device = Device::new(&address, login)?;
+            let streams = device.streams(device.clock()?)?.into_iter();
+            let offer = |stream: crate::onvif::Stream| Offer {
+                address: stream.url,
+                codec: stream.codec,
+                size: stream.size,
+                name: stream.name,
+            };
+            Ok(Answer::Streams(streams.map(offer).collect()))
+        }
+    }
+}
+
+/// What a technician can do about it, without the words for a terminal.
+fn in_words(error: &OnvifError) -> String {
+    match error {
+        OnvifError::Refused => {
+            "the camera refuses user or password: type them above, and see that the user may use ONVIF".to_owned()
+        }
+        OnvifError::Network(_)
+        | OnvifError::Address(_)
+        | OnvifError::Unreachable { .. }
+        | OnvifError::Fault(_)
+        | OnvifError::Answer { .. }
+        | OnvifError::Random => Fault::from_error(error).0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, UdpSocket};
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(300);
+
+    /// Answers one probe as a camera does.
+    fn camera(socket: &UdpSocket) {
+        let mut probe = [0; 4096];
+        let (length, from) = socket.recv_from(&mut probe).unwrap();
+        let probe = String::from_utf8_lossy(&probe[..length]).into_owned();
+        let id = probe.split("uuid:").nth(1).and_then(|rest| rest.split('<').next()).unwrap();
+        let answer = format!(
+            "<s:Envelope xmlns:s=\"e\"><s:Header><RelatesTo>uuid:{id}</RelatesTo></s:Header><s:Body><ProbeMatches>\
+             <ProbeMatch><EndpointReference><Address>urn:uuid:1</Address></EndpointReference>\
+             <Scopes>onvif://www.onvif.org/name/Gate%20cam onvif://www.onvif.org/hardware/X1</Scopes>\
+             <XAddrs>http://192.0.2.10/onvif/device_service</XAddrs></ProbeMatch></ProbeMatches></s:Body></s:Envelope>"
+        );
+        socket.send_to(answer.as_bytes(), from).unwrap();
+    }
+
+    #[test]
+    fn cameras_that_answer_are_told_with_where_to_ask_them() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let place = (socket.local_addr().unwrap(), SHORT);
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| camera(&socket));
+            answer(Asked::Everybody, place, &Clock::system()).unwrap()
+        });
+        let Answer::Cameras(found) = found else { panic!("{found:?}") };
+        let addresses = vec!["http://192.0.2.10/onvif/device_service".to_owned()];
+        let (name, hardware) = (Some("Gate cam".to_owned()), Some("X1".to_owned()));
+        assert_eq!(found, [FoundCamera { name, hardware, addresses }]);
+    }
+
+    #[test]
+    fn a_camera_that_gives_no_streams_is_told_in_words_without_the_password() {
+        let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+        for (address, words) in [
+            (format!("http://{closed}/onvif/device_service"), "cannot be reached"),
+            ("rtsp://192.0.2.10/a".to_owned(), "is no address of a camera's device service"),
+            ("http://admin:hunter2@192.0.2.10/".to_owned(), "is no address of a camera's device service"),
+        ] {
+            let asked = Asked::Streams(address, Some(Login::new("admin", "hunter2")));
+            let refused = in_words(&answer(asked, (closed, SHORT), &Clock::system()).unwrap_err());
+            assert!(refused.contains(words) && !refused.contains("hunter2"), "{refused}");
+        }
+        assert!(in_words(&OnvifError::Refused).contains("type them above"));
+    }
+}

@@ -1,0 +1,100 @@
+//! An order is called back: what has not begun does not begin. What is in the other slot, or in use, stays what it is;
+//! only another update undoes that.
+
+use std::path::Path;
+
+use edge_protocol::id::RequestId;
+use edge_store::disk::RealDisk;
+
+use super::lock::Lock;
+use crate::control::Recalled;
+use crate::update::models::ModelSets;
+use crate::update::{Order, Ordered, Orders};
+
+/// Ends the order of a request, if it is there and nothing was changed for it yet; the order comes back with it.
+pub(in crate::app) fn recall(data_dir: &Path, request: RequestId) -> Result<(Recalled, Option<Order>), String> {
+    let folder = data_dir.join("update");
+    let words = |error: &dyn std::fmt::Display| error.to_string();
+    let _changing = Lock::order(&folder).map_err(|error| words(&error))?;
+    let orders = Orders::new(&RealDisk, &folder);
+    let found = orders.read().map_err(|error| words(&error))?.filter(|order| order.request == request);
+    let Some(order) = found else { return Ok((Recalled::NotThere, None)) };
+    // Held until the order is gone: a set that is being put to use at this moment has begun.
+    let sets = Lock::models(&folder).map_err(|error| words(&error))?;
+    let has_begun = match order.what {
+        Ordered::Image { .. } => order.handed,
+        Ordered::Models { revision } => {
+            let standing = ModelSets::new(&RealDisk, data_dir).standing().map_err(|error| words(&error))?;
+            order.handed && (sets.is_none() || standing.current == Some(revision))
+        }
+    };
+    if has_begun {
+        let why = format!("the update to {} has begun; what undoes it is another update", order.what);
+        return Ok((Recalled::TooLate(why), None));
+    }
+    orders.remove().map_err(|error| words(&error))?;
+    Ok((Recalled::Ended(order.what.to_string()), Some(order)))
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_protocol::command::{Artefact, UpdateScope};
+    use edge_protocol::hash::Hash256;
+    use edge_protocol::id::CommandId;
+    use edge_protocol::time::WallStamp;
+
+    use super::*;
+
+    fn request(number: u8) -> RequestId {
+        RequestId::from_bytes([number; 16])
+    }
+
+    /// A unit that has this order.
+    fn ordered(artefact: Option<Artefact>, version: &str, handed: bool) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let scope = UpdateScope {
+            url: "https://center/b".to_owned(),
+            hash: Hash256::of(b"bundle"),
+            bytes: 6,
+            version: version.parse().unwrap(),
+            quiet: None,
+            artefact,
+        };
+        let command = CommandId::from_bytes([2; 16]);
+        let order = Order::new(request(1), command, &scope, WallStamp::default()).unwrap();
+        std::fs::create_dir(folder.path().join("update")).unwrap();
+        let orders = Orders::new(&RealDisk, &folder.path().join("update"));
+        orders.write(&Order { handed, ..order }).unwrap();
+        folder
+    }
+
+    fn is_there(folder: &tempfile::TempDir) -> bool {
+        Orders::new(&RealDisk, &folder.path().join("update")).read().unwrap().is_some()
+    }
+
+    #[test]
+    fn an_order_for_which_nothing_was_changed_ends_and_one_that_has_begun_does_not() {
+        for (artefact, version, handed, ends) in [
+            (None, "1.5.0", false, true),
+            (None, "1.5.0", true, false),
+            (Some(Artefact::Models), "7", false, true),
+            (Some(Artefact::Models), "7", true, true),
+        ] {
+            let unit = ordered(artefact, version, handed);
+            let (recalled, order) = recall(unit.path(), request(1)).unwrap();
+            assert_eq!(matches!(recalled, Recalled::Ended(_)), ends, "{version} {handed}: {recalled:?}");
+            assert_eq!((order.is_some(), is_there(&unit)), (ends, !ends), "{version} {handed}");
+        }
+        let unit = ordered(Some(Artefact::Models), "7", true);
+        let _being_put_to_use = Lock::models(&unit.path().join("update")).unwrap().unwrap();
+        assert!(matches!(recall(unit.path(), request(1)).unwrap().0, Recalled::TooLate(_)));
+        assert!(is_there(&unit));
+    }
+
+    #[test]
+    fn the_order_of_another_request_is_let_alone() {
+        let unit = ordered(None, "1.5.0", false);
+        assert_eq!(recall(unit.path(), request(9)).unwrap(), (Recalled::NotThere, None));
+        assert!(is_there(&unit));
+    }
+}

@@ -1,0 +1,93 @@
+//! What is known of a unit's sets of models, as it lies on the disk: one file, replaced whole.
+//!
+//! That a set is the one in use, that it still has to prove itself, and which one was before are one fact, so a power
+//! cut finds the sets as they were or as they were to be.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::update::Before;
+
+/// What is known of the sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The highest revision that has proved itself here; nothing below it is taken.
+    pub floor: Option<u64>,
+    /// The set in use; the image's own models where there is none.
+    pub current: Option<u64>,
+    /// The one before, whose folder is kept; the image's own models where there is none.
+    pub former: Option<u64>,
+    /// Where the set in use has yet to prove itself: what the former one could do.
+    pub trial: Option<Before>,
+    /// Sets whose folders nobody needs, whole or not.
+    pub loose: BTreeSet<u64>,
+    /// What nobody has been told yet.
+    pub untold: Vec<ModelsTold>,
+}
+
+/// What people are told, in the audit log and at the center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ModelsTold {
+    /// A set passed its self-test, is in use, and is watched.
+    OnTrial(Swap),
+    /// A set is in use and has proved itself, or a person answers for it.
+    Taken(Swap),
+    /// The former set is in use again, and why.
+    GoneBack(Swap, String),
+}
+
+/// From one set to another; none are the image's own models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swap {
+    /// The former one.
+    pub from: Option<u64>,
+    /// The new one.
+    pub to: u64,
+}
+
+impl ModelsTold {
+    /// Which swap it is about.
+    pub const fn swap(&self) -> Swap {
+        match self {
+            Self::OnTrial(swap) | Self::Taken(swap) | Self::GoneBack(swap, _) => *swap,
+        }
+    }
+}
+
+impl Standing {
+    /// A set was unpacked and tested, and is in use from now on; with a trial where somebody watches it.
+    pub(super) fn take(&mut self, revision: u64, trial: Option<Before>) {
+        let swap = Swap { from: self.current, to: revision };
+        self.loose.clear();
+        self.former = self.current.replace(revision);
+        self.trial = trial;
+        if self.trial.is_some() {
+            self.untold.push(ModelsTold::OnTrial(swap));
+        } else {
+            self.prove(swap);
+        }
+    }
+
+    /// The set in use has proved itself.
+    pub(super) fn hold(&mut self) {
+        if let (Some(_), Some(to)) = (self.trial.take(), self.current) {
+            self.prove(Swap { from: self.former, to });
+        }
+    }
+
+    /// The set in use has not proved itself: the former one is in use again.
+    pub(super) fn go_back(&mut self, why: String) {
+        if let (Some(_), Some(to)) = (self.trial.take(), self.current) {
+            let from = self.former.take();
+            self.current = from;
+            self.loose.insert(to);
+            self.untold.push(ModelsTold::GoneBack(Swap { from, to }, why));
+        }
+    }
+
+    fn prove(&mut self, swap: Swap) {
+        self.floor = self.floor.max(Some(swap.to));
+        self.untold.push(ModelsTold::Taken(swap));
+    }
+}

@@ -1,0 +1,68 @@
+//! The files of a set on their way to the disk: each is compared with its signed hash, and all are durable in the end.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest;
+use edge_protocol::hash::Hash256;
+use edge_protocol::model_set::{ModelFile, ModelSet};
+use edge_store::disk::Disk;
+
+use super::{MANIFEST, ModelsFault};
+
+/// Files are copied in pieces of this size.
+const PIECE: usize = 1 << 16;
+
+/// Writes a set's files and its signed manifest into an empty folder.
+pub(super) fn unpack(
+    disk: &dyn Disk,
+    set: &mut dyn Read,
+    (manifest, sealed): (&ModelSet, &[u8]),
+    folder: &Path,
+) -> Result<(), ModelsFault> {
+    let fault = |source| ModelsFault::Disk { path: folder.to_owned(), source };
+    disk.make_folder(folder).map_err(fault)?;
+    let (needs, free) = (manifest.bytes(), disk.room(folder).map_err(fault)?.free);
+    if needs > free {
+        return Err(ModelsFault::DiskFull { needs, free });
+    }
+    let mut folders: Vec<PathBuf> = folder.parent().into_iter().map(Path::to_path_buf).collect();
+    folders.push(folder.to_owned());
+    for file in &manifest.files {
+        let path = folder.join(&file.path);
+        let inside = path.parent().unwrap_or(folder).to_owned();
+        disk.make_folder(&inside).map_err(fault)?;
+        copy(disk, set, file, &path)?;
+        folders.extend([inside.clone(), inside.parent().unwrap_or(folder).to_owned()]);
+    }
+    let mut after = [0];
+    if set.read(&mut after).map_err(fault)? != 0 {
+        return Err(ModelsFault::Damaged("what follows the last file".to_owned()));
+    }
+    let mut file = disk.create(&folder.join(MANIFEST)).map_err(fault)?;
+    file.write_all_at(sealed, 0).and_then(|()| file.sync()).map_err(fault)?;
+    folders.sort();
+    folders.dedup();
+    folders.iter().try_for_each(|folder| disk.sync_folder(folder)).map_err(fault)
+}
+
+fn copy(disk: &dyn Disk, set: &mut dyn Read, named: &ModelFile, path: &Path) -> Result<(), ModelsFault> {
+    let fault = |source: io::Error| ModelsFault::Disk { path: path.to_owned(), source };
+    let mut file = disk.create(path).map_err(fault)?;
+    let mut context = digest::Context::new(&digest::SHA256);
+    let (mut offset, mut piece) = (0, vec![0; PIECE]);
+    while offset < named.bytes {
+        let left = usize::try_from(named.bytes - offset).unwrap_or(PIECE).min(PIECE);
+        let Some(piece) = piece.get_mut(..left) else { break };
+        set.read_exact(piece).map_err(|_| ModelsFault::Damaged(named.path.clone()))?;
+        file.write_all_at(piece, offset).map_err(fault)?;
+        context.update(piece);
+        offset += left as u64;
+    }
+    file.sync().map_err(fault)?;
+    if Hash256::from_digest(&context.finish()) == named.hash {
+        Ok(())
+    } else {
+        Err(ModelsFault::Damaged(named.path.clone()))
+    }
+}

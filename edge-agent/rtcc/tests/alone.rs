@@ -1,0 +1,81 @@
+//! `rtcc serve` without a broker: what it says, and to whom its folder belongs.
+#![cfg(test)]
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use rtcc::clock::wall_us;
+use rtcc::pki::{Authority, Subject};
+
+const START: Duration = Duration::from_secs(20);
+
+/// `rtcc serve`, which ends with its owner.
+struct Center(Child);
+
+impl Center {
+    /// Nothing listens on port 1.
+    fn start(folder: &Path) -> Self {
+        let authority = Authority::create(&folder.join("pki"), &"metro".parse().unwrap(), wall_us()).unwrap();
+        let issued = authority.issue(&Subject::Center("center-1".parse().unwrap()), wall_us()).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_rtcc"))
+            .args(["serve", "--agency", "metro", "--listen", "127.0.0.1:0", "--broker", "localhost:1", "--data"])
+            .arg(folder.join("city/center"))
+            .arg("--root")
+            .arg(folder.join("pki/root.pem"))
+            .arg("--cert")
+            .arg(&issued.certificate)
+            .arg("--key")
+            .arg(&issued.key)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self(process)
+    }
+
+    /// The first line of its log with these words.
+    fn says(&mut self, words: &'static str) -> String {
+        let log = BufReader::new(self.0.stderr.take().unwrap());
+        let (found, line) = sync_channel(1);
+        let read = move || {
+            for line in log.lines().map_while(Result::ok) {
+                println!("{line}");
+                if line.contains(words) {
+                    found.send(line).unwrap();
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().spawn(read).unwrap();
+        line.recv_timeout(START).unwrap_or_else(|_| panic!("rtcc serve does not say {words:?}"))
+    }
+}
+
+impl Drop for Center {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_center_that_cannot_reach_its_broker_says_why_and_keeps_what_it_has_from_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Center::start(folder.path());
+    let said = center.says("cannot reach the broker");
+    assert!(said.contains("WARN") && said.contains("localhost:1") && said.contains("nothing listens there"), "{said}");
+    let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+    for (name, expected) in [
+        ("city/center", 0o700),
+        ("city/center/clips", 0o700),
+        ("city/center/thumbs", 0o700),
+        ("city/center/center.db", 0o600),
+        ("city/center/center.db-wal", 0o600),
+        ("city/center/center.db-shm", 0o600),
+    ] {
+        assert_eq!(mode(name), expected, "{name}");
+    }
+}
