@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import json
 import os
 from pathlib import Path
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import read_picture
 from training.data.tables import DataError, read_rows
 from training.synth import camera
 

@@ -1,6 +1,5 @@
 """Where training pictures come from: real ones in memory, and drawn ones made on the fly."""
 
-import json
 from collections import Counter
 from dataclasses import replace
 

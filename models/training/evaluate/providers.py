@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from training.data.crops import read_crops, read_picture
+from training.data.boxes import read_picture
+from training.data.crops import read_crops
 from training.data.objects import load_objects
 from training.data.tables import DataError
 from training.evaluate import intervals

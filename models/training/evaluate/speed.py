@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.data.tables import DataError
 from training.evaluate import intervals
 
 PRODUCTS = ("Conv", "Gemm", "MatMul", "ConvInteger", "MatMulInteger")
@@ -24,7 +25,10 @@ def count_work(path):
     import onnx
     from onnx import numpy_helper, shape_inference
 
-    model = shape_inference.infer_shapes(onnx.load(str(path)))
+    try:
+        model = shape_inference.infer_shapes(onnx.load(str(path)))
+    except Exception as error:  # of the parser, whose kinds differ from version to version
+        raise DataError(f"{path}: no graph that opens: {error}") from error
     sizes = {tensor.name: numpy_helper.to_array(tensor).shape for tensor in model.graph.initializer}
     # Quantised graphs hold a weight behind a DequantizeLinear node.
     for node in model.graph.node:

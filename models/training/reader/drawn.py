@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.crops import read_crops, read_picture
+from training.data.boxes import read_picture
+from training.data.crops import read_crops
 from training.evaluate.intervals import wilson
 from training.manifest import ManifestError, sha256_of
 from training.reader import metrics

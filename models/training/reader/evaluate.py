@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data.boxes import file_sha256
-from training.data.crops import Crop, read_crops, read_picture
+from training.data.boxes import file_sha256, read_picture
+from training.data.crops import Crop, read_crops
 from training.evaluate.intervals import paired
 from training.figures import figure
 from training.manifest import load_manifest

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import file_sha256
-from training.data.crops import fold, read_crops, read_picture
+from training.data.boxes import file_sha256, read_picture
+from training.data.crops import fold, read_crops
 from training.data.tables import DataError
 from training.evaluate.intervals import draws, estimate, paired, wilson
 from training.manifest import load_manifest

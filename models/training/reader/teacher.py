@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.data.boxes import BOX_COLUMNS, read_box
-from training.data.crops import CropPool, read_crops, read_picture
+from training.data.boxes import BOX_COLUMNS, read_box, read_picture
+from training.data.crops import CropPool, read_crops
 from training.data.tables import read_rows
 from training.evaluate.models import open_session
 from training.preprocess import grey_from_rgb

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from training.data.crops import CropPool, fold, read_crops, read_picture
+from training.data.boxes import read_picture
+from training.data.crops import CropPool, fold, read_crops
 from training.data.objects import OWN
 from training.loop import Trainer, draw_curves
 from training.manifest import sha256_of

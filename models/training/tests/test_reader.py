@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.data.crops import CropPool, fold, normalise, read_crops, read_picture
+from training.data.boxes import read_picture
+from training.data.crops import CropPool, fold, normalise, read_crops
 from training.data.tables import DataError
 from training.evaluate import intervals
 from training.loop import Schedule, Trainer

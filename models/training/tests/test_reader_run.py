@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from training.__main__ import main
-from training.data.crops import read_picture
+from training.data.boxes import read_picture
 from training.export import largest_difference
 from training.manifest import load_manifest, model_file
 from training.nets.reader import PlateReader

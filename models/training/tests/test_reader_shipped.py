@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data.crops import read_picture
+from training.data.boxes import read_picture
 from training.manifest import load_manifest
 from training.reader.drawn import TOLERANCE, measure
 from training.reader.model import ReaderModel
