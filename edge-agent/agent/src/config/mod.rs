@@ -128,8 +128,8 @@ pub enum ConfigError {
         "{}\nthe last good configuration cannot stand in for it: {}\n\
          nothing is seen, recorded or told until one can be used: correct the file (edge-agent check-config FILE), then \
          systemctl restart edge-agent",
-        in_full(file),
-        in_full(last)
+        in_full(.file),
+        in_full(.last)
     )]
     NoStandIn {
         /// What is wrong with the file.
