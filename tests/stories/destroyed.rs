@@ -70,9 +70,10 @@ fn whatever_file_is_destroyed_the_agent_starts_says_so_and_keeps_the_rest() {
             unit.says(&world, Some("ring"), "a segment shorter than its index says");
         }
         unit.goes_on(&world);
-        let clip = world.clip("after.mp4", "audit", "26-0001");
+        let name = format!("after-{number}.mp4");
+        let clip = world.clip(&name, "audit", "26-0001");
         assert!(clip.succeeded, "{harm:?} of a segment: rtcc clip:\n{}", clip.said);
-        let verified = world.verify("after.mp4");
+        let verified = world.verify(&name);
         assert!(verified.succeeded, "{harm:?} of a segment: rtcc verify:\n{}", verified.said);
         assert!(verified.said.contains("gap"), "{harm:?} of a segment is a stated gap:\n{}", verified.said);
     }

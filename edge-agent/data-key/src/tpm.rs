@@ -55,11 +55,8 @@ pub(crate) fn key(tpm: &mut (impl Read + Write)) -> Result<String, TpmError> {
     let key = hmac(tpm, primary);
     // A TPM without a resource manager before it has room for three.
     ask(tpm, "FlushContext", &command(NO_SESSIONS, FLUSH_CONTEXT, &[&primary.to_be_bytes()]))?;
-    Ok(key?
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0xf])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect())
+    let nibbles = key?.into_iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(nibbles.filter_map(|nibble| char::from_digit(u32::from(nibble), 16)).collect())
 }
 
 fn create_primary(tpm: &mut (impl Read + Write)) -> Result<u32, TpmError> {
