@@ -29,8 +29,8 @@ struct Asked {
     words: String,
 }
 
-/// Stops the newest rollout and calls it back from every unit that works on it. Returns when each has answered; an error
-/// once `wait` is over, or where one had begun.
+/// Stops the newest rollout and calls it back from every unit where its order may live. Returns when each has answered;
+/// an error once `wait` is over, or where one had begun.
 pub(super) fn recall(center: &Center, signer: &Signer, why: &str, wait: Duration) -> anyhow::Result<()> {
     let path = format!("/api/rollouts/{}", newest(center)?);
     let shown: Shown = center.get(&path, &[])?;
@@ -41,8 +41,11 @@ pub(super) fn recall(center: &Center, signer: &Signer, why: &str, wait: Duration
     let waited = Stopwatch::start();
     let calling = Calling { center, signer, name: format!("recall {} {}", shown.id, wall_us()) };
     let mut working: BTreeMap<UnitId, Option<Stopwatch>> = BTreeMap::new();
-    for unit in shown.units.iter().filter(|unit| unit.state == "asked") {
-        working.insert(unit.unit.clone(), None);
+    for unit in &shown.units {
+        // Not by what the rollout says of it: it takes who was silent for long for failed, and the order lives on there.
+        if calling.of_order(&shown, &unit.unit)?.is_some_and(|order| !order.is_final()) {
+            working.insert(unit.unit.clone(), None);
+        }
     }
     let mut late = Vec::new();
     while !working.is_empty() {

@@ -213,6 +213,21 @@ fn a_second_recall_goes_on_past_a_unit_that_has_answered_the_first() {
 }
 
 #[test]
+fn a_unit_that_was_silent_for_longer_than_the_rollout_waits_is_called_back_too() {
+    let (mut world, [mut first, ..]) = world();
+    let run = world.roll_out(&["--waves", "1,100%", "--patience", "1s"]);
+    let asked = first.hear(&mut world.commands);
+    first.answer(&asked, RequestStatus::Accepted, None);
+    let words = failure(run);
+    assert!(words.contains("it has not said what became of it"), "{words}");
+    let recall = World::run(world.signed(&["recall"]));
+    let recalled = first.hear(&mut world.commands);
+    assert_eq!(recalled.operation, Operation::Recall(asked.request));
+    first.answer(&recalled, RequestStatus::Complete, None);
+    recall.join().unwrap().unwrap();
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anybody_is_asked() {
     let (mut world, _units) = world();
     for (wrong, words) in [
