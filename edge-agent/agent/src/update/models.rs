@@ -203,7 +203,7 @@ impl<'d> ModelSets<'d> {
         Ok(self.write(&standing).map(|()| true)?)
     }
 
-    /// Looks at the agent while a set is on trial; true once that has ended.
+    /// Looks at the agent, in this boot, while a set is on trial; true once that has ended.
     ///
     /// # Errors
     /// When what follows cannot be written down; nothing follows then.
@@ -212,12 +212,16 @@ impl<'d> ModelSets<'d> {
         watch: &mut Watch,
         evidence: Option<&Evidence>,
         patience: Patience,
-        now: MonoTime,
+        (now, boot): (MonoTime, &str),
     ) -> Result<bool, KeepFault> {
         let mut standing = self.standing()?;
+        let is_new = standing.meet(boot);
         let (Some(before), Some(revision)) = (&standing.trial, standing.current) else { return Ok(true) };
         let seen = evidence.map(|seen| of_set(seen, revision));
-        match watch.look(seen.as_ref(), before, patience, now) {
+        let spent = standing.has_had_its_boots().map(Verdict::Fails);
+        match spent.unwrap_or_else(|| watch.look(seen.as_ref(), before, patience, now)) {
+            // At once: it may be this boot that the set cuts short.
+            Verdict::Wait if is_new => return self.write(&standing).map(|()| false),
             Verdict::Wait => return Ok(false),
             // Models say nothing to the center: the line is no matter of theirs.
             Verdict::Holds | Verdict::HoldsWithoutLine => standing.hold(),

@@ -52,7 +52,8 @@ impl Trial {
         let (mono, wall) = (here.clock.mono(), here.clock.wall());
         if standing.trial.is_some() && standing.current == Some(revision) {
             let evidence = self.sight.look(mono);
-            let ended = sets.look(&mut self.watch, evidence.as_ref(), here.patience, mono)?;
+            let ended =
+                sets.look(&mut self.watch, evidence.as_ref(), here.patience, (mono, &here.clock.boot().boot))?;
             return Ok(if ended { Duration::ZERO } else { LOOK });
         }
         // With an image on its way nobody could say which of the two a fault is of.

@@ -53,7 +53,7 @@ fn live(world: &World, disk: &FaultyDisk, worth: Worth, told: &mut Vec<ModelsTol
         let worker = Worker { set: Some(8), life: 1, cameras: healthy().cameras };
         Evidence { worker: (worth == Worth::Works).then_some(worker), ..healthy() }
     };
-    let mut watch = Watch::default();
+    let (mut watch, boot) = (Watch::default(), disk.operations().to_string());
     for minute in 0..60 {
         let Ok(standing) = sets.standing() else { return false };
         if let Some(first) = standing.untold.first() {
@@ -68,7 +68,7 @@ fn live(world: &World, disk: &FaultyDisk, worth: Worth, told: &mut Vec<ModelsTol
         }
         if standing.trial.is_some() {
             let now = MonoTime::from_duration(std::time::Duration::from_mins(minute));
-            if sets.look(&mut watch, Some(&seen()), Patience::default(), now).is_err() {
+            if sets.look(&mut watch, Some(&seen()), Patience::default(), (now, &boot)).is_err() {
                 return false;
             }
             continue;

@@ -12,6 +12,10 @@ use crate::update::Before;
 /// How often an ordered set is begun whose attempts never come to an end: a self-test may take the whole process with it.
 pub(super) const MOST_TRIES: u8 = 3;
 
+/// In how many boots a set is on trial: the watch begins anew with each, and what brings the machine down sooner than the
+/// watch is over would never be given up.
+const MOST_BOOTS: usize = 3;
+
 /// What is known of the sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -23,6 +27,9 @@ pub struct Standing {
     pub former: Option<u64>,
     /// Where the set in use has yet to prove itself: what the former one could do.
     pub trial: Option<Before>,
+    /// The boots in which that set was on trial.
+    #[serde(default)]
+    pub boots: BTreeSet<String>,
     /// An ordered set that was begun and has not come to an end, and how often.
     #[serde(default)]
     pub begun: Option<(u64, u8)>,
@@ -76,6 +83,7 @@ impl Standing {
         self.begun = None;
         self.former = self.current.replace(revision);
         self.trial = trial;
+        self.boots.clear();
         if self.trial.is_some() {
             self.untold.push(ModelsTold::OnTrial(swap));
         } else {
@@ -83,8 +91,20 @@ impl Standing {
         }
     }
 
+    /// The set on trial is watched in this boot; whether that was not known yet.
+    pub(super) fn meet(&mut self, boot: &str) -> bool {
+        self.trial.is_some() && self.boots.insert(boot.to_owned())
+    }
+
+    /// Why the set on trial has had its time, whatever the watch of this boot says.
+    pub(super) fn has_had_its_boots(&self) -> Option<String> {
+        let spent = self.boots.len() > MOST_BOOTS;
+        spent.then(|| format!("the unit was booted anew {MOST_BOOTS} times before it had proved itself"))
+    }
+
     /// The set in use has proved itself.
     pub(super) fn hold(&mut self) {
+        self.boots.clear();
         if let (Some(_), Some(to)) = (self.trial.take(), self.current) {
             self.prove(Swap { from: self.former, to });
         }
@@ -92,6 +112,7 @@ impl Standing {
 
     /// The set in use has not proved itself: the former one is in use again.
     pub(super) fn go_back(&mut self, why: String) {
+        self.boots.clear();
         if let (Some(_), Some(to)) = (self.trial.take(), self.current) {
             let from = self.former.take();
             self.current = from;

@@ -149,7 +149,7 @@ fn at(seconds: u64) -> MonoTime {
 fn looked(sets: &ModelSets<'_>, looks: &[(u64, Option<Evidence>)]) -> Standing {
     let mut watch = Watch::default();
     for (second, evidence) in looks {
-        sets.look(&mut watch, evidence.as_ref(), Patience::default(), at(*second)).unwrap();
+        sets.look(&mut watch, evidence.as_ref(), Patience::default(), (at(*second), "boot")).unwrap();
     }
     sets.standing().unwrap()
 }
@@ -206,6 +206,28 @@ fn the_first_set_gives_way_to_the_images_own_models() {
     world.install_on(&sets, &world.set(1, "one", |_| {}), Some(Before::default()), &mut passes).unwrap();
     let standing = looked(&sets, &[(0, None), (1200, None)]);
     assert_eq!((standing.current, standing.floor, world.current()), (None, None, None));
+}
+
+/// A driver or a watchdog in hardware takes the machine down sooner than any watch is over.
+#[test]
+fn a_set_with_which_the_unit_boots_three_times_anew_is_given_up() {
+    let world = World::new();
+    let sets = world.sets();
+    world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
+    world.install_on(&sets, &world.set(8, "eight", |_| {}), Some(Before::from(&healthy())), &mut passes).unwrap();
+    let look = |boot| {
+        let mut watch = Watch::default();
+        sets.look(&mut watch, Some(&worker(8, 1)), Patience::default(), (at(0), boot)).unwrap()
+    };
+    // The process that watches begins anew within a boot, too.
+    assert!(!["first", "first", "second", "third", "third"].map(look).contains(&true));
+    assert_eq!(world.revision(), Some(8));
+    assert!(look("fourth"));
+    assert_eq!((world.current().as_deref(), world.revision()), (Some("seven"), Some(7)));
+    let standing = sets.standing().unwrap();
+    let Some(ModelsTold::GoneBack(_, why)) = standing.untold.last() else { panic!("{standing:?}") };
+    assert!(why.contains("booted anew 3 times"), "{why}");
+    assert!(standing.boots.is_empty() && standing.trial.is_none());
 }
 
 /// A self-test that has the process killed for its memory says nothing, and is not tried for ever.
