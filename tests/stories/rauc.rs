@@ -72,6 +72,7 @@ fn healthy() -> Evidence {
         ready: true,
         fed: true,
         cameras: vec!["yard".parse().unwrap()],
+        lately: vec!["yard".parse().unwrap()],
         inferred: true,
         outbox: true,
         audit: true,

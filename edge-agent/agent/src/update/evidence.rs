@@ -43,6 +43,9 @@ pub struct Evidence {
     pub fed: bool,
     /// Cameras of which a frame was decoded in this life.
     pub cameras: Vec<CameraId>,
+    /// Those of them whose frames come now, which is no fact that stays; agents before this was said name none.
+    #[serde(default)]
+    pub lately: Vec<CameraId>,
     /// A model has run.
     pub inferred: bool,
     /// The outbox takes records.
@@ -76,7 +79,7 @@ pub struct Worker {
 /// What the former image could do when the update was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
-    /// Cameras that gave frames.
+    /// Cameras that gave frames just then: one that was broken already is not asked of the new one.
     pub cameras: Vec<CameraId>,
     /// Whether the broker was reached.
     pub reached: bool,
@@ -84,7 +87,9 @@ pub struct Before {
 
 impl From<&Evidence> for Before {
     fn from(evidence: &Evidence) -> Self {
-        Self { cameras: evidence.cameras.clone(), reached: evidence.reached }
+        // Where nothing was looked at, for heat, it is not known which of them still work.
+        let cameras = if evidence.spared { &evidence.cameras } else { &evidence.lately };
+        Self { cameras: cameras.clone(), reached: evidence.reached }
     }
 }
 
@@ -211,6 +216,7 @@ pub(super) mod tests {
             ready: true,
             fed: true,
             cameras: vec!["north".parse().unwrap()],
+            lately: vec!["north".parse().unwrap()],
             inferred: true,
             outbox: true,
             audit: true,
@@ -309,5 +315,14 @@ pub(super) mod tests {
             watch.look(Some(&seen), &before, Patience::default(), at(0));
             assert_eq!(watch.look(Some(&seen), &before, Patience::default(), at(300)), verdict);
         }
+    }
+
+    #[test]
+    fn a_camera_that_was_broken_when_the_update_was_asked_for_is_not_asked_of_it() {
+        let both: Vec<CameraId> = ["north", "south"].map(|camera| camera.parse().unwrap()).into();
+        let asked = Evidence { cameras: both.clone(), ..healthy() };
+        assert_eq!(missing(Some(&healthy()), &Before::from(&asked)), []);
+        let hot = Evidence { spared: true, lately: Vec::new(), ..asked };
+        assert_eq!(Before::from(&hot).cameras, both, "while nothing is looked at nobody knows");
     }
 }

@@ -161,16 +161,18 @@ impl Vitals {
     }
 
     /// What an update wants to know of the running agent, the disk and the center's word aside.
-    pub(super) fn evidence(&self) -> Evidence {
+    pub(super) fn evidence(&self, now: MonoTime) -> Evidence {
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
         let cameras: Vec<CameraId> = seen.collect();
+        let is_seen = |camera: &&CameraId| shared.cameras.get(*camera).is_some_and(|seen| !seen.sight.is_stale(now));
         let (set, life) = (shared.set, shared.worker.restarts);
         Evidence {
             // An image that cannot unlock the storage has to be left, and what the update wrote down lies in there.
             ready: shared.is_ready && shared.locked.is_none(),
             worker: shared.has_run.then(|| Worker { set, life, cameras: cameras.clone() }),
+            lately: cameras.iter().filter(is_seen).cloned().collect(),
             cameras,
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
             reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
@@ -305,5 +307,20 @@ mod tests {
             Some(0.9),
             "frames again: of this period, not of an earlier one"
         );
+    }
+
+    #[test]
+    fn a_camera_whose_frames_stopped_worked_in_this_life_and_not_lately() {
+        let vitals = Vitals::default();
+        let [gate, yard] = ["gate", "yard"].map(|camera| camera.parse::<CameraId>().unwrap());
+        vitals.lock().order = vec![gate.clone(), yard.clone()];
+        let at = |second| MonoTime::from_duration(Duration::from_secs(second));
+        let seen = |period_ms| CameraProgress { analysed: 9, period_ms, ..CameraProgress::default() };
+        for second in 0..20 {
+            vitals.lock().progress.cameras = vec![seen(1000), seen(1000 * (1 + u32::try_from(second).unwrap()))];
+            vitals.look(at(second));
+        }
+        let evidence = vitals.evidence(at(19));
+        assert_eq!((evidence.cameras, evidence.lately), (vec![gate, yard.clone()], vec![yard]));
     }
 }

@@ -88,7 +88,7 @@ impl Witness {
         }
         self.handed_over = send_on(&self.data_dir.join(TELL), entries);
         let Some(folder) = self.runtime.clone() else { return };
-        self.gather(vitals.evidence(), fed, wall);
+        self.gather(vitals.evidence(mono), fed, wall);
         let written = serde_json::to_vec(&self.seen).map_err(std::io::Error::other);
         let written = written.and_then(|bytes| disk::replace(&RealDisk, &folder.join(EVIDENCE), &bytes));
         if let Err(error) = written {
@@ -96,7 +96,7 @@ impl Witness {
         }
     }
 
-    /// What was true once in this life stays so, whether the watchdog is fed and heat aside.
+    /// What was true once in this life stays so; whether the watchdog is fed, heat, and whose frames come are of now.
     fn gather(&mut self, now: Evidence, fed: bool, wall: WallStamp) {
         let seen = std::mem::take(&mut self.seen);
         let newest = newest(&self.data_dir);
@@ -111,6 +111,7 @@ impl Witness {
             ready: now.ready,
             fed,
             cameras,
+            lately: now.lately,
             inferred: seen.inferred || now.inferred,
             outbox: seen.outbox || after(newest.map(|(last, _)| last)),
             audit: seen.audit || audit_is_writable(&self.data_dir),
