@@ -255,7 +255,11 @@ impl Unit for Here {
 
     fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
         self.unlocked()?;
-        self.sources.put(camera, typed, |becomes| {
+        let mut typed = typed.clone();
+        if let Some(whole) = self.searching.whole(&typed.address) {
+            typed.address = whole;
+        }
+        self.sources.put(camera, &typed, |becomes| {
             self.note(&format!("technician's page: {by} has the video of {camera} come from {becomes}"))
         })
     }

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::sources::{HIDDEN, shown};
 use super::{Assembly, RunError};
-use crate::onvif::{DISCOVERY, Device, Login, OnvifError, discover};
+use crate::onvif::{DISCOVERY, Device, Login, OnvifError, Stream, discover};
 use crate::page::{FoundCamera, Offer, Search};
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
 use crate::supervise::{Clock, Fault, Station, Stop};
@@ -29,9 +30,29 @@ enum Asked {
 pub(super) struct Searching {
     asked: Sender<Asked>,
     search: Arc<Mutex<Search>>,
+    /// The streams of the camera that was asked last: how each is shown, and its whole address.
+    offered: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Searching {
+    /// The address of a stream that was offered, as it is typed after it was taken.
+    pub(super) fn whole(&self, typed: &str) -> Option<String> {
+        let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.iter().find(|(shown, _)| shown == typed.trim()).map(|(_, whole)| whole.clone())
+    }
+
+    fn offer(&self, streams: Vec<Stream>) -> Vec<Offer> {
+        let shown = streams.iter().zip(1..).map(|(stream, number)| offered(&stream.url, number));
+        let shown: Vec<String> = shown.collect();
+        let whole = streams.iter().map(|stream| stream.url.clone());
+        *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = shown.iter().cloned().zip(whole).collect();
+        let offer = |(stream, address): (Stream, String)| {
+            let Stream { name, codec, size, .. } = stream;
+            Offer { address, codec, size, name }
+        };
+        streams.into_iter().zip(shown).map(offer).collect()
+    }
+
     /// Looks for cameras, where nothing is looked for just now.
     pub(super) fn everybody(&self) {
         self.begin(Asked::Everybody);
@@ -68,7 +89,7 @@ impl Searching {
 /// Starts the stage that asks. It shows no beats: a camera takes as long as it takes, and nobody waits for it.
 pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> {
     let (asked, waiting) = bounded(ASKED);
-    let searching = Searching { asked, search: Arc::default() };
+    let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
     let (own, clock) = (searching.clone(), assembly.clock.clone());
     let body = move |stop: &Stop| {
         while !stop.is_set() {
@@ -82,7 +103,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
             search.running = false;
             match found {
                 Ok(Answer::Cameras(found)) => search.found = Some(found),
-                Ok(Answer::Streams(streams)) => search.streams = Some(streams),
+                Ok(Answer::Streams(streams)) => search.streams = Some(own.offer(streams)),
                 Err(error) => search.failed = Some(in_words(&error)),
             }
         }
@@ -95,7 +116,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
 #[derive(Debug)]
 enum Answer {
     Cameras(Vec<FoundCamera>),
-    Streams(Vec<Offer>),
+    Streams(Vec<Stream>),
 }
 
 /// What comes of a question; all cameras are asked at `target` and have `patience` to answer.
@@ -112,16 +133,15 @@ fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Cloc
         }
         Asked::Streams(address, login) => {
             let device = Device::new(&address, login)?;
-            let streams = device.streams(device.clock()?)?.into_iter();
-            let offer = |stream: crate::onvif::Stream| Offer {
-                address: stream.url,
-                codec: stream.codec,
-                size: stream.size,
-                name: stream.name,
-            };
-            Ok(Answer::Streams(streams.map(offer).collect()))
+            Ok(Answer::Streams(device.streams(device.clock()?)?))
         }
     }
+}
+
+/// How the address of a stream is shown: a camera may write its password into it. The number tells one from another.
+fn offered(url: &str, number: u32) -> String {
+    let shown = shown(url);
+    if shown.ends_with(HIDDEN) { format!("{shown}{number}") } else { shown }
 }
 
 /// What a technician can do about it, without the words for a terminal.
@@ -174,6 +194,19 @@ mod tests {
         let addresses = vec!["http://192.0.2.10/onvif/device_service".to_owned()];
         let (name, hardware) = (Some("Gate cam".to_owned()), Some("X1".to_owned()));
         assert_eq!(found, [FoundCamera { name, hardware, addresses }]);
+    }
+
+    #[test]
+    fn a_password_in_an_offered_address_stays_on_the_unit() {
+        let (asked, _waiting) = bounded(ASKED);
+        let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+        let stream = |url: &str| Stream { name: "Main".into(), codec: "H264".into(), size: None, url: url.into() };
+        let secret = "rtsp://192.0.2.10/user=admin_password=hunter2_channel=1_stream=0.sdp";
+        let told = searching.offer(vec![stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
+        let addresses: Vec<_> = told.iter().map(|offer| offer.address.as_str()).collect();
+        assert_eq!(addresses, ["rtsp://192.0.2.10/…1", "rtsp://192.0.2.10/…2"]);
+        assert_eq!(searching.whole(" rtsp://192.0.2.10/…2 ").as_deref(), Some(secret));
+        assert_eq!(searching.whole("rtsp://192.0.2.10/…3"), None);
     }
 
     #[test]
