@@ -1,5 +1,7 @@
 //! A camera's device and media service: its clock, its streams.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use edge_protocol::time::{Moment, WallTime};
 use quick_xml::escape::escape;
 
@@ -12,6 +14,13 @@ const MOST_PROFILES: usize = 32;
 /// The longest address that is taken from an answer, and the longest name.
 const LONGEST_ADDRESS: usize = 1000;
 const LONGEST_NAME: usize = 120;
+const HTTP: u16 = 80;
+/// Where a machine in a cloud is told its secrets.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
 
@@ -56,6 +65,15 @@ impl Device {
             return Err(OnvifError::Address("what was given".to_owned()));
         }
         Ok(Self { asker: Asker::new(), address, login })
+    }
+
+    /// Host and port that are asked, by number, where that may be a camera.
+    ///
+    /// # Errors
+    /// Where it is a name, which may stand for anything, or where no camera can be: the unit itself, a group, or where
+    /// machines in a cloud are told their secrets.
+    pub fn place(&self) -> Result<SocketAddr, OnvifError> {
+        place(&self.address).filter(|place| may_be_a_camera(place.ip())).ok_or(OnvifError::Place)
     }
 
     /// The camera's clock. Asked without a password: a password's proof needs it.
@@ -103,6 +121,19 @@ impl Device {
         let answer = self.asker.post(address, envelope, self.login.as_ref())?;
         read(call, &answer)
     }
+}
+
+/// Host and port of an address that gives its host by number.
+pub(super) fn place(address: &str) -> Option<SocketAddr> {
+    let host = host(address)?;
+    let without_port = || Some(SocketAddr::new(host.trim_matches(['[', ']']).parse().ok()?, HTTP));
+    host.parse().ok().or_else(without_port)
+}
+
+fn may_be_a_camera(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let nobody = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+    !nobody && address != IpAddr::V4(Ipv4Addr::BROADCAST) && !METADATA.contains(&address)
 }
 
 /// What an answer holds, unless it says that something is wrong.

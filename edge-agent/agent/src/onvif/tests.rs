@@ -233,15 +233,20 @@ fn cameras_that_answer_a_probe_are_listed_once_and_strangers_answers_are_not() {
         let (length, asker) = network.recv_from(&mut buffer).unwrap();
         let question = leaves(std::str::from_utf8(&buffer[..length]).unwrap()).unwrap();
         let id = find(&question, "Header/MessageID").unwrap().to_owned();
-        let answer = |id: &str, name: &str| {
+        let answer_at = |host: &str, id: &str, name: &str| {
             format!(
                 "<s:Envelope><s:Header><a:RelatesTo>{id}</a:RelatesTo></s:Header><s:Body><d:ProbeMatches><d:ProbeMatch>\
                  <a:EndpointReference><a:Address>urn:uuid:{name}</a:Address></a:EndpointReference><d:Scopes>\
                  onvif://www.onvif.org/name/{name}%20Cam onvif://www.onvif.org/hardware/X1</d:Scopes><d:XAddrs>\
-                 http://192.0.2.{}/onvif/device_service</d:XAddrs></d:ProbeMatch></d:ProbeMatches></s:Body></s:Envelope>",
+                 http://{host}:{}/onvif/device_service</d:XAddrs></d:ProbeMatch></d:ProbeMatches></s:Body></s:Envelope>",
                 name.len()
             )
         };
+        let answer = |id: &str, name: &str| answer_at("127.0.0.1", id, name);
+        let elsewhere = ["192.0.2.66", "camera.example", "127.0.0.1@192.0.2.66", "127.0.0.1:80@192.0.2.66"];
+        for text in elsewhere.map(|host| answer_at(host, &id, "liar")) {
+            network.send_to(text.as_bytes(), asker).unwrap();
+        }
         for text in [answer(&id, "gate"), answer("uuid:other", "stranger"), answer(&id, "gate"), answer(&id, "it")] {
             network.send_to(text.as_bytes(), asker).unwrap();
         }
@@ -251,6 +256,6 @@ fn cameras_that_answer_a_probe_are_listed_once_and_strangers_answers_are_not() {
     cameras.join().unwrap();
     let names: Vec<_> = found.iter().map(|camera| camera.name.clone().unwrap()).collect();
     assert_eq!(names, ["it Cam", "gate Cam"]);
-    assert_eq!(found[1].addresses, ["http://192.0.2.4/onvif/device_service"]);
+    assert_eq!(found[1].addresses, ["http://127.0.0.1:4/onvif/device_service"]);
     assert_eq!(found[1].hardware.as_deref(), Some("X1"));
 }

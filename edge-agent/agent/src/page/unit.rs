@@ -66,8 +66,11 @@ pub trait Unit: Send + Sync {
     /// Begins to look for cameras on the network, where nothing is looked for.
     fn find_cameras(&self);
 
-    /// Begins to ask a camera for its streams, where nothing is looked for.
-    fn ask_streams(&self, of: &TypedSource);
+    /// Begins to ask a camera for its streams, where nothing is looked for, and writes down who asks which.
+    ///
+    /// # Errors
+    /// Where it is none that may be asked, or cannot be written down.
+    fn ask_streams(&self, of: &TypedSource, by: &str) -> Result<(), Refusal>;
 
     /// Begins to enrol a unit that is nobody's yet, with the code as it was typed.
     ///

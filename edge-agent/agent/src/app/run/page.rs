@@ -268,8 +268,10 @@ impl Unit for Here {
         self.searching.everybody();
     }
 
-    fn ask_streams(&self, of: &TypedSource) {
-        self.searching.streams(&of.address, &of.user, &of.password);
+    fn ask_streams(&self, of: &TypedSource, by: &str) -> Result<(), Refusal> {
+        self.searching.streams(of, |place| {
+            self.note(&format!("technician's page: {by} asked the camera at {place} for its streams"))
+        })
     }
 
     fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::sources::{HIDDEN, shown};
 use super::{Assembly, RunError};
 use crate::onvif::{DISCOVERY, Device, Login, OnvifError, Stream, discover};
-use crate::page::{FoundCamera, Offer, Search};
+use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
 use crate::supervise::{Clock, Fault, Station, Stop};
 
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 enum Asked {
     /// All cameras that hear it.
     Everybody,
-    /// One camera, at its address.
-    Streams(String, Option<Login>),
+    /// One camera.
+    Streams(Device),
 }
 
 /// Asks for cameras and sees what is found; clones are the same.
@@ -58,10 +58,20 @@ impl Searching {
         self.begin(Asked::Everybody);
     }
 
-    /// Asks a camera for its streams, where nothing is looked for just now.
-    pub(super) fn streams(&self, address: &str, user: &str, password: &str) {
-        let login = (!user.is_empty()).then(|| Login::new(user, password));
-        self.begin(Asked::Streams(address.to_owned(), login));
+    /// Asks a camera for its streams, where nothing is looked for just now. `note` writes down before which one it is.
+    ///
+    /// # Errors
+    /// Where it is none that may be asked, or cannot be written down.
+    pub(super) fn streams(
+        &self,
+        of: &TypedSource,
+        note: impl FnOnce(SocketAddr) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let login = (!of.user.is_empty()).then(|| Login::new(&of.user, &of.password));
+        let device = Device::new(&of.address, login).map_err(|error| Refusal::of(&error))?;
+        note(device.place().map_err(|error| Refusal::of(&error))?)?;
+        self.begin(Asked::Streams(device));
+        Ok(())
     }
 
     fn begin(&self, asked: Asked) {
@@ -131,10 +141,7 @@ fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Cloc
             });
             Ok(Answer::Cameras(found.collect()))
         }
-        Asked::Streams(address, login) => {
-            let device = Device::new(&address, login)?;
-            Ok(Answer::Streams(device.streams(device.clock()?)?))
-        }
+        Asked::Streams(device) => Ok(Answer::Streams(device.streams(device.clock()?)?)),
     }
 }
 
@@ -152,6 +159,7 @@ fn in_words(error: &OnvifError) -> String {
         }
         OnvifError::Network(_)
         | OnvifError::Address(_)
+        | OnvifError::Place
         | OnvifError::Unreachable { .. }
         | OnvifError::Fault(_)
         | OnvifError::Answer { .. }
@@ -177,7 +185,7 @@ mod tests {
             "<s:Envelope xmlns:s=\"e\"><s:Header><RelatesTo>uuid:{id}</RelatesTo></s:Header><s:Body><ProbeMatches>\
              <ProbeMatch><EndpointReference><Address>urn:uuid:1</Address></EndpointReference>\
              <Scopes>onvif://www.onvif.org/name/Gate%20cam onvif://www.onvif.org/hardware/X1</Scopes>\
-             <XAddrs>http://192.0.2.10/onvif/device_service</XAddrs></ProbeMatch></ProbeMatches></s:Body></s:Envelope>"
+             <XAddrs>http://127.0.0.1/onvif/device_service http://192.0.2.66/onvif</XAddrs></ProbeMatch></ProbeMatches></s:Body></s:Envelope>"
         );
         socket.send_to(answer.as_bytes(), from).unwrap();
     }
@@ -191,7 +199,7 @@ mod tests {
             answer(Asked::Everybody, place, &Clock::system()).unwrap()
         });
         let Answer::Cameras(found) = found else { panic!("{found:?}") };
-        let addresses = vec!["http://192.0.2.10/onvif/device_service".to_owned()];
+        let addresses = vec!["http://127.0.0.1/onvif/device_service".to_owned()];
         let (name, hardware) = (Some("Gate cam".to_owned()), Some("X1".to_owned()));
         assert_eq!(found, [FoundCamera { name, hardware, addresses }]);
     }
@@ -210,17 +218,52 @@ mod tests {
     }
 
     #[test]
+    fn which_camera_is_asked_is_written_down_and_the_unit_itself_is_not_asked() {
+        let (asked, waiting) = bounded(ASKED);
+        let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+        let mut noted = Vec::new();
+        let mut ask = |address: &str| {
+            let of = TypedSource { address: address.into(), user: "admin".into(), password: "hunter2".into() };
+            searching.streams(&of, |place| {
+                noted.push(place.to_string());
+                Ok(())
+            })
+        };
+        for address in [
+            "http://127.0.0.1:9464/metrics",
+            "127.0.0.1",
+            "http://127.8.8.8:8480/",
+            "http://[::1]:9464/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0:9464/",
+            "http://169.254.169.254/latest/",
+            "http://[fd00:ec2::254]/",
+            "http://239.255.255.250/",
+            "http://255.255.255.255/",
+            "http://localhost:9464/",
+            "http://127.1/",
+            "http://2130706433/",
+            "rtsp://192.0.2.10/a",
+            "http://admin:hunter2@192.0.2.10/",
+        ] {
+            let refused = ask(address).expect_err(address).0;
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+        assert!(matches!(waiting.receive_timeout(Duration::ZERO), Err(ReceiveError::Timeout)));
+        ask("http://192.0.2.10:8080/onvif/device_service").unwrap();
+        assert!(waiting.receive_timeout(Duration::ZERO).is_ok());
+        searching.lock().running = false;
+        ask("169.254.3.4").unwrap();
+        assert_eq!(noted, ["192.0.2.10:8080", "169.254.3.4:80"], "a camera without DHCP gives itself such an address");
+    }
+
+    #[test]
     fn a_camera_that_gives_no_streams_is_told_in_words_without_the_password() {
         let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
-        for (address, words) in [
-            (format!("http://{closed}/onvif/device_service"), "cannot be reached"),
-            ("rtsp://192.0.2.10/a".to_owned(), "is no address of a camera's device service"),
-            ("http://admin:hunter2@192.0.2.10/".to_owned(), "is no address of a camera's device service"),
-        ] {
-            let asked = Asked::Streams(address, Some(Login::new("admin", "hunter2")));
-            let refused = in_words(&answer(asked, (closed, SHORT), &Clock::system()).unwrap_err());
-            assert!(refused.contains(words) && !refused.contains("hunter2"), "{refused}");
-        }
+        let login = Some(Login::new("admin", "hunter2"));
+        let device = Device::new(&format!("http://{closed}/onvif/device_service"), login).unwrap();
+        let refused = in_words(&answer(Asked::Streams(device), (closed, SHORT), &Clock::system()).unwrap_err());
+        assert!(refused.contains("cannot be reached") && !refused.contains("hunter2"), "{refused}");
         assert!(in_words(&OnvifError::Refused).contains("type them above"));
     }
 }

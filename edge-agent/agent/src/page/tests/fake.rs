@@ -115,8 +115,10 @@ impl Unit for Fake {
         self.searches.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn ask_streams(&self, _of: &TypedSource) {
+    fn ask_streams(&self, _of: &TypedSource, by: &str) -> Result<(), Refusal> {
+        self.note(&format!("{by} asked"))?;
         self.searches.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn enrol(&self, _typed: &str, broker: Option<String>) -> Result<(), Refusal> {
