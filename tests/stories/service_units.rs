@@ -197,6 +197,20 @@ fn an_empty_key_reaches_nobody() {
     }
 }
 
+/// Two that ask at once both get the key, and a chip that hangs keeps nobody waiting.
+#[test]
+fn whoever_asks_for_the_key_is_answered_in_time() {
+    let file = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let has = |text: &str, line: &str| assert!(text.lines().any(|found| found == line), "no {line}");
+    has(&file("edge-data-key.socket"), "MaxConnections=8");
+    // A service without a type has started as soon as it is forked: a bound on its start would bound nothing.
+    has(&file("edge-data-key@.service"), "RuntimeMaxSec=20");
+    let open = file("cryptsetup-with-key.conf");
+    // systemd-repart asks at every boot.
+    has(&open, "After=edge-data-key.socket systemd-repart.service");
+    has(&open, "Wants=edge-data-key.socket");
+}
+
 /// What starts an ordered update, and goes on with it after a boot.
 #[test]
 fn an_order_is_looked_for_where_the_agent_leaves_it() {
