@@ -2,7 +2,7 @@
 
 use edge_protocol::time::{Moment, WallTime};
 
-use super::device::{clock, media_service, profiles, read};
+use super::device::{clock, media_service, place, profiles, read};
 use super::discovery::matched;
 use super::http::authorization;
 use super::soap::{Token, envelope};
@@ -33,7 +33,8 @@ pub fn read_any(bytes: &[u8], asked: &str) -> Told {
     // What HTTP lets through in a header.
     let is_header = text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     let proof = is_header.then(|| authorization(&text, &login, "/onvif/device_service")).flatten();
-    let mut told = Told { found: matched(&text, ""), proof, ..Told::default() };
+    let found = place(asked).and_then(|camera| matched(&text, "", camera.ip()));
+    let mut told = Told { found, proof, ..Told::default() };
     let leaves = match read("GetProfiles", &text) {
         Ok(leaves) => leaves,
         Err(error) => return Told { refusal: Some(error.to_string()), ..told },

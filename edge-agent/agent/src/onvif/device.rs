@@ -1,9 +1,11 @@
 //! A camera's device and media service: its clock, its streams.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use edge_protocol::time::{Moment, WallTime};
 use quick_xml::escape::escape;
 
-use super::http::Asker;
+use super::http::{Asker, Left};
 use super::soap::{Leaf, Token, all, envelope, find, leaves, plain};
 use super::{Login, OnvifError};
 
@@ -12,6 +14,13 @@ const MOST_PROFILES: usize = 32;
 /// The longest address that is taken from an answer, and the longest name.
 const LONGEST_ADDRESS: usize = 1000;
 const LONGEST_NAME: usize = 120;
+const HTTP: u16 = 80;
+/// Where a machine in a cloud is told its secrets.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
 const MEDIA: &str = "http://www.onvif.org/ver10/media/wsdl";
 
@@ -58,13 +67,22 @@ impl Device {
         Ok(Self { asker: Asker::new(), address, login })
     }
 
+    /// Host and port that are asked, by number, where that may be a camera.
+    ///
+    /// # Errors
+    /// Where it is a name, which may stand for anything, or where no camera can be: the unit itself, a group, or where
+    /// machines in a cloud are told their secrets.
+    pub fn place(&self) -> Result<SocketAddr, OnvifError> {
+        place(&self.address).filter(|place| may_be_a_camera(place.ip())).ok_or(OnvifError::Place)
+    }
+
     /// The camera's clock. Asked without a password: a password's proof needs it.
     ///
     /// # Errors
     /// See [`OnvifError`].
-    pub fn clock(&self) -> Result<WallTime, OnvifError> {
+    pub fn clock(&self, left: Left<'_>) -> Result<WallTime, OnvifError> {
         let body = format!("<GetSystemDateAndTime xmlns=\"{DEVICE}\"/>");
-        let leaves = self.ask("GetSystemDateAndTime", &self.address, &envelope(&body, None))?;
+        let leaves = self.ask("GetSystemDateAndTime", &self.address, &envelope(&body, None), left)?;
         clock(&leaves)
     }
 
@@ -72,37 +90,48 @@ impl Device {
     ///
     /// # Errors
     /// See [`OnvifError`].
-    pub fn streams(&self, clock: WallTime) -> Result<Vec<Stream>, OnvifError> {
+    pub fn streams(&self, clock: WallTime, left: Left<'_>) -> Result<Vec<Stream>, OnvifError> {
+        let ask = |call, address: &str, body: &str| self.ask_secretly((call, body), address, clock, left);
         let body = format!("<GetCapabilities xmlns=\"{DEVICE}\"><Category>Media</Category></GetCapabilities>");
-        let answer = self.ask_secretly("GetCapabilities", &self.address, &body, clock)?;
-        let media = media_service(&answer, &self.address)?;
-        let answer = self.ask_secretly("GetProfiles", &media, &format!("<GetProfiles xmlns=\"{MEDIA}\"/>"), clock)?;
-        profiles(&answer).into_iter().map(|profile| self.stream(profile, &media, clock)).collect()
-    }
-
-    fn stream(&self, profile: Profile, media: &str, clock: WallTime) -> Result<Stream, OnvifError> {
-        let body = profile.question();
-        let answer = self.ask_secretly("GetStreamUri", media, &body, clock)?;
-        profile.at(&answer)
+        let media = media_service(&ask("GetCapabilities", &self.address, &body)?, &self.address)?;
+        let answer = ask("GetProfiles", &media, &format!("<GetProfiles xmlns=\"{MEDIA}\"/>"))?;
+        let stream = |profile: Profile| {
+            let answer = ask("GetStreamUri", &media, &profile.question())?;
+            profile.at(&answer)
+        };
+        profiles(&answer).into_iter().map(stream).collect()
     }
 
     fn ask_secretly(
         &self,
-        call: &'static str,
+        (call, body): (&'static str, &str),
         address: &str,
-        body: &str,
         clock: WallTime,
+        left: Left<'_>,
     ) -> Result<Vec<Leaf>, OnvifError> {
         let mut nonce = [0; 16];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| OnvifError::Random)?;
         let token = self.login.as_ref().map(|login| Token::new(login, &nonce, Moment::from(clock)));
-        self.ask(call, address, &envelope(body, token.as_ref()))
+        self.ask(call, address, &envelope(body, token.as_ref()), left)
     }
 
-    fn ask(&self, call: &'static str, address: &str, envelope: &str) -> Result<Vec<Leaf>, OnvifError> {
-        let answer = self.asker.post(address, envelope, self.login.as_ref())?;
+    fn ask(&self, call: &'static str, address: &str, envelope: &str, left: Left<'_>) -> Result<Vec<Leaf>, OnvifError> {
+        let answer = self.asker.post(address, envelope, self.login.as_ref(), left)?;
         read(call, &answer)
     }
+}
+
+/// Host and port of an address that gives its host by number.
+pub(super) fn place(address: &str) -> Option<SocketAddr> {
+    let host = host(address)?;
+    let without_port = || Some(SocketAddr::new(host.trim_matches(['[', ']']).parse().ok()?, HTTP));
+    host.parse().ok().or_else(without_port)
+}
+
+fn may_be_a_camera(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let nobody = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+    !nobody && address != IpAddr::V4(Ipv4Addr::BROADCAST) && !METADATA.contains(&address)
 }
 
 /// What an answer holds, unless it says that something is wrong.

@@ -1,12 +1,13 @@
 //! Which cameras are on the network: WS-Discovery's probe and its answers.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
 use edge_protocol::time::MonoTime;
 
 use super::OnvifError;
+use super::device::place;
 use super::soap::{all, find, leaves, plain};
 use crate::supervise::Clock;
 
@@ -15,7 +16,9 @@ pub const DISCOVERY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new
 /// The longest answer of a camera.
 const LONGEST: usize = 16 << 10;
 /// Most cameras that are told; a flood is not a network of cameras.
-const MOST: usize = 256;
+const MOST: usize = 64;
+/// Most addresses of one: one a scheme and kind of address.
+const MOST_ADDRESSES: usize = 4;
 
 /// A camera that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +46,22 @@ pub fn discover(target: SocketAddr, patience: Duration, clock: &Clock) -> Result
     let end = clock.mono().saturating_add(patience);
     let mut found: Vec<Found> = Vec::new();
     let mut buffer = vec![0; LONGEST];
-    while let Some(length) = receive(&socket, &mut buffer, end, clock)? {
+    while let Some((length, sender)) = receive(&socket, &mut buffer, end, clock)? {
         let answer = buffer.get(..length).map(String::from_utf8_lossy).unwrap_or_default();
         let known = |camera: &Found| found.iter().any(|known| known.id == camera.id);
-        let camera = matched(&answer, &id).filter(|camera| !known(camera) && found.len() < MOST);
+        let camera = matched(&answer, &id, sender).filter(|camera| !known(camera) && found.len() < MOST);
         found.extend(camera);
     }
     found.sort_by(|a, b| a.addresses.cmp(&b.addresses));
     Ok(found)
 }
 
-fn receive(socket: &UdpSocket, buffer: &mut [u8], end: MonoTime, clock: &Clock) -> Result<Option<usize>, OnvifError> {
+fn receive(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    end: MonoTime,
+    clock: &Clock,
+) -> Result<Option<(usize, IpAddr)>, OnvifError> {
     loop {
         let left = end.saturating_since(clock.mono());
         if left.is_zero() {
@@ -61,7 +69,7 @@ fn receive(socket: &UdpSocket, buffer: &mut [u8], end: MonoTime, clock: &Clock) 
         }
         socket.set_read_timeout(Some(left)).map_err(OnvifError::Network)?;
         match socket.recv_from(buffer) {
-            Ok((length, _)) => return Ok(Some(length)),
+            Ok((length, sender)) => return Ok(Some((length, sender.ip()))),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 return Ok(None);
             }
@@ -93,8 +101,9 @@ fn probe(id: &str) -> String {
     )
 }
 
-/// The camera in an answer to our own question.
-pub(super) fn matched(answer: &str, id: &str) -> Option<Found> {
+/// The camera in an answer to our own question. Of its addresses those on `sender` alone are taken: whoever names another
+/// host would have it shown a camera's password.
+pub(super) fn matched(answer: &str, id: &str, sender: IpAddr) -> Option<Found> {
     let leaves = leaves(answer).ok()?;
     if !find(&leaves, "Header/RelatesTo")?.ends_with(id) {
         return None;
@@ -105,7 +114,11 @@ pub(super) fn matched(answer: &str, id: &str) -> Option<Found> {
         Some(readable(value))
     };
     let addresses = find(&leaves, "ProbeMatch/XAddrs")?.split_whitespace();
-    let addresses: Vec<String> = addresses.filter(|url| url.starts_with("http")).map(readable).collect();
+    let is_own = |url: &String| url.starts_with("http") && place(url).is_some_and(|place| place.ip() == sender);
+    let addresses: Vec<String> = addresses.map(readable).filter(is_own).take(MOST_ADDRESSES).collect();
+    if addresses.is_empty() {
+        return None;
+    }
     Some(Found {
         id: readable(find(&leaves, "EndpointReference/Address")?),
         name: scope("name"),

@@ -3,8 +3,8 @@
 //! calls, of which these are five.
 //!
 //! Belongs here: WS-Discovery, SOAP over HTTP with WS-UsernameToken and HTTP digest, the calls. Does not belong here:
-//! what is printed of them (`app`). Cameras are untrusted: answers are bounded, and an address in an answer is asked
-//! only on the host that gave it.
+//! what is printed of them (`app`). Cameras are untrusted: answers are bounded, and an address in an answer is
+//! asked, and told, only where its host is the one that gave it.
 
 mod any;
 mod device;
@@ -15,6 +15,7 @@ mod soap;
 pub use any::{Told, read_any};
 pub use device::{Device, Stream};
 pub use discovery::{DISCOVERY, Found, discover};
+pub use http::Left;
 
 use std::fmt;
 use std::io;
@@ -48,6 +49,9 @@ pub enum OnvifError {
     /// The address is none.
     #[error("{0} is no address of a camera's device service; give one like http://192.0.2.10/onvif/device_service")]
     Address(String),
+    /// No camera is there, or nobody knows where that is.
+    #[error("give the camera's address by number; the unit itself and what is no single camera are not asked")]
+    Place,
     /// The camera cannot be reached.
     #[error("{address} cannot be reached: {reason}")]
     Unreachable {
@@ -56,6 +60,9 @@ pub enum OnvifError {
         /// Why.
         reason: String,
     },
+    /// It takes longer than whoever asks goes on.
+    #[error("the camera has not answered everything in time")]
+    Late,
     /// The camera refuses name or password, or wants some.
     #[error("the camera refuses name or password; check the credentials' file, and that the user may use ONVIF")]
     Refused,

@@ -321,9 +321,8 @@ async fn find_cameras(
     State(shared): Page,
     Extension(Technician(name)): Extension<Technician>,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    shared.unit.note(&format!("technician's page: {name} looked for cameras on the network"))?;
-    shared.unit.find_cameras();
-    Ok(Json(json!({})))
+    let begun = shared.unit.find_cameras(&name);
+    begun.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
 }
 
 async fn ask_streams(
@@ -331,9 +330,8 @@ async fn ask_streams(
     Extension(Technician(name)): Extension<Technician>,
     Json(of): Json<TypedSource>,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    shared.unit.note(&format!("technician's page: {name} asked a camera for its streams"))?;
-    shared.unit.ask_streams(&of);
-    Ok(Json(json!({})))
+    let begun = shared.unit.ask_streams(&of, &name);
+    begun.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
 }
 
 #[derive(Deserialize)]

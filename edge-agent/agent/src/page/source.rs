@@ -59,7 +59,7 @@ pub struct FoundCamera {
 /// A stream that a camera offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Offer {
-    /// Where it is.
+    /// Where it is, without what may hold a password.
     pub address: String,
     /// How it is coded.
     pub codec: String,

@@ -255,17 +255,23 @@ impl Unit for Here {
 
     fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal> {
         self.unlocked()?;
-        self.sources.put(camera, typed, |becomes| {
+        let mut typed = typed.clone();
+        if let Some(whole) = self.searching.whole(&typed.address) {
+            typed.address = whole;
+        }
+        self.sources.put(camera, &typed, |becomes| {
             self.note(&format!("technician's page: {by} has the video of {camera} come from {becomes}"))
         })
     }
 
-    fn find_cameras(&self) {
-        self.searching.everybody();
+    fn find_cameras(&self, by: &str) -> Result<(), Refusal> {
+        self.searching.everybody(|| self.note(&format!("technician's page: {by} looked for cameras on the network")))
     }
 
-    fn ask_streams(&self, of: &TypedSource) {
-        self.searching.streams(&of.address, &of.user, &of.password);
+    fn ask_streams(&self, of: &TypedSource, by: &str) -> Result<(), Refusal> {
+        self.searching.streams(of, |place| {
+            self.note(&format!("technician's page: {by} asked the camera at {place} for its streams"))
+        })
     }
 
     fn commission(&self, site: &str, by: &str, pictures: &BTreeMap<CameraId, Picture>) -> Result<(), Refusal> {

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::sources::{HIDDEN, shown};
 use super::{Assembly, RunError};
-use crate::onvif::{DISCOVERY, Device, Login, OnvifError, discover};
-use crate::page::{FoundCamera, Offer, Search};
+use crate::onvif::{DISCOVERY, Device, Left, Login, OnvifError, Stream, discover};
+use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
 use crate::supervise::{Clock, Fault, Station, Stop};
 
@@ -15,13 +16,16 @@ const ASKED: Bounds = Bounds::items("searches", 1, Overflow::Refuse);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long cameras may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one camera may take for all that it is asked.
+const LONGEST: Duration = Duration::from_secs(20);
+const BUSY: &str = "cameras are being asked: wait for their answer";
 
 /// What is asked.
 enum Asked {
     /// All cameras that hear it.
     Everybody,
-    /// One camera, at its address.
-    Streams(String, Option<Login>),
+    /// One camera.
+    Streams(Device),
 }
 
 /// Asks for cameras and sees what is found; clones are the same.
@@ -29,29 +33,86 @@ enum Asked {
 pub(super) struct Searching {
     asked: Sender<Asked>,
     search: Arc<Mutex<Search>>,
+    /// The streams of the camera that was asked last: how each is shown, and its whole address.
+    offered: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Searching {
-    /// Looks for cameras, where nothing is looked for just now.
-    pub(super) fn everybody(&self) {
-        self.begin(Asked::Everybody);
+    /// The address of a stream that was offered, as it is typed after it was taken.
+    pub(super) fn whole(&self, typed: &str) -> Option<String> {
+        let offered = self.offered.lock().unwrap_or_else(PoisonError::into_inner);
+        offered.iter().find(|(shown, _)| shown == typed.trim()).map(|(_, whole)| whole.clone())
     }
 
-    /// Asks a camera for its streams, where nothing is looked for just now.
-    pub(super) fn streams(&self, address: &str, user: &str, password: &str) {
-        let login = (!user.is_empty()).then(|| Login::new(user, password));
-        self.begin(Asked::Streams(address.to_owned(), login));
+    fn offer(&self, streams: Vec<Stream>) -> Vec<Offer> {
+        let shown = streams.iter().zip(1..).map(|(stream, number)| offered(&stream.url, number));
+        let shown: Vec<String> = shown.collect();
+        let whole = streams.iter().map(|stream| stream.url.clone());
+        *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = shown.iter().cloned().zip(whole).collect();
+        let offer = |(stream, address): (Stream, String)| {
+            let Stream { name, codec, size, .. } = stream;
+            Offer { address, codec, size, name }
+        };
+        streams.into_iter().zip(shown).map(offer).collect()
     }
 
-    fn begin(&self, asked: Asked) {
+    /// Looks for cameras. `note` writes it down before.
+    ///
+    /// # Errors
+    /// Where something is looked for just now, or it cannot be written down.
+    pub(super) fn everybody(&self, note: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+        self.free()?;
+        note()?;
+        self.begin(Asked::Everybody)
+    }
+
+    /// Asks a camera for its streams. `note` writes down before which one it is.
+    ///
+    /// # Errors
+    /// Where it is none that may be asked, something is looked for just now, or it cannot be written down.
+    pub(super) fn streams(
+        &self,
+        of: &TypedSource,
+        note: impl FnOnce(SocketAddr) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let login = (!of.user.is_empty()).then(|| Login::new(&of.user, &of.password));
+        let device = Device::new(&of.address, login).map_err(|error| Refusal::of(&error))?;
+        let place = device.place().map_err(|error| Refusal::of(&error))?;
+        self.free()?;
+        note(place)?;
+        self.begin(Asked::Streams(device))
+    }
+
+    fn free(&self) -> Result<(), Refusal> {
+        if self.lock().running { Err(Refusal(BUSY.to_owned())) } else { Ok(()) }
+    }
+
+    fn begin(&self, asked: Asked) -> Result<(), Refusal> {
         let mut search = self.lock();
         if search.running {
-            return;
+            return Err(Refusal(BUSY.to_owned()));
         }
         // The cameras that were found stay while one of them is asked.
         let found = if let Asked::Streams(..) = asked { search.found.take() } else { None };
-        if self.asked.send(asked).is_ok() {
-            *search = Search { running: true, found, ..Search::default() };
+        self.asked.send(asked).map_err(|_| Refusal(BUSY.to_owned()))?;
+        *search = Search { running: true, found, ..Search::default() };
+        Ok(())
+    }
+
+    /// Takes what came of a question.
+    fn take(&self, found: Result<Answer, OnvifError>) {
+        let streams = match found {
+            Ok(Answer::Streams(streams)) => Ok(Some(self.offer(streams))),
+            Ok(Answer::Cameras(found)) => {
+                self.lock().found = Some(found);
+                Ok(None)
+            }
+            Err(error) => Err(in_words(&error)),
+        };
+        let mut search = self.lock();
+        match streams {
+            Ok(streams) => search.streams = streams,
+            Err(words) => search.failed = Some(words),
         }
     }
 
@@ -68,7 +129,7 @@ impl Searching {
 /// Starts the stage that asks. It shows no beats: a camera takes as long as it takes, and nobody waits for it.
 pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> {
     let (asked, waiting) = bounded(ASKED);
-    let searching = Searching { asked, search: Arc::default() };
+    let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
     let (own, clock) = (searching.clone(), assembly.clock.clone());
     let body = move |stop: &Stop| {
         while !stop.is_set() {
@@ -77,14 +138,10 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
                 Err(ReceiveError::Timeout) => continue,
                 Err(ReceiveError::Closed) => return Ok(()),
             };
-            let found = answer(asked, (DISCOVERY, PATIENCE), &clock);
-            let mut search = own.lock();
-            search.running = false;
-            match found {
-                Ok(Answer::Cameras(found)) => search.found = Some(found),
-                Ok(Answer::Streams(streams)) => search.streams = Some(streams),
-                Err(error) => search.failed = Some(in_words(&error)),
-            }
+            let _over = Over(&own);
+            let end = clock.mono().saturating_add(LONGEST);
+            let left = || if stop.is_set() { Duration::ZERO } else { end.saturating_since(clock.mono()) };
+            own.take(answer(asked, (DISCOVERY, PATIENCE), &clock, &left));
         }
         Ok(())
     };
@@ -92,14 +149,28 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
     Ok(searching)
 }
 
+/// Says that a search is over when it goes, even where it panics.
+struct Over<'a>(&'a Searching);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.lock().running = false;
+    }
+}
+
 #[derive(Debug)]
 enum Answer {
     Cameras(Vec<FoundCamera>),
-    Streams(Vec<Offer>),
+    Streams(Vec<Stream>),
 }
 
-/// What comes of a question; all cameras are asked at `target` and have `patience` to answer.
-fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Clock) -> Result<Answer, OnvifError> {
+/// What comes of a question; all cameras are asked at `target` and have `patience` to answer, one has what is `left`.
+fn answer(
+    asked: Asked,
+    (target, patience): (SocketAddr, Duration),
+    clock: &Clock,
+    left: Left<'_>,
+) -> Result<Answer, OnvifError> {
     match asked {
         Asked::Everybody => {
             let found = discover(target, patience, clock)?.into_iter();
@@ -110,18 +181,14 @@ fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Cloc
             });
             Ok(Answer::Cameras(found.collect()))
         }
-        Asked::Streams(address, login) => {
-            let device = Device::new(&address, login)?;
-            let streams = device.streams(device.clock()?)?.into_iter();
-            let offer = |stream: crate::onvif::Stream| Offer {
-                address: stream.url,
-                codec: stream.codec,
-                size: stream.size,
-                name: stream.name,
-            };
-            Ok(Answer::Streams(streams.map(offer).collect()))
-        }
+        Asked::Streams(device) => Ok(Answer::Streams(device.streams(device.clock(left)?, left)?)),
     }
+}
+
+/// How the address of a stream is shown: a camera may write its password into it. The number tells one from another.
+fn offered(url: &str, number: u32) -> String {
+    let shown = shown(url);
+    if shown.ends_with(HIDDEN) { format!("{shown}{number}") } else { shown }
 }
 
 /// What a technician can do about it, without the words for a terminal.
@@ -132,6 +199,8 @@ fn in_words(error: &OnvifError) -> String {
         }
         OnvifError::Network(_)
         | OnvifError::Address(_)
+        | OnvifError::Place
+        | OnvifError::Late
         | OnvifError::Unreachable { .. }
         | OnvifError::Fault(_)
         | OnvifError::Answer { .. }
@@ -157,7 +226,7 @@ mod tests {
             "<s:Envelope xmlns:s=\"e\"><s:Header><RelatesTo>uuid:{id}</RelatesTo></s:Header><s:Body><ProbeMatches>\
              <ProbeMatch><EndpointReference><Address>urn:uuid:1</Address></EndpointReference>\
              <Scopes>onvif://www.onvif.org/name/Gate%20cam onvif://www.onvif.org/hardware/X1</Scopes>\
-             <XAddrs>http://192.0.2.10/onvif/device_service</XAddrs></ProbeMatch></ProbeMatches></s:Body></s:Envelope>"
+             <XAddrs>http://127.0.0.1/onvif/device_service http://192.0.2.66/onvif</XAddrs></ProbeMatch></ProbeMatches></s:Body></s:Envelope>"
         );
         socket.send_to(answer.as_bytes(), from).unwrap();
     }
@@ -168,26 +237,77 @@ mod tests {
         let place = (socket.local_addr().unwrap(), SHORT);
         let found = std::thread::scope(|scope| {
             scope.spawn(|| camera(&socket));
-            answer(Asked::Everybody, place, &Clock::system()).unwrap()
+            answer(Asked::Everybody, place, &Clock::system(), &|| SHORT).unwrap()
         });
         let Answer::Cameras(found) = found else { panic!("{found:?}") };
-        let addresses = vec!["http://192.0.2.10/onvif/device_service".to_owned()];
+        let addresses = vec!["http://127.0.0.1/onvif/device_service".to_owned()];
         let (name, hardware) = (Some("Gate cam".to_owned()), Some("X1".to_owned()));
         assert_eq!(found, [FoundCamera { name, hardware, addresses }]);
     }
 
     #[test]
+    fn a_password_in_an_offered_address_stays_on_the_unit() {
+        let (asked, _waiting) = bounded(ASKED);
+        let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+        let stream = |url: &str| Stream { name: "Main".into(), codec: "H264".into(), size: None, url: url.into() };
+        let secret = "rtsp://192.0.2.10/user=admin_password=hunter2_channel=1_stream=0.sdp";
+        let told = searching.offer(vec![stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
+        let addresses: Vec<_> = told.iter().map(|offer| offer.address.as_str()).collect();
+        assert_eq!(addresses, ["rtsp://192.0.2.10/…1", "rtsp://192.0.2.10/…2"]);
+        assert_eq!(searching.whole(" rtsp://192.0.2.10/…2 ").as_deref(), Some(secret));
+        assert_eq!(searching.whole("rtsp://192.0.2.10/…3"), None);
+    }
+
+    #[test]
+    fn which_camera_is_asked_is_written_down_and_the_unit_itself_is_not_asked() {
+        let (asked, waiting) = bounded(ASKED);
+        let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+        let mut noted = Vec::new();
+        let mut ask = |address: &str| {
+            let of = TypedSource { address: address.into(), user: "admin".into(), password: "hunter2".into() };
+            searching.streams(&of, |place| {
+                noted.push(place.to_string());
+                Ok(())
+            })
+        };
+        for address in [
+            "http://127.0.0.1:9464/metrics",
+            "127.0.0.1",
+            "http://127.8.8.8:8480/",
+            "http://[::1]:9464/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0:9464/",
+            "http://169.254.169.254/latest/",
+            "http://[fd00:ec2::254]/",
+            "http://239.255.255.250/",
+            "http://255.255.255.255/",
+            "http://localhost:9464/",
+            "http://127.1/",
+            "http://2130706433/",
+            "rtsp://192.0.2.10/a",
+            "http://admin:hunter2@192.0.2.10/",
+        ] {
+            let refused = ask(address).expect_err(address).0;
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
+        assert!(matches!(waiting.receive_timeout(Duration::ZERO), Err(ReceiveError::Timeout)));
+        ask("http://192.0.2.10:8080/onvif/device_service").unwrap();
+        assert!(waiting.receive_timeout(Duration::ZERO).is_ok());
+        assert_eq!(ask("192.0.2.11").unwrap_err().0, BUSY, "one at a time, and nothing is written down of another");
+        assert!(searching.everybody(|| panic!("it is not begun")).is_err());
+        drop(Over(&searching));
+        ask("169.254.3.4").unwrap();
+        assert_eq!(noted, ["192.0.2.10:8080", "169.254.3.4:80"], "a camera without DHCP gives itself such an address");
+    }
+
+    #[test]
     fn a_camera_that_gives_no_streams_is_told_in_words_without_the_password() {
         let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
-        for (address, words) in [
-            (format!("http://{closed}/onvif/device_service"), "cannot be reached"),
-            ("rtsp://192.0.2.10/a".to_owned(), "is no address of a camera's device service"),
-            ("http://admin:hunter2@192.0.2.10/".to_owned(), "is no address of a camera's device service"),
-        ] {
-            let asked = Asked::Streams(address, Some(Login::new("admin", "hunter2")));
-            let refused = in_words(&answer(asked, (closed, SHORT), &Clock::system()).unwrap_err());
-            assert!(refused.contains(words) && !refused.contains("hunter2"), "{refused}");
-        }
+        let login = Some(Login::new("admin", "hunter2"));
+        let device = Device::new(&format!("http://{closed}/onvif/device_service"), login).unwrap();
+        let refused =
+            in_words(&answer(Asked::Streams(device), (closed, SHORT), &Clock::system(), &|| SHORT).unwrap_err());
+        assert!(refused.contains("cannot be reached") && !refused.contains("hunter2"), "{refused}");
         assert!(in_words(&OnvifError::Refused).contains("type them above"));
     }
 }

@@ -23,8 +23,8 @@ use crate::supervise::Stop;
 const FOLDER: &str = "credentials";
 /// The two names of a camera's file, of which one is in force.
 const NAMES: [&str; 2] = ["a", "b"];
-/// Stands for the query of an address, which may hold a password.
-const QUERY: &str = "?…";
+/// Stands for the path and query of an address, which may hold a password.
+pub(super) const HIDDEN: &str = "/…";
 
 /// What the cameras' sources are changed with.
 pub(super) struct Sources {
@@ -56,7 +56,7 @@ impl Sources {
         }
     }
 
-    /// What the page shows of a camera's source: never a password, and no query, which may hold one.
+    /// What the page shows of a camera's source: never a password, and nothing after host and port, which may hold one.
     pub(super) fn shown(&self, camera: &CameraId) -> SourceGlance {
         match self.lock().get(camera) {
             Some(Source::Rtsp { url, credentials, .. }) => {
@@ -83,6 +83,10 @@ impl Sources {
                 (typed.address.trim().into(), None)
             }
         };
+        if url.contains(HIDDEN) {
+            let words = "the address has … in place of what is not shown: type the whole address";
+            return Err(Refusal(words.to_owned()));
+        }
         let login = Self::login(typed, &url, before.as_ref())?;
         let place = match &login {
             Login::New(_) => Some(self.other_place(camera, kept.as_deref())),
@@ -181,16 +185,19 @@ fn is_beyond(url: &str, reach: &BTreeSet<Network>) -> bool {
     address.is_some_and(|address| !address.is_loopback() && !reach.iter().any(|network| network.contains(address)))
 }
 
-/// An address as it is shown: some cameras want their password in the query.
-fn shown(url: &str) -> String {
-    url.split_once('?').map_or_else(|| url.to_owned(), |(before, _)| format!("{before}{QUERY}"))
+/// An address as it is shown: its end may hold a password, in a query or, as some makers have it, in its path.
+pub(super) fn shown(url: &str) -> String {
+    let Some((scheme, authority)) = origin(url) else { return HIDDEN.to_owned() };
+    let rest = url.get(scheme.len() + "://".len() + authority.len()..).unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let end = if matches!(rest, "" | "/") { rest } else { HIDDEN };
+    format!("{scheme}://{host}{end}")
 }
 
-/// An address as it was typed, with the query that is in force where it was left as it was shown.
+/// An address as it was typed, or the one that is in force where it was left as it was shown.
 fn completed(typed: &str, before: &str) -> String {
     let typed = typed.trim();
-    let query = || before.split_once('?').filter(|_| shown(before) == typed).map(|(_, query)| query);
-    typed.strip_suffix(QUERY).zip(query()).map_or_else(|| typed.to_owned(), |(rest, query)| format!("{rest}?{query}"))
+    if shown(before) == typed { before } else { typed }.to_owned()
 }
 
 /// What becomes of a source, for the log: neither its path nor its query, which may hold a password.

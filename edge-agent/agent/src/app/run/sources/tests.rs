@@ -79,7 +79,7 @@ fn address_and_password_are_in_force_at_once_and_after_a_start_and_are_not_shown
     for text in [noted, kept, format!("{:?}", unit.glance())] {
         assert!(!text.contains("hunter2") && !text.contains("admin"), "{text}");
     }
-    assert_eq!(unit.glance(), SourceGlance { address: Some("rtsp://192.0.2.20/a".to_owned()), has_password: true });
+    assert_eq!(unit.glance(), SourceGlance { address: Some("rtsp://192.0.2.20/…".to_owned()), has_password: true });
 }
 
 #[test]
@@ -136,16 +136,29 @@ fn a_power_cut_between_the_files_leaves_the_old_pair() {
 }
 
 #[test]
-fn a_query_is_kept_without_being_shown() {
-    let unit = Unit::new();
-    unit.put("rtsp://192.0.2.20/a?user=admin&password=hunter2", "", "").unwrap();
-    let shown = unit.glance().address.unwrap();
-    assert_eq!(shown, "rtsp://192.0.2.20/a?…");
-    unit.put(&shown, "admin", "other").unwrap();
-    assert_eq!(unit.started().0, "rtsp://192.0.2.20/a?user=admin&password=hunter2");
-    let noted = unit.put("rtsp://192.0.2.20/b?…", "", "").unwrap();
-    assert_eq!(unit.started().0, "rtsp://192.0.2.20/b?…", "of another path it is no stand-in");
-    assert_eq!(noted, "rtsp://192.0.2.20, with a user and password");
+fn a_password_in_an_address_is_kept_without_being_shown() {
+    for address in [
+        "rtsp://192.0.2.20:554/a?user=admin&password=hunter2",
+        "rtsp://192.0.2.20:554/user=admin_password=hunter2_channel=1_stream=0.sdp",
+        "rtsp://192.0.2.20:554/admin/hunter2/ch1",
+        "rtsp://192.0.2.20:554?hunter2",
+    ] {
+        let unit = Unit::new();
+        unit.put(address, "", "").unwrap();
+        let shown = unit.glance().address.unwrap();
+        assert_eq!(shown, "rtsp://192.0.2.20:554/…");
+        let noted = unit.put(&shown, "admin", "other").unwrap();
+        assert_eq!(unit.started().0, address, "left as it was shown");
+        assert_eq!(noted, "rtsp://192.0.2.20:554, with a user and password");
+        let refused = unit.put("rtsp://192.0.2.21/…", "", "").unwrap_err().0;
+        assert!(refused.contains("type the whole address"), "of another camera it is no stand-in: {refused}");
+        assert_eq!(unit.started().0, address);
+    }
+    for whole in ["rtsp://192.0.2.20", "rtsp://192.0.2.20:554/"] {
+        assert_eq!(shown(whole), whole);
+    }
+    assert_eq!(shown("rtsp://admin:hunter2@192.0.2.20/a"), "rtsp://192.0.2.20/…");
+    assert_eq!(shown("hunter2"), "/…");
 }
 
 #[test]
