@@ -97,7 +97,7 @@ fn list(wait: Duration, as_json: bool, out: &mut impl Write) -> Result<(), Onvif
 }
 
 fn streams(device: &Device, as_json: bool, out: &mut impl Write) -> Result<(), OnvifCommandError> {
-    let clock = device.clock()?;
+    let clock = device.clock(&|| Duration::MAX)?;
     let here = Clock::system().wall().time;
     #[allow(clippy::cast_precision_loss, reason = "an offset in seconds")]
     let ahead_s = (clock.as_millis() - here.as_millis()) as f64 / 1000.0;
@@ -106,7 +106,7 @@ fn streams(device: &Device, as_json: bool, out: &mut impl Write) -> Result<(), O
     } else {
         writeln!(out, "the camera's clock is {ahead_s:+.1} s from this unit's")?;
     }
-    for stream in device.streams(clock)? {
+    for stream in device.streams(clock, &|| Duration::MAX)? {
         if as_json {
             let (name, codec, size, url) = (&stream.name, &stream.codec, &stream.size, &stream.url);
             writeln!(out, "{}", json!({"name": name, "codec": codec, "size": size, "url": url}))?;

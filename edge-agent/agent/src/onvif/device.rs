@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use edge_protocol::time::{Moment, WallTime};
 use quick_xml::escape::escape;
 
-use super::http::Asker;
+use super::http::{Asker, Left};
 use super::soap::{Leaf, Token, all, envelope, find, leaves, plain};
 use super::{Login, OnvifError};
 
@@ -80,9 +80,9 @@ impl Device {
     ///
     /// # Errors
     /// See [`OnvifError`].
-    pub fn clock(&self) -> Result<WallTime, OnvifError> {
+    pub fn clock(&self, left: Left<'_>) -> Result<WallTime, OnvifError> {
         let body = format!("<GetSystemDateAndTime xmlns=\"{DEVICE}\"/>");
-        let leaves = self.ask("GetSystemDateAndTime", &self.address, &envelope(&body, None))?;
+        let leaves = self.ask("GetSystemDateAndTime", &self.address, &envelope(&body, None), left)?;
         clock(&leaves)
     }
 
@@ -90,35 +90,33 @@ impl Device {
     ///
     /// # Errors
     /// See [`OnvifError`].
-    pub fn streams(&self, clock: WallTime) -> Result<Vec<Stream>, OnvifError> {
+    pub fn streams(&self, clock: WallTime, left: Left<'_>) -> Result<Vec<Stream>, OnvifError> {
+        let ask = |call, address: &str, body: &str| self.ask_secretly((call, body), address, clock, left);
         let body = format!("<GetCapabilities xmlns=\"{DEVICE}\"><Category>Media</Category></GetCapabilities>");
-        let answer = self.ask_secretly("GetCapabilities", &self.address, &body, clock)?;
-        let media = media_service(&answer, &self.address)?;
-        let answer = self.ask_secretly("GetProfiles", &media, &format!("<GetProfiles xmlns=\"{MEDIA}\"/>"), clock)?;
-        profiles(&answer).into_iter().map(|profile| self.stream(profile, &media, clock)).collect()
-    }
-
-    fn stream(&self, profile: Profile, media: &str, clock: WallTime) -> Result<Stream, OnvifError> {
-        let body = profile.question();
-        let answer = self.ask_secretly("GetStreamUri", media, &body, clock)?;
-        profile.at(&answer)
+        let media = media_service(&ask("GetCapabilities", &self.address, &body)?, &self.address)?;
+        let answer = ask("GetProfiles", &media, &format!("<GetProfiles xmlns=\"{MEDIA}\"/>"))?;
+        let stream = |profile: Profile| {
+            let answer = ask("GetStreamUri", &media, &profile.question())?;
+            profile.at(&answer)
+        };
+        profiles(&answer).into_iter().map(stream).collect()
     }
 
     fn ask_secretly(
         &self,
-        call: &'static str,
+        (call, body): (&'static str, &str),
         address: &str,
-        body: &str,
         clock: WallTime,
+        left: Left<'_>,
     ) -> Result<Vec<Leaf>, OnvifError> {
         let mut nonce = [0; 16];
         aws_lc_rs::rand::fill(&mut nonce).map_err(|_| OnvifError::Random)?;
         let token = self.login.as_ref().map(|login| Token::new(login, &nonce, Moment::from(clock)));
-        self.ask(call, address, &envelope(body, token.as_ref()))
+        self.ask(call, address, &envelope(body, token.as_ref()), left)
     }
 
-    fn ask(&self, call: &'static str, address: &str, envelope: &str) -> Result<Vec<Leaf>, OnvifError> {
-        let answer = self.asker.post(address, envelope, self.login.as_ref())?;
+    fn ask(&self, call: &'static str, address: &str, envelope: &str, left: Left<'_>) -> Result<Vec<Leaf>, OnvifError> {
+        let answer = self.asker.post(address, envelope, self.login.as_ref(), left)?;
         read(call, &answer)
     }
 }

@@ -16,7 +16,9 @@ pub const DISCOVERY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new
 /// The longest answer of a camera.
 const LONGEST: usize = 16 << 10;
 /// Most cameras that are told; a flood is not a network of cameras.
-const MOST: usize = 256;
+const MOST: usize = 64;
+/// Most addresses of one: one a scheme and kind of address.
+const MOST_ADDRESSES: usize = 4;
 
 /// A camera that answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +115,7 @@ pub(super) fn matched(answer: &str, id: &str, sender: IpAddr) -> Option<Found> {
     };
     let addresses = find(&leaves, "ProbeMatch/XAddrs")?.split_whitespace();
     let is_own = |url: &String| url.starts_with("http") && place(url).is_some_and(|place| place.ip() == sender);
-    let addresses: Vec<String> = addresses.map(readable).filter(is_own).collect();
+    let addresses: Vec<String> = addresses.map(readable).filter(is_own).take(MOST_ADDRESSES).collect();
     if addresses.is_empty() {
         return None;
     }

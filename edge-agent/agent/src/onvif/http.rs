@@ -10,7 +10,11 @@ use super::{Login, OnvifError};
 
 /// The longest answer, in bytes: profiles of a camera with many streams.
 const LONGEST: u64 = 1 << 20;
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a camera may take for one answer: less than a stage has for its end.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long whoever asks goes on; nothing once that is over.
+pub type Left<'a> = &'a dyn Fn() -> Duration;
 
 /// Asks cameras.
 #[derive(Debug)]
@@ -24,7 +28,6 @@ impl Asker {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .timeout_global(Some(PATIENCE))
             // A unit's way to its cameras is its own; no proxy of the surroundings is one.
             .proxy(None)
             .build();
@@ -32,13 +35,19 @@ impl Asker {
     }
 
     /// Posts an envelope; the answer's body, faults included.
-    pub(super) fn post(&self, address: &str, envelope: &str, login: Option<&Login>) -> Result<String, OnvifError> {
-        let (status, challenge, body) = self.once(address, envelope, None)?;
+    pub(super) fn post(
+        &self,
+        address: &str,
+        envelope: &str,
+        login: Option<&Login>,
+        left: Left<'_>,
+    ) -> Result<String, OnvifError> {
+        let (status, challenge, body) = self.once(address, envelope, None, left)?;
         let answer = challenge.filter(|_| status == StatusCode::UNAUTHORIZED).zip(login);
         let answer = answer.and_then(|(challenge, login)| authorization(&challenge, login, path(address)));
         let (status, body) = match answer {
             Some(authorization) => {
-                let (status, _, body) = self.once(address, envelope, Some(&authorization))?;
+                let (status, _, body) = self.once(address, envelope, Some(&authorization), left)?;
                 (status, body)
             }
             None => (status, body),
@@ -56,8 +65,14 @@ impl Asker {
         address: &str,
         envelope: &str,
         authorization: Option<&str>,
+        left: Left<'_>,
     ) -> Result<(StatusCode, Option<String>, String), OnvifError> {
-        let mut request = self.agent.post(address).header("content-type", "application/soap+xml; charset=utf-8");
+        let left = left().min(PATIENCE);
+        if left.is_zero() {
+            return Err(OnvifError::Late);
+        }
+        let request = self.agent.post(address).config().timeout_global(Some(left)).build();
+        let mut request = request.header("content-type", "application/soap+xml; charset=utf-8");
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }

@@ -15,6 +15,7 @@ mod soap;
 pub use any::{Told, read_any};
 pub use device::{Device, Stream};
 pub use discovery::{DISCOVERY, Found, discover};
+pub use http::Left;
 
 use std::fmt;
 use std::io;
@@ -59,6 +60,9 @@ pub enum OnvifError {
         /// Why.
         reason: String,
     },
+    /// It takes longer than whoever asks goes on.
+    #[error("the camera has not answered everything in time")]
+    Late,
     /// The camera refuses name or password, or wants some.
     #[error("the camera refuses name or password; check the credentials' file, and that the user may use ONVIF")]
     Refused,

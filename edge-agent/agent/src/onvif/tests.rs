@@ -11,6 +11,7 @@ use super::soap::{find, leaves, md5};
 use super::*;
 use crate::supervise::Clock;
 
+const ALWAYS: Left<'_> = &|| Duration::MAX;
 const USER: &str = "technician";
 const PASSWORD: &str = "s<e>c&ret";
 
@@ -156,9 +157,9 @@ fn answer(question: &str) -> String {
 
 fn streams(wants: Wants, password: &str) -> Result<Vec<Stream>, OnvifError> {
     let device = Device::new(&camera(wants), Some(Login::new(USER, password))).unwrap();
-    let clock = device.clock()?;
+    let clock = device.clock(ALWAYS)?;
     assert_eq!(clock, WallTime::from_millis(1_582_977_605_000));
-    device.streams(clock)
+    device.streams(clock, ALWAYS)
 }
 
 #[test]
@@ -242,7 +243,11 @@ fn cameras_that_answer_a_probe_are_listed_once_and_strangers_answers_are_not() {
                 name.len()
             )
         };
-        let answer = |id: &str, name: &str| answer_at("127.0.0.1", id, name);
+        // One that tells more addresses than a camera has.
+        let answer = |id: &str, name: &str| {
+            let more = format!("/ http://127.0.0.1:{}", name.len()).repeat(300);
+            answer_at("127.0.0.1", id, name).replace("</d:XAddrs>", &format!("{more}</d:XAddrs>"))
+        };
         let elsewhere = ["192.0.2.66", "camera.example", "127.0.0.1@192.0.2.66", "127.0.0.1:80@192.0.2.66"];
         for text in elsewhere.map(|host| answer_at(host, &id, "liar")) {
             network.send_to(text.as_bytes(), asker).unwrap();
@@ -256,6 +261,25 @@ fn cameras_that_answer_a_probe_are_listed_once_and_strangers_answers_are_not() {
     cameras.join().unwrap();
     let names: Vec<_> = found.iter().map(|camera| camera.name.clone().unwrap()).collect();
     assert_eq!(names, ["it Cam", "gate Cam"]);
-    assert_eq!(found[1].addresses, ["http://127.0.0.1:4/onvif/device_service"]);
+    assert_eq!(found[1].addresses.len(), 4);
+    assert_eq!(found[1].addresses[0], "http://127.0.0.1:4/onvif/device_service/");
     assert_eq!(found[1].hardware.as_deref(), Some("X1"));
+}
+
+#[test]
+fn a_camera_is_asked_no_longer_than_was_said_whatever_it_answers() {
+    let device = Device::new(&camera(Wants::Digest), Some(Login::new(USER, PASSWORD))).unwrap();
+    let asked = std::cell::Cell::new(0);
+    let left = || {
+        asked.set(asked.get() + 1);
+        if asked.get() > 3 { Duration::ZERO } else { Duration::from_secs(5) }
+    };
+    let clock = device.clock(&left).unwrap();
+    assert!(matches!(device.streams(clock, &left), Err(OnvifError::Late)));
+    assert_eq!(asked.get(), 4, "the clock, the media service with its challenge, and no question after that");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let device = Device::new(&format!("http://{}/", silent.local_addr().unwrap()), None).unwrap();
+    let begun = Clock::system();
+    assert!(device.clock(&|| Duration::from_millis(200)).is_err());
+    assert!(begun.mono().as_duration() < Duration::from_secs(3), "the last question ends with the time there is");
 }

@@ -321,9 +321,8 @@ async fn find_cameras(
     State(shared): Page,
     Extension(Technician(name)): Extension<Technician>,
 ) -> Result<Json<serde_json::Value>, Failure> {
-    shared.unit.note(&format!("technician's page: {name} looked for cameras on the network"))?;
-    shared.unit.find_cameras();
-    Ok(Json(json!({})))
+    let begun = shared.unit.find_cameras(&name);
+    begun.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
 }
 
 async fn ask_streams(

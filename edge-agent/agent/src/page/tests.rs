@@ -221,8 +221,8 @@ fn a_cameras_password_goes_in_and_never_comes_out_and_nothing_is_asked_unwritten
         assert!(said.iter().all(|said| !said.contains("hunter2")), "{said:?}");
         assert!(!format!("{kept:?}").contains("hunter2"));
         site.unit.log_is_full.store(true, Ordering::Relaxed);
-        for (path, status) in [("/api/cameras", 503), ("/api/streams", 422)] {
-            assert_eq!(site.ask("POST", path, &cookie, typed).status(), status);
+        for path in ["/api/cameras", "/api/streams"] {
+            assert_eq!(site.ask("POST", path, &cookie, typed).status(), 422);
         }
         assert_eq!(site.unit.searches.load(Ordering::Relaxed), 2, "nothing is asked that cannot be written down");
     });

@@ -63,13 +63,16 @@ pub trait Unit: Send + Sync {
     /// Where it is not as it may be, or cannot be kept.
     fn source(&self, camera: &CameraId, typed: &TypedSource, by: &str) -> Result<(), Refusal>;
 
-    /// Begins to look for cameras on the network, where nothing is looked for.
-    fn find_cameras(&self);
-
-    /// Begins to ask a camera for its streams, where nothing is looked for, and writes down who asks which.
+    /// Begins to look for cameras on the network, and writes down who does.
     ///
     /// # Errors
-    /// Where it is none that may be asked, or cannot be written down.
+    /// Where something is looked for already, or it cannot be written down.
+    fn find_cameras(&self, by: &str) -> Result<(), Refusal>;
+
+    /// Begins to ask a camera for its streams, and writes down who asks which.
+    ///
+    /// # Errors
+    /// Where it is none that may be asked, something is looked for already, or it cannot be written down.
     fn ask_streams(&self, of: &TypedSource, by: &str) -> Result<(), Refusal>;
 
     /// Begins to enrol a unit that is nobody's yet, with the code as it was typed.

@@ -264,8 +264,8 @@ impl Unit for Here {
         })
     }
 
-    fn find_cameras(&self) {
-        self.searching.everybody();
+    fn find_cameras(&self, by: &str) -> Result<(), Refusal> {
+        self.searching.everybody(|| self.note(&format!("technician's page: {by} looked for cameras on the network")))
     }
 
     fn ask_streams(&self, of: &TypedSource, by: &str) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::sources::{HIDDEN, shown};
 use super::{Assembly, RunError};
-use crate::onvif::{DISCOVERY, Device, Login, OnvifError, Stream, discover};
+use crate::onvif::{DISCOVERY, Device, Left, Login, OnvifError, Stream, discover};
 use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
 use crate::supervise::{Clock, Fault, Station, Stop};
@@ -16,6 +16,9 @@ const ASKED: Bounds = Bounds::items("searches", 1, Overflow::Refuse);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long cameras may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long one camera may take for all that it is asked.
+const LONGEST: Duration = Duration::from_secs(20);
+const BUSY: &str = "cameras are being asked: wait for their answer";
 
 /// What is asked.
 enum Asked {
@@ -53,15 +56,20 @@ impl Searching {
         streams.into_iter().zip(shown).map(offer).collect()
     }
 
-    /// Looks for cameras, where nothing is looked for just now.
-    pub(super) fn everybody(&self) {
-        self.begin(Asked::Everybody);
-    }
-
-    /// Asks a camera for its streams, where nothing is looked for just now. `note` writes down before which one it is.
+    /// Looks for cameras. `note` writes it down before.
     ///
     /// # Errors
-    /// Where it is none that may be asked, or cannot be written down.
+    /// Where something is looked for just now, or it cannot be written down.
+    pub(super) fn everybody(&self, note: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+        self.free()?;
+        note()?;
+        self.begin(Asked::Everybody)
+    }
+
+    /// Asks a camera for its streams. `note` writes down before which one it is.
+    ///
+    /// # Errors
+    /// Where it is none that may be asked, something is looked for just now, or it cannot be written down.
     pub(super) fn streams(
         &self,
         of: &TypedSource,
@@ -69,20 +77,42 @@ impl Searching {
     ) -> Result<(), Refusal> {
         let login = (!of.user.is_empty()).then(|| Login::new(&of.user, &of.password));
         let device = Device::new(&of.address, login).map_err(|error| Refusal::of(&error))?;
-        note(device.place().map_err(|error| Refusal::of(&error))?)?;
-        self.begin(Asked::Streams(device));
-        Ok(())
+        let place = device.place().map_err(|error| Refusal::of(&error))?;
+        self.free()?;
+        note(place)?;
+        self.begin(Asked::Streams(device))
     }
 
-    fn begin(&self, asked: Asked) {
+    fn free(&self) -> Result<(), Refusal> {
+        if self.lock().running { Err(Refusal(BUSY.to_owned())) } else { Ok(()) }
+    }
+
+    fn begin(&self, asked: Asked) -> Result<(), Refusal> {
         let mut search = self.lock();
         if search.running {
-            return;
+            return Err(Refusal(BUSY.to_owned()));
         }
         // The cameras that were found stay while one of them is asked.
         let found = if let Asked::Streams(..) = asked { search.found.take() } else { None };
-        if self.asked.send(asked).is_ok() {
-            *search = Search { running: true, found, ..Search::default() };
+        self.asked.send(asked).map_err(|_| Refusal(BUSY.to_owned()))?;
+        *search = Search { running: true, found, ..Search::default() };
+        Ok(())
+    }
+
+    /// Takes what came of a question.
+    fn take(&self, found: Result<Answer, OnvifError>) {
+        let streams = match found {
+            Ok(Answer::Streams(streams)) => Ok(Some(self.offer(streams))),
+            Ok(Answer::Cameras(found)) => {
+                self.lock().found = Some(found);
+                Ok(None)
+            }
+            Err(error) => Err(in_words(&error)),
+        };
+        let mut search = self.lock();
+        match streams {
+            Ok(streams) => search.streams = streams,
+            Err(words) => search.failed = Some(words),
         }
     }
 
@@ -108,19 +138,24 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
                 Err(ReceiveError::Timeout) => continue,
                 Err(ReceiveError::Closed) => return Ok(()),
             };
-            let found = answer(asked, (DISCOVERY, PATIENCE), &clock);
-            let mut search = own.lock();
-            search.running = false;
-            match found {
-                Ok(Answer::Cameras(found)) => search.found = Some(found),
-                Ok(Answer::Streams(streams)) => search.streams = Some(own.offer(streams)),
-                Err(error) => search.failed = Some(in_words(&error)),
-            }
+            let _over = Over(&own);
+            let end = clock.mono().saturating_add(LONGEST);
+            let left = || if stop.is_set() { Duration::ZERO } else { end.saturating_since(clock.mono()) };
+            own.take(answer(asked, (DISCOVERY, PATIENCE), &clock, &left));
         }
         Ok(())
     };
     assembly.start("camera search", Station::Control, body)?;
     Ok(searching)
+}
+
+/// Says that a search is over when it goes, even where it panics.
+struct Over<'a>(&'a Searching);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.lock().running = false;
+    }
 }
 
 #[derive(Debug)]
@@ -129,8 +164,13 @@ enum Answer {
     Streams(Vec<Stream>),
 }
 
-/// What comes of a question; all cameras are asked at `target` and have `patience` to answer.
-fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Clock) -> Result<Answer, OnvifError> {
+/// What comes of a question; all cameras are asked at `target` and have `patience` to answer, one has what is `left`.
+fn answer(
+    asked: Asked,
+    (target, patience): (SocketAddr, Duration),
+    clock: &Clock,
+    left: Left<'_>,
+) -> Result<Answer, OnvifError> {
     match asked {
         Asked::Everybody => {
             let found = discover(target, patience, clock)?.into_iter();
@@ -141,7 +181,7 @@ fn answer(asked: Asked, (target, patience): (SocketAddr, Duration), clock: &Cloc
             });
             Ok(Answer::Cameras(found.collect()))
         }
-        Asked::Streams(device) => Ok(Answer::Streams(device.streams(device.clock()?)?)),
+        Asked::Streams(device) => Ok(Answer::Streams(device.streams(device.clock(left)?, left)?)),
     }
 }
 
@@ -160,6 +200,7 @@ fn in_words(error: &OnvifError) -> String {
         OnvifError::Network(_)
         | OnvifError::Address(_)
         | OnvifError::Place
+        | OnvifError::Late
         | OnvifError::Unreachable { .. }
         | OnvifError::Fault(_)
         | OnvifError::Answer { .. }
@@ -196,7 +237,7 @@ mod tests {
         let place = (socket.local_addr().unwrap(), SHORT);
         let found = std::thread::scope(|scope| {
             scope.spawn(|| camera(&socket));
-            answer(Asked::Everybody, place, &Clock::system()).unwrap()
+            answer(Asked::Everybody, place, &Clock::system(), &|| SHORT).unwrap()
         });
         let Answer::Cameras(found) = found else { panic!("{found:?}") };
         let addresses = vec!["http://127.0.0.1/onvif/device_service".to_owned()];
@@ -252,7 +293,9 @@ mod tests {
         assert!(matches!(waiting.receive_timeout(Duration::ZERO), Err(ReceiveError::Timeout)));
         ask("http://192.0.2.10:8080/onvif/device_service").unwrap();
         assert!(waiting.receive_timeout(Duration::ZERO).is_ok());
-        searching.lock().running = false;
+        assert_eq!(ask("192.0.2.11").unwrap_err().0, BUSY, "one at a time, and nothing is written down of another");
+        assert!(searching.everybody(|| panic!("it is not begun")).is_err());
+        drop(Over(&searching));
         ask("169.254.3.4").unwrap();
         assert_eq!(noted, ["192.0.2.10:8080", "169.254.3.4:80"], "a camera without DHCP gives itself such an address");
     }
@@ -262,7 +305,8 @@ mod tests {
         let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
         let login = Some(Login::new("admin", "hunter2"));
         let device = Device::new(&format!("http://{closed}/onvif/device_service"), login).unwrap();
-        let refused = in_words(&answer(Asked::Streams(device), (closed, SHORT), &Clock::system()).unwrap_err());
+        let refused =
+            in_words(&answer(Asked::Streams(device), (closed, SHORT), &Clock::system(), &|| SHORT).unwrap_err());
         assert!(refused.contains("cannot be reached") && !refused.contains("hunter2"), "{refused}");
         assert!(in_words(&OnvifError::Refused).contains("type them above"));
     }

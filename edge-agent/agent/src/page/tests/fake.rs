@@ -111,8 +111,10 @@ impl Unit for Fake {
         Ok(())
     }
 
-    fn find_cameras(&self) {
+    fn find_cameras(&self, by: &str) -> Result<(), Refusal> {
+        self.note(&format!("{by} looked"))?;
         self.searches.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     fn ask_streams(&self, _of: &TypedSource, by: &str) -> Result<(), Refusal> {
