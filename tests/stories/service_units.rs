@@ -169,6 +169,48 @@ fn the_data_s_folder_is_mounted_whatever_becomes_of_the_partition() {
     }
 }
 
+/// Without a whole key the partition is neither made nor opened: both of systemd's programs take an empty one too.
+#[test]
+fn an_empty_key_reaches_nobody() {
+    let file = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let hand = "/usr/libexec/edge-agent/edge-data-key hand /run/edge-data-key.socket";
+    let (repart, open) = (file("repart-with-key.conf"), file("cryptsetup-with-key.conf"));
+    let started: Vec<&str> = repart.lines().filter(|line| line.starts_with("Exec")).collect();
+    let program = format!("ExecStart={hand} /usr/bin/systemd-repart --dry-run=no --key-file=/dev/stdin");
+    assert_eq!(started, ["ExecStart=", &program], "the partition is made by nothing else");
+    assert!(open.contains(&format!("\nExecStartPre={hand} /bin/true\n")), "{open}");
+    let recipe = "../yocto/meta-edge-agent/recipes-core/edge-system/edge-system_0.1.0.bb";
+    let recipe = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(recipe)).unwrap();
+    for (text, source, unit) in [
+        (&repart, "repart-with-key.conf", "systemd-repart.service"),
+        (&open, "cryptsetup-with-key.conf", "systemd-cryptsetup@data.service"),
+    ] {
+        let installed = format!("/systemd/{source} \\\n        ${{D}}${{systemd_system_unitdir}}/{unit}.d/50-key.conf");
+        assert!(recipe.contains(&installed), "the image has no {source}");
+        // systemd reads it as part of its unit.
+        let folder = folder_with("", str::to_owned);
+        let text = text.replace(hand, "/bin/true");
+        let path = folder.path().join(unit);
+        std::fs::write(&path, format!("[Service]\nType=oneshot\nExecStart=/bin/true\n{text}")).unwrap();
+        let Some(output) = analyze(&["verify"], &path) else { return };
+        assert!(output.status.success() && said(&output).is_empty(), "{source}: {}", said(&output));
+    }
+}
+
+/// Two that ask at once both get the key, and a chip that hangs keeps nobody waiting.
+#[test]
+fn whoever_asks_for_the_key_is_answered_in_time() {
+    let file = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let has = |text: &str, line: &str| assert!(text.lines().any(|found| found == line), "no {line}");
+    has(&file("edge-data-key.socket"), "MaxConnections=8");
+    // A service without a type has started as soon as it is forked: a bound on its start would bound nothing.
+    has(&file("edge-data-key@.service"), "RuntimeMaxSec=20");
+    let open = file("cryptsetup-with-key.conf");
+    // systemd-repart asks at every boot.
+    has(&open, "After=edge-data-key.socket systemd-repart.service");
+    has(&open, "Wants=edge-data-key.socket");
+}
+
 /// What starts an ordered update, and goes on with it after a boot.
 #[test]
 fn an_order_is_looked_for_where_the_agent_leaves_it() {

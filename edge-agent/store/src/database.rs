@@ -71,6 +71,12 @@ impl DatabaseError {
         }
     }
 
+    /// Whether somebody else has the file in use.
+    fn is_busy(&self) -> bool {
+        let Self::Failed { source, .. } = self else { return false };
+        matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    }
+
     /// Whether the file should be set aside.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
@@ -207,7 +213,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 fn try_open(path: &Path, schema: Schema) -> Result<(Connection, bool), DatabaseError> {
     let is_new = path.try_exists().is_ok_and(|there| !there);
     let opened = open_or_make(path, schema);
-    if is_new && opened.is_err() {
+    // One that is busy is somebody else's, who is making it.
+    if is_new && opened.as_ref().is_err_and(|error| !error.is_busy()) {
         for ending in ["-journal", "-wal", "-shm", ""] {
             drop(RealDisk.remove(&with_suffix(path, ending)));
         }

@@ -7,6 +7,7 @@ use edge_protocol::time::MonoTime;
 
 use super::backoff::Backoff;
 use super::health::{CameraWatch, State};
+use super::keys::Keys;
 use super::pipeline::Pipeline;
 use super::session::{End, Session};
 use super::settings::{Pace, Settings, Source};
@@ -34,6 +35,7 @@ pub struct Camera {
     watch: CameraWatch,
     timeline: Timeline,
     backoff: Backoff,
+    keys: Keys,
 }
 
 impl Camera {
@@ -44,7 +46,8 @@ impl Camera {
         let seed = RandomState::new().hash_one(settings.camera.as_str());
         let backoff = Backoff::new(settings.backoff, seed);
         let (switch, timeline) = (SourceSwitch::new(settings.source.clone()), Timeline::new(live));
-        Self { settings, switch, number: 0, clock, watch: CameraWatch::new(), timeline, backoff }
+        let keys = Keys::new(settings.watchdog.key);
+        Self { settings, switch, number: 0, clock, watch: CameraWatch::new(), timeline, backoff, keys }
     }
 
     /// The view of its health.
@@ -107,6 +110,7 @@ impl Camera {
             is_left: &|| self.switch.has_left(self.number),
             pulse,
             timeline: &mut self.timeline,
+            keys: &mut self.keys,
             deliver,
         };
         session.run(&pipeline, stop)

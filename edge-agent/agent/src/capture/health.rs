@@ -19,6 +19,8 @@ pub enum State {
     Connecting,
     /// Pictures come.
     Receiving,
+    /// Pictures come, but for this long none that decoding can start with; the camera sends them seldom.
+    WithoutKey(Duration),
     /// Something is wrong; the next try comes after this wait.
     Waiting {
         /// What is wrong.
@@ -37,6 +39,7 @@ impl fmt::Display for State {
         match self {
             Self::Connecting => f.write_str("connecting"),
             Self::Receiving => f.write_str("receiving"),
+            Self::WithoutKey(since) => write!(f, "receiving, but no key picture for {} s", since.as_secs()),
             Self::Waiting { trouble, wait } => write!(f, "{trouble}; next try after {:.1} s", wait.as_secs_f32()),
             Self::Ended => f.write_str("the recording has ended"),
             Self::Stopped => f.write_str("stopped"),

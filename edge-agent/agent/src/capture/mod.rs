@@ -12,6 +12,7 @@ mod backoff;
 mod camera;
 mod credentials;
 mod health;
+mod keys;
 mod pipeline;
 mod session;
 mod settings;

@@ -9,6 +9,7 @@ use gstreamer as gst;
 
 use super::assemble::Assembler;
 use super::health::{CameraWatch, Received, State};
+use super::keys::{Keys, Standing};
 use super::pipeline::Pipeline;
 use super::settings::Watchdog;
 use super::timeline::{Stamped, Timeline};
@@ -46,6 +47,7 @@ pub(super) struct Session<'a> {
     pub(super) is_left: &'a dyn Fn() -> bool,
     pub(super) pulse: &'a Pulse,
     pub(super) timeline: &'a mut Timeline,
+    pub(super) keys: &'a mut Keys,
     pub(super) deliver: &'a mut dyn FnMut(AccessUnit),
 }
 
@@ -55,15 +57,15 @@ struct Seen {
     began: MonoTime,
     /// The first and the last picture.
     pictures: Option<(MonoTime, MonoTime)>,
-    key: Option<MonoTime>,
 }
 
 impl Session<'_> {
     /// Runs until the source ends, fails or `stop` is set.
     pub(super) fn run(&mut self, pipeline: &Pipeline, stop: &Stop) -> End {
-        let mut seen = Seen { began: self.clock.mono(), pictures: None, key: None };
+        let mut seen = Seen { began: self.clock.mono(), pictures: None };
         let mut assembler = Assembler::new(Codec::H264);
         self.timeline.begin_session();
+        self.keys.begin();
         // A failed start has said why on the bus.
         let started = pipeline.start();
         loop {
@@ -101,7 +103,7 @@ impl Session<'_> {
         Some(End::Trouble(trouble::of_error(&failure.error())))
     }
 
-    fn overdue(&self, seen: &Seen, now: MonoTime) -> Option<Trouble> {
+    fn overdue(&mut self, seen: &Seen, now: MonoTime) -> Option<Trouble> {
         let Watchdog { first, silence, key } = self.watchdog;
         let Some((first_picture, last_picture)) = seen.pictures else {
             return (now.saturating_since(seen.began) > first).then_some(Trouble::NoPicture(first));
@@ -109,9 +111,14 @@ impl Session<'_> {
         if now.saturating_since(last_picture) > silence {
             return Some(Trouble::Silent(silence));
         }
-        // Asking again makes most cameras send a key picture.
-        let without = last_picture.saturating_since(seen.key.unwrap_or(first_picture));
-        (without > key).then_some(Trouble::NoKeyPicture(key))
+        match self.keys.standing(first_picture, last_picture) {
+            Standing::Good => None,
+            Standing::Ask => Some(Trouble::NoKeyPicture(key)),
+            Standing::Rare(since) => {
+                self.watch.set_state(State::WithoutKey(since));
+                None
+            }
+        }
     }
 
     fn take(&mut self, sample: &gst::Sample, assembler: &mut Assembler, seen: &mut Seen) {
@@ -134,7 +141,8 @@ impl Session<'_> {
         }
         seen.pictures = Some((seen.pictures.map_or(arrival, |(first, _)| first), arrival));
         if picture.key {
-            seen.key = Some(arrival);
+            self.keys.came(arrival);
+            self.watch.set_state(State::Receiving);
         }
         self.watch.received(Received {
             at: arrival,

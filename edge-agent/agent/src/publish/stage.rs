@@ -221,6 +221,11 @@ impl Publisher {
         for entry in group.entries() {
             match entry {
                 Entry::Record(record) => {
+                    if let Err(error) = record.check() {
+                        // The center refuses it and all that is sent with it: it would stop its lane for ever.
+                        tracing::error!(lane = %record.lane(), %error, "a record breaks the contract and is not sent");
+                        continue;
+                    }
                     self.outbox.append(record.lane(), &record.to_payload())?;
                 }
                 Entry::Settle(settlement) => self.settle(*settlement)?,

@@ -12,7 +12,7 @@ use edge_store::ring::{
 };
 
 use super::feed::Fed;
-use super::groups::{Group, Grouping, LONGEST};
+use super::groups::{Group, Grouping, LONGEST, LONGEST_PAUSE};
 use crate::media::AccessUnit;
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -236,7 +236,8 @@ impl Recorder {
             return;
         }
         let passed = arrival.saturating_since(before);
-        let clock_was_set = to.saturating_since(from) > passed + TOLERANCE;
+        // After a pause the clocks of camera and box may differ; the pause is what matters then.
+        let clock_was_set = passed <= LONGEST_PAUSE && to.saturating_since(from) > passed + TOLERANCE;
         let reason = because.unwrap_or(if clock_was_set { GapReason::Clock } else { GapReason::Camera });
         let gap = Gap { from, to, reason };
         if let Some(Err(error)) = self.ring.as_mut().map(|ring| ring.note_gap(&gap)) {

@@ -23,6 +23,8 @@ use super::bundle::{is_set, known_time};
 use super::keep::{self, Found, KeepFault, Kind};
 use super::{BUNDLE_LIFE, Before, Evidence, Patience, Verdict, Version, Watch};
 
+use standing::MOST_TRIES;
+
 pub use standing::{ModelsTold, Standing, Swap};
 
 const STANDING: &str = "standing";
@@ -84,6 +86,11 @@ pub enum ModelsFault {
     /// A model does not do what it did where it was made.
     #[error("a model fails its self-test here: {0}")]
     SelfTest(String),
+    /// Each attempt took its process with it, or the power failed in it.
+    #[error(
+        "it was begun {0} times, and no attempt came to an end; the unit may have too little memory for its self-test"
+    )]
+    NeverEnds(u8),
     /// The disk does not do it.
     #[error("{path}: {source}")]
     Disk {
@@ -176,14 +183,21 @@ impl<'d> ModelSets<'d> {
             let same = keep::whole(self.disk, &folder.join(MANIFEST)).is_ok_and(|kept| kept == sealed);
             return if same { Ok(false) } else { Err(ModelsFault::SameRevision(revision)) };
         }
+        // Who installs by hand sees for himself that it never ends.
+        let may_begin = before.is_none() || standing.begin(revision);
         standing.loose.extend(standing.former.take());
         standing.loose.insert(revision);
         self.write(&standing)?;
         self.clear(&standing)?;
+        if !may_begin {
+            return Err(ModelsFault::NeverEnds(MOST_TRIES));
+        }
         let unpacked = unpack::unpack(self.disk, set, (&manifest, &sealed), &folder);
         unpacked.and_then(|()| test(&folder).map_err(ModelsFault::SelfTest)).inspect_err(|_| {
             // It is loose: what is left of it now is removed before the next one.
             drop(self.disk.remove_folder(&folder));
+            // It ended, so the next order of it has all its attempts; where this is not written down, fewer.
+            drop(self.write(&Standing { begun: None, ..standing.clone() }));
         })?;
         standing.take(revision, before);
         Ok(self.write(&standing).map(|()| true)?)

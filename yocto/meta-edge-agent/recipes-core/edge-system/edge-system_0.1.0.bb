@@ -20,6 +20,8 @@ do_install() {
     install -D -m 0644 ${S}/systemd/data.repart.conf ${D}${nonarch_libdir}/repart.d/50-data.conf
     install -D -m 0644 ${S}/systemd/repart-with-key.conf \
         ${D}${systemd_system_unitdir}/systemd-repart.service.d/50-key.conf
+    install -D -m 0644 ${S}/systemd/cryptsetup-with-key.conf \
+        ${D}${systemd_system_unitdir}/systemd-cryptsetup@data.service.d/50-key.conf
     install -D -m 0644 ${S}/systemd/edge-agent.page.conf \
         ${D}${systemd_system_unitdir}/edge-agent.service.d/50-page.conf
     # Parts of the board: who may open pins and buses, and what makes the buses' nodes.

@@ -221,7 +221,7 @@ impl Session {
         let facts = watch.seen.lock().unwrap_or_else(PoisonError::into_inner).facts.clone();
         match watch.health.health(self.clock.mono()).state {
             State::Waiting { trouble, .. } => CameraFacts { trouble: Some(trouble), ..facts },
-            State::Connecting | State::Receiving | State::Ended | State::Stopped => facts,
+            State::Connecting | State::Receiving | State::WithoutKey(_) | State::Ended | State::Stopped => facts,
         }
     }
 }

@@ -268,6 +268,7 @@ impl Actions for Doer {
     }
 
     fn recall(&mut self, request: RequestId) -> Result<Recalled, ActionFault> {
+        self.unlocked("what was ordered before lies in there, cannot be seen, and goes on once it is unlocked")?;
         let (recalled, order) = recall(&self.data_dir, request).map_err(ActionFault)?;
         if let Some(order) = order {
             let verdict = Verdict::Failed(Sentence::cut(&recalled.to_string()));
@@ -317,6 +318,30 @@ impl Outlet for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::update::outside::certified;
+    use crate::supervise::queue::bounded;
+
+    /// "No such update is under way" would be the last word on an order that lives on in the partition.
+    #[test]
+    fn a_locked_unit_does_not_say_that_an_order_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, _) = certified(folder.path());
+        std::fs::create_dir(folder.path().join("update")).unwrap();
+        let mut doer = Doer {
+            rings: Vec::new(),
+            signer: signer(&config).unwrap(),
+            locked: Some("the board gave no key".to_owned()),
+            vitals: Vitals::default(),
+            clock: Clock::system(),
+            data_dir: folder.path().to_owned(),
+            most_bytes: 1,
+            entries: bounded(crate::publish::QUEUE).0,
+        };
+        let words = doer.recall(RequestId::from_bytes([1; 16])).unwrap_err().to_string();
+        assert!(words.contains("storage: locked (the board gave no key)"), "{words}");
+        doer.locked = None;
+        assert_eq!(doer.recall(RequestId::from_bytes([1; 16])).unwrap(), Recalled::NotThere);
+    }
 
     #[test]
     fn a_piece_is_on_its_way_until_it_is_committed() {

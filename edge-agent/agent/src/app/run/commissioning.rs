@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use edge_protocol::batch::CONTRACT_VERSION;
-use edge_protocol::commissioning::{Aimed, Held, Jpeg, Report, SealedReport, Verdict};
+use edge_protocol::commissioning::{Aimed, Held, Jpeg, MAX_REPORT_BYTES, Report, SealedReport, Verdict};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, Health, Sentence, Word};
 use edge_protocol::sign::{Chain, Root, SigningKey};
@@ -95,7 +95,7 @@ pub(super) fn report(config: &Config, found: &Found<'_>) -> Result<(Report, Seal
     let key = SigningKey::from_pem(&read(&config.uplink.key)?).map_err(|error| Refusal::of(&error))?;
     let chain = Chain::from_pem(&read(&config.uplink.certificate)?).map_err(|error| Refusal::of(&error))?;
     let held = [("unit", &config.uplink.certificate), ("page", &found.page), ("root", &config.control.agency_root)];
-    let report = Report {
+    let mut report = Report {
         version: CONTRACT_VERSION,
         made: found.now,
         agency: config.agency.clone(),
@@ -109,7 +109,17 @@ pub(super) fn report(config: &Config, found: &Found<'_>) -> Result<(Report, Seal
         findings: found.checks.findings.clone(),
         certificates: held.into_iter().filter_map(|(of, path)| certificate(of, &std::fs::read(path).ok()?)).collect(),
     };
-    let sealed = report.seal(&key, &chain).map_err(|error| Refusal::of(&error))?;
+    let seal = |report: &Report| report.seal(&key, &chain).map_err(|error| Refusal::of(&error));
+    let mut sealed = seal(&report)?;
+    if sealed.as_bytes().len() > MAX_REPORT_BYTES {
+        report.cameras.iter_mut().for_each(|camera| camera.picture = None);
+        sealed = seal(&report)?;
+    }
+    let bytes = sealed.as_bytes().len();
+    if bytes > MAX_REPORT_BYTES {
+        let words = format!("the report has {bytes} bytes and may have {MAX_REPORT_BYTES}: draw fewer zones and lines");
+        return Err(Refusal(words));
+    }
     Ok((report, sealed))
 }
 

@@ -258,7 +258,7 @@ pub(super) fn share(part_ms: u32, whole_ms: u32) -> f32 {
 pub(super) fn condition(state: &State) -> CameraCondition {
     match state {
         State::Connecting => CameraCondition::Connecting,
-        State::Receiving => CameraCondition::Streaming,
+        State::Receiving | State::WithoutKey(_) => CameraCondition::Streaming,
         State::Waiting {
             trouble: Trouble::CredentialsRefused | Trouble::CredentialsMissing | Trouble::Credentials(_),
             ..

@@ -80,14 +80,19 @@ impl Trial {
         }
         let seen = witness::runtime_folder().and_then(|folder| witness::read(&folder));
         let before = seen.as_ref().map(Before::from).unwrap_or_default();
-        match put_to_use(here, &self.config, &file, Some(revision), Some(before))? {
-            Ok(true) => {
+        match put_to_use(here, &self.config, &file, Some(revision), Some(before)) {
+            Ok(Ok(true)) => {
                 // What stays is written over by the next download.
                 drop(RealDisk.remove(&file));
                 Ok(())
             }
-            Ok(false) => end(unit, order, &News::already(revision)),
-            Err(fault) => end(unit, order, &News::models_refused(&fault)),
+            Ok(Ok(false)) => end(unit, order, &News::already(revision)),
+            Ok(Err(fault)) => end(unit, order, &News::models_refused(&fault)),
+            // Begun again and again it would be hashed each time, and nobody would hear why nothing comes of it.
+            Err(error) => {
+                let (path, why) = (self.config.control.agency_root.clone(), error.root_cause().to_string());
+                end(unit, order, &News::models_not_taken(revision, &Refusal::Unreadable { path, why }))
+            }
         }
     }
 }
@@ -113,4 +118,48 @@ fn tell(
         sets.told(1).map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_protocol::command::{Artefact, UpdateScope};
+    use edge_protocol::hash::Hash256;
+    use edge_protocol::id::{CommandId, RequestId};
+
+    use super::*;
+    use crate::app::update::outside::certified;
+    use crate::supervise::Clock;
+
+    #[test]
+    fn an_order_whose_set_cannot_be_judged_ends_and_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut config, _) = certified(folder.path());
+        config.control.agency_root = folder.path().join("nowhere.pem");
+        let here = Here {
+            data_dir: folder.path().to_owned(),
+            config: Some(config.clone()),
+            rauc_conf: None,
+            clock: Clock::system(),
+            patience: crate::update::Patience::default(),
+        };
+        std::fs::create_dir(here.folder()).unwrap();
+        edge_store::disk::replace(&RealDisk, &here.downloaded(), b"set").unwrap();
+        let scope = UpdateScope {
+            url: "https://center/s".to_owned(),
+            hash: Hash256::of(b"set"),
+            bytes: 3,
+            version: "7".parse().unwrap(),
+            quiet: None,
+            artefact: Some(Artefact::Models),
+        };
+        let ids = (RequestId::from_bytes([1; 16]), CommandId::from_bytes([2; 16]));
+        let order = Order { handed: true, ..Order::new(ids.0, ids.1, &scope, here.clock.wall()).unwrap() };
+        let folder = here.folder();
+        Orders::new(&RealDisk, &folder).write(&order).unwrap();
+        let mut unit = Unit::new(here.data_dir.clone(), here.config.clone(), here.clock.clone());
+        Trial::new(config).step(&here, &mut unit, (&order, 7), Duration::ZERO).unwrap();
+        assert_eq!(Orders::new(&RealDisk, &folder).read().unwrap(), None);
+        let told = std::fs::read_dir(folder.join("tell")).unwrap().map(|file| file.unwrap().path());
+        assert!(told.into_iter().any(|file| file.extension().is_some_and(|lane| lane == "answer")));
+    }
 }

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_protocol::id::PassId;
 use edge_protocol::record::{
-    Alert, AlertKind, Answer, Gap, GapOf, Sentence, SequenceRange, Thumb, ThumbOf, Verdict, Word,
+    Alert, AlertKind, Answer, Gap, GapOf, MAX_THUMB_BYTES, Sentence, SequenceRange, Thumb, ThumbOf, Verdict, Word,
 };
 use edge_protocol::time::{ClockQuality, Moment};
 use edge_store::outbox::{Limit, OutboxReader};
@@ -105,6 +105,20 @@ fn what_was_sent_is_durable_when_the_stage_has_ended() {
     assert_eq!(bench.alerts.load(Ordering::SeqCst), 50);
     drop(publisher);
     assert_eq!(bench.stored(Lane::Alert), sent);
+}
+
+#[test]
+fn a_record_that_the_center_would_refuse_does_not_stop_its_lane() {
+    let bench = Bench::new();
+    let (mut publisher, sender) = bench.open();
+    let Record::Thumb(small) = thumb() else { panic!("a picture") };
+    let large = Thumb { jpeg: vec![0; MAX_THUMB_BYTES + 1], ..small };
+    for record in [Record::Thumb(large), thumb()] {
+        sender.send(Entry::Record(record)).unwrap();
+    }
+    publisher.run(&stopped()).unwrap();
+    drop(publisher);
+    assert_eq!(bench.stored(Lane::Thumb), [thumb()]);
 }
 
 #[test]

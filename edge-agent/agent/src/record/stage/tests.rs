@@ -129,6 +129,20 @@ fn a_clock_that_is_set_forward_is_not_told_as_the_cameras_silence() {
 }
 
 #[test]
+fn a_camera_that_was_away_is_told_as_that_although_its_clock_differs() {
+    let mut bench = Bench::new();
+    bench.record(0..15);
+    bench.recorder.flush();
+    for tenth in 430..441 {
+        let behind = WallStamp { time: wall(tenth + 15), ..WallStamp::default() };
+        bench.feed.offer(AccessUnit { wall: behind, ..unit(tenth) });
+        bench.drain();
+    }
+    let gap = Gap { from: wall(15), to: wall(445), reason: GapReason::Camera };
+    assert_eq!(*bench.told.lock().unwrap(), [Told::Missing(bench.place.camera.clone(), gap)]);
+}
+
+#[test]
 fn what_a_full_queue_dropped_is_stated_as_overload() {
     let mut bench = Bench::new();
     for tenth in 0..280 {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::update::Before;
 
+/// How often an ordered set is begun whose attempts never come to an end: a self-test may take the whole process with it.
+pub(super) const MOST_TRIES: u8 = 3;
+
 /// What is known of the sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -20,6 +23,9 @@ pub struct Standing {
     pub former: Option<u64>,
     /// Where the set in use has yet to prove itself: what the former one could do.
     pub trial: Option<Before>,
+    /// An ordered set that was begun and has not come to an end, and how often.
+    #[serde(default)]
+    pub begun: Option<(u64, u8)>,
     /// Sets whose folders nobody needs, whole or not.
     pub loose: BTreeSet<u64>,
     /// What nobody has been told yet.
@@ -56,10 +62,18 @@ impl ModelsTold {
 }
 
 impl Standing {
+    /// An ordered set is begun once more; false, and forgotten, where it has had its attempts.
+    pub(super) fn begin(&mut self, revision: u64) -> bool {
+        let tries = self.begun.take().filter(|(begun, _)| *begun == revision).map_or(0, |(_, tries)| tries);
+        self.begun = (tries < MOST_TRIES).then_some((revision, tries.saturating_add(1)));
+        self.begun.is_some()
+    }
+
     /// A set was unpacked and tested, and is in use from now on; with a trial where somebody watches it.
     pub(super) fn take(&mut self, revision: u64, trial: Option<Before>) {
         let swap = Swap { from: self.current, to: revision };
         self.loose.clear();
+        self.begun = None;
         self.former = self.current.replace(revision);
         self.trial = trial;
         if self.trial.is_some() {

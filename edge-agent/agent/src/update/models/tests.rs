@@ -208,6 +208,31 @@ fn the_first_set_gives_way_to_the_images_own_models() {
     assert_eq!((standing.current, standing.floor, world.current()), (None, None, None));
 }
 
+/// A self-test that has the process killed for its memory says nothing, and is not tried for ever.
+#[test]
+fn an_ordered_set_whose_attempts_never_end_is_refused_after_three_and_may_be_ordered_again() {
+    let world = World::new();
+    let (sets, eight) = (world.sets(), world.set(8, "eight", |_| {}));
+    world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
+    let order = |test: &mut dyn FnMut(&Path) -> Result<(), String>| {
+        world.install_on(&sets, &eight, Some(Before::default()), test)
+    };
+    let dies = || {
+        let attempt = || order(&mut |_| panic!("the process is killed"));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)).is_err()
+    };
+    assert!((0..3).all(|_| dies()));
+    let refused = order(&mut |_| panic!("tested a fourth time")).unwrap_err().to_string();
+    assert!(refused.contains("begun 3 times, and no attempt came to an end"), "{refused}");
+    assert_eq!((world.current().as_deref(), world.revision()), (Some("seven"), Some(7)));
+    assert!(!world.data.path().join("models/sets/8").exists(), "something is left");
+    assert!(dies());
+    order(&mut |_| Err("golden outputs differ".to_owned())).unwrap_err();
+    assert_eq!(sets.standing().unwrap().begun, None, "what came to an end is not counted");
+    assert!(order(&mut passes).unwrap());
+    assert_eq!((world.current().as_deref(), sets.standing().unwrap().begun), (Some("eight"), None));
+}
+
 /// Its order was lost, so nobody watches it any more.
 #[test]
 fn a_set_that_is_still_on_trial_when_another_comes_is_given_up() {

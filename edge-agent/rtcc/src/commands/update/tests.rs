@@ -190,6 +190,44 @@ fn a_unit_that_has_begun_is_named() {
 }
 
 #[test]
+fn a_second_recall_goes_on_past_a_unit_that_has_answered_the_first() {
+    let (mut world, [mut first, mut second, mut third]) = world();
+    let _run = world.roll_out(&["--waves", "100%"]);
+    let [of_first, of_second, of_third] = [&first, &second, &third].map(|unit| unit.hear(&mut world.commands));
+    first.answer(&of_first, RequestStatus::Accepted, None);
+    second.answer(&of_second, RequestStatus::Accepted, None);
+    third.answer(&of_third, RequestStatus::Complete, None);
+    second.dies();
+    let recall = World::run(world.signed(&["recall", "--wait", "0s"]));
+    let recalled = first.hear(&mut world.commands);
+    let words = failure(recall);
+    assert!(words.contains("gate-1, gate-2 said nothing so far"), "{words}");
+    first.answer(&recalled, RequestStatus::Failed, None);
+    second.is_born(2);
+    let again = World::run(world.signed(&["recall"]));
+    let [of_first, of_second] = [&first, &second].map(|unit| unit.hear(&mut world.commands));
+    first.answer(&of_first, RequestStatus::Failed, None);
+    second.answer(&of_second, RequestStatus::Complete, None);
+    assert!(failure(again).contains("not called back from gate-1"));
+    assert!(world.is_quiet(), "it is in use at gate-3");
+}
+
+#[test]
+fn a_unit_that_was_silent_for_longer_than_the_rollout_waits_is_called_back_too() {
+    let (mut world, [mut first, ..]) = world();
+    let run = world.roll_out(&["--waves", "1,100%", "--patience", "1s"]);
+    let asked = first.hear(&mut world.commands);
+    first.answer(&asked, RequestStatus::Accepted, None);
+    let words = failure(run);
+    assert!(words.contains("it has not said what became of it"), "{words}");
+    let recall = World::run(world.signed(&["recall"]));
+    let recalled = first.hear(&mut world.commands);
+    assert_eq!(recalled.operation, Operation::Recall(asked.request));
+    first.answer(&recalled, RequestStatus::Complete, None);
+    recall.join().unwrap().unwrap();
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_before_anybody_is_asked() {
     let (mut world, _units) = world();
     for (wrong, words) in [
