@@ -66,10 +66,17 @@ fn open(found: &BTreeMap<String, String>) -> Vec<&str> {
 #[test]
 fn a_stranger_reaches_the_page_s_port_on_the_service_port_and_nothing_else() {
     let Some(found) = scan(|rules| rules) else { return };
-    assert_eq!(found.len(), 20, "probes are missing: {found:?}");
+    assert_eq!(found.len(), 25, "probes are missing: {found:?}");
     let reached: Vec<_> = open(&found).into_iter().filter(|probe| probe.starts_with("far")).collect();
     assert_eq!(reached, ["far 10.9.2.1 443", "far fd00:2::1 443"]);
     assert!(found.values().all(|found| found != "refused"), "a refusal tells a stranger that somebody is there");
+}
+
+#[test]
+fn cameras_answer_the_port_that_has_asked_them_and_no_other() {
+    let Some(found) = scan(|rules| rules) else { return };
+    let answered = open(&found).into_iter().filter(|probe| probe.starts_with("udp"));
+    assert_eq!(answered.collect::<Vec<_>>(), ["udp asked 3702 10.9.1.1 40001"], "{found:?}");
 }
 
 #[test]

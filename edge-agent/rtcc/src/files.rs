@@ -38,6 +38,16 @@ pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     rename(&temporary, path)
 }
 
+/// Makes a file that its owner alone may read and that was not there; one that cannot be written whole goes again.
+///
+/// # Errors
+/// Returns the first failure of the file system, `AlreadyExists` where something has that name; what has it stays.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(Access::Owner.mode()).open(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_folder(path));
+    written.inspect_err(|_| drop(std::fs::remove_file(path)))
+}
+
 /// Moves `from` over `to` and makes the move durable.
 ///
 /// # Errors

@@ -42,6 +42,52 @@ except ConnectionRefusedError:
 except OSError:
     print("silent")
 '
+# Two sockets of the agent, of which one has asked all cameras on the uplink; says what comes to either.
+answered='
+import socket, sys
+def at(family, address):
+    held = socket.socket(family, socket.SOCK_DGRAM)
+    if family == socket.AF_INET6:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    held.bind(address)
+    held.settimeout(0.7)
+    return held
+unasked, asked = at(socket.AF_INET, ("0.0.0.0", 40000)), at(socket.AF_INET, ("0.0.0.0", 40001))
+kept = [unasked, asked, at(socket.AF_INET6, ("::", 40001))]
+asked.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.9.1.1"))
+asked.sendto(b"who is there", ("239.255.255.250", 3702))
+print("asked", flush=True)
+sys.stdin.readline()
+heard = []
+for held in kept:
+    try:
+        while True:
+            heard.append(held.recv(99).decode())
+    except OSError:
+        pass
+for probe in sys.argv[1:]:
+    print("udp", probe, "open" if probe in heard else "silent")
+print("heard", flush=True)
+'
+say='
+import socket, sys
+for probe in sys.argv[1:]:
+    port, address, to = probe.split()[1:]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("", int(port)))
+        held.sendto(probe.encode(), (address, int(to)))
+'
+probes=("unasked 3702 10.9.1.1 40000" "asked 3702 10.9.1.1 40001" "asked 3703 10.9.1.1 40001"
+    "asked 3702 fd00:1::1 40001" "asked 3702 10.9.2.1 40001")
+coproc AGENT { setpriv --reuid 20001 --clear-groups /usr/bin/python3 -c "$answered" "${probes[@]}"; }
+read -r _ <&"${AGENT[0]}"
+ip netns exec far /usr/bin/python3 -c "$say" "${probes[@]}"
+echo >&"${AGENT[1]}"
+while read -r line <&"${AGENT[0]}" && [[ $line != heard ]]; do echo "$line"; done
+wait "$AGENT_PID"
+
 coproc UNIT { /usr/bin/python3 -c "$listen" 22 80 443 9464; }
 read -r _ <&"${UNIT[0]}"
 coproc FAR { ip netns exec far /usr/bin/python3 -c "$listen" 123 443 8883; } 2>/dev/null

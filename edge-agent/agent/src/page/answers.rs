@@ -38,7 +38,7 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 /// The longest name that somebody goes by.
 const MAX_NAME: usize = 40;
 /// How long a picture is waited for, and how often is looked whether it is there.
-const PICTURE: Duration = Duration::from_secs(3);
+pub(super) const PICTURE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(30);
 /// The prefix makes a browser refuse the cookie unless it is of this very host, under TLS.
 const SESSION: &str = "__Host-session";
@@ -151,21 +151,26 @@ fn ticket(headers: &HeaderMap) -> Option<Ticket> {
 }
 
 async fn only_inside(State(shared): Page, mut request: Request, next: Next) -> Response {
-    let shown = ticket(request.headers()).ok_or(Outside::NotIn);
-    let who = shown.and_then(|ticket| shared.door().who(&ticket, shared.clock.mono()));
-    match who {
-        Ok(name) => {
-            request.extensions_mut().insert(Technician(name));
+    match inside(&shared, request.headers()) {
+        Ok(technician) => {
+            request.extensions_mut().insert(technician);
             next.run(request).await
         }
-        Err(outside) => {
-            let words = match outside {
-                Outside::NotIn => "log in with the setup code on the label".to_owned(),
-                Outside::TakenOver(by) => format!("{by} has taken over"),
-            };
-            Failure::new(StatusCode::UNAUTHORIZED, words).into_response()
-        }
+        Err(failure) => failure.into_response(),
     }
+}
+
+/// Who asks, where that one is in.
+pub(super) fn inside(shared: &Shared, headers: &HeaderMap) -> Result<Technician, Failure> {
+    let shown = ticket(headers).ok_or(Outside::NotIn);
+    let who = shown.and_then(|ticket| shared.door().who(&ticket, shared.clock.mono()));
+    who.map(Technician).map_err(|outside| {
+        let words = match outside {
+            Outside::NotIn => "log in with the setup code on the label".to_owned(),
+            Outside::TakenOver(by) => format!("{by} has taken over"),
+        };
+        Failure::new(StatusCode::UNAUTHORIZED, words)
+    })
 }
 
 #[derive(Deserialize)]
@@ -257,22 +262,29 @@ async fn picture(
         return Err(no_camera(&camera));
     }
     let none = || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no picture comes from this camera");
-    let picture = other_picture(&shared, &camera, after).await.ok_or_else(none)?;
+    let until = shared.clock.mono().saturating_add(PICTURE);
+    let picture = other_picture(&shared, &camera, after, until).await.ok_or_else(none)?;
     let measures = serde_json::to_string(&picture).unwrap_or_default();
     let headers = [("content-type", "image/jpeg"), ("x-measures", measures.as_str())];
     Ok((headers, picture.jpeg).into_response())
 }
 
-/// The picture that was asked for, once it is another than the one of that number; none where none comes.
-pub(super) async fn other_picture(shared: &Shared, camera: &CameraId, number: Option<i64>) -> Option<Picture> {
-    let until = shared.clock.mono().saturating_add(PICTURE);
-    while shared.clock.mono() < until {
+/// The picture that was asked for, once it is another than the one of that number; none where none comes `until` then.
+pub(super) async fn other_picture(
+    shared: &Shared,
+    camera: &CameraId,
+    number: Option<i64>,
+    until: MonoTime,
+) -> Option<Picture> {
+    loop {
         if let Some(picture) = shared.unit.picture(camera).filter(|picture| number != Some(picture.number)) {
             return Some(picture);
         }
+        if shared.clock.mono() >= until {
+            return None;
+        }
         tokio::time::sleep(LOOK).await;
     }
-    None
 }
 
 fn no_camera(camera: &CameraId) -> Failure {

@@ -38,7 +38,7 @@ function showSearch(search) {
   else if (streams) say($("search-words"), streams.length ? "Take one, then save." : "this camera offers no stream", streams.length ? "" : "bad");
   else if (found) say($("search-words"), found.length
     ? "Type the camera's user and password above, then ask it for its streams."
-    : "no camera answered: is it on the unit's network, and is ONVIF turned on in its settings? Otherwise type its address.",
+    : "no camera answered: is it on the unit's network, is ONVIF turned on in its settings, and does [network] allow in the unit's configuration name its network? Otherwise type its address and save.",
   found.length ? "" : "bad");
   else say($("search-words"), "");
   const rows = streams

@@ -4,6 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse as _;
 use edge_store::disk::{RealDisk, replace};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tempfile::TempDir;
@@ -256,6 +260,41 @@ fn a_second_technician_is_told_who_is_in_and_may_take_over() {
         assert_eq!(site.get("/api/glance", &second).status(), 200);
         assert_eq!(site.unit.notes().last().unwrap(), "technician's page: Sam took over from Kim");
     });
+}
+
+#[test]
+fn nobody_signs_a_report_who_was_taken_over_while_its_pictures_came() {
+    let (unit, clock) = (Arc::new(Fake::default()), Clock::system());
+    let gate = CameraGlance {
+        id: "gate".parse().unwrap(),
+        name: "Gate".to_owned(),
+        streaming: true,
+        words: String::new(),
+        fps: 10.0,
+        source: SourceGlance::default(),
+        place: None,
+        reads_plates: false,
+        plate: None,
+    };
+    unit.cameras.lock().unwrap().push(gate);
+    let shared = answers::Shared { unit: Arc::clone(&unit) as _, door: Mutex::default(), clock };
+    let shared = Arc::new(shared);
+    let [kim, sam] = [1, 2].map(|sign| door::Ticket::of(&[sign; door::Ticket::RANDOM_BYTES]));
+    let mut headers = HeaderMap::new();
+    headers.insert("cookie", format!("__Host-session={}", kim.0).parse().unwrap());
+    let (now, wall) = (shared.clock.mono(), shared.clock.wall().time);
+    shared.door().enter("Kim", &kim, now, wall);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sign = || {
+        let site = Json(serde_json::from_str(r#"{"site":"Main St"}"#).unwrap());
+        let made = reports::commission(State(Arc::clone(&shared)), headers.clone(), site);
+        runtime.block_on(made).unwrap_err().into_response().status().as_u16()
+    };
+    assert_eq!(sign(), 422, "as long as Kim is in, it is for the unit to judge");
+    let later = Arc::clone(&shared);
+    let takes_over = move || later.door().enter("Sam", &sam, now, wall);
+    *unit.meanwhile.lock().unwrap() = Some(Box::new(takes_over));
+    assert_eq!(sign(), 401);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use edge_protocol::commissioning::{Jpeg, Report as Commissioned, SealedReport};
 use edge_protocol::id::CameraId;
 use edge_protocol::sign::Root;
-use rtcc::files::{self, Access};
+use rtcc::files;
 use rtcc::show::text::terminal;
 use serde::Deserialize;
 
@@ -35,7 +35,8 @@ pub(crate) struct Report {
     /// The agency's root certificate.
     #[arg(long)]
     root: PathBuf,
-    /// Where to keep the signed report; each camera's picture is kept beside it as FILE-CAMERA.jpg.
+    /// Where to keep the signed report, readable by its owner alone; nothing is overwritten. Each camera's picture is
+    /// kept beside it, as metro-gate-1-CAMERA.jpg for metro-gate-1.cose.
     #[arg(short, long = "out", value_name = "FILE")]
     out: Option<PathBuf>,
     /// The report as JSON.
@@ -71,19 +72,26 @@ impl Report {
             (None, None) => bail!("name a unit or a file"),
         };
         let report = sealed.open(&root).context("NOT VERIFIED: the report")?;
-        let keep = |path: &Path, bytes: &[u8]| {
-            files::replace(path, bytes, Access::Everybody).with_context(|| format!("cannot write {}", path.display()))
-        };
         if let Some(out) = &self.out {
-            keep(out, sealed.as_bytes())?;
-            for (camera, picture) in pictures(&report) {
-                keep(&beside(out, camera), picture.as_bytes())?;
-            }
+            let beside = pictures(&report).map(|(camera, picture)| (beside(out, camera), picture.as_bytes()));
+            keep(&[(out.clone(), sealed.as_bytes())].into_iter().chain(beside).collect::<Vec<_>>())?;
         }
         let found = if self.json { serde_json::to_string(&report)? } else { words(&report) };
         writeln!(std::io::stdout(), "{found}")?;
         Ok(())
     }
+}
+
+/// Writes files that nobody else may read: all of them, or none where one is there already.
+fn keep(files: &[(PathBuf, &[u8])]) -> anyhow::Result<()> {
+    for (path, _) in files {
+        let there = path.symlink_metadata().is_ok();
+        ensure!(!there, "{} is there already and is not overwritten: give another name with -o", path.display());
+    }
+    for (path, bytes) in files {
+        files::create(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn newest(center: &Center, unit: &str) -> anyhow::Result<SealedReport> {
@@ -147,4 +155,32 @@ fn words(report: &Commissioned) -> String {
 
 fn list<T: AsRef<str>>(words: &[T]) -> String {
     words.iter().map(|word| terminal(word.as_ref())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn report_and_pictures_are_their_owners_alone_and_overwrite_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("gate-1.cose");
+        let picture = beside(&out, &"street".parse().unwrap());
+        assert_eq!(picture, folder.path().join("gate-1-street.jpg"));
+        keep(&[(out.clone(), b"signed"), (picture.clone(), b"seen")]).unwrap();
+        for (path, bytes) in [(&out, b"signed".as_slice()), (&picture, b"seen")] {
+            assert_eq!(std::fs::read(path).unwrap(), bytes);
+            assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let other = folder.path().join("other.cose");
+        let refused = keep(&[(other.clone(), b"later"), (picture.clone(), b"later")]).unwrap_err().to_string();
+        assert!(refused.contains("gate-1-street.jpg is there already"), "{refused}");
+        assert!(!other.exists() && std::fs::read(&picture).unwrap() == b"seen");
+        let link = folder.path().join("link.cose");
+        symlink(&other, &link).unwrap();
+        assert!(keep(&[(link, b"later")]).is_err() && !other.exists(), "nor is anything written through a link");
+        assert!(files::create(&out, b"later").is_err() && std::fs::read(&out).unwrap() == b"signed");
+    }
 }

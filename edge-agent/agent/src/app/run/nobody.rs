@@ -25,10 +25,10 @@ pub(super) fn start(assembly: &mut Assembly<'_>, awaited: Awaited, vitals: &Vita
         tracing::warn!(
             "this unit is not enrolled: it looks, and keeps and tells nothing; its page waits for a technician"
         );
+        // A technician is at work here: the page stays open once the unit is enrolled.
+        Opening::of(&assembly.config.data_dir).leave();
     }
     let identity = assembly.config.enrolment.as_ref().map(|folder| folder.join(IDENTITY));
-    // A technician is at work here: the page stays open once the unit is enrolled.
-    Opening::of(&assembly.config.data_dir).leave();
     let (clock, pulse) = (assembly.clock.clone(), assembly.pulse("nobody"));
     let body = move |stop: &Stop| {
         while !stop.is_set() {

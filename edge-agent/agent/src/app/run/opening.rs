@@ -77,6 +77,12 @@ impl Opening {
     }
 }
 
+/// Whether the page is open without anybody at the box: a unit that is nobody's waits for its technician. One whose
+/// storage is locked may be somebody's, whose name lies in there: that one is armed, or opened by its button.
+pub(super) fn is_always_open(is_armed: bool, is_nameless: bool, is_locked: bool) -> bool {
+    is_armed || (is_nameless && !is_locked)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +107,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let opening = Opening::of(&folder.path().join("no such folder"));
         assert!(opening.open(WallStamp::default()).is_none() && !opening.is_open(MonoTime::ZERO));
+    }
+
+    #[test]
+    fn the_page_of_a_unit_whose_name_is_locked_away_waits_to_be_armed_or_for_the_button() {
+        assert!(!is_always_open(false, true, true));
+        assert!(is_always_open(false, true, false), "it is nobody's");
+        assert!(!is_always_open(false, false, false));
+        for (is_nameless, is_locked) in [(false, false), (false, true), (true, true)] {
+            assert!(is_always_open(true, is_nameless, is_locked));
+        }
     }
 }

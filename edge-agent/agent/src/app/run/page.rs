@@ -17,7 +17,7 @@ use super::cameras::{analytics_settings, card};
 use super::checking::Checking;
 use super::commissioning::{self, Found, Measured, Reports};
 use super::enrolling::{self, Asked, Enrolling};
-use super::opening::Opening;
+use super::opening::{Opening, is_always_open};
 use super::plates::Plates;
 use super::searching::{self, Searching};
 use super::sources::Sources;
@@ -60,7 +60,8 @@ pub(super) struct Looks {
 struct Here {
     file: PathBuf,
     name: Option<String>,
-    armed: bool,
+    /// Whether the page needs no mark to be open.
+    always_open: bool,
     /// Why the storage is locked: then nothing is changed here, since nothing would be kept.
     locked: Option<String>,
     label: Result<Label, String>,
@@ -104,7 +105,7 @@ pub(super) fn start(
     let here = Here {
         file: assembly.file.to_owned(),
         name: assembly.awaited.is_none().then(|| format!("{}/{}", config.agency, config.unit)),
-        armed: page.armed,
+        always_open: is_always_open(page.armed, assembly.awaited.is_some(), assembly.locked.is_some()),
         locked: assembly.locked.map(str::to_owned),
         label: Label::read(&RealDisk, &page.claim).map_err(|error| error.to_string()),
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
@@ -135,7 +136,7 @@ pub(super) fn start(
 
 impl Unit for Here {
     fn is_open(&self) -> bool {
-        let open = self.armed || self.name.is_none() || self.opening.is_open(self.clock.mono());
+        let open = self.always_open || self.opening.is_open(self.clock.mono());
         self.vitals.note_setup(open);
         open
     }

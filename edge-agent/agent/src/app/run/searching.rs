@@ -1,11 +1,14 @@
 //! `edge-agent onvif`, asked for on the technician's page: which cameras are there, and where their streams are.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::sources::{HIDDEN, shown};
+use super::sources::{HIDDEN, is_beyond, shown};
+use super::surviving::is_managed;
 use super::{Assembly, RunError};
+use crate::config::Network;
 use crate::onvif::{DISCOVERY, Device, Left, Login, OnvifError, Stream, discover};
 use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
@@ -26,6 +29,14 @@ enum Asked {
     Everybody,
     /// One camera.
     Streams(Device),
+}
+
+impl Asked {
+    /// The one camera that is asked.
+    fn place(&self) -> Option<IpAddr> {
+        let Self::Streams(device) = self else { return None };
+        device.place().ok().map(|place| place.ip())
+    }
 }
 
 /// Asks for cameras and sees what is found; clones are the same.
@@ -100,14 +111,14 @@ impl Searching {
     }
 
     /// Takes what came of a question.
-    fn take(&self, found: Result<Answer, OnvifError>) {
+    fn take(&self, found: Result<Answer, String>) {
         let streams = match found {
             Ok(Answer::Streams(streams)) => Ok(Some(self.offer(streams))),
             Ok(Answer::Cameras(found)) => {
                 self.lock().found = Some(found);
                 Ok(None)
             }
-            Err(error) => Err(in_words(&error)),
+            Err(words) => Err(words),
         };
         let mut search = self.lock();
         match streams {
@@ -131,6 +142,8 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
     let (asked, waiting) = bounded(ASKED);
     let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
     let (own, clock) = (searching.clone(), assembly.clock.clone());
+    // Where nobody stands before the agent, every network is within its reach.
+    let reach = is_managed().then(|| assembly.config.networks());
     let body = move |stop: &Stop| {
         while !stop.is_set() {
             let asked = match waiting.receive_timeout(LOOK) {
@@ -141,7 +154,12 @@ pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> 
             let _over = Over(&own);
             let end = clock.mono().saturating_add(LONGEST);
             let left = || if stop.is_set() { Duration::ZERO } else { end.saturating_since(clock.mono()) };
-            own.take(answer(asked, (DISCOVERY, PATIENCE), &clock, &left));
+            let place = asked.place();
+            let is_shut_out = |reach: &BTreeSet<Network>| place.is_some_and(|place| is_beyond(place, reach));
+            let is_shut_out = reach.as_ref().is_some_and(is_shut_out);
+            own.take(
+                answer(asked, (DISCOVERY, PATIENCE), &clock, &left).map_err(|error| in_words(&error, is_shut_out)),
+            );
         }
         Ok(())
     };
@@ -192,8 +210,13 @@ fn offered(url: &str, number: u32) -> String {
 }
 
 /// What a technician can do about it, without the words for a terminal.
-fn in_words(error: &OnvifError) -> String {
+fn in_words(error: &OnvifError, is_shut_out: bool) -> String {
     match error {
+        OnvifError::Unreachable { .. } if is_shut_out => {
+            "the unit may not talk to this address: [network] allow in its configuration does not name its network. Type \
+             the camera's own address above and save it, or have the office add the network; then ask again"
+                .to_owned()
+        }
         OnvifError::Refused => {
             "the camera refuses user or password: type them above, and see that the user may use ONVIF".to_owned()
         }
@@ -305,9 +328,10 @@ mod tests {
         let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
         let login = Some(Login::new("admin", "hunter2"));
         let device = Device::new(&format!("http://{closed}/onvif/device_service"), login).unwrap();
-        let refused =
-            in_words(&answer(Asked::Streams(device), (closed, SHORT), &Clock::system(), &|| SHORT).unwrap_err());
+        let refused = answer(Asked::Streams(device), (closed, SHORT), &Clock::system(), &|| SHORT).unwrap_err();
+        assert!(in_words(&refused, true).contains("[network] allow"), "{refused}");
+        let refused = in_words(&refused, false);
         assert!(refused.contains("cannot be reached") && !refused.contains("hunter2"), "{refused}");
-        assert!(in_words(&OnvifError::Refused).contains("type them above"));
+        assert!(in_words(&OnvifError::Refused, true).contains("type them above"));
     }
 }

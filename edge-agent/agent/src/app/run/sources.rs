@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -152,7 +153,7 @@ impl Sources {
         }
         self.lock().insert(found.id.clone(), found.source.clone());
         if let (Source::Rtsp { url, .. }, Some(anew)) = (&found.source, &self.anew)
-            && is_beyond(url, &self.reach)
+            && host_and_port(url).and_then(literal).is_some_and(|address| is_beyond(address, &self.reach))
         {
             tracing::info!(camera = %found.id, "beginning anew: the service may not talk to the camera's address yet");
             anew.set();
@@ -179,10 +180,9 @@ fn origin(url: &str) -> Option<(&str, &str)> {
     Some((url.split_once("://")?.0, host_and_port(url)?))
 }
 
-/// Whether the address is given by number and nobody has let the service talk to it.
-fn is_beyond(url: &str, reach: &BTreeSet<Network>) -> bool {
-    let address = host_and_port(url).and_then(literal);
-    address.is_some_and(|address| !address.is_loopback() && !reach.iter().any(|network| network.contains(address)))
+/// Whether nobody has let the service talk to an address.
+pub(super) fn is_beyond(address: IpAddr, reach: &BTreeSet<Network>) -> bool {
+    !address.is_loopback() && !reach.iter().any(|network| network.contains(address))
 }
 
 /// An address as it is shown: its end may hold a password, in a query or, as some makers have it, in its path.

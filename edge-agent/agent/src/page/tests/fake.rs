@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use bytes::Bytes;
 use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
 
-use crate::page::{Checks, Drawing, Glance, Picture, Position, Refusal, TypedSource, Unit};
+use crate::page::{CameraGlance, Checks, Drawing, Glance, Picture, Position, Refusal, TypedSource, Unit};
 
 /// A unit with one camera, whose log can be full.
 #[derive(Default)]
@@ -24,6 +24,11 @@ pub(super) struct Fake {
     pub(super) source: Mutex<Option<TypedSource>>,
     pub(super) searches: AtomicU32,
     pub(super) checks: AtomicBool,
+    pub(super) cameras: Mutex<Vec<CameraGlance>>,
+    /// How many pictures were asked for.
+    pub(super) asked: AtomicI64,
+    /// Happens while the first of them is on its way.
+    pub(super) meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Fake {
@@ -52,17 +57,22 @@ impl Unit for Fake {
 
     fn glance(&self) -> Glance {
         let checks = Checks { running: self.checks.load(Ordering::Relaxed), ..Checks::default() };
-        Glance { unit: "metro/gate-1".to_owned(), checks, ..Glance::default() }
+        let cameras = self.cameras.lock().unwrap().clone();
+        Glance { unit: "metro/gate-1".to_owned(), checks, cameras, ..Glance::default() }
     }
 
     fn ask_picture(&self, camera: &CameraId) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if let Some(happens) = self.meanwhile.lock().unwrap().take() {
+            happens();
+        }
         camera.as_str() == "gate"
     }
 
     fn picture(&self, _camera: &CameraId) -> Option<Picture> {
         let jpeg = Bytes::from_static(b"a picture");
         Some(Picture {
-            number: 7,
+            number: 6 + self.asked.load(Ordering::Relaxed),
             size: (640, 360),
             focus: Some(93),
             brightness: 120.0,
