@@ -35,6 +35,46 @@ fn signed_bundles_are_installed_confirmed_and_rolled_back_and_all_others_refused
     bench::on_a_bus_of_its_own("the_story_on_a_bus_of_its_own");
 }
 
+#[test]
+fn a_slot_that_never_unlocks_the_storage_gives_way_and_the_last_one_stays() {
+    if let Some(why) = bench::lacks() {
+        return eprintln!("SKIPPED: {why}");
+    }
+    bench::on_a_bus_of_its_own("locked_on_a_bus_of_its_own");
+}
+
+/// The state of the update is in the storage, so each of these boots knows nothing of the ones before.
+#[test]
+#[ignore = "started by the test above, on a bus of its own"]
+fn locked_on_a_bus_of_its_own() {
+    let bench = Bench::new();
+    let configuration = bench.agent_configuration();
+    std::fs::create_dir(bench.path("run")).unwrap();
+    std::fs::write(bench.path("storage.locked"), "the data partition was not unlocked\n").unwrap();
+    bench.set_primary("B");
+    let boot = || {
+        for name in ["run/reboot", "update/state"] {
+            drop(std::fs::remove_file(bench.path(name)));
+        }
+        let booted = bench.power_on();
+        let mut confirm = Command::new(program("edge-agent"));
+        confirm.args(["update", "confirm", "--within", "1", "--config"]).arg(&configuration);
+        confirm.arg("--rauc-conf").arg(bench.path("system.conf")).env("RUNTIME_DIRECTORY", bench.path("run"));
+        (booted, Process::spawn("edge-agent update confirm", confirm.env("NO_COLOR", "1").env("RUST_LOG", "info")))
+    };
+    for _ in 0..3 {
+        let (booted, mut confirm) = boot();
+        assert_eq!(booted, SlotName::B);
+        assert!(confirm.wait(DEADLINE).success(), "{}", confirm.lines().join("\n"));
+        assert!(bench.path("run/reboot").exists(), "a boot is asked for");
+    }
+    let (booted, _confirm) = boot();
+    assert_eq!(booted, SlotName::A, "three attempts, then the former image");
+    // It cannot unlock the storage either, and slot B has no attempts left.
+    let mut rauc = Rauc::with_configuration(&bench.path("system.conf"));
+    assert!(!rauc.status().unwrap().has_way_back(), "the unit would boot for ever");
+}
+
 /// What the unit tells and asks for in this story.
 #[derive(Debug, Clone, Default)]
 struct Around(Arc<Mutex<(Vec<Told>, bool, u32)>>);

@@ -205,8 +205,8 @@ fn a_configuration_that_cannot_be_used_gives_way_to_the_last_good_one_and_says_s
     assert!(kept.contains("pole-1"), "the broken one must not become the last good one");
 }
 
-/// Two files that cannot be used: what is wrong with each is said, and what to do. One that the disk does not give back
-/// just now may be there at the next start.
+/// Two files that cannot be used: what is wrong with each is said, and what to do. A file that is wrong stays so, whatever
+/// the disk says of its copy: to start again for that would boot the unit for ever.
 #[test]
 fn where_the_last_good_configuration_cannot_stand_in_both_reasons_are_said() {
     let unit = Unit::new();
@@ -220,8 +220,15 @@ fn where_the_last_good_configuration_cannot_stand_in_both_reasons_are_said() {
     {
         assert!(said(&agent, words), "no word of {words:?}:\n{}", agent.lines().join("\n"));
     }
-    std::fs::remove_file(unit.path("state/last-good.toml")).expect("no copy");
-    std::fs::create_dir(unit.path("state/last-good.toml")).expect("a copy that cannot be read");
+    let copy = unit.path("state/last-good.toml");
+    std::fs::remove_file(&copy).expect("no copy");
+    // Not even whether it is there can be found out, as on a disk that fails.
+    std::os::unix::fs::symlink(&copy, &copy).expect("a link to itself");
+    let mut agent = unit.spawn();
+    assert_eq!(agent.wait(DEADLINE).code(), Some(CONFIGURATION), "{}", agent.lines().join("\n"));
+    assert!(said(&agent, "cannot stand in for it: cannot read"), "{}", agent.lines().join("\n"));
+    std::fs::remove_file(unit.path("edge-agent.toml")).expect("no configuration");
+    std::fs::create_dir(unit.path("edge-agent.toml")).expect("what cannot be read");
     let mut agent = unit.spawn();
     assert_eq!(agent.wait(DEADLINE).code(), Some(1), "it may pass:\n{}", agent.lines().join("\n"));
 }

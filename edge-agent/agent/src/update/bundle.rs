@@ -192,7 +192,7 @@ mod tests {
 
     fn standing() -> Standing {
         let slot = Slot { state: BootState::Good, version: None };
-        let (booted, primary) = (SlotName::A, SlotName::A);
+        let (booted, primary) = (SlotName::A, Some(SlotName::A));
         Standing { compatible: "edge-raspberrypi5".into(), booted, primary, a: slot.clone(), b: slot }
     }
 

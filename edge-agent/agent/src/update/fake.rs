@@ -159,7 +159,7 @@ impl Slots for FakeBoard {
             },
         };
         let (a, b) = (slot(SlotName::A), slot(SlotName::B));
-        Ok(Standing { compatible: "test".into(), booted: board.booted, primary: board.order[0], a, b })
+        Ok(Standing { compatible: "test".into(), booted: board.booted, primary: Some(board.order[0]), a, b })
     }
 
     fn inspect(&mut self, _: &Path) -> Result<BundleInfo, Refusal> {

@@ -322,7 +322,11 @@ fn on_a_full_disk_no_step_is_taken_and_with_room_again_it_goes_on() {
         assert!(told.contains("/data/update/state"), "{told}");
     }
     let standing = board.status().unwrap();
-    assert_eq!((standing.primary, standing.b.version), (SlotName::A, Some("0.9.0".parse().unwrap())), "as it was");
+    assert_eq!(
+        (standing.primary, standing.b.version),
+        (Some(SlotName::A), Some("0.9.0".parse().unwrap())),
+        "as it was"
+    );
     fill(&board, None);
     assert_eq!(updater.handle(asked(), at(0), wall()).unwrap(), None);
 

@@ -134,7 +134,7 @@ fn standing(json: &[u8]) -> Result<Standing, SlotsFault> {
     let booted = [SlotName::A, SlotName::B].into_iter().find(|name| name.as_str() == status.booted);
     let (a, b) = (a.ok_or_else(|| missing("slot A"))?, b.ok_or_else(|| missing("slot B"))?);
     let booted = booted.ok_or_else(|| missing("booted slot A or B"))?;
-    Ok(Standing { compatible: status.compatible, booted, primary: primary.unwrap_or(booted), a, b })
+    Ok(Standing { compatible: status.compatible, booted, primary, a, b })
 }
 
 /// Why RAUC refuses to read a bundle, by the words it has used since version 1.0.
@@ -193,9 +193,19 @@ mod tests {
     #[test]
     fn the_standing_is_what_rauc_says() {
         let standing = standing(STATUS.as_bytes()).unwrap();
-        assert_eq!((standing.booted, standing.primary), (SlotName::B, SlotName::A));
+        assert_eq!((standing.booted, standing.primary), (SlotName::B, Some(SlotName::A)));
         assert_eq!(standing.b, Slot { state: BootState::Good, version: "2.0.0".parse().ok() });
         assert_eq!(standing.a, Slot { state: BootState::Bad, version: None });
+        assert!(!standing.has_way_back(), "slot A has no attempts left");
+    }
+
+    #[test]
+    fn there_is_a_way_back_where_a_bootloader_may_try_the_other_slot() {
+        let whole = STATUS.replace("\"bad\"", "\"good\"");
+        assert!(standing(whole.as_bytes()).unwrap().has_way_back());
+        // An emulator's: whatever RAUC says of slots, the same one boots again.
+        let none = whole.replace("\"boot_primary\":\"rootfs.0\"", "\"boot_primary\":null");
+        assert!(!standing(none.as_bytes()).unwrap().has_way_back());
     }
 
     #[test]

@@ -60,8 +60,8 @@ pub struct Standing {
     pub compatible: String,
     /// The slot that runs now.
     pub booted: SlotName,
-    /// The slot that boots next.
-    pub primary: SlotName,
+    /// The slot that boots next; none where no bootloader chooses one.
+    pub primary: Option<SlotName>,
     /// Slot A.
     pub a: Slot,
     /// Slot B.
@@ -75,6 +75,11 @@ impl Standing {
             SlotName::A => &self.a,
             SlotName::B => &self.b,
         }
+    }
+
+    /// Whether boot after boot ends in the other slot once this one has no attempts left.
+    pub fn has_way_back(&self) -> bool {
+        self.primary.is_some() && self.slot(self.booted.other()).state == BootState::Good
     }
 }
 

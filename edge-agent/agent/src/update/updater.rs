@@ -112,6 +112,19 @@ impl Updater {
         self.handle(Event::Started(standing, boot), mono, wall)
     }
 
+    /// Has the unit boot where that may lead to the other slot and no update is under way: a slot that is not marked good
+    /// uses its attempts up. Whether it boots.
+    ///
+    /// # Errors
+    /// See [`UpdateFault`].
+    pub fn boot_again(&mut self) -> Result<bool, UpdateFault> {
+        let boots = self.state.phase.is_open() && self.slots.status()?.has_way_back();
+        if boots {
+            self.outside.reboot();
+        }
+        Ok(boots)
+    }
+
     /// Looks at the agent while a slot is watched.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 use edge_store::disk::RealDisk;
 
+use crate::app::locked;
 use crate::app::run::{surviving, witness};
 use crate::config::Config;
 use crate::inference::restart_without_telemetry;
@@ -256,7 +257,7 @@ impl Here {
         let (mut updater, _lock) = self.updater()?;
         updater.start(self.clock.mono(), self.clock.wall())?;
         let mut sight = Sight::new(witness::runtime_folder());
-        let mut said = "";
+        let (mut said, began) = ("", self.clock.mono());
         loop {
             let phase = updater.state().phase.as_str();
             if std::mem::replace(&mut said, phase) != phase {
@@ -267,9 +268,26 @@ impl Here {
             }
             std::thread::sleep(LOOK);
             let now = self.clock.mono();
+            if self.leaves_locked(&mut updater, now.saturating_since(began))? {
+                return Ok(());
+            }
             let evidence = sight.look(now);
             updater.look(evidence, now, self.clock.wall())?;
         }
+    }
+
+    /// What is known of an update lies in the storage: where that stays locked nobody can tell whether this image is new.
+    /// So it is tried again, and after the last of its attempts the bootloader takes the other slot; one that has
+    /// nowhere to go stays.
+    fn leaves_locked(&self, updater: &mut Updater, waited: Duration) -> anyhow::Result<bool> {
+        let Some(why) = locked::why(&self.data_dir).filter(|_| waited >= self.patience.within) else {
+            return Ok(false);
+        };
+        let boots = updater.boot_again()?;
+        if boots {
+            tracing::error!("storage: locked ({why}): the unit boots, to try again or to fall back to the other slot");
+        }
+        Ok(boots)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
         let slots = standing.as_ref().ok().map(|standing| {
             [SlotName::A, SlotName::B].map(|name| {
                 let slot = standing.slot(name);
-                json!({ "slot": name, "booted": standing.booted == name, "primary": standing.primary == name,
+                json!({ "slot": name, "booted": standing.booted == name, "primary": standing.primary == Some(name),
                     "good": slot.state == BootState::Good, "version": slot.version })
             })
         });
@@ -54,7 +54,7 @@ fn line(standing: &Standing, name: SlotName) -> String {
         BootState::Bad => "bad",
     }];
     words.extend((standing.booted == name).then_some("booted"));
-    words.extend((standing.primary == name).then_some("primary"));
+    words.extend((standing.primary == Some(name)).then_some("primary"));
     let version = slot.version.as_ref().map_or_else(|| "version unknown".to_owned(), ToString::to_string);
     format!("slot {}: {version}, {}", name.as_str(), words.join(", "))
 }

@@ -22,7 +22,7 @@ fn version(text: &str) -> Version {
 
 fn standing(booted: SlotName) -> Standing {
     let slot = |text| Slot { state: BootState::Good, version: Some(version(text)) };
-    Standing { compatible: "edge-test".into(), booted, primary: booted, a: slot("1.0.0"), b: slot("2.0.0") }
+    Standing { compatible: "edge-test".into(), booted, primary: Some(booted), a: slot("1.0.0"), b: slot("2.0.0") }
 }
 
 fn change() -> Change {
