@@ -81,5 +81,7 @@ $("source").onsubmit = async event => {
   const answer = await enforce(`/api/source/${camera}`, typedSource($("address").value));
   if (!answer.ok) return say($("source-words"), await refusal(answer), "bad");
   $("camera-user").value = $("camera-password").value = "";
+  // What was typed goes, and the address comes back as the unit shows it.
+  shownSource = `${camera} `;
   say($("source-words"), "saved and in force: above stands whether pictures come", "good");
 };
