@@ -85,10 +85,12 @@ impl World {
             }
             fs::create_dir_all(&folder)?;
         }
-        // `rtcc clip` overwrites nothing, and this one is the demo's own.
-        for left in ["clip.mp4", "clip.mp4.manifest"].map(|name| places.folder.join(name)) {
-            if left.exists() {
-                fs::remove_file(left)?;
+        // `rtcc clip` and `rtcc report` overwrite nothing, and these are of the demo before.
+        for left in fs::read_dir(&places.folder)? {
+            let left = left?;
+            let name = left.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with("clip.mp4") || name.starts_with("commissioning")) {
+                fs::remove_file(left.path())?;
             }
         }
         let (broker_port, center_port) = (free_port()?, free_port()?);
