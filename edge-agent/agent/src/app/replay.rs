@@ -33,7 +33,7 @@ use crate::vision::{compress, decode};
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  edge-agent replay street.mp4                                  in words
+  edge-agent replay street.mp4                                  a line for each event
   edge-agent replay gate.mp4 --plates frame --publish all --json
   edge-agent replay gate.mp4 --plates frame --test-plate ABC123 --json
   edge-agent replay street.mp4 --config edge-agent.toml --camera street --start 2026-11-21T14:05:00Z --json")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use edge_analytics::camera::CameraAnalytics;
@@ -46,14 +46,14 @@ pub(super) struct TrackArgs {
 
 /// Runs the command; always everything or an error.
 pub(super) fn run(arguments: &TrackArgs, out: &mut impl Write) -> Result<bool, InspectError> {
-    let mut rows = Rows::create(&arguments.mot)?;
+    let mut rows = Rows::default();
     match (&arguments.video, &arguments.detections) {
         (Some(video), _) => through_video(video, &arguments.models, &mut rows)?,
         (None, Some(detections)) => tracker_alone(detections, arguments.fps, &mut rows)?,
         // The command line asks for one of them.
         (None, None) => return Ok(false),
     }
-    rows.finish(out)?;
+    rows.finish(&arguments.mot, out)?;
     Ok(true)
 }
 
@@ -130,33 +130,28 @@ fn row(line: &str) -> Option<(u64, Detection)> {
     rect.is_sound().then_some((frame, Detection { class: ObjectClass::Person, score, rect }))
 }
 
-/// The file of rows.
+/// The rows, until all are there: what lies in their file's place is not touched before.
+#[derive(Default)]
 struct Rows {
-    path: PathBuf,
-    file: BufWriter<File>,
+    text: Vec<u8>,
     frames: u64,
     tracks: std::collections::BTreeSet<TrackId>,
 }
 
 impl Rows {
-    fn create(path: &Path) -> Result<Self, InspectError> {
-        let file = File::create(path).map_err(|error| InspectError::file(path, error))?;
-        let (path, file) = (path.to_path_buf(), BufWriter::new(file));
-        Ok(Self { path, file, frames: 0, tracks: std::collections::BTreeSet::new() })
-    }
-
     fn write(&mut self, frame: u64, track: &TrackBox) -> Result<(), InspectError> {
         let (TrackBox { rect, confidence, .. }, id) = (track, track.track.0);
         self.tracks.insert(track.track);
         let (x, y, w, h) = (rect.x, rect.y, rect.w, rect.h);
         // The place of x, y, z in the world, which is not known, ends the row.
-        let written = writeln!(self.file, "{frame},{id},{x:.2},{y:.2},{w:.2},{h:.2},{confidence:.4},-1,-1,-1");
-        written.map_err(|error| InspectError::file(&self.path, error))
+        writeln!(self.text, "{frame},{id},{x:.2},{y:.2},{w:.2},{h:.2},{confidence:.4},-1,-1,-1")?;
+        Ok(())
     }
 
-    fn finish(mut self, out: &mut impl Write) -> Result<(), InspectError> {
-        self.file.flush().map_err(|error| InspectError::file(&self.path, error))?;
-        writeln!(out, "{} frames, {} tracks: {}", self.frames, self.tracks.len(), self.path.display())?;
+    fn finish(self, path: &Path, out: &mut impl Write) -> Result<(), InspectError> {
+        let written = File::create(path).and_then(|mut file| file.write_all(&self.text));
+        written.map_err(|error| InspectError::file(path, error))?;
+        writeln!(out, "{} frames, {} tracks: {}", self.frames, self.tracks.len(), path.display())?;
         Ok(())
     }
 }
@@ -186,10 +181,13 @@ mod tests {
         for frame in 1..=20 {
             writeln!(file, "{frame},-1,{},50,40,100,0.9", 100 + 4 * frame).unwrap();
         }
-        let mut rows = Rows::create(&mot).unwrap();
+        File::create(&mot).unwrap().write_all(b"of an earlier day").unwrap();
+        let mut rows = Rows::default();
+        assert!(tracker_alone(&folder.path().join("absent.txt"), 25.0, &mut rows).is_err());
         tracker_alone(&detections, 25.0, &mut rows).unwrap();
+        assert_eq!(std::fs::read(&mot).unwrap(), b"of an earlier day", "not touched before all rows are there");
         let mut said = Vec::new();
-        rows.finish(&mut said).unwrap();
+        rows.finish(&mot, &mut said).unwrap();
         assert!(String::from_utf8(said).unwrap().starts_with("20 frames, 1 tracks"));
         let written = std::fs::read_to_string(&mot).unwrap();
         assert!(written.lines().all(|line| line.split(',').nth(1) == Some("1")), "{written}");
