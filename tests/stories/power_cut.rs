@@ -25,7 +25,7 @@ use oracle::{Oracle, plan};
 use volume::Volume;
 
 /// Cuts where nothing else is asked for.
-const CUTS: u64 = 16;
+const CUTS: u64 = 10;
 const VOLUME_BYTES: u64 = 256 << 20;
 /// What a life records at least, so that a clip of its end lies within it.
 const VIDEO: Duration = Duration::from_secs(2);
