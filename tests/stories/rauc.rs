@@ -29,17 +29,11 @@ use edge_tests::process::{Process, program};
 /// The bus is made by a program that this one is started again under.
 #[test]
 fn signed_bundles_are_installed_confirmed_and_rolled_back_and_all_others_refused() {
-    if let Some(why) = bench::lacks() {
-        return eprintln!("SKIPPED: {why}");
-    }
     bench::on_a_bus_of_its_own("the_story_on_a_bus_of_its_own");
 }
 
 #[test]
 fn a_slot_that_never_unlocks_the_storage_gives_way_and_the_last_one_stays() {
-    if let Some(why) = bench::lacks() {
-        return eprintln!("SKIPPED: {why}");
-    }
     bench::on_a_bus_of_its_own("locked_on_a_bus_of_its_own");
 }
 

@@ -40,9 +40,6 @@ use serde_json::Value;
 /// RAUC's bus is made by a program that this one is started again under.
 #[test]
 fn an_ordered_update_is_downloaded_over_a_breaking_line_installed_booted_and_told_and_bad_orders_are_refused() {
-    if let Some(why) = bench::lacks() {
-        return eprintln!("SKIPPED: {why}");
-    }
     bench::on_a_bus_of_its_own("the_story_on_a_bus_of_its_own");
 }
 

@@ -27,9 +27,6 @@ use serde_json::Value;
 /// RAUC's bus is made by a program that this one is started again under.
 #[test]
 fn a_slot_is_good_only_after_its_minutes_and_a_fault_within_them_brings_the_former_one_back() {
-    if let Some(why) = bench::lacks() {
-        return eprintln!("SKIPPED: {why}");
-    }
     bench::on_a_bus_of_its_own("the_minutes_on_a_bus_of_its_own");
 }
 

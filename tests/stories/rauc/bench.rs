@@ -48,7 +48,7 @@ pub(crate) struct Bench {
 }
 
 /// What this machine lacks for it, if anything.
-pub(crate) fn lacks() -> Option<String> {
+fn lacks() -> Option<String> {
     if !nix::unistd::geteuid().is_root() {
         return Some("mounting a bundle needs root".into());
     }
@@ -60,8 +60,11 @@ pub(crate) fn lacks() -> Option<String> {
     programs.iter().find(|program| missing(program)).map(|program| format!("{program} is not installed"))
 }
 
-/// Runs an ignored test of the same program on a bus of its own.
+/// Runs an ignored test of the same program on a bus of its own, or says aloud why it is skipped.
 pub(crate) fn on_a_bus_of_its_own(test: &str) {
+    if let Some(why) = lacks() {
+        return eprintln!("SKIPPED: {why}");
+    }
     let own = std::env::current_exe().expect("the test's own path");
     let mut command = Command::new("dbus-run-session");
     // RAUC's service goes to the bus that it believes to have been started by.
