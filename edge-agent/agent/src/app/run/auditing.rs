@@ -26,9 +26,9 @@ pub(super) enum Unwritten {
 }
 
 /// Writes an entry that no command begins; what the center is told of it comes back.
-pub(super) fn write(log: &Path, draft: AuditRecord) -> Result<Record, Unwritten> {
+pub(super) fn write(log: &Path, draft: AuditRecord) -> Result<Box<AuditRecord>, Unwritten> {
     match Log::open(log)?.append(draft, None)? {
-        Appended::Written(entry) => Ok(Record::Audit(entry)),
+        Appended::Written(entry) => Ok(entry),
         Appended::Replayed => Err(AuditFault("an entry without a command was taken for a command".to_owned()).into()),
     }
 }
@@ -82,8 +82,7 @@ impl Alarms {
         let whose = alert.camera.as_ref().map_or_else(|| "the box".to_owned(), |camera| format!("camera {camera}"));
         let words = format!("{whose}: {}", alert.text.as_str());
         match write(&self.log, draft(AuditKind::Alarm, None, &words, now)) {
-            Ok(Record::Audit(entry)) => Some(Record::Audit(Box::new(sealed(&self.config, *entry)))),
-            Ok(_) => None,
+            Ok(entry) => Some(Record::Audit(Box::new(sealed(&self.config, *entry)))),
             Err(error) => {
                 tracing::error!(%error, words, "an alarm is not in the audit log; it is told without it");
                 None

@@ -22,7 +22,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>, entries: &Sender<Entry>) -> Res
         let now = clock.wall();
         let record = match told {
             Told::Purged(count) => match auditing::write(&audit, purge(count, now)) {
-                Ok(record) => record,
+                Ok(entry) => Record::Audit(entry),
                 Err(error) => return tracing::error!(%error, count, "a purge is not in the audit log"),
             },
             Told::SetAside(path) => {

@@ -41,9 +41,9 @@ impl Opening {
     pub(super) fn open(&self, now: WallStamp) -> Option<Record> {
         let words = "the service button was held: the technician's page opens";
         match auditing::write(&self.audit, draft(AuditKind::Local, None, words, now)) {
-            Ok(record) => {
+            Ok(entry) => {
                 self.leave();
-                Some(record)
+                Some(Record::Audit(entry))
             }
             Err(error) => {
                 tracing::error!(%error, "the technician's page is not opened, because it cannot be written down");

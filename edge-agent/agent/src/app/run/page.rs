@@ -10,7 +10,7 @@ use edge_analytics::settings::{self as analytics, Line, Zone};
 use edge_protocol::commissioning::{Jpeg, Report, SealedReport};
 use edge_protocol::enrolment::{BadCode, SetupCode};
 use edge_protocol::id::CameraId;
-use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Sentence};
+use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Record, Sentence};
 use edge_store::disk::{self, RealDisk};
 
 use super::cameras::{analytics_settings, card};
@@ -219,8 +219,7 @@ impl Unit for Here {
         let table = toml::Table::try_from(drawing).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
         let redrawn = Config::redrawn(&text, camera, table).map_err(|error| Refusal::of(&error))?;
-        let drawn = redrawn.config.cameras.iter().find(|drawn| drawn.id == *camera);
-        let drawn = drawn.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
+        let drawn = camera_of(&redrawn.config, camera)?;
         let (zones, lines) = (drawing.zone.len(), drawing.line.len());
         self.note(&format!("technician's page: {by} drew {zones} zone(s) and {lines} line(s) at {camera}"))?;
         disk::replace(&RealDisk, &redrawn.path, redrawn.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
@@ -236,9 +235,8 @@ impl Unit for Here {
         self.unlocked()?;
         let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
-        let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error))?;
-        let found = placed.config.cameras.iter().find(|found| found.id == *camera);
-        let found = found.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
+        let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error, "place."))?;
+        let found = camera_of(&placed.config, camera)?;
         let Position { latitude, longitude } = *position;
         self.note(&format!("technician's page: {by} wrote that {camera} hangs at {latitude:.5}, {longitude:.5}"))?;
         disk::replace(&RealDisk, &placed.path, placed.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
@@ -322,10 +320,17 @@ fn position(camera: &Camera) -> Option<(CameraId, Position)> {
     Some((camera.id.clone(), Position { latitude: place.latitude, longitude: place.longitude }))
 }
 
-/// What is wrong with a position, without the words for whoever writes a file.
-fn in_words(error: &ConfigError) -> Refusal {
+/// The camera whose part of the configuration was changed.
+pub(super) fn camera_of<'c>(config: &'c Config, id: &CameraId) -> Result<&'c Camera, Refusal> {
+    let found = config.cameras.iter().find(|camera| camera.id == *id);
+    found.ok_or_else(|| Refusal(format!("the configuration has no camera {id}")))
+}
+
+/// What is wrong with a part of a camera, `place.` or `source.`, without the words for whoever writes a file.
+pub(super) fn in_words(error: &ConfigError, part: &str) -> Refusal {
     let ConfigError::Mistakes(mistakes) = error else { return Refusal::of(error) };
-    let words = mistakes.iter().map(|mistake| match mistake.key.rsplit_once("place.") {
+    let words = mistakes.iter().map(|mistake| match mistake.key.rsplit_once(part) {
+        Some((_, "url")) => format!("the address {}", mistake.words),
         Some((_, field)) => format!("{field} {}", mistake.words),
         None => mistake.to_string(),
     });
@@ -349,11 +354,11 @@ impl Here {
 
     /// Writes an entry into the audit log, and sends it.
     fn write(&self, entry: AuditRecord) -> Result<(), Refusal> {
-        let record = auditing::write(&self.data_dir.join("audit.sqlite"), entry).map_err(|error| {
+        let entry = auditing::write(&self.data_dir.join("audit.sqlite"), entry).map_err(|error| {
             tracing::error!(%error, "what was asked on the technician's page is refused");
             Refusal(format!("nothing is done, because it cannot be written down: {error}"))
         })?;
-        if self.entries.send(Entry::Record(record)).is_err() {
+        if self.entries.send(Entry::Record(Record::Audit(entry))).is_err() {
             tracing::debug!("the outbox has stopped; the audit log itself holds the entry");
         }
         Ok(())

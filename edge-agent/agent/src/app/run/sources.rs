@@ -15,8 +15,9 @@ use edge_store::disk::{self, Disk, RealDisk};
 use toml::{Table, Value};
 
 use super::cameras::capture_settings;
+use super::page::{camera_of, in_words};
 use crate::capture::{Credentials, SourceSwitch};
-use crate::config::{self, Camera, Config, ConfigError, Network, Source, host_and_port, literal};
+use crate::config::{self, Camera, Config, Network, Source, host_and_port, literal};
 use crate::page::{Refusal, SourceGlance, TypedSource};
 use crate::supervise::Stop;
 
@@ -99,9 +100,8 @@ impl Sources {
             place.as_ref().map(|place| ("credentials".to_owned(), Value::from(place.to_string_lossy().as_ref()))),
         );
         let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
-        let put = Config::sourced(&text, camera, table).map_err(|error| in_words(&error))?;
-        let found = put.config.cameras.iter().find(|found| found.id == *camera);
-        let found = found.ok_or_else(|| Refusal(format!("the configuration has no camera {camera}")))?;
+        let put = Config::sourced(&text, camera, table).map_err(|error| in_words(&error, "source."))?;
+        let found = camera_of(&put.config, camera)?;
         note(&noted(&url, place.is_some()))?;
         let unkept = |error: io::Error| Refusal(format!("it cannot be kept: {error}"));
         if let (Login::New(login), Some(place)) = (&login, &place) {
@@ -205,17 +205,6 @@ fn noted(url: &str, has_password: bool) -> String {
     let (scheme, host) = origin(url).unwrap_or_default();
     let with = if has_password { "with a user and password" } else { "without a password" };
     format!("{scheme}://{host}, {with}")
-}
-
-/// What is wrong with an address, without the words for whoever writes a file.
-fn in_words(error: &ConfigError) -> Refusal {
-    let ConfigError::Mistakes(mistakes) = error else { return Refusal::of(error) };
-    let words = mistakes.iter().map(|mistake| match mistake.key.rsplit_once("source.") {
-        Some((_, "url")) => format!("the address {}", mistake.words),
-        Some((_, field)) => format!("{field} {}", mistake.words),
-        None => mistake.to_string(),
-    });
-    Refusal(words.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]

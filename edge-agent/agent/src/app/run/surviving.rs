@@ -217,7 +217,7 @@ pub(super) fn tell(words: &[String], data_dir: &Path, entries: &Sender<Entry>, n
         let kind = AlertKind::Fault(Word::cut("start"));
         let mut records = vec![Record::Alert(Box::new(alert(kind, false, words, now)))];
         match auditing::write(&data_dir.join("audit.sqlite"), draft(AuditKind::Log, None, words, now)) {
-            Ok(record) => records.push(record),
+            Ok(entry) => records.push(Record::Audit(entry)),
             Err(error) => tracing::error!(%error, "this start is not in the audit log"),
         }
         for record in records {
