@@ -4,6 +4,7 @@ mod line;
 mod machine;
 #[cfg(test)]
 mod tests;
+mod wear;
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_store::disk::Room;
 
 pub(super) use line::{OutboxFacts, Reached, beyond, broker, center, certificate};
-pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, Wear, seal, slots, watchdog, wear};
+pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, seal, slots, watchdog};
+pub(super) use wear::{Wear, wear};
 
 use crate::capture::Trouble;
 use crate::config::Place;

@@ -322,7 +322,7 @@ fn start_recorder(
     };
     let tell = recording::tell(shared.entries.clone(), assembly.clock.clone());
     let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
-    shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
+    shared.vitals.rings.watch(camera.id.clone(), place, recorder.recorded());
     let name = format!("rec {}", camera.id);
     assembly.start(name, Station::Record, move |stop| recorder.run(stop))?;
     Ok(feed)
