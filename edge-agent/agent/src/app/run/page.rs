@@ -97,7 +97,7 @@ pub(super) fn start(
     let Some(page) = &config.page else { return Ok(()) };
     let checking = checking::start(assembly, vitals, program)?;
     let searching = searching::start(assembly)?;
-    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| assembly.anew.clone()));
+    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| assembly.anew.soon.clone()));
     let enrolling = match assembly.awaited.clone() {
         Some(awaited) => Some(enrolling::start(assembly, awaited, page.claim.clone())?),
         None => None,
@@ -164,7 +164,12 @@ impl Unit for Here {
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
             tilt,
-            problems: health.problems.iter().map(Sentence::to_string).collect(),
+            problems: self
+                .sources
+                .waits(self.clock.mono())
+                .into_iter()
+                .chain(health.problems.iter().map(Sentence::to_string))
+                .collect(),
             test_read: self.looks.plates.test(self.clock.mono()),
             checks: self.checking.checks(),
             search: self.searching.search(),
