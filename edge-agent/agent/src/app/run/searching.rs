@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::sources::{HIDDEN, is_beyond, shown};
 use super::surviving::is_managed;
 use super::{Assembly, RunError};
+use crate::capture::Credentials;
 use crate::config::Network;
 use crate::onvif::{DISCOVERY, Device, Left, Login, OnvifError, Stream, discover};
 use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
@@ -86,7 +87,13 @@ impl Searching {
         of: &TypedSource,
         note: impl FnOnce(SocketAddr) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let login = (!of.user.is_empty()).then(|| Login::new(&of.user, &of.password));
+        let login = match (of.user.as_str(), of.password.as_str()) {
+            ("", "") => None,
+            (user, password) => {
+                Credentials::typed(user, password).map_err(|error| Refusal::of(&error))?;
+                Some(Login::new(user, password))
+            }
+        };
         let device = Device::new(&of.address, login).map_err(|error| Refusal::of(&error))?;
         let place = device.place().map_err(|error| Refusal::of(&error))?;
         self.free()?;
@@ -224,6 +231,7 @@ fn in_words(error: &OnvifError, is_shut_out: bool) -> String {
         | OnvifError::Address(_)
         | OnvifError::Place
         | OnvifError::Late
+        | OnvifError::Letters
         | OnvifError::Unreachable { .. }
         | OnvifError::Fault(_)
         | OnvifError::Answer { .. }
@@ -314,6 +322,12 @@ mod tests {
             assert!(!refused.contains("hunter2"), "{refused}");
         }
         assert!(matches!(waiting.receive_timeout(Duration::ZERO), Err(ReceiveError::Timeout)));
+        for (user, password, words) in [("", "hunter2", "give the camera's user too"), ("a\nb", "hunter2", "invisible")]
+        {
+            let of = TypedSource { address: "192.0.2.10".into(), user: user.into(), password: password.into() };
+            let refused = searching.streams(&of, |_| panic!("it is not asked")).unwrap_err().0;
+            assert!(refused.contains(words) && !refused.contains("hunter2"), "{refused}");
+        }
         ask("http://192.0.2.10:8080/onvif/device_service").unwrap();
         assert!(waiting.receive_timeout(Duration::ZERO).is_ok());
         assert_eq!(ask("192.0.2.11").unwrap_err().0, BUSY, "one at a time, and nothing is written down of another");
