@@ -27,6 +27,7 @@ mod outbox;
 mod page;
 mod plates;
 mod problems;
+mod putting;
 mod recording;
 mod renewing;
 mod rings;

@@ -56,16 +56,16 @@ impl Searching {
         offered.iter().find(|(shown, _)| shown == typed.trim()).map(|(_, whole)| whole.clone())
     }
 
-    fn offer(&self, streams: Vec<Stream>) -> Vec<Offer> {
+    fn offer(&self, streams: &[Stream]) -> Vec<Offer> {
         let shown = streams.iter().zip(1..).map(|(stream, number)| offered(&stream.url, number));
         let shown: Vec<String> = shown.collect();
         let whole = streams.iter().map(|stream| stream.url.clone());
         *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = shown.iter().cloned().zip(whole).collect();
-        let offer = |(stream, address): (Stream, String)| {
-            let Stream { name, codec, size, .. } = stream;
+        let offer = |(stream, address): (&Stream, String)| {
+            let Stream { name, codec, size, .. } = stream.clone();
             Offer { address, codec, size, name }
         };
-        streams.into_iter().zip(shown).map(offer).collect()
+        streams.iter().zip(shown).map(offer).collect()
     }
 
     /// Looks for cameras. `note` writes it down before.
@@ -119,17 +119,14 @@ impl Searching {
 
     /// Takes what came of a question.
     fn take(&self, found: Result<Answer, String>) {
-        let streams = match found {
-            Ok(Answer::Streams(streams)) => Ok(Some(self.offer(streams))),
-            Ok(Answer::Cameras(found)) => {
-                self.lock().found = Some(found);
-                Ok(None)
-            }
-            Err(words) => Err(words),
+        let streams = match &found {
+            Ok(Answer::Streams(streams)) => Some(self.offer(streams)),
+            Ok(Answer::Cameras(_)) | Err(_) => None,
         };
         let mut search = self.lock();
-        match streams {
-            Ok(streams) => search.streams = streams,
+        match found {
+            Ok(Answer::Streams(_)) => search.streams = streams,
+            Ok(Answer::Cameras(found)) => search.found = Some(found),
             Err(words) => search.failed = Some(words),
         }
     }
@@ -282,7 +279,7 @@ mod tests {
         let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
         let stream = |url: &str| Stream { name: "Main".into(), codec: "H264".into(), size: None, url: url.into() };
         let secret = "rtsp://192.0.2.10/user=admin_password=hunter2_channel=1_stream=0.sdp";
-        let told = searching.offer(vec![stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
+        let told = searching.offer(&[stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
         let addresses: Vec<_> = told.iter().map(|offer| offer.address.as_str()).collect();
         assert_eq!(addresses, ["rtsp://192.0.2.10/…1", "rtsp://192.0.2.10/…2"]);
         assert_eq!(searching.whole(" rtsp://192.0.2.10/…2 ").as_deref(), Some(secret));

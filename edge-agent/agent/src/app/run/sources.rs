@@ -17,9 +17,9 @@ use toml::{Table, Value};
 
 use super::cameras::capture_settings;
 use super::ending::SOON;
-use super::page::{camera_of, in_words};
+use super::putting::{in_words, put};
 use crate::capture::{Credentials, SourceSwitch};
-use crate::config::{self, Camera, Config, Network, Source, host_and_port, literal};
+use crate::config::{Camera, Config, Network, Source, host_and_port, literal};
 use crate::page::{Refusal, SourceGlance, TypedSource};
 use crate::supervise::Stop;
 
@@ -110,19 +110,24 @@ impl Sources {
         table.extend(
             place.as_ref().map(|place| ("credentials".to_owned(), Value::from(place.to_string_lossy().as_ref()))),
         );
-        let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
-        let put = Config::sourced(&text, camera, table).map_err(|error| in_words(&error, "source."))?;
-        let found = camera_of(&put.config, camera)?;
-        note(&noted(&url, place.is_some()))?;
-        let unkept = |error: io::Error| Refusal(format!("it cannot be kept: {error}"));
-        if let (Login::New(login), Some(place)) = (&login, &place) {
-            RealDisk.make_folder(&self.folder).map_err(unkept)?;
-            disk::replace(&RealDisk, place, login.line().as_bytes()).map_err(unkept)?;
-        }
-        disk::replace(&RealDisk, &put.path, put.text.as_bytes()).map_err(unkept)?;
+        let (found, _) = put(
+            (&self.file, camera),
+            |text| Config::sourced(text, camera, table).map_err(|error| in_words(&error, "source.")),
+            || {
+                note(&noted(&url, place.is_some()))?;
+                self.keep(&login, place.as_deref()).map_err(|error| Refusal(format!("it cannot be kept: {error}")))
+            },
+        )?;
         self.forget(camera, place.as_deref());
-        self.take(found);
+        self.take(&found);
         Ok(())
+    }
+
+    /// Writes a new password where it is not in force yet.
+    fn keep(&self, login: &Login, place: Option<&Path>) -> io::Result<()> {
+        let (Login::New(login), Some(place)) = (login, place) else { return Ok(()) };
+        RealDisk.make_folder(&self.folder)?;
+        disk::replace(&RealDisk, place, login.line().as_bytes())
     }
 
     /// Whose name and password go to the camera at `url`.
