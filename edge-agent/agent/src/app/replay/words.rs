@@ -1,7 +1,10 @@
 //! A record of `edge-agent replay` as a line for a person. What a terminal shows of a running unit's is the center's
 //! (`rtcc watch`).
 
-use edge_protocol::record::{Counts, Hit, ObjectEvent, ObjectRecord, Read, Record, Revision};
+use edge_protocol::record::{
+    Colour, Counts, Heading, Hit, LineCrossing, ObjectClass, ObjectEvent, ObjectRecord, Read, Record, Revision,
+    ZoneStay,
+};
 use edge_protocol::time::{Moment, WallTime};
 
 /// When it is, counted from the video's first frame, and what it says.
@@ -34,9 +37,9 @@ fn read(read: &Read) -> String {
     let mut words = format!("{:<8} {:>3.0} %", read.text.as_str(), read.confidence.ratio() * 100.0);
     let of = [
         (read.revision == Revision::Preview).then_some("(the pass goes on)"),
-        read.colour.map(|colour| colour.as_str()),
-        read.class.map(|class| class.as_str()),
-        read.heading.map(|heading| heading.as_str()),
+        read.colour.map(Colour::as_str),
+        read.class.map(ObjectClass::as_str),
+        read.heading.map(Heading::as_str),
         (!read.is_agreed()).then_some("(one reading alone)"),
     ];
     of.into_iter().flatten().for_each(|word| words.extend([" ", word]));
@@ -50,17 +53,16 @@ fn hit(hit: &Hit) -> String {
 
 fn track(seen: &ObjectEvent) -> String {
     let mut words = format!("{:<8} {:>3.0} %", seen.class.as_str(), seen.confidence.ratio() * 100.0);
-    let of = [seen.colour.map(|colour| colour.as_str()), seen.heading.map(|heading| heading.as_str())];
+    let of = [seen.colour.map(Colour::as_str), seen.heading.map(Heading::as_str)];
     of.into_iter().flatten().for_each(|word| words.extend([" ", word]));
     let seconds = seen.last.wall().saturating_since(seen.first.wall()).as_secs_f32();
-    words += &format!(", {seconds:.1} s{}", if seen.ended { "" } else { ", still there" });
-    for stay in &seen.zones {
-        words += &format!(", {:.1} s in {}", f64::from(stay.dwell_ms) / 1000.0, stay.zone);
-    }
-    for crossing in &seen.lines {
-        words += &format!(", across {}{}", crossing.line, if crossing.forward { "" } else { " backward" });
-    }
-    words
+    let mut parts = vec![words, format!("{seconds:.1} s")];
+    parts.extend((!seen.ended).then(|| "still there".to_owned()));
+    let stay = |stay: &ZoneStay| format!("{:.1} s in {}", f64::from(stay.dwell_ms) / 1000.0, stay.zone);
+    parts.extend(seen.zones.iter().map(stay));
+    let across = |line: &LineCrossing| format!("across {}{}", line.line, if line.forward { "" } else { " backward" });
+    parts.extend(seen.lines.iter().map(across));
+    parts.join(", ")
 }
 
 fn counts(seen: &Counts) -> String {
