@@ -241,11 +241,19 @@ impl Step<'_> {
             }
             self.ingest.offer(&answer.request, unit, offer)?;
         }
-        if let Some(status) = answer.status {
-            let known = self.ingest.request(&answer.request)?;
+        let known = self.ingest.request(&answer.request)?;
+        // A unit that needs no second command for a clip which it offers is still sending it.
+        let is_sent = known
+            .as_ref()
+            .is_some_and(|known| known.status == RequestStatus::Waiting && known.offer.is_some() && known.unit == unit);
+        let (status, words) = match answer.status {
+            None if is_sent => (Some(RequestStatus::Accepted), "the clip is on its way"),
+            status => (status, answer.words.as_str()),
+        };
+        if let Some(status) = status {
             // Only the bytes on disk make a clip complete, whatever the unit calls it.
             if status != RequestStatus::Complete || known.is_some_and(|known| known.ends_by_word()) {
-                self.ingest.answer(&answer.request, unit, status, &answer.words)?;
+                self.ingest.answer(&answer.request, unit, status, words)?;
             }
         }
         self.finish(unit, &answer.request)

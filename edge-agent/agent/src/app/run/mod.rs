@@ -27,6 +27,7 @@ mod outbox;
 mod page;
 mod plates;
 mod problems;
+mod putting;
 mod recording;
 mod renewing;
 mod rings;
@@ -61,7 +62,7 @@ use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
 use assembly::Assembly;
-use ending::Ending;
+use ending::{Anew, Ending};
 use eyes::Eyes;
 use moments::Moments;
 use plates::Plates;
@@ -157,9 +158,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let ending = Ending::new()?;
     let mut supervisor = Supervisor::new(clock.clone());
     // A new unit begins anew once it is enrolled.
-    let anew = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
+    let now = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
+    let anew = Anew { now, ..Anew::default() };
     let started = start(&arguments.config, &survivor, (&clock, &anew), &mut supervisor);
-    let ended = started.and_then(|()| ending.wait(&supervisor, &anew, || survivor.proved()));
+    let ended = started.and_then(|()| ending.wait(&supervisor, (&anew, &clock), || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -175,7 +177,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
 fn start(
     file: &Path,
     survivor: &surviving::Start,
-    (clock, anew): (&Clock, &Stop),
+    (clock, anew): (&Clock, &Anew),
     supervisor: &mut Supervisor,
 ) -> Result<(), RunError> {
     let config = &survivor.config;
@@ -322,7 +324,7 @@ fn start_recorder(
     };
     let tell = recording::tell(shared.entries.clone(), assembly.clock.clone());
     let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
-    shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
+    shared.vitals.rings.watch(camera.id.clone(), place, recorder.recorded());
     let name = format!("rec {}", camera.id);
     assembly.start(name, Station::Record, move |stop| recorder.run(stop))?;
     Ok(feed)
