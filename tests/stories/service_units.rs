@@ -92,19 +92,24 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// On the image drop-ins give the agent what the technician's page and the board's parts need.
+/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and its update the TPM.
 #[test]
-fn page_and_board_open_the_agent_no_further_than_the_bounds() {
-    let drop_ins = names(&[".page.conf", ".board.conf"]).into_iter();
-    let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
-    let drop_ins = drop_ins.collect::<Vec<_>>().join("\n");
-    let folder = folder_with("edge-agent.service", |text| format!("{text}\n{drop_ins}"));
+fn page_board_and_token_open_the_agent_no_further_than_the_bounds() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
-    for arguments in [["verify"].as_slice(), &["security", "--offline=true", &threshold]] {
-        let Some(output) = analyze(arguments, &folder.path().join("edge-agent.service")) else { return };
-        assert!(output.status.success(), "{}", said(&output));
-        assert!(arguments != ["verify"] || said(&output).is_empty(), "{}", said(&output));
-        tell_exposure(&output);
+    for (unit, drop_ins) in [
+        ("edge-agent.service", [".page.conf", ".board.conf", ".token.conf"].as_slice()),
+        ("edge-update.service", &[".token.conf"]),
+    ] {
+        let drop_ins = names(drop_ins).into_iter();
+        let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
+        let drop_ins = drop_ins.collect::<Vec<_>>().join("\n");
+        let folder = folder_with(unit, |text| format!("{text}\n{drop_ins}"));
+        for arguments in [["verify"].as_slice(), &["security", "--offline=true", &threshold]] {
+            let Some(output) = analyze(arguments, &folder.path().join(unit)) else { return };
+            assert!(output.status.success(), "{}", said(&output));
+            assert!(arguments != ["verify"] || said(&output).is_empty(), "{}", said(&output));
+            tell_exposure(&output);
+        }
     }
 }
 
@@ -133,7 +138,7 @@ fn every_opening_says_why() {
         _ => true,
     };
     let words = |line: &str| line.starts_with('#') && line.split_whitespace().count() >= 4;
-    for name in names(&[".service", ".page.conf", ".board.conf"]) {
+    for name in names(&[".service", ".page.conf", ".board.conf", ".token.conf"]) {
         let text = std::fs::read_to_string(units().join(&name)).unwrap();
         let mut explained = false;
         for line in text.lines() {

@@ -10,7 +10,8 @@ use edge_store::disk::{Disk, RealDisk};
 
 use super::locked;
 use crate::config::{self, ConfigError};
-use crate::enrolment::{Answered, Asking, Claim, EnrolError, KeyStore, Place, check_code};
+use crate::enrolment::{Answered, Asking, Claim, EnrolError, Place, check_code};
+use crate::keys::{Keys, TokenPlace};
 use crate::supervise::Clock;
 use crate::uplink::tls::{TlsError, client_config};
 use crate::uplink::{ClaimLine, Heard};
@@ -23,6 +24,7 @@ use crate::uplink::{ClaimLine, Heard};
 #[command(after_help = "Examples:
   edge-agent enroll --claim /persist/claim --broker broker.example.org:8883      asks for the setup code
   edge-agent enroll --config edge-agent.toml --claim claim --code XXXX-XXXX-XXXX --wait 5
+  edge-agent enroll --claim /persist/claim --key pkcs11      in the token of [token], or not at all
 
 Ends with 0 once the unit is enrolled. Interrupted at any point it can be started again: it goes on where it was.")]
 pub struct EnrollArgs {
@@ -41,20 +43,21 @@ pub struct EnrollArgs {
     /// How many minutes to wait for somebody to approve
     #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub wait: u32,
-    /// Where the key is made: software or pkcs11
-    #[arg(long, default_value = "software", value_parser = key_store)]
-    pub key: KeyStore,
+    /// Where the key is made; in the token (TPM, secure element) where the configuration has [token], else in software
+    #[arg(long, value_name = "WHERE")]
+    pub key: Option<KeyStore>,
     /// Enrol a unit that is enrolled already
     #[arg(long)]
     pub again: bool,
 }
 
-fn key_store(word: &str) -> Result<KeyStore, String> {
-    match word {
-        "software" => Ok(KeyStore::Software),
-        "pkcs11" => Ok(KeyStore::Pkcs11),
-        _ => Err("software or pkcs11".to_owned()),
-    }
+/// Where a key is made and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeyStore {
+    /// In a file that its owner alone may read
+    Software,
+    /// In the token that the configuration names
+    Pkcs11,
 }
 
 /// Why the unit is not enrolled.
@@ -72,6 +75,12 @@ pub enum EnrollFailure {
     /// The identity would lie in memory.
     #[error("{0}")]
     Locked(String),
+    /// There is no token to make the key in.
+    #[error(
+        "--key pkcs11: {} names no token; write [token] with module, label and pin_file into it, see \
+         docs/enrolment.md", .0.display()
+    )]
+    NoToken(PathBuf),
     /// Nobody says where the broker is.
     #[error("where is the broker? give --broker HOST:PORT: the factory did not name it")]
     NoBroker,
@@ -115,7 +124,8 @@ pub fn run(arguments: &EnrollArgs) -> Result<(), EnrollFailure> {
 /// See [`EnrollFailure`].
 pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)) -> Result<(), EnrollFailure> {
     let clock = Clock::system();
-    let folder = config::enrolment_place(&arguments.config)?;
+    let (folder, token) = config::enrolment_place(&arguments.config)?;
+    let keys = keys(arguments, token.as_ref())?;
     if let Some(why) = locked::why(&folder) {
         return Err(EnrollFailure::Locked(locked::refusal(&why, "an identity would not outlive this start")));
     }
@@ -129,8 +139,12 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     let code = arguments.code.clone().map_or_else(ask_for_code, Ok)?;
     check_code(disk, place.folder(), &claim.code, &code, clock.wall().time)?;
     tell("the setup code is right");
-    let asking = Asking::begin(&place, &claim, &code, arguments.key, disk)?;
-    tell(if asking.is_again() { "going on with the key that was made before" } else { "made a key; it stays here" });
+    let asking = Asking::begin(&place, &claim, &code, keys.clone(), disk)?;
+    tell(match (asking.is_again(), keys.token()) {
+        (true, _) => "going on with the key that was made before",
+        (false, None) => "made a key; it stays here",
+        (false, Some(_)) => "made a key in the token; it stays there",
+    });
     let grant = ask(&line, &asking, arguments, &clock, tell)?;
     let grant = grant.inspect_err(|_| {
         if let Err(error) = asking.forget(&place, disk) {
@@ -141,11 +155,19 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     tell("the certificate is of the agency's root and of this unit's key");
     asking.keep(&grant, &place, disk)?;
     tell(&format!("enrolled as {}/{}: {}", grant.agency, grant.unit, place.identity().display()));
-    if greet(&line, &grant, place.files(disk)?, tell)? {
+    if greet(&line, &grant, (place.files(disk)?, &keys), tell)? {
         claim.erase(disk)?;
         tell("the claim's key is erased");
     }
     Ok(())
+}
+
+fn keys(arguments: &EnrollArgs, token: Option<&TokenPlace>) -> Result<Keys, EnrollFailure> {
+    match (arguments.key, token) {
+        (Some(KeyStore::Software), _) => Ok(Keys::default()),
+        (Some(KeyStore::Pkcs11), None) => Err(EnrollFailure::NoToken(arguments.config.clone())),
+        (Some(KeyStore::Pkcs11) | None, token) => Ok(Keys::of(token)),
+    }
 }
 
 fn line(arguments: &EnrollArgs, claim: &Claim) -> Result<ClaimLine, EnrollFailure> {
@@ -155,7 +177,7 @@ fn line(arguments: &EnrollArgs, claim: &Claim) -> Result<ClaimLine, EnrollFailur
     Ok(ClaimLine {
         host: host.to_owned(),
         port: port.parse().map_err(|_| EnrollFailure::NoBroker)?,
-        tls: client_config(&root, &certificate, &key)?,
+        tls: client_config(&root, &certificate, &key, &Keys::default())?,
         serial: claim.serial.clone(),
     })
 }
@@ -211,13 +233,13 @@ fn ask(
 fn greet(
     line: &ClaimLine,
     grant: &Grant,
-    [root, certificate, key]: [PathBuf; 3],
+    ([root, certificate, key], keys): ([PathBuf; 3], &Keys),
     tell: &mut dyn FnMut(&str),
 ) -> Result<bool, EnrollFailure> {
     let line = ClaimLine {
         host: grant.broker_host.clone(),
         port: grant.broker_port,
-        tls: client_config(&root, &certificate, &key)?,
+        tls: client_config(&root, &certificate, &key, keys)?,
         serial: line.serial.clone(),
     };
     let name = topic::client_name(&grant.agency, grant.unit.as_str());

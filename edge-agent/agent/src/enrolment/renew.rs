@@ -14,8 +14,8 @@ use edge_protocol::time::{MonoTime, WallTime};
 use edge_store::disk::{Disk, read};
 
 use super::identity::{Identity, Place, key_file};
-use super::key::{KeyStore, NewKey};
-use super::{EnrolError, at};
+use super::{EnrolError, at, key};
+use crate::keys::{Keys, NewKey};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// Between two looks.
@@ -43,6 +43,7 @@ pub trait Line: Send {
 /// Keeps the unit's certificate young.
 pub struct Renewer {
     place: Place,
+    keys: Keys,
     disk: Arc<dyn Disk>,
     line: Box<dyn Line>,
     clock: Clock,
@@ -74,9 +75,15 @@ struct Present {
 }
 
 impl Renewer {
-    /// Whoever keeps the identity of this place young.
-    pub fn new(place: Place, disk: Arc<dyn Disk>, line: Box<dyn Line>, clock: Clock, pulse: Pulse) -> Self {
-        Self { place, disk, line, clock, pulse, state: State::Resting(None) }
+    /// Whoever keeps the identity of this place young; the next key is made where these are.
+    pub fn new(
+        (place, keys): (Place, Keys),
+        disk: Arc<dyn Disk>,
+        line: Box<dyn Line>,
+        clock: Clock,
+        pulse: Pulse,
+    ) -> Self {
+        Self { place, keys, disk, line, clock, pulse, state: State::Resting(None) }
     }
 
     /// Runs until `stop`.
@@ -110,6 +117,7 @@ impl Renewer {
                 for path in &former {
                     self.disk.remove(path).map_err(at("remove", path))?;
                 }
+                self.forget_keys();
                 tracing::info!("the new certificate is in use; the former one is removed");
                 State::Resting(None)
             }
@@ -124,7 +132,7 @@ impl Renewer {
         if !is_due(from, until, wall) {
             return Ok(State::Resting(Some(now.saturating_add(Duration::from_mins(1)))));
         }
-        let next = KeyStore::Software.make()?;
+        let next = self.keys.make(self.place.folder())?;
         let sealed = Renewal::new(next.request.clone()).seal(&present.key, &present.chain);
         self.line.ask(sealed.map_err(|error| self.unfit(error.to_string()))?);
         tracing::info!(%until, "the certificate is past two thirds of its life; the next one is asked for");
@@ -151,19 +159,19 @@ impl Renewer {
     fn switch(&self, next: &NewKey, der: &[u8], later: State) -> Result<State, EnrolError> {
         let Present { mut identity, root, chain, .. } = self.present()?;
         let new = Chain::from_der(der.to_vec());
-        let key = SigningKey::from_pem(next.pem.as_bytes()).map_err(|error| EnrolError::Key(error.to_string()))?;
         let same_unit = match (root.check(&new, None), chain.subject()) {
             (Ok(new @ Subject::Unit(..)), Ok(present)) => new == present,
             _ => false,
         };
-        if !same_unit || new.public_key().ok().as_deref() != Some(key.public()) {
+        if !same_unit || new.public_key().ok().as_deref() != Some(next.key.public()) {
             tracing::error!("the center's next certificate is not this unit's; the present one stays");
             return Ok(later);
         }
         let disk = &*self.disk;
         let former = [identity.uplink.certificate, identity.uplink.key];
-        identity.uplink.key = self.place.write(&key_file(&next.name), next.pem.as_bytes(), disk)?;
-        identity.uplink.certificate = self.place.keep_certificate(der, &next.name, disk)?;
+        let name = key::name(next.key.public());
+        identity.uplink.key = self.place.write(&key_file(&name), &next.file, disk)?;
+        identity.uplink.certificate = self.place.keep_certificate(der, &name, disk)?;
         self.place.keep_identity(&identity, disk)?;
         let files = [identity.uplink.ca, identity.uplink.certificate, identity.uplink.key];
         if let Err(error) = self.line.switch(files) {
@@ -179,7 +187,7 @@ impl Renewer {
         let unfit = |error: edge_protocol::sign::SignatureError| self.unfit(error.to_string());
         let root = Root::from_pem(&file(&identity.uplink.ca)?).map_err(unfit)?;
         let chain = Chain::from_pem(&file(&identity.uplink.certificate)?).map_err(unfit)?;
-        let key = SigningKey::from_pem(&file(&identity.uplink.key)?).map_err(unfit)?;
+        let key = self.keys.open(&file(&identity.uplink.key)?)?;
         Ok(Present { identity, root, chain, key })
     }
 
@@ -190,15 +198,16 @@ impl Renewer {
     /// Removes pairs that an interrupted renewal left and that nothing names.
     fn tidy(&self) -> Result<(), EnrolError> {
         let disk = &*self.disk;
-        let named = self.place.files(disk)?;
-        let folder = self.place.folder();
-        for entry in disk.list(folder).map_err(at("list", folder))? {
-            let path = folder.join(&entry.name);
-            if entry.name.starts_with("unit-") && !named.contains(&path) {
-                disk.remove(&path).map_err(at("remove", &path))?;
-            }
-        }
+        self.place.remove_unnamed(&self.place.files(disk)?, disk)?;
+        self.forget_keys();
         Ok(())
+    }
+
+    /// Has the token forget former keys. One that is away keeps them until the next time.
+    fn forget_keys(&self) {
+        if let Err(error) = key::tidy(&self.keys, &self.place, &*self.disk) {
+            tracing::warn!(%error, "former keys stay in the token for now");
+        }
     }
 }
 

@@ -4,14 +4,15 @@
 //! or a cut of power, asks the same again, and the center gives the same answer.
 
 use edge_protocol::enrolment::{Answer, Grant, Outcome, ProofKey, Request, SetupCode};
-use edge_protocol::sign::{Chain, Root, SigningKey, Subject};
+use edge_protocol::sign::{Chain, Root, Subject};
 use edge_store::disk::Disk;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Place, key_file};
-use super::{Claim, EnrolError, KeyStore, key};
+use super::{Claim, EnrolError, key};
+use crate::keys::Keys;
 
 /// What was asked and is not answered.
 const PENDING: &str = "pending.toml";
@@ -28,6 +29,7 @@ struct Pending {
 pub struct Asking {
     nonce: [u8; 16],
     proof_key: ProofKey,
+    keys: Keys,
     key: String,
     sealed: Vec<u8>,
     is_again: bool,
@@ -57,19 +59,19 @@ impl Asking {
         place: &Place,
         claim: &Claim,
         code: &SetupCode,
-        store: KeyStore,
+        keys: Keys,
         disk: &dyn Disk,
     ) -> Result<Self, EnrolError> {
-        let interrupted = interrupted(place, disk);
+        let interrupted = interrupted(place, &keys, disk);
         let is_again = interrupted.is_some();
         let (nonce, key, request) = match interrupted {
             Some(found) => found,
-            None => fresh(place, store, disk)?,
+            None => fresh(place, &keys, disk)?,
         };
         let proof_key = code.proof_key(&claim.serial);
         let asked = Request::new(claim.serial.clone(), nonce, request, &proof_key);
-        let sealed = asked.seal(&claim.key, &claim.chain).map_err(|error| EnrolError::Key(error.to_string()))?;
-        Ok(Self { nonce, proof_key, key, sealed, is_again })
+        let sealed = asked.seal(&claim.key, &claim.chain).map_err(|error| EnrolError::Question(error.to_string()))?;
+        Ok(Self { nonce, proof_key, keys, key, sealed, is_again })
     }
 
     /// The message.
@@ -113,8 +115,7 @@ impl Asking {
             Ok(_) => return misfit("the certificate is for somebody else".to_owned()),
             Err(error) => return misfit(error.to_string()),
         }
-        let key = SigningKey::from_pem(&place.read(&key_file(&self.key), disk)?);
-        let key = key.map_err(|error| EnrolError::Key(error.to_string()))?;
+        let key = self.keys.open(&place.read(&key_file(&self.key), disk)?)?;
         if chain.public_key().ok().as_deref() != Some(key.public()) {
             return misfit("the certificate is for another key".to_owned());
         }
@@ -136,16 +137,18 @@ impl Asking {
     /// The system's.
     pub fn forget(&self, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
         place.remove(PENDING, disk)?;
-        place.remove(&key_file(&self.key), disk)
+        place.remove(&key_file(&self.key), disk)?;
+        key::tidy(&self.keys, place, disk)
     }
 }
 
 /// The question that was interrupted, if everything of it is there.
-fn interrupted(place: &Place, disk: &dyn Disk) -> Option<([u8; 16], String, Vec<u8>)> {
+fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Option<([u8; 16], String, Vec<u8>)> {
     let text = String::from_utf8(place.read(PENDING, disk).ok()?).ok()?;
     let pending: Pending = toml::from_str(&text).ok()?;
-    let key = SigningKey::from_pem(&place.read(&key_file(&pending.key), disk).ok()?).ok()?;
-    if key::name(key.public()) != pending.key {
+    let key = keys.open(&place.read(&key_file(&pending.key), disk).ok()?).ok()?;
+    // A token that was made anew since then holds the key no more.
+    if key::name(key.public()) != pending.key || key.sign(pending.nonce.as_bytes()).is_err() {
         return None;
     }
     let mut nonce = [0; 16];
@@ -153,13 +156,20 @@ fn interrupted(place: &Place, disk: &dyn Disk) -> Option<([u8; 16], String, Vec<
     Some((nonce, pending.key, hex::decode(&pending.request).ok()?))
 }
 
-fn fresh(place: &Place, store: KeyStore, disk: &dyn Disk) -> Result<([u8; 16], String, Vec<u8>), EnrolError> {
+fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<([u8; 16], String, Vec<u8>), EnrolError> {
     let mut nonce = [0; 16];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| EnrolError::Key("the system gives no random bytes".to_owned()))?;
-    let made = store.make()?;
-    place.write(&key_file(&made.name), made.pem.as_bytes(), disk)?;
-    let pending = Pending { nonce: hex::encode(nonce), key: made.name.clone(), request: hex::encode(&made.request) };
-    let text = toml::to_string(&pending).map_err(|error| EnrolError::Key(error.to_string()))?;
+    aws_lc_rs::rand::fill(&mut nonce)
+        .map_err(|_| EnrolError::Question("the system gives no random bytes".to_owned()))?;
+    if !place.is_enrolled(disk)? {
+        // Of a key that was made before the question was written down.
+        place.remove_unnamed(&[], disk)?;
+    }
+    key::tidy(keys, place, disk)?;
+    let made = keys.make(place.folder())?;
+    let name = key::name(made.key.public());
+    place.write(&key_file(&name), &made.file, disk)?;
+    let pending = Pending { nonce: hex::encode(nonce), key: name.clone(), request: hex::encode(&made.request) };
+    let text = toml::to_string(&pending).map_err(|error| EnrolError::Question(error.to_string()))?;
     place.write(PENDING, text.as_bytes(), disk)?;
-    Ok((nonce, made.name, made.request))
+    Ok((nonce, name, made.request))
 }

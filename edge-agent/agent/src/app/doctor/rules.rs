@@ -12,7 +12,7 @@ use edge_protocol::media::Codec;
 use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_store::disk::Room;
 
-pub(super) use line::{OutboxFacts, Reached, beyond, broker, center, certificate};
+pub(super) use line::{KeyFacts, OutboxFacts, Reached, beyond, broker, center, certificate, key};
 pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, Wear, seal, slots, watchdog, wear};
 
 use crate::capture::Trouble;

@@ -8,7 +8,7 @@ use edge_protocol::command::ClipScope;
 use edge_protocol::id::{CameraId, CommandId, RequestId};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Sentence, Verdict, Word};
-use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_protocol::sign::{Chain, Root};
 use edge_protocol::time::WallStamp;
 use edge_store::audit::{Audit, Entry as Written, Intended};
 use edge_store::disk::RealDisk;
@@ -28,6 +28,7 @@ use crate::control::{
     ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy,
     Recalled, UpdateAsked,
 };
+use crate::keys::Keys;
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
 use crate::supervise::{Clock, Station};
@@ -100,7 +101,7 @@ pub(in crate::app) fn signer(config: &Config) -> Result<Signer, RunError> {
     Ok(Signer {
         agency: config.agency.clone(),
         unit: config.unit.clone(),
-        key: Arc::new(SigningKey::from_pem(&read(key)?).map_err(|error| unfit(key, &error))?),
+        key: Arc::new(Keys::of(config.token.as_ref()).open(&read(key)?).map_err(|error| unfit(key, &error))?),
         chain: Chain::from_pem(&read(certificate)?).map_err(|error| unfit(certificate, &error))?,
         software: software(),
     })

@@ -11,7 +11,6 @@ use edge_store::disk::RealDisk;
 use super::surviving::Awaited;
 use super::{Assembly, RunError};
 use crate::app::enroll::{EnrollArgs, enrol};
-use crate::enrolment::KeyStore;
 use crate::page::Steps;
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
 use crate::supervise::{Fault, Station, Stop};
@@ -69,8 +68,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>, awaited: Awaited, claim: PathBu
                 Err(ReceiveError::Closed) => return Ok(()),
             };
             let (config, claim, code) = (config.clone(), claim.clone(), Some(code));
-            let arguments =
-                EnrollArgs { config, claim, code, broker, wait: WAIT, key: KeyStore::Software, again: false };
+            let arguments = EnrollArgs { config, claim, code, broker, wait: WAIT, key: None, again: false };
             awaited.under_way.store(true, Ordering::Release);
             let enrolled = enrol(&arguments, &RealDisk, &mut |step| own.lock().words.push(step.to_owned()));
             awaited.under_way.store(false, Ordering::Release);
