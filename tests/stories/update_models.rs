@@ -209,11 +209,8 @@ impl Story {
             let versions = &event["record"]["kind"][kind];
             versions["from"].as_str().is_some_and(|text| text.contains(from)) && versions["to"] == to
         });
-        let entry = self.world.wait_for_event("audit", "the entry", |event| {
-            let text = event["record"]["text"].as_str().unwrap_or_default();
-            text.contains(to) && text.contains("in use") && !text.contains("trial")
-        });
-        assert_eq!(entry["seal"], "signed", "{entry}");
+        self.world
+            .wait_for_sealed_entry(|text| text.contains(to) && text.contains("in use") && !text.contains("trial"));
     }
 
     fn refuse_an_older_one(&self) {
