@@ -116,6 +116,7 @@ clippy:
 
 deny:
 	@$(CARGO) metadata --locked --format-version 1 | edge-agent/setup/msrv
+	@$(CARGO) metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	@if [[ ! -x $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny ]]; then \
 		echo 'installing cargo-deny $(CARGO_DENY) once (some minutes)'; \
 		$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY); fi

@@ -334,7 +334,7 @@ fn a_child_that_enrols_and_dies() {
         config: home.join("edge-agent.toml"),
         claim: home.join("persist/claim"),
         code: Some(code.parse().unwrap()),
-        broker: Some(format!("localhost:{port}")),
+        broker: Some(format!("localhost:{port}").parse().unwrap()),
         wait: 5,
         key: None,
         again: false,

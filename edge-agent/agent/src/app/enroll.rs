@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use edge_protocol::enrolment::{Grant, SetupCode};
+use edge_protocol::enrolment::{BrokerAddress, Grant, SetupCode};
 use edge_protocol::topic;
 use edge_store::disk::{Disk, RealDisk};
 
@@ -39,7 +39,7 @@ pub struct EnrollArgs {
     pub code: Option<SetupCode>,
     /// The broker, HOST:PORT, where the factory did not name it
     #[arg(long, value_name = "HOST:PORT")]
-    pub broker: Option<String>,
+    pub broker: Option<BrokerAddress>,
     /// How many minutes to wait for somebody to approve
     #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub wait: u32,
@@ -172,11 +172,10 @@ fn keys(arguments: &EnrollArgs, token: Option<&TokenPlace>) -> Result<Keys, Enro
 
 fn line(arguments: &EnrollArgs, claim: &Claim) -> Result<ClaimLine, EnrollFailure> {
     let broker = arguments.broker.as_ref().or(claim.broker.as_ref()).ok_or(EnrollFailure::NoBroker)?;
-    let (host, port) = broker.rsplit_once(':').ok_or(EnrollFailure::NoBroker)?;
     let [root, certificate, key] = claim.files();
     Ok(ClaimLine {
-        host: host.to_owned(),
-        port: port.parse().map_err(|_| EnrollFailure::NoBroker)?,
+        host: broker.host.clone(),
+        port: broker.port,
         tls: client_config(&root, &certificate, &key, &Keys::default())?,
         serial: claim.serial.clone(),
     })

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use edge_protocol::enrolment::SetupCode;
+use edge_protocol::enrolment::{BrokerAddress, SetupCode};
 use edge_store::disk::RealDisk;
 
 use super::surviving::Awaited;
@@ -26,7 +26,7 @@ const WAIT: u32 = 30;
 pub(super) struct Asked {
     pub(super) code: SetupCode,
     /// Where the factory did not name it.
-    pub(super) broker: Option<String>,
+    pub(super) broker: Option<BrokerAddress>,
 }
 
 /// Asks for the enrolment and sees how far it is; clones are the same.

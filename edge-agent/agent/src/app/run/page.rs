@@ -8,7 +8,7 @@ use std::time::Duration;
 use edge_analytics::geometry::Point;
 use edge_analytics::settings::{self as analytics, Line, Zone};
 use edge_protocol::commissioning::{Jpeg, Report, SealedReport};
-use edge_protocol::enrolment::{BadCode, SetupCode};
+use edge_protocol::enrolment::{BadBroker, BadCode, SetupCode};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Record, Sentence};
 use edge_store::disk::{self, RealDisk};
@@ -305,6 +305,7 @@ impl Unit for Here {
         self.unlocked()?;
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
         let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
+        let broker = broker.map(|typed| typed.parse()).transpose().map_err(|error: BadBroker| Refusal::of(&error))?;
         enrolling.begin(Asked { code, broker });
         Ok(())
     }
