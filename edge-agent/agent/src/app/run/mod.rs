@@ -51,6 +51,7 @@ use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 
+use super::vision::Chooser;
 use crate::capture::{Camera, SourceSwitch};
 use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
@@ -264,10 +265,11 @@ fn start_vision(
     let config = assembly.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
     let vitals = vitals.clone();
-    let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
+    let chooser = Chooser::new(config, assembly.clock.clone(), numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
-    let mut client = VisionClient::new(settings, prepare, queues, assembly.clock.clone(), assembly.pulse("vision"));
+    let mut client =
+        VisionClient::new(settings, chooser.prepare(), queues, assembly.clock.clone(), assembly.pulse("vision"));
     assembly.start("vision", Station::Analytics, move |stop| client.run(stop))?;
     Ok(eyes)
 }
