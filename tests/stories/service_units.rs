@@ -93,13 +93,14 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and its update the TPM.
+/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and whatever else signs the TPM.
 #[test]
 fn page_board_and_token_open_the_agent_no_further_than_the_bounds() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
     for (unit, drop_ins) in [
         ("edge-agent.service", [".page.conf", ".board.conf", ".token.conf"].as_slice()),
         ("edge-update.service", &[".token.conf"]),
+        ("edge-mark-good.service", &[".token.conf"]),
     ] {
         let drop_ins = names(drop_ins).into_iter();
         let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());

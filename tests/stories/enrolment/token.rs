@@ -112,6 +112,19 @@ fn a_token_that_is_not_what_it_should_be_is_said_in_words_and_nothing_is_half_en
 }
 
 #[test]
+fn nobody_enrols_for_a_service_that_could_not_read_it() {
+    let city = City::start();
+    let unit = city.factory("SN42");
+    std::fs::create_dir(unit.home.join("identity")).unwrap();
+    if std::os::unix::fs::chown(unit.home.join("identity"), Some(4242), None).is_err() {
+        println!("SKIPPED: only root can give a folder to somebody else");
+        return;
+    }
+    let away = ended("edge-agent enroll", &mut unit.enroll_command(&unit.code));
+    assert!(!away.succeeded && away.said.contains("belongs to another user (uid 4242)"), "{}", away.said);
+}
+
+#[test]
 #[ignore = "a child of the next test"]
 fn a_child_that_seals_with_a_key_in_a_token() {
     let token = SoftToken::of_parent();

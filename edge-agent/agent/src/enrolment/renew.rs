@@ -158,13 +158,12 @@ impl Renewer {
 
     fn ask(&mut self, present: &Present) -> Result<(), EnrolError> {
         let Ends { place, keys, disk, line, .. } = &self.ends;
-        let next = match self.next.take() {
-            Some(next) => next,
-            None => {
-                let made = key::make(keys, place, &**disk)?;
-                place.write(&key_file(&key::name(made.key.public())), &made.file, &**disk)?;
-                made
-            }
+        let next = if let Some(next) = self.next.take() {
+            next
+        } else {
+            let made = key::make(keys, place, &**disk)?;
+            place.write(&key_file(&key::name(made.key.public())), &made.file, &**disk)?;
+            made
         };
         let asked = Renewal::new(self.next.insert(next).request.clone());
         let sealed = asked.seal(&present.key, &present.chain);

@@ -27,6 +27,15 @@ struct Pending {
     request: String,
 }
 
+/// What is asked: for which key, and by which number.
+struct Question {
+    nonce: [u8; 16],
+    /// What the key's file is called.
+    key: String,
+    /// The certificate request, PKCS#10 in DER.
+    request: Vec<u8>,
+}
+
 /// A question that can be sent.
 pub struct Asking {
     nonce: [u8; 16],
@@ -66,7 +75,7 @@ impl Asking {
     ) -> Result<Self, EnrolError> {
         let interrupted = interrupted(place, &keys, disk)?;
         let is_again = interrupted.is_some();
-        let (nonce, key, request) = match interrupted {
+        let Question { nonce, key, request } = match interrupted {
             Some(found) => found,
             None => fresh(place, &keys, disk)?,
         };
@@ -145,7 +154,7 @@ impl Asking {
 }
 
 /// The question that was interrupted, if everything of it is there. A token that is away now has not lost its key.
-fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Option<([u8; 16], String, Vec<u8>)>, EnrolError> {
+fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Option<Question>, EnrolError> {
     let Some(pending) = pending(place, disk) else { return Ok(None) };
     let Ok(file) = place.read(&key_file(&pending.key), disk) else { return Ok(None) };
     match keys.try_out(&file) {
@@ -159,7 +168,7 @@ fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Option<([u
     let mut nonce = [0; 16];
     let is_whole = key::name(key.public()) == pending.key && hex::decode_to_slice(&pending.nonce, &mut nonce).is_ok();
     let request = hex::decode(&pending.request).ok().filter(|_| is_whole);
-    Ok(request.map(|request| (nonce, pending.key, request)))
+    Ok(request.map(|request| Question { nonce, key: pending.key, request }))
 }
 
 fn pending(place: &Place, disk: &dyn Disk) -> Option<Pending> {
@@ -172,7 +181,7 @@ pub(super) fn pending_key(place: &Place, disk: &dyn Disk) -> Option<PathBuf> {
     pending(place, disk).map(|pending| place.file(&key_file(&pending.key)))
 }
 
-fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<([u8; 16], String, Vec<u8>), EnrolError> {
+fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Question, EnrolError> {
     let mut nonce = [0; 16];
     aws_lc_rs::rand::fill(&mut nonce)
         .map_err(|_| EnrolError::Question("the system gives no random bytes".to_owned()))?;
@@ -181,11 +190,11 @@ fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<([u8; 16], Strin
         // Of a key that was made before its question was written down.
         place.remove_unnamed(&[], disk)?;
     }
-    let name = key::name(made.key.public());
-    place.write(&key_file(&name), &made.file, disk)?;
-    let pending = Pending { nonce: hex::encode(nonce), key: name.clone(), request: hex::encode(&made.request) };
+    let key = key::name(made.key.public());
+    place.write(&key_file(&key), &made.file, disk)?;
+    let pending = Pending { nonce: hex::encode(nonce), key: key.clone(), request: hex::encode(&made.request) };
     let text = toml::to_string(&pending).map_err(|error| EnrolError::Question(error.to_string()))?;
     place.write(PENDING, text.as_bytes(), disk)?;
     key::tidy(keys, place, disk)?;
-    Ok((nonce, name, made.request))
+    Ok(Question { nonce, key, request: made.request })
 }

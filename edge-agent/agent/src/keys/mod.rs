@@ -131,7 +131,7 @@ impl Keys {
 
     /// The label of the token that keys are made in; none where they are made in software.
     pub fn token(&self) -> Option<&str> {
-        self.token.as_ref().map(|token| token.label())
+        self.token.as_ref().map(Token::label)
     }
 
     /// Makes a P-256 key; in a token it gets this mark.

@@ -80,7 +80,8 @@ impl Enrolled {
     /// The files of keys, in the order of their names.
     fn key_files(&self) -> Vec<String> {
         let entries = self.disk.list(Path::new(IDENTITY_FOLDER)).unwrap().into_iter().map(|entry| entry.name);
-        let mut keys: Vec<String> = entries.filter(|name| name.ends_with(".key")).collect();
+        let mut keys: Vec<String> =
+            entries.filter(|name| Path::new(name).extension().is_some_and(|kind| kind == "key")).collect();
         keys.sort();
         keys
     }
