@@ -52,7 +52,7 @@ use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 
 use super::vision::Chooser;
-use crate::capture::{Camera, SourceSwitch};
+use crate::capture::{Camera, SourceSwitch, list_plugins};
 use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
 use crate::record::{self, Recorder};
@@ -157,6 +157,8 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let ending = Ending::new()?;
+    // Before any stage, none of which could beat meanwhile, and before the vision worker, which would make it once more.
+    list_plugins();
     let mut supervisor = Supervisor::new(clock.clone());
     // A new unit begins anew once it is enrolled.
     let now = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
