@@ -170,8 +170,11 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     asking.keep(&grant, &place, disk)?;
     tell(&format!("enrolled as {}/{}: {}", grant.agency, grant.unit, place.identity().display()));
     if greet(&line, &grant, (place.files(disk)?, &keys), tell)? {
-        claim.erase(disk)?;
-        tell("the claim's key is erased");
+        match claim.erase(disk) {
+            Ok(()) => tell("the claim's key is erased"),
+            // The unit is enrolled, whatever becomes of the claim.
+            Err(error) => tell(&format!("the claim's key is still there, remove it: {error}")),
+        }
     }
     Ok(())
 }

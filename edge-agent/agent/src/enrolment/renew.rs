@@ -101,6 +101,8 @@ impl Renewer {
     /// # Errors
     /// Where the identity cannot be read or written.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        // A stage that is started again has what it had; the file of the key that was asked about goes now.
+        (self.next, self.state) = (None, State::Resting(None));
         self.tidy().map_err(|error| Fault::from_error(&error))?;
         loop {
             let now = self.ends.clock.mono();

@@ -3,6 +3,7 @@
 //! The key and the name of the question are on the disk before anything is sent. Whoever is interrupted, by a cut line
 //! or a cut of power, asks the same again, and the center gives the same answer.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use edge_protocol::enrolment::{Answer, Grant, Outcome, ProofKey, Request, SetupCode};
@@ -126,7 +127,9 @@ impl Asking {
             Ok(_) => return misfit("the certificate is for somebody else".to_owned()),
             Err(error) => return misfit(error.to_string()),
         }
-        let key = self.keys.open(&place.read(&key_file(&self.key), disk)?)?;
+        let file = place.read(&key_file(&self.key), disk)?;
+        self.keys.try_out(&file)?;
+        let key = self.keys.open(&file)?;
         if chain.public_key().ok().as_deref() != Some(key.public()) {
             return misfit("the certificate is for another key".to_owned());
         }
@@ -156,7 +159,11 @@ impl Asking {
 /// The question that was interrupted, if everything of it is there. A token that is away now has not lost its key.
 fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Option<Question>, EnrolError> {
     let Some(pending) = pending(place, disk) else { return Ok(None) };
-    let Ok(file) = place.read(&key_file(&pending.key), disk) else { return Ok(None) };
+    let file = match place.read(&key_file(&pending.key), disk) {
+        Ok(file) => file,
+        Err(EnrolError::File { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     match keys.try_out(&file) {
         Ok(()) => {}
         Err(KeyError::File(_) | KeyError::Missing(_)) => return Ok(None),

@@ -4,7 +4,8 @@
 //! another. A chip that hangs holds up this thread and nobody else: whoever asks waits a few seconds and is told.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use edge_protocol::hash::Hash256;
 use super::KeyError;
 use crate::supervise::queue::{Bounds, Overflow, ReceiveError, SendError, Sender, bounded};
 
-/// A chip makes a key within a second or two; the agent's watchdog waits for longer than this.
+/// A chip makes a key within a second or two. The agent's watchdog waits for longer than for one answer.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Between two looks where nobody asks.
 const LOOK: Duration = Duration::from_hours(1);
@@ -76,12 +77,18 @@ fn load(module: &Path) -> Result<Pkcs11, KeyError> {
 /// Has the thread do something; none where no answer comes in time.
 pub(super) fn ask<T: Send + 'static>(work: impl FnOnce(&mut Known) -> T + Send + 'static) -> Option<T> {
     let (answer, answered) = bounded(ANSWER);
+    // What nobody waits for any more is not begun: by then a list of keys to keep may be an old one.
+    let wanted = Arc::new(AtomicBool::new(true));
+    let still = Arc::clone(&wanted);
     let work: Work = Box::new(move |known| {
-        // Whoever asked may have given up.
-        drop(answer.send(work(known)));
+        if still.load(Ordering::Acquire) {
+            drop(answer.send(work(known)));
+        }
     });
     hand_over(work)?;
-    answered.receive_timeout(PATIENCE).ok()
+    let answer = answered.receive_timeout(PATIENCE).ok();
+    wanted.store(false, Ordering::Release);
+    answer
 }
 
 fn hand_over(work: Work) -> Option<()> {

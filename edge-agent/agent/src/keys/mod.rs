@@ -181,6 +181,14 @@ impl Keys {
         self.token_of(&key)?.sign(&key.id, &[]).map(drop)
     }
 
+    /// The label of the token that the key of such a file lies in; none where the file holds the key itself.
+    pub fn token_of_file(file: &[u8]) -> Option<String> {
+        match KeyFile::read(file) {
+            Ok(KeyFile::InToken(key)) => Some(key.token),
+            Ok(KeyFile::Pem) | Err(_) => None,
+        }
+    }
+
     /// Destroys the keys with this mark in the token, other than those of these files. Nothing is done without a token.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use edge_protocol::id::CameraId;
 use edge_protocol::time::MonoTime;
+use tokio::sync::Semaphore;
 
 use super::answers::Failure;
 use super::door::Door;
@@ -21,6 +22,8 @@ pub(super) type Page = State<Arc<Shared>>;
 pub(super) struct Shared {
     unit: Arc<dyn Unit>,
     door: Mutex<Door>,
+    /// Of those who wait for the one thread.
+    places: Arc<Semaphore>,
     pub(super) clock: Clock,
 }
 
@@ -28,9 +31,11 @@ impl Shared {
     /// Threads on which the unit does what it is asked: one, so that one thing is done after another. Of two changes none is
     /// lost, wrong codes are counted, and no two come in at once.
     pub(super) const THREADS: usize = 1;
+    /// So many may wait for it.
+    pub(super) const PLACES: usize = 32;
 
     pub(super) fn new(unit: Arc<dyn Unit>, clock: Clock) -> Self {
-        Self { unit, door: Mutex::default(), clock }
+        Self { unit, door: Mutex::default(), places: Arc::new(Semaphore::new(Self::PLACES)), clock }
     }
 
     pub(super) fn door(&self) -> MutexGuard<'_, Door> {
@@ -43,8 +48,20 @@ impl Shared {
         self: &Arc<Self>,
         work: impl FnOnce(&dyn Unit) -> T + Send + 'static,
     ) -> Result<T, Failure> {
+        // Whoever hangs up leaves his place only when his turn has come.
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return Err(Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the unit has much to do: try again in a moment",
+            ));
+        };
         let unit = Arc::clone(&self.unit);
-        tokio::task::spawn_blocking(move || work(&*unit)).await.map_err(|error| {
+        let work = move || {
+            let done = work(&*unit);
+            drop(place);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| {
             tracing::error!(%error, "what the technician's page has asked for has failed");
             Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "the unit has failed at this: see its log")
         })

@@ -328,7 +328,7 @@ impl<'a> Ingest<'a> {
         self.transaction
             .prepare_cached(
                 "INSERT INTO counters (name, value) VALUES (?1, ?2) \
-                 ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                 ON CONFLICT (name) DO UPDATE SET value = min(value + excluded.value, 9223372036854775807)",
             )?
             .execute(params![name, i64::try_from(more).unwrap_or(i64::MAX)])?;
         Ok(())

@@ -137,8 +137,9 @@ pub struct Unit {
 pub fn units(database: &Connection) -> rusqlite::Result<Vec<Unit>> {
     database
         .prepare_cached(
+            // A sum of what units say may be beyond any number of the database's; `total` is not.
             "SELECT unit, online, heard_us, state_us, epoch, epochs, state, health, \
-             (SELECT coalesce(sum(l.last - l.first + 1), 0) FROM losses l JOIN streams s ON s.id = l.stream \
+             (SELECT CAST(min(total(l.last - l.first + 1), 9e18) AS INTEGER) FROM losses l JOIN streams s ON s.id = l.stream \
               WHERE s.unit = u.unit AND l.cause = 'center') FROM units u ORDER BY unit",
         )?
         .query_map([], |row| {

@@ -14,6 +14,8 @@ use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use proptest::prelude::*;
 
 use super::*;
+
+mod settled;
 use crate::pki::{Authority, Subject};
 
 const AT: i64 = 1_795_219_200_000;
@@ -381,21 +383,6 @@ proptest! {
         reason(&read_message(&agency(), &root(), &topic, &payload));
         for lane in Lane::ALL {
             reason(&received(lane.as_str(), &payload));
-        }
-    }
-}
-
-#[test]
-fn what_a_unit_says_was_settled_before_reaches_the_receiver() {
-    for encoding in [Encoding::Cbor, Encoding::Json] {
-        for (settled, read) in [(0, None), (4, Some(4))] {
-            let batch = Sent::new(Epoch::new(7), Sequence::new(5), vec![Record::Read(Box::new(self::read()))]).unwrap();
-            let payload = batch.with_settled(Sequence::new(settled)).unwrap().encode(encoding);
-            let Message::Batch(batch) = read_message(&agency(), &root(), b"rtcc/v1/metro/gate-1/up/read", &payload)
-            else {
-                panic!("no batch")
-            };
-            assert_eq!(batch.settled, read, "{settled:?}");
         }
     }
 }

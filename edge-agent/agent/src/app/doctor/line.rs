@@ -77,7 +77,8 @@ fn key(config: &Config) -> KeyFacts {
         keys.try_out(&file).map_err(KeyFacts::Fails)?;
         let key = keys.open(&file).map_err(KeyFacts::Fails)?;
         let chain = Chain::from_pem(&certificate).map_err(|error| unread(&line.certificate, &error))?;
-        Signed::seal(Kind::Commissioning, Vec::new(), &key, &chain).map_err(|error| match error {
+        let sealed = Signed::seal(Kind::Commissioning, Vec::new(), &key, &chain);
+        sealed.map(|_| Keys::token_of_file(&file)).map_err(|error| match error {
             SignatureError::Forged => KeyFacts::OfAnother,
             SignatureError::Malformed(_)
             | SignatureError::Certificate(_)
@@ -85,7 +86,7 @@ fn key(config: &Config) -> KeyFacts {
             | SignatureError::Key(_) => unread(&line.certificate, &error),
         })
     };
-    seal().map_or_else(|facts| facts, |_| KeyFacts::Signs)
+    seal().map_or_else(|facts| facts, KeyFacts::Signs)
 }
 
 /// How far the way goes, and the certificate that the broker shows.

@@ -13,6 +13,7 @@ pub(super) mod commands;
 mod commissioning;
 mod ending;
 mod enrolling;
+mod errand;
 pub(super) mod eyes;
 pub(super) mod fitting;
 mod health;

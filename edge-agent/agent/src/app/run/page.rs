@@ -32,7 +32,7 @@ use crate::config::{Camera, Config, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
 use crate::page::{
-    CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, TypedSource, Unit,
+    CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, Steps, TypedSource, Unit,
 };
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -172,9 +172,9 @@ impl Unit for Here {
                 .chain(health.problems.iter().map(Sentence::to_string))
                 .collect(),
             test_read: self.looks.plates.test(self.clock.mono()),
-            checks: self.checking.checks(),
+            checks: self.checking.see().clone(),
             search: self.searching.search(),
-            enrolment: self.enrolling.as_ref().map(Enrolling::steps),
+            enrolment: self.enrolling.as_ref().map(|enrolling| enrolling.see().clone()),
             commissioned: self.reports.newest().map(|(report, _)| report.made.time),
         }
     }
@@ -206,7 +206,7 @@ impl Unit for Here {
     }
 
     fn begin_checks(&self) {
-        self.checking.begin();
+        self.checking.begin((), |before| before);
     }
 
     fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
@@ -288,7 +288,7 @@ impl Unit for Here {
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
         }
-        let checks = self.checking.checks();
+        let checks = self.checking.see().clone();
         if checks.running || checks.findings.is_empty() {
             return Err(Refusal("run the checks first: they go into the report".to_owned()));
         }
@@ -316,7 +316,7 @@ impl Unit for Here {
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
         let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
         let broker = broker.map(|typed| typed.parse()).transpose().map_err(|error: BadBroker| Refusal::of(&error))?;
-        enrolling.begin(Asked { code, broker });
+        enrolling.begin(Asked { code, broker }, |_| Steps::default());
         Ok(())
     }
 

@@ -101,7 +101,8 @@ impl Chooser {
         begin(self.config.models.library.as_deref(), &folders, &mut self.numbers)
     }
 
-    /// Has something of the sets written down and told. Where that cannot be done the unit looks all the same.
+    /// Has something of the sets written down and told. Where the disk takes nothing the unit looks all the same; while
+    /// another process changes the sets it waits for that to end.
     fn note(&self, change: impl FnOnce(&ModelSets<'_>) -> Result<(), KeepFault>) -> Result<(), String> {
         match change_sets(&self.config, &self.clock, change) {
             Ok(true) => Ok(()),

@@ -8,7 +8,7 @@ use edge_protocol::sign::Root;
 use edge_protocol::time::{MonoTime, WallTime};
 
 use super::*;
-use crate::supervise::{Clock, Heartbeats};
+use crate::supervise::{Clock, Heartbeats, Stop};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -122,6 +122,26 @@ fn the_next_key_is_on_the_disk_before_anybody_is_asked_and_is_the_same_until_its
     assert_ne!(unit.key_files(), former, "the next key is the present one now");
     assert_eq!(unit.center.key.lock().unwrap().clone().unwrap(), Path::new(IDENTITY_FOLDER).join(&unit.key_files()[0]));
     whole(&unit.place, &*unit.disk);
+}
+
+#[test]
+fn a_stage_that_begins_again_asks_about_another_key_and_names_none_that_is_gone() {
+    let unit = Enrolled::new();
+    let mut renewer = unit.renewer();
+    renewer.step(after(1), late()).unwrap();
+    let (first, _) = unit.request();
+    let stop = Stop::new();
+    stop.set();
+    // As the supervisor does after a fault.
+    renewer.run(&stop).unwrap();
+    let (second, times) = unit.request();
+    assert!(times == 2 && first != second);
+    for request in [first, second] {
+        let granted = unit.agency.grant(&request, "pole-7").certificate;
+        unit.answer(&RenewalAnswer::Granted(granted));
+        renewer.step(after(1), late()).unwrap();
+        whole(&unit.place, &*unit.disk);
+    }
 }
 
 #[test]

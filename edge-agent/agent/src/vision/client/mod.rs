@@ -5,6 +5,7 @@
 
 mod assignment;
 mod child;
+mod introduce;
 mod listen;
 mod viewfinder;
 
@@ -25,12 +26,11 @@ use edge_protocol::time::MonoTime;
 
 pub use self::assignment::Assignment;
 use self::child::Child;
+use self::introduce::introduce;
 use self::listen::Listener;
 pub use self::viewfinder::Viewfinder;
 use super::engine::ModelBytes;
-use super::wire::{
-    CameraIndex, Configure, GoldenHead, ModelHead, Progress, Ready, ToWorker, UnitHead, WireError, write_frame,
-};
+use super::wire::{CameraIndex, Progress, Ready, ToWorker, UnitHead, WireError, write_frame};
 use crate::media::AccessUnit;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -375,32 +375,4 @@ impl VisionClient {
             }
         }
     }
-}
-
-/// Everything a new worker must know.
-fn introduce(
-    settings: &VisionSettings,
-    models: Vec<ModelBytes>,
-    first: u64,
-    mut socket: &UnixStream,
-) -> Result<(), WireError> {
-    let mut scratch = Vec::new();
-    let configure = Configure {
-        cameras: settings.cameras.all().into_iter().map(|(_, settings)| settings).collect(),
-        providers: settings.providers.clone(),
-        decoders: settings.decoders.clone(),
-        first,
-    };
-    write_frame(&mut socket, &mut scratch, &ToWorker::Configure(configure), &[])?;
-    for model in models {
-        let head = ModelHead { manifest: model.manifest.to_vec(), variant: model.variant };
-        write_frame(&mut socket, &mut scratch, &ToWorker::Model(head), &model.graph)?;
-        let count = |floats: &[f32]| u32::try_from(floats.len()).unwrap_or(u32::MAX);
-        let outputs = model.golden_outputs.iter().map(|(name, floats)| (name.clone(), count(floats)));
-        let head = GoldenHead { input: count(&model.golden_input), outputs: outputs.collect() };
-        let floats = model.golden_outputs.iter().flat_map(|(_, floats)| floats);
-        let payload: Vec<u8> = model.golden_input.iter().chain(floats).flat_map(|float| float.to_le_bytes()).collect();
-        write_frame(&mut socket, &mut scratch, &ToWorker::Golden(head), &payload)?;
-    }
-    write_frame(&mut socket, &mut scratch, &ToWorker::Start, &[])
 }

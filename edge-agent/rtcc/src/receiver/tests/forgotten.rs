@@ -118,3 +118,15 @@ fn a_clip_of_which_something_is_not_here_any_more_is_to_be_asked_for_again() {
         assert_eq!(center.request("ab").status, RequestStatus::Again, "{lane}");
     }
 }
+
+/// One unit's word must not make the center unreadable for all.
+#[test]
+fn marks_beyond_all_bounds_are_counted_as_far_as_numbers_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    let last = i64::MAX as u64 - 2;
+    for lane in ["alert", "hit"] {
+        center.take(vec![marked(lane, last, vec![record(last + 1)])]).unwrap();
+    }
+    assert!(center.forgotten() > i64::MAX / 2 && center.counter("forgotten") > i64::MAX / 2);
+}

@@ -33,8 +33,8 @@ pub(in crate::app::doctor) fn certificate(whose: &str, until: WallTime, now: Wal
 /// What the unit's key does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::app::doctor) enum KeyFacts {
-    /// Something was signed, and the unit's certificate bears it out.
-    Signs,
+    /// Something was signed, and the unit's certificate bears it out. The token's label, where the key lies in one.
+    Signs(Option<String>),
     /// It signs, and the certificate is of another key.
     OfAnother,
     /// It does not sign.
@@ -43,14 +43,24 @@ pub(in crate::app::doctor) enum KeyFacts {
     Unread(String),
 }
 
-/// The unit's key; `token` is where it should lie if not in a file.
+/// The unit's key; `token` is where the next one is made.
 pub(in crate::app::doctor) fn key(token: Option<&TokenPlace>, facts: KeyFacts) -> Finding {
-    let place = token.map_or_else(|| "a file".to_owned(), |place| format!("the token \"{}\"", place.label));
     let error = match facts {
-        KeyFacts::Signs => return Finding::ok("unit key", format!("in {place}: signs, and fits the certificate")),
+        KeyFacts::Signs(Some(label)) => {
+            return Finding::ok("unit key", format!("in the token \"{label}\": signs, and fits the certificate"));
+        }
+        KeyFacts::Signs(None) if token.is_some() => {
+            let advice = "the next one is made in the token, when the certificate is renewed; at once with edge-agent enroll --again";
+            return Finding::warning(
+                "unit key",
+                "in a file: signs, and fits the certificate; [token] names a token",
+                advice,
+            );
+        }
+        KeyFacts::Signs(None) => return Finding::ok("unit key", "in a file: signs, and fits the certificate"),
         KeyFacts::OfAnother => {
             let advice = "put the key beside [uplink] certificate that belongs to it, or enrol the unit anew";
-            return Finding::failed("unit key", format!("in {place}: the certificate is of another key"), advice);
+            return Finding::failed("unit key", "signs, and the certificate is of another key", advice);
         }
         KeyFacts::Unread(why) => {
             let advice =

@@ -210,8 +210,10 @@ fn the_box_is_judged_by_its_own_limits() {
 #[test]
 fn a_key_is_good_if_it_signs_for_its_certificate_and_each_way_to_fail_has_its_own_advice() {
     let place = TokenPlace { module: "/lib/p11.so".into(), label: "gate-1".into(), pin_file: "/persist/pin".into() };
-    says(&key(None, KeyFacts::Signs), Verdict::Ok, "in a file: signs", "");
-    says(&key(Some(&place), KeyFacts::Signs), Verdict::Ok, "in the token \"gate-1\": signs", "");
+    says(&key(None, KeyFacts::Signs(None)), Verdict::Ok, "in a file: signs", "");
+    let there = KeyFacts::Signs(Some("gate-1".to_owned()));
+    says(&key(Some(&place), there), Verdict::Ok, "in the token \"gate-1\": signs", "");
+    says(&key(Some(&place), KeyFacts::Signs(None)), Verdict::Warning, "in a file: signs", "enroll --again");
     says(&key(None, KeyFacts::OfAnother), Verdict::Failed, "of another key", "enrol the unit anew");
     says(&key(None, KeyFacts::Unread("/k: gone".to_owned())), Verdict::Failed, "/k: gone", "[uplink]");
     let away = KeyError::Away { label: "gate-1".to_owned(), present: vec![] };
