@@ -76,7 +76,7 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
 	@UPDATE_PROVES=300 $(CARGO) test --locked -p edge-tests --test update_proves --test update_models -- --nocapture
-	@$(MAKE) --no-print-directory image-check
+	@EDGE_DRY=1 $(MAKE) --no-print-directory image-check
 	@yocto/check selftest
 	@status=0; edge-agent/setup/arm64 install || status=$$?; \
 	case $$status in \
@@ -105,7 +105,7 @@ deb: build ## A Debian package of the agent for this machine's architecture, in 
 image: ## The board's image and its signed bundle: MACHINE=qemuarm64, raspberrypi5 or jetson-orin-nano; needs a network
 	@yocto/image $(or $(MACHINE),qemuarm64)
 
-image-check: ## The layer: lints, and parse and task graph where the upstream layers are
+image-check: ## The layer: lints, and parse and task graph where the upstream layers are; EDGE_DRY=1 a dry run too
 	@yocto/check
 
 clippy:

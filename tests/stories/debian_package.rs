@@ -136,7 +136,6 @@ impl Bare {
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(READY)).unwrap();
         must(Command::new("chmod").arg("666").arg(&socket));
-        self.run(&["install", "-d", "-o", "edge", "-g", "edge", "/var/cache/edge-agent"]);
         let (words, environment) = self.exec_start();
         let mut command = self.as_edge(&words.iter().map(String::as_str).collect::<Vec<_>>());
         command.envs(environment.iter().filter_map(|pair| pair.split_once('=')));

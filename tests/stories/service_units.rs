@@ -93,13 +93,14 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and its update the TPM.
+/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and whatever else signs the TPM.
 #[test]
 fn page_board_and_token_open_the_agent_no_further_than_the_bounds() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
     for (unit, drop_ins) in [
         ("edge-agent.service", [".page.conf", ".board.conf", ".token.conf"].as_slice()),
         ("edge-update.service", &[".token.conf"]),
+        ("edge-mark-good.service", &[".token.conf"]),
     ] {
         let drop_ins = names(drop_ins).into_iter();
         let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
@@ -231,6 +232,23 @@ fn an_order_is_looked_for_where_the_agent_leaves_it() {
     ] {
         assert!(text.lines().any(|found| found == line), "no {line}");
     }
+}
+
+/// What begins before the boot's basic.target keeps everything waiting, and the data's partition may never come.
+#[test]
+fn the_boot_waits_for_the_data_nowhere() {
+    let unit = std::fs::read_to_string(units().join("edge-update.path")).unwrap();
+    let has = |line: &str| unit.lines().any(|found| found == line);
+    assert!(has("DefaultDependencies=no"), "paths.target waits for the folder that is looked into");
+    assert!(has("After=sysinit.target") && has("Conflicts=shutdown.target") && has("Before=shutdown.target"));
+}
+
+/// A clock that runs free is no failed service: an ordinary unit without time servers would have one for ever.
+#[test]
+fn a_clock_that_runs_free_is_a_condition_that_does_not_hold() {
+    let unit = std::fs::read_to_string(units().join("edge-clock.service")).unwrap();
+    assert!(unit.lines().any(|line| line.starts_with("ExecCondition=/usr/bin/chronyc ")));
+    assert!(unit.lines().any(|line| line == "ExecStart=/usr/bin/touch /run/edge-clock/synchronized"));
 }
 
 /// A node that the rules leave to root, or to a group that the agent is not in, is none to the agent.

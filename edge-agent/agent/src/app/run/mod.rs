@@ -51,7 +51,8 @@ use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 
-use crate::capture::{Camera, SourceSwitch};
+use super::vision::Chooser;
+use crate::capture::{Camera, SourceSwitch, list_plugins};
 use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
 use crate::record::{self, Recorder};
@@ -156,6 +157,8 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let ending = Ending::new()?;
+    // Before any stage, none of which could beat meanwhile, and before the vision worker, which would make it once more.
+    list_plugins();
     let mut supervisor = Supervisor::new(clock.clone());
     // A new unit begins anew once it is enrolled.
     let now = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
@@ -264,10 +267,11 @@ fn start_vision(
     let config = assembly.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
     let vitals = vitals.clone();
-    let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
+    let chooser = Chooser::new(config, assembly.clock.clone(), numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
-    let mut client = VisionClient::new(settings, prepare, queues, assembly.clock.clone(), assembly.pulse("vision"));
+    let mut client =
+        VisionClient::new(settings, chooser.prepare(), queues, assembly.clock.clone(), assembly.pulse("vision"));
     assembly.start("vision", Station::Analytics, move |stop| client.run(stop))?;
     Ok(eyes)
 }

@@ -12,11 +12,11 @@ use crate::database::requests::{self, HandedIn, NewRequest, Offer, Part, Request
 use crate::database::spans::Span;
 
 impl Receiver {
-    fn request(&self, id: &str) -> requests::Request {
+    pub(super) fn request(&self, id: &str) -> requests::Request {
         requests::request(self.database.reader(), id).unwrap().unwrap()
     }
 
-    fn hand_in(&mut self, id: &str, question: &str) -> HandedIn {
+    pub(super) fn hand_in(&mut self, id: &str, question: &str) -> HandedIn {
         let transaction = self.database.write().unwrap();
         let request = NewRequest { id, unit: "gate-1", question, envelope: b"signed" };
         let outcome = Ingest::new(&transaction, NOW).hand_in(&request).unwrap();
@@ -257,7 +257,7 @@ fn another_unit_can_neither_answer_a_request_nor_send_its_bytes() {
     let mut center = Receiver::open(folder.path());
     center.hand_in("ab", "{}");
     let items = vec![bare(1, answer(RequestStatus::Refused)), bare(2, media("ab", 0, b"1234"))];
-    let forged = Message::Batch(Batch { unit: "gate-2".into(), epoch: 9, lane: "answer", items });
+    let forged = Message::Batch(Batch { unit: "gate-2".into(), epoch: 9, lane: "answer", items, settled: None });
     center.take(vec![forged]).unwrap();
     assert_eq!(center.request("ab").status, RequestStatus::Waiting);
     assert_eq!(center.request("ab").received_bytes, 0);
