@@ -234,6 +234,25 @@ fn an_order_is_looked_for_where_the_agent_leaves_it() {
     }
 }
 
+/// RAUC's own policy lets every account have bundles installed. Of two rules the later one holds, and the bus reads /etc
+/// after /usr/share.
+#[test]
+fn rauc_listens_to_root_and_the_agent_alone() {
+    let policy = std::fs::read_to_string(units().join("de.pengutronix.rauc.edge.conf")).unwrap();
+    let of = |whom: &str| {
+        let begin = policy.find(&format!("<policy {whom}>")).unwrap_or_else(|| panic!("nothing for {whom}"));
+        policy.split_at(begin).1.split_once("</policy>").unwrap().0.to_owned()
+    };
+    let to_rauc = "send_destination=\"de.pengutronix.rauc\"/>";
+    assert!(of("context=\"default\"").contains(&format!("<deny {to_rauc}")));
+    for user in ["user=\"root\"", "user=\"edge\""] {
+        assert!(of(user).contains(&format!("<allow {to_rauc}")), "{user}");
+    }
+    let recipe = units().join("../yocto/meta-edge-agent/recipes-core/edge-agent/edge-agent_0.1.0.bb");
+    let place = "${D}${sysconfdir}/dbus-1/system.d/de.pengutronix.rauc.edge.conf";
+    assert!(std::fs::read_to_string(recipe).unwrap().contains(place));
+}
+
 /// What begins before the boot's basic.target keeps everything waiting, and the data's partition may never come.
 #[test]
 fn the_boot_waits_for_the_data_nowhere() {

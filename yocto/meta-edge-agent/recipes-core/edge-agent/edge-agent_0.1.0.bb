@@ -19,9 +19,9 @@ do_install() {
         edge-update.path edge-update.service edge-clock.service edge-clock.timer edge-wear.service edge-wear.timer; do
         install -D -m 0644 ${S}/systemd/$unit ${D}${systemd_system_unitdir}/$unit
     done
-    # The agent's user may ask RAUC's service.
+    # The agent's user may ask RAUC's service, others may not. RAUC's own policy lies in datadir, which is read before.
     install -D -m 0644 ${S}/systemd/de.pengutronix.rauc.edge.conf \
-        ${D}${datadir}/dbus-1/system.d/de.pengutronix.rauc.edge.conf
+        ${D}${sysconfdir}/dbus-1/system.d/de.pengutronix.rauc.edge.conf
     install -D -m 0755 ${S}/systemd/edge-first-boot ${D}${libexecdir}/edge-agent/edge-first-boot
     install -D -m 0755 ${S}/systemd/edge-wear ${D}${libexecdir}/edge-agent/edge-wear
     install -D -m 0644 ${S}/systemd/edge-agent.sysusers.conf ${D}${nonarch_libdir}/sysusers.d/edge-agent.conf
@@ -42,7 +42,6 @@ USERADD_PARAM:${PN} = "--system --no-create-home --home-dir ${localstatedir}/lib
     --shell ${sbindir}/nologin --gid edge --comment 'Edge video appliance agent' edge"
 
 FILES:${PN} += "\
-    ${datadir}/dbus-1/system.d \
     ${libexecdir}/edge-agent \
     ${localstatedir}/lib/edge-agent \
     ${nonarch_libdir}/sysusers.d \
