@@ -16,9 +16,9 @@ use edge_store::database::set_aside_in;
 use edge_store::disk::{Disk as _, RealDisk, Room};
 
 use super::rings::{Rings, RingsSeen};
-use super::vitals::{CameraVitals, Shared, Vitals, condition};
+use super::vitals::{CameraVitals, Shared, Vitals};
 use super::witness::Witness;
-use super::{Assembly, RunError, heat, housing, problems, software};
+use super::{Assembly, RunError, heat, housing, problems, software, vitals};
 use crate::app::doctor::{Machine, disk_wear};
 use crate::metrics::{self, Metrics, Numbers, Stream};
 use crate::peripherals::zone;
@@ -30,8 +30,6 @@ use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
 const LOOK: Duration = Duration::from_secs(1);
 /// A port that somebody else has is not free again at once.
 const METRICS_PAUSE: Duration = Duration::from_secs(10);
-/// What a person is told of a camera whose encoder hangs.
-const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
 
 /// Serves the same numbers to a scraper on this box, if the configuration wants it.
 pub(super) fn serve_metrics(assembly: &mut Assembly<'_>, vitals: &Vitals) -> Result<(), RunError> {
@@ -176,13 +174,8 @@ impl Shared {
         let progress = self.progress.cameras.get(place);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "frames a second, never negative")]
         let received_mfps = (seen.fps * 1000.0) as u32;
-        let streaming = condition(&seen.state);
-        let (condition, text) = if streaming == CameraCondition::Streaming && vitals.frozen {
-            (CameraCondition::Frozen, STANDS_STILL.to_owned())
-        } else {
-            (streaming, seen.state.to_string())
-        };
-        let can_be_seen = streaming == CameraCondition::Streaming && !self.records_alone();
+        let (condition, text) = vitals.condition(&seen.state);
+        let can_be_seen = vitals::condition(&seen.state) == CameraCondition::Streaming && !self.records_alone();
         let coverage = vitals.coverage(progress, now).filter(|_| can_be_seen);
         Some(CameraHealth {
             camera: id.clone(),

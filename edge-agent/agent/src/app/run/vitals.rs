@@ -22,6 +22,9 @@ use crate::update::{Evidence, Worker};
 use crate::vision::client::VisionEvent;
 use crate::vision::{CameraProgress, Progress, Ready};
 
+/// What a person is told of a camera whose encoder hangs.
+const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
+
 /// What health is gathered from; clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Vitals {
@@ -73,6 +76,15 @@ impl CameraVitals {
     pub(super) fn coverage(&self, progress: Option<&CameraProgress>, now: MonoTime) -> Option<f32> {
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
         self.coverage.or(so_far).filter(|_| !self.sight.is_stale(now))
+    }
+
+    /// The camera's condition by its stream, or by its picture where one arrives and stands still, and that in words.
+    pub(super) fn condition(&self, state: &State) -> (CameraCondition, String) {
+        let streaming = condition(state);
+        if self.frozen && streaming == CameraCondition::Streaming {
+            return (CameraCondition::Frozen, STANDS_STILL.to_owned());
+        }
+        (streaming, state.to_string())
     }
 }
 
@@ -275,6 +287,9 @@ pub(super) fn condition(state: &State) -> CameraCondition {
 
 #[cfg(test)]
 mod tests {
+    use edge_analytics::care::CareSighting;
+    use edge_analytics::time::MediaTime;
+
     use super::*;
 
     #[test]
@@ -310,6 +325,33 @@ mod tests {
             Some(0.9),
             "frames again: of this period, not of an earlier one"
         );
+    }
+
+    #[test]
+    fn a_camera_whose_picture_stands_still_is_frozen_until_it_moves_is_silent_or_nobody_looks_any_more() {
+        let (vitals, camera) = (Vitals::default(), "gate".parse::<CameraId>().unwrap());
+        let care = |finding, over| {
+            let (media, measured, limit) = (MediaTime::from_nanos(0), 61.0, 60.0);
+            let told = CareSighting { media, finding, over, measured, limit };
+            vitals.note(&VisionEvent::Sighting(camera.clone(), Sighting::Care(told)));
+        };
+        let is = |state: &State| vitals.lock().cameras.entry(camera.clone()).or_default().condition(state);
+        care(Finding::TooDark, false);
+        assert_eq!(is(&State::Receiving), (CameraCondition::Streaming, State::Receiving.to_string()));
+        care(Finding::Frozen, false);
+        assert_eq!(is(&State::Receiving), (CameraCondition::Frozen, STANDS_STILL.to_owned()));
+        assert_eq!(
+            is(&State::Ended).0,
+            CameraCondition::Off,
+            "a stream that is gone has no picture that could stand still"
+        );
+        care(Finding::TooDark, true);
+        assert_eq!(is(&State::Receiving).0, CameraCondition::Frozen);
+        care(Finding::Frozen, true);
+        assert_eq!(is(&State::Receiving).0, CameraCondition::Streaming);
+        care(Finding::Frozen, false);
+        vitals.note(&VisionEvent::Lost { why: "killed".to_owned(), at: MonoTime::ZERO });
+        assert_eq!(is(&State::Receiving).0, CameraCondition::Streaming, "who knew of it is gone");
     }
 
     #[test]

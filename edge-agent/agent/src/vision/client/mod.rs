@@ -5,12 +5,12 @@
 
 mod assignment;
 mod child;
-mod introduce;
+mod introduction;
 mod listen;
 mod viewfinder;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use edge_protocol::time::MonoTime;
 
 pub use self::assignment::Assignment;
 use self::child::Child;
-use self::introduce::introduce;
+use self::introduction::{Patient, introduce};
 use self::listen::Listener;
 pub use self::viewfinder::Viewfinder;
 use super::engine::ModelBytes;
@@ -60,7 +60,8 @@ pub struct VisionSettings {
     pub providers: Vec<String>,
     /// Decoders to prefer, by the name of their element.
     pub decoders: Vec<String>,
-    /// A worker that has not answered a heartbeat for this long is hung: killed and started again.
+    /// A worker whose analysis has said nothing for this long, to no heartbeat and of no frame, is hung: killed and
+    /// started again.
     pub silence: Duration,
     /// A worker that is not ready within this is given up: some accelerators compile models for minutes.
     pub start: Duration,
@@ -277,10 +278,14 @@ impl VisionClient {
         let (heard, ear) = (Arc::clone(listener), socket.try_clone()?);
         thread::Builder::new().name("vision-ear".to_owned()).spawn_scoped(scope, move || heard.listen(&ear))?;
         child.forward_log(scope)?;
-        // It reads its models only once the runtime's libraries are loaded.
-        socket.set_write_timeout(Some(self.settings.start))?;
         self.assigned = self.settings.cameras.number();
-        introduce(&self.settings, models, first, socket)?;
+        // It reads its models only once the runtime's libraries are loaded.
+        socket.set_write_timeout(Some(TICK))?;
+        let born = self.clock.mono();
+        let wait = || self.wait_for_reader(stop, born);
+        if let Err(error) = introduce(&self.settings, models, first, &mut Patient { socket, wait }) {
+            return if stop.is_set() { Ok(End::Asked) } else { Err(error) };
+        }
         // From here on, one that takes nothing more is as hung as one that says nothing more.
         socket.set_write_timeout(Some(self.settings.silence))?;
         let end = self.feed(stop, socket, listener)?;
@@ -290,6 +295,18 @@ impl VisionClient {
             listener.wait_until_over(LAST_WORDS);
         }
         Ok(end)
+    }
+
+    /// Shows that this stage lives while a worker does not read yet, and passes over what cannot be looked at: piled up
+    /// it would be what the worker has to decode first.
+    fn wait_for_reader(&self, stop: &Stop, born: MonoTime) -> io::Result<()> {
+        let now = self.clock.mono();
+        self.pulse.beat(now);
+        while self.units.receive_timeout(Duration::ZERO).is_ok() {}
+        if stop.is_set() || now.saturating_since(born) > self.settings.start {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 
     /// Feeds access units and heartbeats until something ends it.
@@ -322,7 +339,7 @@ impl VisionClient {
                 }
                 continue;
             };
-            if now.saturating_since(listener.last_beat().unwrap_or(ready)) > self.settings.silence {
+            if now.saturating_since(listener.last_heard().unwrap_or(ready)) > self.settings.silence {
                 return Ok(End::Lost(format!("did not answer for {:?}", self.settings.silence)));
             }
             if last_beat.is_none_or(|last| now.saturating_since(last) >= BEAT) {
