@@ -47,6 +47,26 @@ fn a_unit_gets_its_identity_once_and_keeps_it() {
     assert_eq!(line(&persist.path().join("hostname")), name);
 }
 
+/// PID 1 lays a file with an id that it made up, which nobody may write, over that of a read-only root.
+#[test]
+fn the_id_that_a_boot_makes_up_takes_the_kept_one_s_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kept, made_up) = (folder.path().join("kept"), folder.path().join("made-up"));
+    std::fs::write(&kept, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let identify = || run("systemd/edge-first-boot", &["identify", kept.to_str().unwrap(), made_up.to_str().unwrap()]);
+    // A root with an id of its own has no such file, and gets none.
+    assert!(identify().status.success());
+    assert!(!made_up.exists());
+    std::fs::write(&made_up, "fedcba9876543210fedcba9876543210\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+    std::fs::set_permissions(&made_up, mode).unwrap();
+    let shown = std::fs::File::open(&made_up).unwrap();
+    assert!(identify().status.success());
+    // Into the same file, since that one is what the mount shows.
+    assert_eq!(std::io::read_to_string(shown).unwrap(), std::fs::read_to_string(&kept).unwrap());
+    assert!(std::fs::metadata(&made_up).unwrap().permissions().readonly());
+}
+
 #[test]
 fn two_units_are_not_the_same() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -136,7 +136,6 @@ impl Bare {
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(READY)).unwrap();
         must(Command::new("chmod").arg("666").arg(&socket));
-        self.run(&["install", "-d", "-o", "edge", "-g", "edge", "/var/cache/edge-agent"]);
         let (words, environment) = self.exec_start();
         let mut command = self.as_edge(&words.iter().map(String::as_str).collect::<Vec<_>>());
         command.envs(environment.iter().filter_map(|pair| pair.split_once('=')));
@@ -200,9 +199,17 @@ fn the_package_installs_runs_and_goes() {
     bare.run(&["apt-get", "update", "-q"]);
     bare.run(&["apt-get", "install", "-y", "-q", "--no-install-recommends", "/agent.deb"]);
 
-    for unit in ["edge-agent.service", "edge-site.service", "edge-clock.service", "edge-clock.timer"] {
+    for unit in [
+        "edge-agent.service",
+        "edge-site.service",
+        "edge-clock.service",
+        "edge-clock.timer",
+        "edge-wear.service",
+        "edge-wear.timer",
+    ] {
         assert!(bare.path("usr/lib/systemd/system").join(unit).exists(), "the package has no {unit}");
     }
+    assert!(bare.path("usr/libexec/edge-agent/edge-wear").exists(), "edge-wear.service has no program");
     let version = bare.run(&["edge-agent", "--version"]);
     assert_eq!(version.trim(), format!("edge-agent {}", env!("CARGO_PKG_VERSION")));
     let shell = bare.run(&["getent", "passwd", "edge"]);

@@ -1,5 +1,6 @@
 //! The agent with the `/proc` that its service unit leaves it (`ProcSubset=pid`, `ProtectProc=invisible`): its models
-//! run, and after it was killed it knows how its last life ended, though the kernel's own files are hidden.
+//! run, its list of plugins is made once, and after it was killed it knows how its last life ended, though the kernel's own
+//! files are hidden.
 //!
 //! Needs root, for namespaces of its own; the rest of the unit's sandbox is looked at on a board.
 #![cfg(test)]
@@ -11,6 +12,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -74,6 +76,15 @@ impl Unit {
             library = library(),
         );
         std::fs::write(folder.path().join("edge-agent.toml"), text).expect("a written configuration");
+        // A board without a list of plugins, so slow that whatever would be started beside it is there by the end.
+        let (scanner, scans) = (folder.path().join("scanner"), folder.path().join("scans"));
+        let script = format!(
+            "#!/bin/sh\nsleep 1\ngrep -lz vision-worker /proc/[0-9]*/cmdline >>{0}\n\
+             echo scanned >>{0}\nexit 1\n",
+            scans.display()
+        );
+        std::fs::write(&scanner, script).expect("a scanner");
+        std::fs::set_permissions(&scanner, PermissionsExt::from_mode(0o755)).expect("a program");
         let notices = UnixDatagram::bind(folder.path().join("notify")).expect("a notify socket");
         notices.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         Unit { folder, notices, metrics, _pki: pki }
@@ -88,6 +99,7 @@ impl Unit {
         let mut run = hidden();
         run.arg(program("edge-agent")).arg("run").arg("--config").arg(self.path("edge-agent.toml"));
         run.env("EDGE_BOOT_ID", boot).env("NOTIFY_SOCKET", self.path("notify")).env("NO_COLOR", "1");
+        run.env("GST_REGISTRY", self.path("plugins")).env("GST_PLUGIN_SCANNER", self.path("scanner"));
         let agent = Process::spawn("edge-agent", &mut run);
         let mut notice = [0; 1024];
         loop {
@@ -130,6 +142,8 @@ fn an_agent_that_was_killed_knows_it_although_the_kernel_s_files_are_hidden() {
     let unit = Unit::new();
     let mut killed = unit.start("00112233445566778899aabbccddeeff");
     assert_eq!(unit.cause(), "the agent had been stopped in order");
+    let scans = std::fs::read_to_string(unit.path("scans")).expect("the scanner's own count");
+    assert_eq!(scans, "scanned\n", "the vision worker finds the list of plugins that the agent has made");
     kill(inner(&killed), Signal::SIGKILL).expect("a living agent");
     killed.wait(DEADLINE);
 

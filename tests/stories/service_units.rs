@@ -6,6 +6,7 @@
     reason = "a story writes plain files and says aloud what it skips"
 )]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -92,13 +93,14 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and its update the TPM.
+/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and whatever else signs the TPM.
 #[test]
 fn page_board_and_token_open_the_agent_no_further_than_the_bounds() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
     for (unit, drop_ins) in [
         ("edge-agent.service", [".page.conf", ".board.conf", ".token.conf"].as_slice()),
         ("edge-update.service", &[".token.conf"]),
+        ("edge-mark-good.service", &[".token.conf"]),
     ] {
         let drop_ins = names(drop_ins).into_iter();
         let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
@@ -232,6 +234,23 @@ fn an_order_is_looked_for_where_the_agent_leaves_it() {
     }
 }
 
+/// What begins before the boot's basic.target keeps everything waiting, and the data's partition may never come.
+#[test]
+fn the_boot_waits_for_the_data_nowhere() {
+    let unit = std::fs::read_to_string(units().join("edge-update.path")).unwrap();
+    let has = |line: &str| unit.lines().any(|found| found == line);
+    assert!(has("DefaultDependencies=no"), "paths.target waits for the folder that is looked into");
+    assert!(has("After=sysinit.target") && has("Conflicts=shutdown.target") && has("Before=shutdown.target"));
+}
+
+/// A clock that runs free is no failed service: an ordinary unit without time servers would have one for ever.
+#[test]
+fn a_clock_that_runs_free_is_a_condition_that_does_not_hold() {
+    let unit = std::fs::read_to_string(units().join("edge-clock.service")).unwrap();
+    assert!(unit.lines().any(|line| line.starts_with("ExecCondition=/usr/bin/chronyc ")));
+    assert!(unit.lines().any(|line| line == "ExecStart=/usr/bin/touch /run/edge-clock/synchronized"));
+}
+
 /// A node that the rules leave to root, or to a group that the agent is not in, is none to the agent.
 #[test]
 fn the_board_s_nodes_are_the_groups_that_the_agent_is_in() {
@@ -277,6 +296,59 @@ fn the_networks_of_the_site_are_said_before_anybody_talks_to_them() {
     }
     // Each start of the agent starts it again, which one that remains active would not see.
     assert!(!site.contains("RemainAfterExit"), "a configuration that changed would go unnoticed");
+}
+
+/// What asks the drives, and asks again before the agent ceases to believe the answer (`app::doctor::smart`).
+#[test]
+fn the_drives_are_asked_how_worn_they_are_and_the_agent_finds_the_answer() {
+    let unit = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let (timer, service) = (unit("edge-wear.timer"), unit("edge-wear.service"));
+    for (text, line) in [
+        (&timer, "OnUnitInactiveSec=15min"),
+        // A note of before the clock was set is of another time.
+        (&timer, "OnClockChange=yes"),
+        (&timer, "Unit=edge-wear.service"),
+        (&timer, "WantedBy=timers.target"),
+        (&service, "ExecStart=/usr/libexec/edge-agent/edge-wear /run/edge-wear"),
+        (&service, "RuntimeDirectory=edge-wear"),
+        (&service, "RuntimeDirectoryMode=0755"),
+        (&service, "RuntimeDirectoryPreserve=yes"),
+        (&service, "UMask=0022"),
+        (&service, "DeviceAllow=char-nvme r"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line}");
+    }
+}
+
+/// With a stand-in for nvme-cli, whose own words are in `app/doctor/smart/emulated.json`.
+#[test]
+fn a_note_is_left_of_each_drive_that_answers_and_of_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["dev", "notes", "bin"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    let nvme = "#!/bin/sh\n[ \"$1 $2\" = 'smart-log --output-format=json' ] || exit 64\n\
+                case $3 in */nvme1) echo '{\"critical'; exit 1 ;; *) echo \"{$3}\" ;; esac\n";
+    std::fs::write(at("bin/nvme"), nvme).unwrap();
+    std::fs::set_permissions(at("bin/nvme"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", at("bin").display());
+    let look = || {
+        let mut command = Command::new(units().join("edge-wear"));
+        let ended = command.arg(at("notes")).arg(at("dev")).env("PATH", &path).output().unwrap();
+        let files = std::fs::read_dir(at("notes")).unwrap();
+        let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        (ended.status.code(), files)
+    };
+    assert_eq!(look(), (Some(0), Vec::new()), "a board without such a drive");
+    for name in ["nvme0", "nvme1", "nvme12", "nvme0n1", "nvme0n1p4"] {
+        std::os::unix::fs::symlink("/dev/null", at("dev").join(name)).unwrap();
+    }
+    std::fs::write(at("notes/nvme1.json"), "what it said before").unwrap();
+    assert_eq!(look(), (Some(1), vec!["nvme0.json".to_owned(), "nvme12.json".to_owned()]));
+    let note = std::fs::read_to_string(at("notes/nvme0.json")).unwrap();
+    assert_eq!(note, format!("{{{}}}\n", at("dev/nvme0").display()));
 }
 
 /// FIELD's chain: hardware watchdog, PID 1, the agent; and an end to restarting what does not start.

@@ -57,6 +57,10 @@ impl Seam for Disk {
         RealDisk.list(folder)
     }
 
+    fn folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        RealDisk.folders(folder)
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         self.count();
         RealDisk.create(path).map(|file| self.file(file))

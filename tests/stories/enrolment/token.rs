@@ -14,7 +14,7 @@ use super::factory::FromFactory;
 use super::killing::{enrol_in_child, operations};
 use super::{City, DEADLINE};
 
-const FOLDER: &str = "/data/identity";
+const MARK: &str = "edge-agent 1";
 
 /// A unit whose configuration names the token.
 fn factory(city: &City, token: &SoftToken, serial: &str) -> FromFactory {
@@ -112,12 +112,25 @@ fn a_token_that_is_not_what_it_should_be_is_said_in_words_and_nothing_is_half_en
 }
 
 #[test]
+fn nobody_enrols_for_a_service_that_could_not_read_it() {
+    let city = City::start();
+    let unit = city.factory("SN42");
+    std::fs::create_dir(unit.home.join("identity")).unwrap();
+    if std::os::unix::fs::chown(unit.home.join("identity"), Some(4242), None).is_err() {
+        println!("SKIPPED: only root can give a folder to somebody else");
+        return;
+    }
+    let away = ended("edge-agent enroll", &mut unit.enroll_command(&unit.code));
+    assert!(!away.succeeded && away.said.contains("belongs to another user (uid 4242)"), "{}", away.said);
+}
+
+#[test]
 #[ignore = "a child of the next test"]
 fn a_child_that_seals_with_a_key_in_a_token() {
     let token = SoftToken::of_parent();
     let keys = keys_in(&token);
-    let made = keys.make(Path::new(FOLDER)).unwrap();
-    let next = keys.make(Path::new(FOLDER)).unwrap();
+    let made = keys.make(MARK).unwrap();
+    let next = keys.make(MARK).unwrap();
     assert_ne!(made.file, next.file);
     // Opened from what its file says, as after a restart.
     let key = keys.open(&made.file).unwrap();
@@ -131,13 +144,13 @@ fn a_child_that_seals_with_a_key_in_a_token() {
         let sealed = Renewal::new(vec![number]).seal(&key, &chain).unwrap();
         Signed::open(Kind::Renewal, &sealed).unwrap();
     }
-    // What is of this folder and no longer named is destroyed; another folder's stays.
-    let other = keys.make(Path::new("/elsewhere")).unwrap();
+    // What has this mark and is no longer named is destroyed; what has another stays.
+    let other = keys.make("edge-agent 2").unwrap();
     let (next, other) = (keys.open(&next.file).unwrap(), keys.open(&other.file).unwrap());
-    keys.keep_only(Path::new(FOLDER), std::slice::from_ref(&made.file)).unwrap();
+    keys.keep_only(MARK, std::slice::from_ref(&made.file)).unwrap();
     assert!(next.sign(b"words").is_err() && other.sign(b"words").is_ok() && key.sign(b"words").is_ok());
     // A file that cannot be judged destroys nothing.
-    keys.keep_only(Path::new(FOLDER), &[b"damaged".to_vec()]).unwrap_err();
+    keys.keep_only(MARK, &[b"damaged".to_vec()]).unwrap_err();
     key.sign(b"words").unwrap();
     assert!(matches!(Keys::default().open(&made.file), Err(KeyError::Elsewhere(label)) if label == "edge"));
 }
@@ -160,7 +173,7 @@ fn what_is_sealed_in_a_token_is_accepted_and_only_keys_that_a_file_names_stay() 
 fn a_child_whose_token_has_its_bad_days() {
     let token = SoftToken::of_parent();
     let keys = keys_in(&token);
-    let key = keys.make(Path::new(FOLDER)).unwrap().key;
+    let key = keys.make(MARK).unwrap().key;
     let said = || key.sign(b"words").unwrap_err().to_string();
     key.sign(b"words").unwrap();
     token.take_away();
@@ -185,6 +198,80 @@ fn a_token_that_is_away_locked_or_made_anew_is_said_and_found_again_without_a_re
     token.given_to_test("token::a_child_whose_token_has_its_bad_days");
 }
 
+/// What a hanging library is built from.
+const HANGS: &str = "#include <unistd.h>\nunsigned long C_GetFunctionList(void **list) { for (;;) pause(); }\n";
+
+#[test]
+#[ignore = "a child of the next test"]
+fn a_child_whose_token_hangs() {
+    let token = SoftToken::of_parent();
+    let made = keys_in(&token).make(MARK).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [source, module] = ["hangs.c", "hangs.so"].map(|name| folder.path().join(name));
+    std::fs::write(&source, HANGS).unwrap();
+    let mut compiler = Command::new("cc");
+    assert!(compiler.args(["-shared", "-fPIC", "-o"]).arg(&module).arg(&source).status().unwrap().success());
+    let place = TokenPlace { module, label: LABEL.to_owned(), pin_file: token.pin_file() };
+    let key = Keys::of(Some(&place)).open(&made.file).unwrap();
+    let said = key.sign(b"words").unwrap_err().to_string();
+    assert!(said.ends_with("the token does not sign: it does not answer"), "{said}");
+}
+
+#[test]
+fn a_token_that_hangs_holds_up_nobody_for_longer_than_some_seconds() {
+    let Some(token) = SoftToken::new() else { return };
+    token.given_to_test("token::a_child_whose_token_hangs");
+}
+
+#[test]
+#[ignore = "a child of the next test"]
+fn a_child_that_finds_a_key_of_another_process() {
+    let token = SoftToken::of_parent();
+    let keys = keys_in(&token);
+    // From here on this process has the library, and what that knows of the token.
+    keys.make(MARK).unwrap().key.sign(b"words").unwrap();
+    token.given_to_test("token::a_child_that_leaves_a_key");
+    let file = std::fs::read(token.pin_file().with_extension("key")).unwrap();
+    keys.open(&file).unwrap().sign(b"words").unwrap();
+}
+
+#[test]
+#[ignore = "a child of the test before"]
+fn a_child_that_leaves_a_key() {
+    let token = SoftToken::of_parent();
+    std::fs::write(token.pin_file().with_extension("key"), keys_in(&token).make(MARK).unwrap().file).unwrap();
+}
+
+#[test]
+fn a_key_that_another_process_has_made_is_found() {
+    for token in [SoftToken::new(), SoftToken::in_a_tpm()].into_iter().flatten() {
+        token.given_to_test("token::a_child_that_finds_a_key_of_another_process");
+    }
+}
+
+#[test]
+fn an_enrolment_that_waits_is_not_lost_while_the_token_is_away() {
+    let Some(token) = SoftToken::new() else { return };
+    let city = City::start();
+    let unit = factory(&city, &token, "SN42");
+    city.expect(&unit, "gate-1");
+    let enrol = || Process::spawn("edge-agent enroll", token.given_to(&mut unit.enroll_command(&unit.code)));
+    let first = enrol();
+    first.wait_for_line("waiting for approval", DEADLINE);
+    drop(first);
+    token.take_away();
+    let mut away = enrol();
+    assert!(!away.wait(DEADLINE).success());
+    away.wait_for_line("no token \"edge\"", DEADLINE);
+    token.bring_back();
+    let mut again = enrol();
+    again.wait_for_line("going on with the key that was made before", DEADLINE);
+    city.approve(&unit);
+    assert!(again.wait(DEADLINE).success(), "{}", again.lines().join("\n"));
+    assert_eq!(token.keys(), 1);
+    assert_eq!(city.alarms(), "");
+}
+
 /// Killed before each operation of the disk, the unit is enrolled in the end, and the token holds one key.
 #[test]
 fn an_enrolment_killed_at_any_step_leaves_no_key_behind_in_the_token() {
@@ -193,7 +280,8 @@ fn an_enrolment_killed_at_any_step_leaves_no_key_behind_in_the_token() {
     let first = factory(&city, &token, "SN0");
     city.expect(&first, "gate");
     let total = operations(&city, &first, Some(&token));
-    for dies_at in (1..=total).step_by(3) {
+    let every = if std::env::var("ENROLMENT_KILLS").is_ok_and(|kills| kills == "all") { 1 } else { 3 };
+    for dies_at in (1..=total).step_by(every) {
         token.make_anew();
         let (serial, called) = (format!("SN{dies_at}"), format!("gate-{dies_at}"));
         let unit = factory(&city, &token, &serial);

@@ -1,7 +1,8 @@
 //! `edge-agent enroll`: from what the factory put on the unit to a unit of the agency, step by step.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use edge_protocol::enrolment::{BrokerAddress, Grant, SetupCode};
@@ -81,6 +82,18 @@ pub enum EnrollFailure {
          docs/enrolment.md", .0.display()
     )]
     NoToken(PathBuf),
+    /// Somebody else than who will use the identity.
+    #[error(
+        "{} belongs to another user (uid {owner}): run this as that user, with `sudo -u`, so that the service can read what \
+         is written",
+        .folder.display()
+    )]
+    OtherUser {
+        /// Where the identity goes.
+        folder: PathBuf,
+        /// Whose that is.
+        owner: u32,
+    },
     /// Nobody says where the broker is.
     #[error("where is the broker? give --broker HOST:PORT: the factory did not name it")]
     NoBroker,
@@ -129,6 +142,7 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     if let Some(why) = locked::why(&folder) {
         return Err(EnrollFailure::Locked(locked::refusal(&why, "an identity would not outlive this start")));
     }
+    check_user(&folder)?;
     let place = Place::open(disk, &folder)?;
     if place.is_enrolled(disk)? && !arguments.again {
         return Err(EnrolError::Enrolled { path: place.identity() }.into());
@@ -160,6 +174,16 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
         tell("the claim's key is erased");
     }
     Ok(())
+}
+
+/// Whether who writes the identity is who will read it. What is root's own the service manager gives to the service.
+fn check_user(folder: &Path) -> Result<(), EnrollFailure> {
+    let there = folder.ancestors().find_map(|place| std::fs::metadata(place).ok());
+    let owner = there.map_or(0, |found| found.uid());
+    if owner == 0 || owner == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(EnrollFailure::OtherUser { folder: folder.to_owned(), owner })
 }
 
 fn keys(arguments: &EnrollArgs, token: Option<&TokenPlace>) -> Result<Keys, EnrollFailure> {

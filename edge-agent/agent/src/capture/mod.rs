@@ -25,6 +25,7 @@ pub use backoff::BackoffLimits;
 pub use camera::Camera;
 pub use credentials::{BadLogin, CredentialError, Credentials};
 pub use health::{CameraHealth, CameraWatch, State};
+pub use pipeline::list_plugins;
 pub use settings::{Pace, Settings, Source, TestPicture, Transport, Trust, Watchdog};
 pub use switch::SourceSwitch;
 pub use trouble::Trouble;

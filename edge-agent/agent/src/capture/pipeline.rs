@@ -36,6 +36,15 @@ pub(super) struct Pipeline {
 #[derive(Debug, Clone, Default)]
 struct Refused(Arc<Mutex<Option<String>>>);
 
+/// Reads GStreamer's list of plugins, and makes it where there is none yet, which takes a slow board half a minute.
+///
+/// What is wrong with GStreamer every camera says for itself.
+pub fn list_plugins() {
+    if let Err(error) = gst::init() {
+        tracing::debug!(%error, "no list of plugins");
+    }
+}
+
 impl Pipeline {
     /// Builds the pipeline of a source.
     pub(super) fn build(settings: &Settings) -> Result<Self, Trouble> {

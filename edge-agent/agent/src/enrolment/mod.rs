@@ -26,7 +26,7 @@ use crate::keys::KeyError;
 
 pub use claim::{Claim, Label};
 pub use identity::{IDENTITY, Place};
-pub use renew::{Line, Renewer};
+pub use renew::{Ends, Line, Renewer};
 pub use request::{Answered, Asking};
 pub use tries::check_code;
 

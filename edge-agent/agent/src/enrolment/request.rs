@@ -3,6 +3,8 @@
 //! The key and the name of the question are on the disk before anything is sent. Whoever is interrupted, by a cut line
 //! or a cut of power, asks the same again, and the center gives the same answer.
 
+use std::path::PathBuf;
+
 use edge_protocol::enrolment::{Answer, Grant, Outcome, ProofKey, Request, SetupCode};
 use edge_protocol::sign::{Chain, Root, Subject};
 use edge_store::disk::Disk;
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::{Place, key_file};
 use super::{Claim, EnrolError, key};
-use crate::keys::Keys;
+use crate::keys::{KeyError, Keys};
 
 /// What was asked and is not answered.
 const PENDING: &str = "pending.toml";
@@ -23,6 +25,15 @@ struct Pending {
     nonce: String,
     key: String,
     request: String,
+}
+
+/// What is asked: for which key, and by which number.
+struct Question {
+    nonce: [u8; 16],
+    /// What the key's file is called.
+    key: String,
+    /// The certificate request, PKCS#10 in DER.
+    request: Vec<u8>,
 }
 
 /// A question that can be sent.
@@ -62,9 +73,9 @@ impl Asking {
         keys: Keys,
         disk: &dyn Disk,
     ) -> Result<Self, EnrolError> {
-        let interrupted = interrupted(place, &keys, disk);
+        let interrupted = interrupted(place, &keys, disk)?;
         let is_again = interrupted.is_some();
-        let (nonce, key, request) = match interrupted {
+        let Question { nonce, key, request } = match interrupted {
             Some(found) => found,
             None => fresh(place, &keys, disk)?,
         };
@@ -142,34 +153,48 @@ impl Asking {
     }
 }
 
-/// The question that was interrupted, if everything of it is there.
-fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Option<([u8; 16], String, Vec<u8>)> {
-    let text = String::from_utf8(place.read(PENDING, disk).ok()?).ok()?;
-    let pending: Pending = toml::from_str(&text).ok()?;
-    let key = keys.open(&place.read(&key_file(&pending.key), disk).ok()?).ok()?;
-    // A token that was made anew since then holds the key no more.
-    if key::name(key.public()) != pending.key || key.sign(pending.nonce.as_bytes()).is_err() {
-        return None;
+/// The question that was interrupted, if everything of it is there. A token that is away now has not lost its key.
+fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Option<Question>, EnrolError> {
+    let Some(pending) = pending(place, disk) else { return Ok(None) };
+    let Ok(file) = place.read(&key_file(&pending.key), disk) else { return Ok(None) };
+    match keys.try_out(&file) {
+        Ok(()) => {}
+        Err(KeyError::File(_) | KeyError::Missing(_)) => return Ok(None),
+        // Who says where the new key shall be made says that this one shall not be used.
+        Err(KeyError::Elsewhere(_)) if keys.token().is_none() => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
+    let key = keys.open(&file)?;
     let mut nonce = [0; 16];
-    hex::decode_to_slice(&pending.nonce, &mut nonce).ok()?;
-    Some((nonce, pending.key, hex::decode(&pending.request).ok()?))
+    let is_whole = key::name(key.public()) == pending.key && hex::decode_to_slice(&pending.nonce, &mut nonce).is_ok();
+    let request = hex::decode(&pending.request).ok().filter(|_| is_whole);
+    Ok(request.map(|request| Question { nonce, key: pending.key, request }))
 }
 
-fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<([u8; 16], String, Vec<u8>), EnrolError> {
+fn pending(place: &Place, disk: &dyn Disk) -> Option<Pending> {
+    let text = String::from_utf8(place.read(PENDING, disk).ok()?).ok()?;
+    toml::from_str(&text).ok()
+}
+
+/// The file of the key that was asked about and waits for an answer.
+pub(super) fn pending_key(place: &Place, disk: &dyn Disk) -> Option<PathBuf> {
+    pending(place, disk).map(|pending| place.file(&key_file(&pending.key)))
+}
+
+fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Question, EnrolError> {
     let mut nonce = [0; 16];
     aws_lc_rs::rand::fill(&mut nonce)
         .map_err(|_| EnrolError::Question("the system gives no random bytes".to_owned()))?;
+    let made = key::make(keys, place, disk)?;
     if !place.is_enrolled(disk)? {
-        // Of a key that was made before the question was written down.
+        // Of a key that was made before its question was written down.
         place.remove_unnamed(&[], disk)?;
     }
-    key::tidy(keys, place, disk)?;
-    let made = keys.make(place.folder())?;
-    let name = key::name(made.key.public());
-    place.write(&key_file(&name), &made.file, disk)?;
-    let pending = Pending { nonce: hex::encode(nonce), key: name.clone(), request: hex::encode(&made.request) };
+    let key = key::name(made.key.public());
+    place.write(&key_file(&key), &made.file, disk)?;
+    let pending = Pending { nonce: hex::encode(nonce), key: key.clone(), request: hex::encode(&made.request) };
     let text = toml::to_string(&pending).map_err(|error| EnrolError::Question(error.to_string()))?;
     place.write(PENDING, text.as_bytes(), disk)?;
-    Ok((nonce, name, made.request))
+    key::tidy(keys, place, disk)?;
+    Ok(Question { nonce, key, request: made.request })
 }

@@ -12,6 +12,8 @@ use serde::Serialize;
 use super::*;
 use crate::keys::Keys;
 
+mod renewing;
+
 const CLAIM: &str = "/persist/claim";
 const IDENTITY_FOLDER: &str = "/data/identity";
 

@@ -8,13 +8,14 @@
 //! fails, each time in words, until the token is there again.
 
 mod file;
+mod library;
 mod signing;
 mod token;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use edge_protocol::sign::{SignatureError, SigningKey};
+use edge_protocol::sign::{RemoteSigner, SignatureError, SigningKey};
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -68,7 +69,7 @@ pub enum KeyError {
         why: String,
     },
     /// The token does not take the PIN.
-    #[error("the token refuses the PIN in {0}; it is not tried again before the file holds another one")]
+    #[error("the token refuses the PIN in {0}; this program does not try it again before the file holds another one")]
     Pin(PathBuf),
     /// The token takes no PIN any more.
     #[error("the token's PIN is locked after wrong ones: its security officer has to set a new one")]
@@ -119,27 +120,27 @@ impl std::fmt::Debug for NewKey {
 /// Makes keys, and opens them by what their files say.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
-    token: Option<Arc<Token>>,
+    token: Option<Token>,
 }
 
 impl Keys {
     /// Keys are made in the token where one is named, else in software.
     pub fn of(token: Option<&TokenPlace>) -> Self {
-        Self { token: token.map(|place| Arc::new(Token::new(place.clone()))) }
+        Self { token: token.map(|place| Token::new(place.clone())) }
     }
 
     /// The label of the token that keys are made in; none where they are made in software.
     pub fn token(&self) -> Option<&str> {
-        self.token.as_ref().map(|token| token.label())
+        self.token.as_ref().map(Token::label)
     }
 
-    /// Makes a P-256 key; in a token it is marked as this folder's.
+    /// Makes a P-256 key; in a token it gets this mark.
     ///
     /// # Errors
     /// Where the token, or the system, makes none.
-    pub fn make(&self, folder: &Path) -> Result<NewKey, KeyError> {
+    pub fn make(&self, mark: &str) -> Result<NewKey, KeyError> {
         match &self.token {
-            Some(token) => in_token(token, folder),
+            Some(token) => in_token(token, mark),
             None => in_software(),
         }
     }
@@ -180,11 +181,11 @@ impl Keys {
         self.token_of(&key)?.sign(&key.id, &[]).map(drop)
     }
 
-    /// Destroys the keys of this folder in the token, other than those of these files. Nothing is done without a token.
+    /// Destroys the keys with this mark in the token, other than those of these files. Nothing is done without a token.
     ///
     /// # Errors
     /// The token's.
-    pub fn keep_only(&self, folder: &Path, files: &[Vec<u8>]) -> Result<(), KeyError> {
+    pub fn keep_only(&self, mark: &str, files: &[Vec<u8>]) -> Result<(), KeyError> {
         let Some(token) = &self.token else { return Ok(()) };
         let mut kept = Vec::new();
         for file in files {
@@ -192,15 +193,15 @@ impl Keys {
                 kept.push(key.id);
             }
         }
-        token.keep_only(&owner(folder), &kept)
+        token.keep_only(mark, kept)
     }
 
     fn in_token(&self, key: InToken) -> Result<SigningKey, KeyError> {
-        let token = Arc::clone(self.token_of(&key)?);
-        Ok(SigningKey::elsewhere(key.public, Box::new(Held { token, id: key.id })))
+        let token = self.token_of(&key)?.clone();
+        Ok(SigningKey::remote(key.public, Box::new(Held { token, id: key.id })))
     }
 
-    fn token_of(&self, key: &InToken) -> Result<&Arc<Token>, KeyError> {
+    fn token_of(&self, key: &InToken) -> Result<&Token, KeyError> {
         let token = self.token.as_ref().filter(|token| token.label() == key.token);
         token.ok_or_else(|| KeyError::Elsewhere(key.token.clone()))
     }
@@ -208,24 +209,19 @@ impl Keys {
 
 /// A key in a token.
 struct Held {
-    token: Arc<Token>,
+    token: Token,
     id: KeyId,
 }
 
-impl edge_protocol::sign::Elsewhere for Held {
+impl RemoteSigner for Held {
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], String> {
         self.token.sign(&self.id, message).map_err(|error| error.to_string())
     }
 }
 
-/// The mark that a folder's keys have in a token, so that one token may serve several.
-fn owner(folder: &Path) -> String {
-    format!("edge-agent {}", folder.display())
-}
-
-fn in_token(token: &Arc<Token>, folder: &Path) -> Result<NewKey, KeyError> {
-    let (id, public) = token.make(&owner(folder))?;
-    let key = SigningKey::elsewhere(public, Box::new(Held { token: Arc::clone(token), id: id.clone() }));
+fn in_token(token: &Token, mark: &str) -> Result<NewKey, KeyError> {
+    let (id, public) = token.make(mark)?;
+    let key = SigningKey::remote(public, Box::new(Held { token: token.clone(), id: id.clone() }));
     let requesting = Requesting::new(&key);
     let request = unnamed().serialize_request(&requesting).map_err(|error| {
         // The generic error of the one who writes the request hides what the token said.

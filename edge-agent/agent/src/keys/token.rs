@@ -1,14 +1,13 @@
 //! PKCS#11: keys that are made in a token, sign in it, and never leave it.
 //!
-//! The library knows one application, not its threads, and what it knows of its tokens it learns when it is
-//! initialised. So one thread at a time talks to it, each time in a session of its own, and where something fails the
-//! library is initialised anew: a token that was away is found again without a restart.
+//! What a library knows of its tokens it learns when it is initialised. So everything is done in a session of its own,
+//! and where the token or a key in it is not found, or something else fails, the library is initialised anew and asked
+//! once more: a token that was away, or a key that another process has made, is found without a restart.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
@@ -17,6 +16,7 @@ use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use edge_protocol::hash::Hash256;
 
+use super::library::{self, Known};
 use super::{KeyError, TokenPlace};
 
 /// The object identifier of P-256 (1.2.840.10045.3.1.7), in DER.
@@ -44,30 +44,15 @@ impl KeyId {
     }
 }
 
-/// A library as this process has it.
-struct Loaded {
-    module: PathBuf,
-    library: Pkcs11,
-}
-
-/// What the process knows between two sessions.
-struct Known {
-    loaded: Option<Loaded>,
-    /// Of a PIN that was refused. A token counts wrong ones, so the same is never tried twice.
-    refused: Option<Hash256>,
-}
-
-static KNOWN: Mutex<Known> = Mutex::new(Known { loaded: None, refused: None });
-
 /// A token by its label.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Token {
-    place: TokenPlace,
+    place: Arc<TokenPlace>,
 }
 
 impl Token {
-    pub(super) const fn new(place: TokenPlace) -> Self {
-        Self { place }
+    pub(super) fn new(place: TokenPlace) -> Self {
+        Self { place: Arc::new(place) }
     }
 
     pub(super) fn label(&self) -> &str {
@@ -75,17 +60,17 @@ impl Token {
     }
 
     /// Makes a key that signs, and its public half. A token that would let it out keeps nothing.
-    pub(super) fn make(&self, owner: &str) -> Result<(KeyId, [u8; 65]), KeyError> {
+    pub(super) fn make(&self, mark: &str) -> Result<(KeyId, [u8; 65]), KeyError> {
         let mut name = vec![0; 16];
         aws_lc_rs::rand::fill(&mut name)
             .map_err(|_| KeyError::Software("the system gives no random bytes".to_owned()))?;
         let id = KeyId(name);
-        let common = [Attribute::Token(true), id.attribute(), Attribute::Label(owner.as_bytes().to_vec())];
+        let common = [Attribute::Token(true), id.attribute(), Attribute::Label(mark.as_bytes().to_vec())];
         let public = [&common[..], &[Attribute::EcParams(P256.to_vec()), Attribute::Verify(true)]].concat();
         let private = [Attribute::Private(true), Attribute::Sensitive(true), Attribute::Extractable(false)];
         let private = [&common[..], &private, &[Attribute::Sign(true)]].concat();
-        self.within(|session| {
-            let said = |error| self.said("make a key", &error);
+        let point = self.within("make a key", move |token, session| {
+            let said = |error| token.said("make a key", &error);
             let (public, private) =
                 session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private).map_err(said)?;
             let kinds = [AttributeType::Sensitive, AttributeType::Extractable];
@@ -94,16 +79,17 @@ impl Token {
                 return Err(KeyError::Extractable);
             }
             let attributes = session.get_attributes(public, &[AttributeType::EcPoint]).map_err(said)?;
-            Ok((id, point(&attributes).ok_or_else(|| said(Error::InvalidValue))?))
-        })
+            point(&attributes).ok_or_else(|| said(Error::InvalidValue))
+        })?;
+        Ok((id, point))
     }
 
     /// The signature of a message, ECDSA with SHA-256: r and s.
     pub(super) fn sign(&self, id: &KeyId, message: &[u8]) -> Result<[u8; 64], KeyError> {
         let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Token(true), id.attribute()];
-        let hash = digest(&SHA256, message);
-        self.within(|session| {
-            let said = |error| self.said("sign", &error);
+        let (id, hash) = (id.clone(), digest(&SHA256, message));
+        self.within("sign", move |token, session| {
+            let said = |error| token.said("sign", &error);
             let found = session.find_objects(&wanted).map_err(said)?;
             let key = found.first().ok_or_else(|| KeyError::Missing(id.to_hex()))?;
             let signature = session.sign(&Mechanism::Ecdsa, *key, hash.as_ref()).map_err(said)?;
@@ -111,11 +97,11 @@ impl Token {
         })
     }
 
-    /// Destroys the keys of this owner that are not among those named.
-    pub(super) fn keep_only(&self, owner: &str, kept: &[KeyId]) -> Result<(), KeyError> {
-        let marked = [Attribute::Token(true), Attribute::Label(owner.as_bytes().to_vec())];
-        self.within(|session| {
-            let said = |error| self.said("forget a key", &error);
+    /// Destroys the keys with this mark that are not among those named.
+    pub(super) fn keep_only(&self, mark: &str, kept: Vec<KeyId>) -> Result<(), KeyError> {
+        let marked = [Attribute::Token(true), Attribute::Label(mark.as_bytes().to_vec())];
+        self.within("forget a key", move |token, session| {
+            let said = |error| token.said("forget a key", &error);
             for object in session.find_objects(&marked).map_err(said)? {
                 let attributes = session.get_attributes(object, &[AttributeType::Id]).map_err(said)?;
                 if !kept.iter().any(|id| attributes.contains(&id.attribute())) {
@@ -127,32 +113,31 @@ impl Token {
     }
 
     /// Does something in a session of its own, logged in.
-    fn within<T>(&self, act: impl FnOnce(&Session) -> Result<T, KeyError>) -> Result<T, KeyError> {
-        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-        let Known { loaded, refused } = &mut *known;
-        let session = if let Ok(session) = self.open(loaded) {
-            session
-        } else {
-            *loaded = None;
-            self.open(loaded)?
-        };
-        let done = self.log_in(&session, refused).and_then(|()| act(&session));
-        drop(session);
-        if matches!(done, Err(KeyError::Token { .. })) {
-            // What the library believes may be of a token that is not there any more.
-            *loaded = None;
-        }
-        done
+    fn within<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        act: impl Fn(&Self, &Session) -> Result<T, KeyError> + Send + 'static,
+    ) -> Result<T, KeyError> {
+        let token = self.clone();
+        let done = library::ask(move |known| {
+            let once = |known: &mut Known| token.open(known).and_then(|session| act(&token, &session));
+            let is_doubtful = |error: &KeyError| {
+                matches!(error, KeyError::Away { .. } | KeyError::Missing(_) | KeyError::Token { .. })
+            };
+            match once(known) {
+                Err(error) if is_doubtful(&error) && known.forget() => once(known),
+                done => done,
+            }
+        });
+        done.unwrap_or_else(|| Err(KeyError::Token { doing, why: "it does not answer".to_owned() }))
     }
 
-    fn open(&self, kept: &mut Option<Loaded>) -> Result<Session, KeyError> {
-        let module = &self.place.module;
-        let loaded = match kept.take().filter(|loaded| loaded.module == *module) {
-            Some(loaded) => loaded,
-            None => Loaded { module: module.clone(), library: load(module)? },
-        };
-        let library = &kept.insert(loaded).library;
-        library.open_rw_session(self.slot(library)?).map_err(|error| self.said("open a session", &error))
+    fn open(&self, known: &mut Known) -> Result<Session, KeyError> {
+        let library = known.library(&self.place.module)?;
+        let slot = self.slot(&library)?;
+        let session = library.open_rw_session(slot).map_err(|error| self.said("open a session", &error))?;
+        self.log_in(&session, &mut known.refused)?;
+        Ok(session)
     }
 
     fn slot(&self, library: &Pkcs11) -> Result<Slot, KeyError> {
@@ -170,26 +155,24 @@ impl Token {
 
     fn log_in(&self, session: &Session, refused: &mut Option<Hash256>) -> Result<(), KeyError> {
         let path = &self.place.pin_file;
-        let text = std::fs::read_to_string(path)
+        let mut pin = std::fs::read_to_string(path)
             .map_err(|error| KeyError::PinFile { path: path.clone(), why: error.to_string() })?;
-        let pin = text.trim_end_matches(['\r', '\n']);
+        pin.truncate(pin.trim_end_matches(['\r', '\n']).len());
         let mark = Hash256::of(pin.as_bytes());
         if *refused == Some(mark) {
             return Err(KeyError::Pin(path.clone()));
         }
-        match session.login(UserType::User, Some(&AuthPin::from(pin))) {
+        let error = match session.login(UserType::User, Some(&AuthPin::from(pin))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
                 *refused = None;
-                Ok(())
+                return Ok(());
             }
-            Err(error) => {
-                let error = self.said("log in", &error);
-                if matches!(error, KeyError::Pin(_)) {
-                    *refused = Some(mark);
-                }
-                Err(error)
-            }
+            Err(error) => self.said("log in", &error),
+        };
+        if matches!(error, KeyError::Pin(_)) {
+            *refused = Some(mark);
         }
+        Err(error)
     }
 
     /// What a token says, in the words of whoever can do something about it.
@@ -203,22 +186,6 @@ impl Token {
         } else {
             KeyError::Token { doing, why: error.to_string() }
         }
-    }
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        // A library that does not let go is initialised again as it is.
-        drop(self.library.clone().finalize());
-    }
-}
-
-fn load(module: &Path) -> Result<Pkcs11, KeyError> {
-    let unfit = |error: &Error| KeyError::Library { module: module.to_owned(), why: error.to_string() };
-    let library = Pkcs11::new(module).map_err(|error| unfit(&error))?;
-    match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(library),
-        Err(error) => Err(unfit(&error)),
     }
 }
 

@@ -40,7 +40,7 @@ impl Algorithm {
 }
 
 /// A P-256 key that lies elsewhere, as in a secure element, and signs without being shown.
-pub trait Elsewhere: Send + Sync {
+pub trait RemoteSigner: Send + Sync {
     /// The signature of a message, ECDSA with SHA-256: r and s, 32 bytes each.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ pub trait Elsewhere: Send + Sync {
 enum Pair {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
-    Elsewhere { public: [u8; 65], key: Box<dyn Elsewhere> },
+    Remote { public: [u8; 65], key: Box<dyn RemoteSigner> },
 }
 
 /// A private key.
@@ -84,15 +84,15 @@ impl SigningKey {
     }
 
     /// A key that lies elsewhere, by its public half as an uncompressed point.
-    pub fn elsewhere(public: [u8; 65], key: Box<dyn Elsewhere>) -> Self {
-        Self { pair: Pair::Elsewhere { public, key } }
+    pub fn remote(public: [u8; 65], key: Box<dyn RemoteSigner>) -> Self {
+        Self { pair: Pair::Remote { public, key } }
     }
 
     /// How it signs.
     pub const fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Ed25519(_) => Algorithm::Ed25519,
-            Pair::Es256(_) | Pair::Elsewhere { .. } => Algorithm::Es256,
+            Pair::Es256(_) | Pair::Remote { .. } => Algorithm::Es256,
         }
     }
 
@@ -101,7 +101,7 @@ impl SigningKey {
         match &self.pair {
             Pair::Ed25519(pair) => pair.public_key().as_ref(),
             Pair::Es256(pair) => pair.public_key().as_ref(),
-            Pair::Elsewhere { public, .. } => public,
+            Pair::Remote { public, .. } => public,
         }
     }
 
@@ -116,7 +116,7 @@ impl SigningKey {
                 .sign(&SystemRandom::new(), message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| SignatureError::Key("the key does not sign".to_owned())),
-            Pair::Elsewhere { key, .. } => key.sign(message).map(Vec::from).map_err(SignatureError::Key),
+            Pair::Remote { key, .. } => key.sign(message).map(Vec::from).map_err(SignatureError::Key),
         }
     }
 }

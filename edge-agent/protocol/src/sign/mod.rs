@@ -12,7 +12,7 @@ pub(crate) mod testing;
 
 pub use certificate::{Chain, Root, Subject};
 pub use envelope::{Kind, Signed};
-pub use key::{Algorithm, Elsewhere, SigningKey};
+pub use key::{Algorithm, RemoteSigner, SigningKey};
 
 /// Why a signature is not accepted, or cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

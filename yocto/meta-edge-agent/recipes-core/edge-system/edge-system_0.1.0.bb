@@ -43,9 +43,8 @@ SYSTEMD_SERVICE:${PN} = " \
 # systemctl at image time does not unescape these names, so their links are made here.
 do_install:append() {
     wants=${D}${systemd_system_unitdir}
-    install -d $wants/sysinit.target.wants $wants/local-fs.target.wants $wants/multi-user.target.wants
+    install -d $wants/local-fs.target.wants $wants/multi-user.target.wants
     ln -s '../etc-edge\x2dagent.mount' $wants/local-fs.target.wants/
-    ln -s '../etc-machine\x2did.mount' $wants/sysinit.target.wants/
     ln -s '../var-lib-edge\x2dagent.mount' $wants/multi-user.target.wants/
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use edge_protocol::record::Health;
-use edge_protocol::sign::{Chain, Kind, Signed};
+use edge_protocol::sign::{Chain, Kind, SignatureError, Signed};
 use edge_protocol::time::WallTime;
 
 use super::rules::{self, KeyFacts, Reached};
@@ -77,7 +77,13 @@ fn key(config: &Config) -> KeyFacts {
         keys.try_out(&file).map_err(KeyFacts::Fails)?;
         let key = keys.open(&file).map_err(KeyFacts::Fails)?;
         let chain = Chain::from_pem(&certificate).map_err(|error| unread(&line.certificate, &error))?;
-        Signed::seal(Kind::Commissioning, Vec::new(), &key, &chain).map_err(|_| KeyFacts::OfAnother)
+        Signed::seal(Kind::Commissioning, Vec::new(), &key, &chain).map_err(|error| match error {
+            SignatureError::Forged => KeyFacts::OfAnother,
+            SignatureError::Malformed(_)
+            | SignatureError::Certificate(_)
+            | SignatureError::Untrusted(_)
+            | SignatureError::Key(_) => unread(&line.certificate, &error),
+        })
     };
     seal().map_or_else(|facts| facts, |_| KeyFacts::Signs)
 }

@@ -9,7 +9,7 @@ use edge_store::disk::RealDisk;
 
 use super::alert::alert;
 use super::{Assembly, RunError};
-use crate::enrolment::{Line, Place, Renewer};
+use crate::enrolment::{Ends, Line, Place, Renewer};
 use crate::keys::Keys;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -26,7 +26,8 @@ pub(super) fn start(assembly: &mut Assembly<'_>, renewals: &Renewals, entries: &
     let (clock, keys) = (assembly.clock.clone(), Keys::of(assembly.config.token.as_ref()));
     let line = OverUplink { renewals: renewals.clone(), entries: entries.clone(), clock, keys: keys.clone() };
     let pulse = assembly.pulse("renewal");
-    let mut renewer = Renewer::new((place, keys), Arc::new(RealDisk), Box::new(line), assembly.clock.clone(), pulse);
+    let (disk, line, clock) = (Arc::new(RealDisk), Box::new(line), assembly.clock.clone());
+    let mut renewer = Renewer::new(Ends { place, keys, disk, line, clock, pulse });
     assembly.start("renewal", Station::Control, move |stop| renewer.run(stop))
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::sources::{HIDDEN, is_beyond, shown};
 use super::surviving::is_managed;
 use super::{Assembly, RunError};
+use crate::capture::Credentials;
 use crate::config::Network;
 use crate::onvif::{DISCOVERY, Device, Left, Login, OnvifError, Stream, discover};
 use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
@@ -55,16 +56,16 @@ impl Searching {
         offered.iter().find(|(shown, _)| shown == typed.trim()).map(|(_, whole)| whole.clone())
     }
 
-    fn offer(&self, streams: Vec<Stream>) -> Vec<Offer> {
+    fn offer(&self, streams: &[Stream]) -> Vec<Offer> {
         let shown = streams.iter().zip(1..).map(|(stream, number)| offered(&stream.url, number));
         let shown: Vec<String> = shown.collect();
         let whole = streams.iter().map(|stream| stream.url.clone());
         *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = shown.iter().cloned().zip(whole).collect();
-        let offer = |(stream, address): (Stream, String)| {
-            let Stream { name, codec, size, .. } = stream;
+        let offer = |(stream, address): (&Stream, String)| {
+            let Stream { name, codec, size, .. } = stream.clone();
             Offer { address, codec, size, name }
         };
-        streams.into_iter().zip(shown).map(offer).collect()
+        streams.iter().zip(shown).map(offer).collect()
     }
 
     /// Looks for cameras. `note` writes it down before.
@@ -86,7 +87,13 @@ impl Searching {
         of: &TypedSource,
         note: impl FnOnce(SocketAddr) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let login = (!of.user.is_empty()).then(|| Login::new(&of.user, &of.password));
+        let login = match (of.user.as_str(), of.password.as_str()) {
+            ("", "") => None,
+            (user, password) => {
+                Credentials::typed(user, password).map_err(|error| Refusal::of(&error))?;
+                Some(Login::new(user, password))
+            }
+        };
         let device = Device::new(&of.address, login).map_err(|error| Refusal::of(&error))?;
         let place = device.place().map_err(|error| Refusal::of(&error))?;
         self.free()?;
@@ -112,17 +119,14 @@ impl Searching {
 
     /// Takes what came of a question.
     fn take(&self, found: Result<Answer, String>) {
-        let streams = match found {
-            Ok(Answer::Streams(streams)) => Ok(Some(self.offer(streams))),
-            Ok(Answer::Cameras(found)) => {
-                self.lock().found = Some(found);
-                Ok(None)
-            }
-            Err(words) => Err(words),
+        let streams = match &found {
+            Ok(Answer::Streams(streams)) => Some(self.offer(streams)),
+            Ok(Answer::Cameras(_)) | Err(_) => None,
         };
         let mut search = self.lock();
-        match streams {
-            Ok(streams) => search.streams = streams,
+        match found {
+            Ok(Answer::Streams(_)) => search.streams = streams,
+            Ok(Answer::Cameras(found)) => search.found = Some(found),
             Err(words) => search.failed = Some(words),
         }
     }
@@ -224,6 +228,7 @@ fn in_words(error: &OnvifError, is_shut_out: bool) -> String {
         | OnvifError::Address(_)
         | OnvifError::Place
         | OnvifError::Late
+        | OnvifError::Letters
         | OnvifError::Unreachable { .. }
         | OnvifError::Fault(_)
         | OnvifError::Answer { .. }
@@ -274,7 +279,7 @@ mod tests {
         let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
         let stream = |url: &str| Stream { name: "Main".into(), codec: "H264".into(), size: None, url: url.into() };
         let secret = "rtsp://192.0.2.10/user=admin_password=hunter2_channel=1_stream=0.sdp";
-        let told = searching.offer(vec![stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
+        let told = searching.offer(&[stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
         let addresses: Vec<_> = told.iter().map(|offer| offer.address.as_str()).collect();
         assert_eq!(addresses, ["rtsp://192.0.2.10/…1", "rtsp://192.0.2.10/…2"]);
         assert_eq!(searching.whole(" rtsp://192.0.2.10/…2 ").as_deref(), Some(secret));
@@ -314,6 +319,12 @@ mod tests {
             assert!(!refused.contains("hunter2"), "{refused}");
         }
         assert!(matches!(waiting.receive_timeout(Duration::ZERO), Err(ReceiveError::Timeout)));
+        for (user, password, words) in [("", "hunter2", "give the camera's user too"), ("a\nb", "hunter2", "invisible")]
+        {
+            let of = TypedSource { address: "192.0.2.10".into(), user: user.into(), password: password.into() };
+            let refused = searching.streams(&of, |_| panic!("it is not asked")).unwrap_err().0;
+            assert!(refused.contains(words) && !refused.contains("hunter2"), "{refused}");
+        }
         ask("http://192.0.2.10:8080/onvif/device_service").unwrap();
         assert!(waiting.receive_timeout(Duration::ZERO).is_ok());
         assert_eq!(ask("192.0.2.11").unwrap_err().0, BUSY, "one at a time, and nothing is written down of another");

@@ -12,13 +12,11 @@ use edge_protocol::record::{
     BoardHealth, CameraCondition, Confidence, Sentence, Temperature, UplinkHealth, WorkerHealth,
 };
 use edge_protocol::time::MonoTime;
-use edge_store::ring::RingPlace;
 
-use super::rings::RingWatch;
+use super::rings::Rings;
 use super::sight::Sight;
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::peripherals::Indication;
-use crate::record::Recorded;
 use crate::supervise::queue::Gauge;
 use crate::update::{Evidence, Worker};
 use crate::vision::client::VisionEvent;
@@ -31,6 +29,8 @@ const STANDS_STILL: &str = "pictures arrive and do not change: restart the camer
 #[derive(Debug, Clone, Default)]
 pub(super) struct Vitals {
     shared: Arc<Mutex<Shared>>,
+    /// The cameras' rings, which are looked at with nothing else locked.
+    pub(super) rings: Rings,
     /// Whether the technician's page is open.
     setup_open: Arc<AtomicBool>,
 }
@@ -65,7 +65,6 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct CameraVitals {
     pub(super) watch: Option<CameraWatch>,
-    pub(super) ring: Option<RingWatch>,
     pub(super) coverage: Option<f32>,
     pub(super) frozen: bool,
     pub(super) sight: Sight,
@@ -94,6 +93,12 @@ impl Vitals {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nobody holds it just now.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.shared.try_lock().is_ok()
+    }
+
     pub(super) fn watch_uplink(&self, uplink: Arc<Mutex<UplinkHealth>>) {
         self.lock().uplink = uplink;
     }
@@ -102,11 +107,6 @@ impl Vitals {
         let mut shared = self.lock();
         shared.order.push(camera.clone());
         shared.cameras.entry(camera).or_default().watch = Some(watch);
-    }
-
-    /// A camera's ring, and what its recorder has done.
-    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace, recorded: Recorded) {
-        self.lock().cameras.entry(camera).or_default().ring = Some(RingWatch::new(place, recorded));
     }
 
     pub(super) fn watch_queue(&self, queue: Gauge) {
@@ -172,8 +172,15 @@ impl Vitals {
         self.lock().locked = Some(Sentence::cut(why));
     }
 
+    /// How the line to the center is.
+    pub(super) fn uplink(&self) -> UplinkHealth {
+        let uplink = Arc::clone(&self.lock().uplink);
+        uplink.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What an update wants to know of the running agent, the disk and the center's word aside.
     pub(super) fn evidence(&self, now: MonoTime) -> Evidence {
+        let reached = self.uplink().connected;
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
@@ -187,7 +194,7 @@ impl Vitals {
             lately: cameras.iter().filter(is_seen).cloned().collect(),
             cameras,
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
-            reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
+            reached,
             spared: shared.records_alone(),
             ..Evidence::default()
         }
@@ -257,10 +264,6 @@ impl Shared {
     /// Whether heat or supply leave nothing for analysis: the last account of it is then of another time.
     pub(super) fn records_alone(&self) -> bool {
         self.board.as_ref().is_some_and(|board| board.analysis == Confidence::ZERO)
-    }
-
-    pub(super) fn rings(&self) -> impl Iterator<Item = &RingWatch> {
-        self.cameras.values().filter_map(|camera| camera.ring.as_ref())
     }
 }
 

@@ -112,8 +112,17 @@ impl std::fmt::Debug for Start {
 }
 
 /// Gathers it anew for every start, so that models need not stay in memory and what was missing may have come; in
-/// words, what is missing.
-pub type Prepare = Box<dyn FnMut() -> Result<Start, String> + Send>;
+/// words, what is missing. It is told what became of the worker before.
+pub type Prepare = Box<dyn FnMut(Former) -> Result<Start, String> + Send>;
+
+/// What became of the worker that was started last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// It had its models and looked.
+    WasReady,
+    /// It ended before that, or there was none yet.
+    WasNot,
+}
 
 /// What the main process hears of the vision worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -221,7 +230,8 @@ impl VisionClient {
 
     /// One worker, from its start to its end.
     fn live(&mut self, stop: &Stop) -> Result<End, WireError> {
-        let Start { arguments, models, first, is_outdated } = match (self.prepare)() {
+        let former = if self.was_ready { Former::WasReady } else { Former::WasNot };
+        let Start { arguments, models, first, is_outdated } = match (self.prepare)(former) {
             Ok(start) => start,
             Err(missing) => return Ok(End::Lost(missing)),
         };

@@ -63,7 +63,10 @@ pub(in crate::app::doctor) fn key(token: Option<&TokenPlace>, facts: KeyFacts) -
         KeyError::File(_) | KeyError::Software(_) => "restore the key's file, or enrol the unit anew",
         KeyError::Elsewhere(_) => "write [token] with that label into the configuration",
         KeyError::Library { .. } => "install the token's library, or correct [token] module",
-        KeyError::Away { .. } => "connect the token, or correct [token] label; for a TPM see that /dev/tpmrm0 is there",
+        KeyError::Away { .. } => {
+            "connect the token, or correct [token] label; for a TPM see that /dev/tpmrm0 is there, and run this as the \
+             service's user with its TPM2_PKCS11_STORE (docs/enrolment.md)"
+        }
         KeyError::PinFile { .. } => "put the PIN where [token] pin_file names it, readable by the agent's user",
         KeyError::Pin(_) => "correct the PIN in that file; every wrong one counts, and the token locks",
         KeyError::PinLocked => "have the token's security officer set a new PIN, and write it into [token] pin_file",

@@ -73,7 +73,12 @@ fn a_clock_that_was_never_set_is_told_from_one_without_a_source() {
     let at = |time, quality| clock(&WallStamp { time, quality });
     says(&at(NOW, ClockQuality::Synchronised { bound_ms: 4 }), Verdict::Ok, "within 4 ms", "");
     says(&at(NOW, ClockQuality::Free), Verdict::Warning, "no source", "NTP");
-    says(&at(WallTime::from_millis(5_000), ClockQuality::Free), Verdict::Failed, "1970-01-01", "NTP");
+    says(
+        &at(WallTime::from_millis(5_000), ClockQuality::Free),
+        Verdict::Failed,
+        "1970-01-01 00:00:05 UTC: never",
+        "NTP",
+    );
 }
 
 #[test]
