@@ -75,8 +75,9 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	@POWER_CUTS=50 $(CARGO) test --locked -p edge-tests --test power_cut
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
+	@STARVED_SECONDS=60 $(CARGO) test --locked -p edge-tests --test starved
 	@UPDATE_PROVES=300 $(CARGO) test --locked -p edge-tests --test update_proves --test update_models -- --nocapture
-	@$(MAKE) --no-print-directory image-check
+	@EDGE_DRY=1 $(MAKE) --no-print-directory image-check
 	@yocto/check selftest
 	@status=0; edge-agent/setup/arm64 install || status=$$?; \
 	case $$status in \
@@ -109,7 +110,7 @@ deb: build ## A Debian package of the agent for this machine's architecture, in 
 image: ## The board's image and its signed bundle: MACHINE=qemuarm64, raspberrypi5 or jetson-orin-nano; needs a network
 	@yocto/image $(or $(MACHINE),qemuarm64)
 
-image-check: ## The layer: lints, and parse and task graph where the upstream layers are
+image-check: ## The layer: lints, and parse and task graph where the upstream layers are; EDGE_DRY=1 a dry run too
 	@yocto/check
 
 clippy:
@@ -120,6 +121,7 @@ clippy:
 
 deny:
 	@$(CARGO) metadata --locked --format-version 1 | edge-agent/setup/msrv
+	@$(CARGO) metadata --locked --format-version 1 --manifest-path tests/fuzz/Cargo.toml >/dev/null
 	@if [[ ! -x $(TOOLS)/cargo-deny-$(CARGO_DENY)/bin/cargo-deny ]]; then \
 		echo 'installing cargo-deny $(CARGO_DENY) once (some minutes)'; \
 		$(CARGO) install --quiet --locked --root $(TOOLS)/cargo-deny-$(CARGO_DENY) cargo-deny@$(CARGO_DENY); fi

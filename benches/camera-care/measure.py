@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Precision and recall of camera care on real video that is degraded on purpose.
 
-Each window of a clip is 15 s as it is and 15 s degraded; the label is what was done to it. Dusk is a clip slowed down
-to twelve minutes and dimmed step by step. The clips themselves, as they are, count false alarms.
+Each window of a clip is 15 s as it is and 15 s degraded; the label is what was done to it. A camera that hangs is 15 s
+as they are and the next frame for 150 s, encoded anew: an encoder needs a while until it repeats itself. The same frame
+with a lens's noise must not be told as frozen. Dusk is a clip slowed down to twelve minutes and dimmed step by step.
+The clips themselves, as they are, count false alarms.
 
     benches/camera-care/measure.py --agent target/debug/edge-agent --videos FOLDER
 """
@@ -16,6 +18,7 @@ import tempfile
 
 CLEAN_S = 15
 DEGRADED_S = 15
+HELD_S = 150
 
 # Name, label, and the filters of the degraded half. Both halves are cut to the middle 77 % first, so that a turned
 # camera has somewhere to look.
@@ -34,6 +37,11 @@ DEGRADATIONS = [
     ("rolled by 10 degrees", "moved", f"rotate=10*PI/180,{HOME}"),
     ("upside down", "moved", f"hflip,vflip,{HOME}"),
     ("lamp into the lens", "over-exposed", f"{HOME},lutyuv=y=min(235\\,16+(val-16)*3+110)"),
+]
+# The same of a held frame, at the video's own size: nothing was done to one that only has noise.
+HELD = [
+    ("one frame held", "frozen", "null"),
+    ("one frame with noise", None, "noise=alls=4:allf=t"),
 ]
 
 
@@ -60,6 +68,15 @@ def degrade(video, start, filters, out):
     ffmpeg("-i", video, "-an", "-filter_complex", graph, "-c:v", "libx264", "-crf", 23, "-preset", "veryfast", out)
 
 
+def hold(video, start, filters, out):
+    middle = start + CLEAN_S
+    graph = (f"[0]trim={start}:{middle},setpts=PTS-STARTPTS,{HOME},setsar=1[a];"
+             f"[0]trim={middle}:{middle + 1},setpts=PTS-STARTPTS,{HOME},loop=-1:1:0,trim=0:{HELD_S},{filters},"
+             f"setsar=1[b];[a][b]concat")
+    ffmpeg("-i", video, "-an", "-filter_complex", graph, "-t", CLEAN_S + HELD_S, "-c:v", "libx264", "-crf", 23,
+           "-preset", "veryfast", "-g", 50, out)
+
+
 def dusk(video, out):
     slow = 720 / min(length(video), 130)
     dim = "max(0.03,1-t/650)"
@@ -82,9 +99,10 @@ class Score:
         self.rows = []
 
     def take(self, name, label, since, alerts):
-        self.made[label] += 1
         hit = any(finding == label and at >= since for finding, at in alerts)
-        self.found[label] += hit
+        if label:
+            self.made[label] += 1
+            self.found[label] += hit
         wrong = {finding for finding, at in alerts if finding != label or at < since}
         self.wrong.update(wrong)
         self.rows.append((name, label, hit, sorted(wrong)))
@@ -95,7 +113,8 @@ class Score:
             by_name[name, label].append((hit, wrong))
         for (name, label), rows in by_name.items():
             also = sorted({finding for _, wrong in rows for finding in wrong})
-            print(f"  {name:22} {label:13} {sum(hit for hit, _ in rows)} of {len(rows)}  also told: {also or '-'}")
+            hits = sum(hit for hit, _ in rows)
+            print(f"  {name:22} {label or 'nothing':13} {hits} of {len(rows)}  also told: {also or '-'}")
         for label, n in sorted(self.made.items()):
             hits, wrong = self.found[label], self.wrong[label]
             precision = f"{hits / (hits + wrong):.3f}" if hits + wrong else "-"
@@ -116,6 +135,9 @@ def main():
             for start in windows(video):
                 for name, label, filters in DEGRADATIONS:
                     degrade(video, start, filters, made)
+                    score.take(name, label, CLEAN_S, told(arguments.agent, made))
+                for name, label, filters in HELD:
+                    hold(video, start, filters, made)
                     score.take(name, label, CLEAN_S, told(arguments.agent, made))
             dusk(video, made)
             score.take("dusk", "too dark", 300, told(arguments.agent, made))

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge_agent::keys::Keys;
 use edge_agent::uplink::tls::client_config;
 use edge_tests::process::Process;
 use rtcc::pki::{Authority, Name, Subject};
@@ -47,7 +48,8 @@ impl City {
 
     async fn connect(&self, subject: &Subject, client: &str) -> Peer {
         let issued = self.authority.issue(subject, rtcc::clock::wall_us()).unwrap();
-        let tls = client_config(&self.folder.path().join("root.pem"), &issued.certificate, &issued.key);
+        let tls =
+            client_config(&self.folder.path().join("root.pem"), &issued.certificate, &issued.key, &Keys::default());
         Peer::connect(self.port, client, tls.unwrap()).await.expect("the broker takes the certificate")
     }
 }
@@ -195,6 +197,7 @@ async fn a_stranger_s_certificate_opens_no_connection() {
     let strangers = tempfile::tempdir().unwrap();
     let other = Authority::create(strangers.path(), &name("metro"), rtcc::clock::wall_us()).unwrap();
     let issued = other.issue(&Subject::Unit(name("pole-7")), rtcc::clock::wall_us()).unwrap();
-    let tls = client_config(&city.folder.path().join("root.pem"), &issued.certificate, &issued.key).unwrap();
+    let tls = client_config(&city.folder.path().join("root.pem"), &issued.certificate, &issued.key, &Keys::default())
+        .unwrap();
     assert!(Peer::connect(city.port, "metro/pole-7", tls).await.is_none());
 }

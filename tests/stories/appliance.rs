@@ -3,6 +3,8 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
 
+#[path = "appliance/clock.rs"]
+mod clock;
 #[path = "appliance/data_key.rs"]
 mod data_key;
 #[path = "appliance/factory.rs"]

@@ -199,9 +199,17 @@ fn the_package_installs_runs_and_goes() {
     bare.run(&["apt-get", "update", "-q"]);
     bare.run(&["apt-get", "install", "-y", "-q", "--no-install-recommends", "/agent.deb"]);
 
-    for unit in ["edge-agent.service", "edge-site.service", "edge-clock.service", "edge-clock.timer"] {
+    for unit in [
+        "edge-agent.service",
+        "edge-site.service",
+        "edge-clock.service",
+        "edge-clock.timer",
+        "edge-wear.service",
+        "edge-wear.timer",
+    ] {
         assert!(bare.path("usr/lib/systemd/system").join(unit).exists(), "the package has no {unit}");
     }
+    assert!(bare.path("usr/libexec/edge-agent/edge-wear").exists(), "edge-wear.service has no program");
     let version = bare.run(&["edge-agent", "--version"]);
     assert_eq!(version.trim(), format!("edge-agent {}", env!("CARGO_PKG_VERSION")));
     let shell = bare.run(&["getent", "passwd", "edge"]);

@@ -13,13 +13,14 @@ mod factory;
 mod killing;
 #[path = "enrolment/peer.rs"]
 mod peer;
+#[path = "enrolment/token.rs"]
+mod token;
 
 use std::net::TcpStream;
 use std::process::Command;
 
 use city::{City, DEADLINE};
 use edge_agent::app::enroll::{EnrollArgs, enrol};
-use edge_agent::enrolment::KeyStore;
 use edge_protocol::enrolment::{Outcome, Refusal};
 use edge_tests::browser::Browser;
 use edge_tests::process::{Process, program};
@@ -322,23 +323,20 @@ fn a_certificate_past_two_thirds_of_its_life_is_renewed_over_the_living_line_and
     assert!(agent.terminate(DEADLINE).success());
 }
 
-/// What a child of this test needs to know: the unit's folder, its code, the broker's port and when to die.
-const CHILD: [&str; 4] = ["ENROLMENT_HOME", "ENROLMENT_CODE", "ENROLMENT_PORT", "ENROLMENT_DIES_AT"];
-
 /// Enrols a unit in this process, on a disk that ends it by SIGKILL before a stated operation.
 #[test]
 #[ignore = "a child of the next test"]
 fn a_child_that_enrols_and_dies() {
-    let [home, code, port, dies_at] = CHILD.map(|name| std::env::var(name).expect("started by its parent"));
+    let [home, code, port, dies_at] = killing::CHILD.map(|name| std::env::var(name).expect("started by its parent"));
     let home = std::path::PathBuf::from(home);
     let disk = killing::Disk::new(dies_at.parse().unwrap());
     let arguments = EnrollArgs {
         config: home.join("edge-agent.toml"),
         claim: home.join("persist/claim"),
         code: Some(code.parse().unwrap()),
-        broker: Some(format!("localhost:{port}")),
+        broker: Some(format!("localhost:{port}").parse().unwrap()),
         wait: 5,
-        key: KeyStore::Software,
+        key: None,
         again: false,
     };
     enrol(&arguments, &disk, &mut |step| println!("{step}")).unwrap();
@@ -350,13 +348,15 @@ fn a_child_that_enrols_and_dies() {
 fn a_unit_killed_at_any_step_is_enrolled_or_not_and_goes_on_when_it_is_started_again() {
     let city = City::start();
     let every = if std::env::var("ENROLMENT_KILLS").is_ok_and(|kills| kills == "all") { 1 } else { 5 };
-    let total = operations(&city);
+    let first = city.factory("SN");
+    city.expect(&first, "gate");
+    let total = killing::operations(&city, &first, None);
     let (mut before, mut after) = (0, 0);
     for dies_at in (1..=total).step_by(every) {
         let (serial, called) = (format!("SN{dies_at}"), format!("gate-{dies_at}"));
         let unit = city.factory(&serial);
         city.expect(&unit, &called);
-        let mut child = child(&city, &unit, dies_at);
+        let mut child = killing::enrol_in_child(&city, &unit, dies_at, None);
         city.approve_if_asked(&unit, &mut child);
         assert!(!child.wait(DEADLINE).success(), "killed before operation {dies_at}");
         if unit.identity().exists() {
@@ -374,22 +374,4 @@ fn a_unit_killed_at_any_step_is_enrolled_or_not_and_goes_on_when_it_is_started_a
     }
     println!("{total} operations; killed before it was enrolled {before} times, after {after} times");
     assert!(before > 0 && after > 0);
-}
-
-/// How many operations enrolling takes.
-fn operations(city: &City) -> u64 {
-    let unit = city.factory("SN");
-    city.expect(&unit, "gate");
-    let mut child = child(city, &unit, u64::MAX);
-    city.approve_if_asked(&unit, &mut child);
-    let line = child.wait_for_line("operations ", DEADLINE);
-    line.rsplit(' ').next().unwrap().parse().unwrap()
-}
-
-fn child(city: &City, unit: &FromFactory, dies_at: u64) -> Process {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "a_child_that_enrols_and_dies", "--ignored", "--nocapture"]);
-    let told = [unit.home.display().to_string(), unit.code.on_the_label(), city.port.to_string(), dies_at.to_string()];
-    command.envs(CHILD.into_iter().zip(told));
-    Process::spawn("enrolling child", &mut command)
 }

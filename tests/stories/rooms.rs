@@ -19,12 +19,12 @@ const FLOORS: [(&str, &str, &[&str]); 6] = [
 ];
 
 /// What every station of the agent stands on.
-const GROUND: [&str; 2] = ["media", "supervise"];
+const GROUND: [&str; 3] = ["keys", "media", "supervise"];
 /// The only folder that joins stations.
 const JOINER: &str = "app";
 
 /// A name, the folders in which it may be used, and why nowhere else.
-const ONE_PLACE: [(&str, &[&str], &str); 7] = [
+const ONE_PLACE: [(&str, &[&str], &str); 8] = [
     (
         "ort",
         &["edge-agent/agent/src/inference"],
@@ -55,6 +55,7 @@ const ONE_PLACE: [(&str, &[&str], &str); 7] = [
         &["edge-agent/agent/src/peripherals/fit.rs"],
         "drivers stand on the traits, so that a mock bus can test them",
     ),
+    ("cryptoki", &["edge-agent/agent/src/keys"], "a token's library knows one application, so one room talks to it"),
     ("seccompiler", &["edge-agent/agent/src/vision"], "the worker alone confines itself"),
 ];
 

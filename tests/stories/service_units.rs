@@ -6,6 +6,7 @@
     reason = "a story writes plain files and says aloud what it skips"
 )]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -92,19 +93,25 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// On the image drop-ins give the agent what the technician's page and the board's parts need.
+/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and whatever else signs the TPM.
 #[test]
-fn page_and_board_open_the_agent_no_further_than_the_bounds() {
-    let drop_ins = names(&[".page.conf", ".board.conf"]).into_iter();
-    let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
-    let drop_ins = drop_ins.collect::<Vec<_>>().join("\n");
-    let folder = folder_with("edge-agent.service", |text| format!("{text}\n{drop_ins}"));
+fn page_board_and_token_open_the_agent_no_further_than_the_bounds() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
-    for arguments in [["verify"].as_slice(), &["security", "--offline=true", &threshold]] {
-        let Some(output) = analyze(arguments, &folder.path().join("edge-agent.service")) else { return };
-        assert!(output.status.success(), "{}", said(&output));
-        assert!(arguments != ["verify"] || said(&output).is_empty(), "{}", said(&output));
-        tell_exposure(&output);
+    for (unit, drop_ins) in [
+        ("edge-agent.service", [".page.conf", ".board.conf", ".token.conf"].as_slice()),
+        ("edge-update.service", &[".token.conf"]),
+        ("edge-mark-good.service", &[".token.conf"]),
+    ] {
+        let drop_ins = names(drop_ins).into_iter();
+        let drop_ins = drop_ins.map(|name| std::fs::read_to_string(units().join(name)).unwrap());
+        let drop_ins = drop_ins.collect::<Vec<_>>().join("\n");
+        let folder = folder_with(unit, |text| format!("{text}\n{drop_ins}"));
+        for arguments in [["verify"].as_slice(), &["security", "--offline=true", &threshold]] {
+            let Some(output) = analyze(arguments, &folder.path().join(unit)) else { return };
+            assert!(output.status.success(), "{}", said(&output));
+            assert!(arguments != ["verify"] || said(&output).is_empty(), "{}", said(&output));
+            tell_exposure(&output);
+        }
     }
 }
 
@@ -133,7 +140,7 @@ fn every_opening_says_why() {
         _ => true,
     };
     let words = |line: &str| line.starts_with('#') && line.split_whitespace().count() >= 4;
-    for name in names(&[".service", ".page.conf", ".board.conf"]) {
+    for name in names(&[".service", ".page.conf", ".board.conf", ".token.conf"]) {
         let text = std::fs::read_to_string(units().join(&name)).unwrap();
         let mut explained = false;
         for line in text.lines() {
@@ -308,6 +315,59 @@ fn the_networks_of_the_site_are_said_before_anybody_talks_to_them() {
     }
     // Each start of the agent starts it again, which one that remains active would not see.
     assert!(!site.contains("RemainAfterExit"), "a configuration that changed would go unnoticed");
+}
+
+/// What asks the drives, and asks again before the agent ceases to believe the answer (`app::doctor::smart`).
+#[test]
+fn the_drives_are_asked_how_worn_they_are_and_the_agent_finds_the_answer() {
+    let unit = |name: &str| std::fs::read_to_string(units().join(name)).unwrap();
+    let (timer, service) = (unit("edge-wear.timer"), unit("edge-wear.service"));
+    for (text, line) in [
+        (&timer, "OnUnitInactiveSec=15min"),
+        // A note of before the clock was set is of another time.
+        (&timer, "OnClockChange=yes"),
+        (&timer, "Unit=edge-wear.service"),
+        (&timer, "WantedBy=timers.target"),
+        (&service, "ExecStart=/usr/libexec/edge-agent/edge-wear /run/edge-wear"),
+        (&service, "RuntimeDirectory=edge-wear"),
+        (&service, "RuntimeDirectoryMode=0755"),
+        (&service, "RuntimeDirectoryPreserve=yes"),
+        (&service, "UMask=0022"),
+        (&service, "DeviceAllow=char-nvme r"),
+    ] {
+        assert!(text.lines().any(|found| found == line), "no {line}");
+    }
+}
+
+/// With a stand-in for nvme-cli, whose own words are in `app/doctor/smart/emulated.json`.
+#[test]
+fn a_note_is_left_of_each_drive_that_answers_and_of_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["dev", "notes", "bin"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    let nvme = "#!/bin/sh\n[ \"$1 $2\" = 'smart-log --output-format=json' ] || exit 64\n\
+                case $3 in */nvme1) echo '{\"critical'; exit 1 ;; *) echo \"{$3}\" ;; esac\n";
+    std::fs::write(at("bin/nvme"), nvme).unwrap();
+    std::fs::set_permissions(at("bin/nvme"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", at("bin").display());
+    let look = || {
+        let mut command = Command::new(units().join("edge-wear"));
+        let ended = command.arg(at("notes")).arg(at("dev")).env("PATH", &path).output().unwrap();
+        let files = std::fs::read_dir(at("notes")).unwrap();
+        let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        (ended.status.code(), files)
+    };
+    assert_eq!(look(), (Some(0), Vec::new()), "a board without such a drive");
+    for name in ["nvme0", "nvme1", "nvme12", "nvme0n1", "nvme0n1p4"] {
+        std::os::unix::fs::symlink("/dev/null", at("dev").join(name)).unwrap();
+    }
+    std::fs::write(at("notes/nvme1.json"), "what it said before").unwrap();
+    assert_eq!(look(), (Some(1), vec!["nvme0.json".to_owned(), "nvme12.json".to_owned()]));
+    let note = std::fs::read_to_string(at("notes/nvme0.json")).unwrap();
+    assert_eq!(note, format!("{{{}}}\n", at("dev/nvme0").display()));
 }
 
 /// FIELD's chain: hardware watchdog, PID 1, the agent; and an end to restarting what does not start.

@@ -18,6 +18,9 @@
 mod bench;
 #[path = "update/bystander.rs"]
 mod bystander;
+#[path = "rauc/pole.rs"]
+#[allow(dead_code, reason = "the story of the minutes needs more of it")]
+mod pole;
 
 use std::path::PathBuf;
 use std::process::Command as Program;
@@ -34,7 +37,8 @@ use edge_store::disk::RealDisk;
 use edge_tests::files::FileServer;
 use edge_tests::process::{Process, program};
 use edge_tests::proxy::{Cuts, Direction, Proxy};
-use edge_tests::world::{DEADLINE, Plan, UNIT, World};
+use edge_tests::world::{DEADLINE, UNIT};
+use pole::Pole;
 use serde_json::Value;
 
 /// RAUC's bus is made by a program that this one is started again under.
@@ -69,12 +73,10 @@ struct Rollout {
 
 struct Story {
     bystander: Bystander,
-    world: World,
-    bench: Bench,
+    pole: Pole,
     server: FileServer,
     line: Proxy,
     ordered: u8,
-    boots: u8,
 }
 
 impl Story {
@@ -84,12 +86,10 @@ impl Story {
         std::fs::create_dir_all(bench.path("tree-2.0.0")).unwrap();
         std::fs::write(bench.path("tree-2.0.0/noise"), noise(1_500_000)).unwrap();
         bench.bundle("good.raucb", ["2.0.0", "edge-test", "20261101120000"], Signer::Agency);
-        std::fs::create_dir(bench.path("run")).unwrap();
-        let runtime = format!("RUNTIME_DIRECTORY={}", bench.path("run").display());
-        let plan = Plan { started_by: vec!["env".to_owned(), runtime], ..Plan::default() };
-        let mut world = World::with("demo-city", plan);
+        let mut pole = Pole::on(bench);
+        let world = &mut pole.world;
         let server = FileServer::start(&world.pki.server());
-        server.put("/good.raucb", std::fs::read(bench.path("good.raucb")).unwrap());
+        server.put("/good.raucb", std::fs::read(pole.bench.path("good.raucb")).unwrap());
         let line = Proxy::to(server.address());
         world.start_agent();
         let bystander = Bystander::connect(&world.pki, world.broker.port(), OTHER);
@@ -98,19 +98,12 @@ impl Story {
                 world.ask(&format!("/api/units/{unit}")).filter(|unit| unit["online"] == true)
             });
         }
-        let mut story = Story { bystander, world, bench, server, line, ordered: 0, boots: 0 };
-        story.power_on();
-        story
-    }
-
-    fn power_on(&mut self) -> SlotName {
-        self.boots += 1;
-        drop(std::fs::remove_file(self.bench.path("run/reboot")));
-        self.bench.power_on()
+        pole.power_on();
+        Story { bystander, pole, server, line, ordered: 0 }
     }
 
     fn bundle(&self) -> Vec<u8> {
-        std::fs::read(self.bench.path("good.raucb")).unwrap()
+        std::fs::read(self.pole.bench.path("good.raucb")).unwrap()
     }
 
     /// The good bundle behind the line that breaks, to be booted at once.
@@ -129,8 +122,8 @@ impl Story {
     /// Orders it as a supervisor; what the center knows of the request by.
     fn order(&mut self, scope: UpdateScope) -> String {
         self.ordered += 1;
-        let unit = self.world.ask(&format!("/api/units/{UNIT}")).unwrap();
-        let person = self.world.pki.person("grace", "supervisor");
+        let unit = self.pole.world.ask(&format!("/api/units/{UNIT}")).unwrap();
+        let person = self.pole.world.pki.person("grace", "supervisor");
         let now = WallTime::from_micros(jiff::Timestamp::now().as_microsecond());
         let command = Command {
             version: 1,
@@ -150,15 +143,15 @@ impl Story {
         };
         let key = SigningKey::from_pem(person.key_pem.as_bytes()).unwrap();
         let sealed = command.seal(&key, &Chain::from_pem(person.certificate_pem.as_bytes()).unwrap()).unwrap();
-        let posted = ureq::post(format!("{}/api/requests", self.world.center_address()));
+        let posted = ureq::post(format!("{}/api/requests", self.pole.world.center_address()));
         posted.content_type("application/cose").send(&sealed).unwrap();
         command.request.to_string()
     }
 
     /// Waits until the center's request is so, with these words.
     fn wait_for(&self, request: &str, status: &str, words: &str) -> Value {
-        self.world.wait(&format!("request {request} {status}: {words}"), || {
-            let found = self.world.ask(&format!("/api/requests/{request}"))?;
+        self.pole.world.wait(&format!("request {request} {status}: {words}"), || {
+            let found = self.pole.world.ask(&format!("/api/requests/{request}"))?;
             let fits = found["status"] == status && found["words"].as_str()?.contains(words);
             assert!(fits || found["status"] == "waiting" || found["status"] == "accepted", "{found}");
             fits.then_some(found)
@@ -170,22 +163,13 @@ impl Story {
     }
 
     fn order_path(&self) -> PathBuf {
-        self.world.data_dir().join("update/order")
-    }
-
-    /// What edge-update.path and edge-mark-good.service start.
-    fn update(&self, command: &str) -> Process {
-        let mut update = Program::new(program("edge-agent"));
-        update.args(["update", command, "--rauc-conf"]).arg(self.bench.path("system.conf"));
-        update.arg("--config").arg(self.world.configuration()).env("NO_COLOR", "1");
-        update.env("RUNTIME_DIRECTORY", self.bench.path("run")).env("EDGE_BOOT_ID", format!("boot-{}", self.boots));
-        Process::spawn("edge-agent update", &mut update)
+        self.pole.world.data_dir().join("update/order")
     }
 
     /// Starts the process once the order is there, as the path unit does, and waits for its end.
     fn carry_out(&self) {
-        self.world.wait("the order", || self.order_lies_there().then_some(()));
-        let mut process = self.update("carry-out");
+        self.pole.world.wait("the order", || self.order_lies_there().then_some(()));
+        let mut process = self.pole.update(&["carry-out"]);
         let status = process.wait(DEADLINE);
         assert!(status.success(), "{}", process.lines().join("\n"));
         assert!(!self.order_lies_there(), "the order has ended");
@@ -199,12 +183,12 @@ impl Story {
     }
 
     fn refuse_another_file_than_was_ordered(&mut self) {
-        let before = self.bench.slots();
+        let before = self.pole.bench.slots();
         let request = self.order(UpdateScope { hash: Hash256::of(b"another"), ..self.good() });
         self.carry_out();
         self.wait_for(&request, "failed", "its hash is");
-        assert!(self.bench.slots() == before && self.bench.primary() == "A", "nothing was changed");
-        assert!(!self.world.data_dir().join("update/bundle.raucb").exists(), "nothing is kept of it");
+        assert!(self.pole.bench.slots() == before && self.pole.bench.primary() == "A", "nothing was changed");
+        assert!(!self.pole.world.data_dir().join("update/bundle.raucb").exists(), "nothing is kept of it");
     }
 
     fn refuse_what_is_not_there(&mut self) {
@@ -216,9 +200,9 @@ impl Story {
 
     /// `rtcc update` as a supervisor types it.
     fn rtcc_update(&self, arguments: &[&str]) -> Process {
-        let person = self.world.pki.person("grace", "supervisor");
+        let person = self.pole.world.pki.person("grace", "supervisor");
         let mut update = Program::new(program("rtcc"));
-        update.arg("update").args(arguments).args(["--center", &self.world.center_address()]);
+        update.arg("update").args(arguments).args(["--center", &self.pole.world.center_address()]);
         if arguments[0] != "status" {
             update.arg("--key").arg(&person.key_path).arg("--cert").arg(&person.certificate_path);
         }
@@ -227,10 +211,10 @@ impl Story {
 
     fn call_back_what_has_not_begun(&mut self) {
         let url = format!("https://localhost:{}/good.raucb", self.line.port());
-        let bundle = self.bench.path("good.raucb").display().to_string();
+        let bundle = self.pole.bench.path("good.raucb").display().to_string();
         let what = ["--version", "2.0.0", "--url", &url, "--bundle", &bundle, "--case", "CHG-2026-16"];
         let mut begun = self.rtcc_update(&[&what[..], &["--all", "--waves", "1,100%"]].concat());
-        self.world.wait("the order", || self.order_lies_there().then_some(()));
+        self.pole.world.wait("the order", || self.order_lies_there().then_some(()));
         let (request, _) = self.rollout();
         let mut recall = self.rtcc_update(&["recall", "--why", "wrong file"]);
         assert!(recall.wait(DEADLINE).success(), "{}", recall.lines().join("\n"));
@@ -255,26 +239,26 @@ impl Story {
         let before = self.server.asked().len();
         self.line.plan_cuts(Cuts { seed: 17, direction: Direction::FromTarget, bytes: 200_000..=400_000, count: 3 });
         let url = format!("https://localhost:{}/good.raucb", self.line.port());
-        let bundle = self.bench.path("good.raucb").display().to_string();
+        let bundle = self.pole.bench.path("good.raucb").display().to_string();
         let what = ["--version", "2.0.0", "--url", &url, "--bundle", &bundle, "--case", "CHG-2026-17"];
         let whom = ["--all", "--waves", "1,100%", "--stop-after", "1"];
         let hours = never();
         let when = ["--window", &hours, "--utc-offset", "+00:00"];
         let mut begun = self.rtcc_update(&[&what[..], &whom, &when].concat());
-        self.world.wait("the order", || self.order_lies_there().then_some(()));
-        let mut first = self.update("carry-out");
+        self.pole.world.wait("the order", || self.order_lies_there().then_some(()));
+        let mut first = self.pole.update(&["carry-out"]);
         let (request, _) = self.rollout();
         let _killed: std::process::ExitStatus = begun.kill();
-        self.world.kill_center();
-        self.world.start_center();
+        self.pole.world.kill_center();
+        self.pole.world.start_center();
         let process = self.rtcc_update(&["resume"]);
         self.wait_for(&request, "accepted", "2.0.0 was written to slot B");
         assert_eq!(self.line.cuts_made(), 3);
         let asked: Vec<u64> = self.server.asked().split_off(before).into_iter().map(|(_, from)| from).collect();
         assert_eq!((asked.len(), asked[0]), (4, 0), "{asked:?}");
         assert!(asked.is_sorted_by(|a, b| a < b), "each goes on where the one before broke off: {asked:?}");
-        assert!(self.bench.slots().1 == self.bench.image("2.0.0"));
-        assert!(!self.bench.path("run/reboot").exists(), "it waits for its hours");
+        assert!(self.pole.bench.slots().1 == self.pole.bench.image("2.0.0"));
+        assert!(!self.pole.a_boot_is_asked_for(), "it waits for its hours");
         // A second order while one is under way.
         let second = self.order(self.good());
         self.wait_for(&second, "failed", "the update to 2.0.0 is under way");
@@ -284,39 +268,36 @@ impl Story {
 
     /// No story waits for an hour: the order on the disk is given none instead.
     fn boot_when_the_hour_comes(&self, rollout: &Rollout) {
-        let folder = self.world.data_dir().join("update");
+        let folder = self.pole.world.data_dir().join("update");
         let orders = Orders::new(&RealDisk, &folder);
         let order = orders.read().unwrap().unwrap();
         orders.write(&Order { quiet: None, ..order }).unwrap();
-        let _process = self.update("carry-out");
-        self.world.wait("the unit is to boot", || self.bench.path("run/reboot").exists().then_some(()));
+        let _process = self.pole.update(&["carry-out"]);
+        self.pole.world.wait("the unit is to boot", || self.pole.a_boot_is_asked_for().then_some(()));
         self.wait_for(&rollout.request, "accepted", "the unit boots into the new slot");
     }
 
     fn give_up_what_never_proves_itself(&mut self, mut rollout: Rollout) {
         for _ in 0..3 {
-            assert_eq!(self.power_on(), SlotName::B);
+            assert_eq!(self.pole.power_on(), SlotName::B);
         }
-        assert_eq!(self.power_on(), SlotName::A);
-        let mut confirm = self.update("confirm");
+        assert_eq!(self.pole.power_on(), SlotName::A);
+        let mut confirm = self.pole.update(&["confirm"]);
         let why = "2.0.0 was given up: the bootloader did not start it, or gave it up";
         self.wait_for(&rollout.request, "failed", why);
         assert!(!self.order_lies_there(), "the order has ended");
         assert!(confirm.wait(DEADLINE).success());
-        let rolled_back = self.world.wait_for_event("alert", "the alert of the rollback", |event| {
+        let rolled_back = self.pole.world.wait_for_event("alert", "the alert of the rollback", |event| {
             event["record"]["kind"]["rollback"]["from"] == "2.0.0"
         });
         assert_eq!(rolled_back["unit"], UNIT);
-        let entry = self.world.wait_for_event("audit", "the entry of the rollback", |event| {
-            event["record"]["text"].as_str().is_some_and(|text| text.contains(why))
-        });
-        assert_eq!(entry["seal"], "signed", "{entry}");
+        self.pole.world.wait_for_sealed_entry(|text| text.contains(why));
         assert!(!rollout.process.wait(DEADLINE).success());
         let said = rollout.process.lines().join("\n");
         assert!(said.contains("STOPPED in wave 1 of 2: 1 failed") && said.contains(why), "{said}");
         // Stopped is stopped, whatever becomes of the center.
-        self.world.kill_center();
-        self.world.start_center();
+        self.pole.world.kill_center();
+        self.pole.world.start_center();
         let mut resumed = self.rtcc_update(&["resume"]);
         assert!(!resumed.wait(DEADLINE).success());
         assert!(resumed.lines().join("\n").contains("STOPPED in wave 1 of 2: 1 failed"), "{:?}", resumed.lines());

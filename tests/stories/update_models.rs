@@ -41,6 +41,7 @@ fn a_signed_set_of_models_is_rolled_out_proves_itself_and_stays_and_an_unfit_one
     story.refuse_an_older_one();
     story.refuse_one_that_fails_its_self_test();
     story.give_up_one_with_which_no_worker_comes_up();
+    story.look_with_the_images_models_where_the_set_in_use_rots();
 }
 
 /// How long a set has to prove itself.
@@ -208,11 +209,8 @@ impl Story {
             let versions = &event["record"]["kind"][kind];
             versions["from"].as_str().is_some_and(|text| text.contains(from)) && versions["to"] == to
         });
-        let entry = self.world.wait_for_event("audit", "the entry", |event| {
-            let text = event["record"]["text"].as_str().unwrap_or_default();
-            text.contains(to) && text.contains("in use") && !text.contains("trial")
-        });
-        assert_eq!(entry["seal"], "signed", "{entry}");
+        self.world
+            .wait_for_sealed_entry(|text| text.contains(to) && text.contains("in use") && !text.contains("trial"));
     }
 
     fn refuse_an_older_one(&self) {
@@ -244,6 +242,24 @@ impl Story {
         self.told("rollback", "models 9", "models 7");
         self.world.wait("the former models look", || self.seen()?.worker.filter(|worker| worker.set == Some(7)));
         assert_eq!(self.set_in_use(), Some(7));
+    }
+
+    /// Nobody watches a set that had proved itself; the agent alone sees that its files are no longer what was signed.
+    fn look_with_the_images_models_where_the_set_in_use_rots(&mut self) {
+        let golden = self.world.data_dir().join("models/sets/7/plates/golden/p16.f32");
+        std::fs::write(golden, b"rotten").unwrap();
+        signal(self.world.worker(None), Signal::SIGKILL);
+        self.told("rollback", "models 7", "the image's models");
+        self.world.wait("the image's models look", || self.seen()?.worker.filter(|worker| worker.set.is_none()));
+        let standing = ModelSets::new(&RealDisk, &self.world.data_dir()).standing().unwrap();
+        assert_eq!((self.set_in_use(), standing.floor), (None, Some(7)));
+        // The same set may come anew.
+        let mut rollout = self.roll_out(&self.world.file("7.set"), UNIT);
+        let mut process = self.carry_out(60 + proves());
+        self.wait_for("good", "models 7 are in use, after the image's models");
+        assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
+        assert!(rollout.wait(DEADLINE).success());
+        assert_eq!((self.set_in_use(), self.seen().unwrap().worker.unwrap().set), (Some(7), Some(7)));
     }
 }
 

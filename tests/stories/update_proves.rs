@@ -14,14 +14,16 @@
 #[path = "rauc/bench.rs"]
 #[allow(dead_code, reason = "the story of RAUC alone needs more of it")]
 mod bench;
+#[path = "rauc/pole.rs"]
+mod pole;
 
-use std::process::Command as Program;
 use std::time::{Duration, Instant};
 
 use bench::{Bench, Signer};
-use edge_agent::update::{Evidence, SlotName};
-use edge_tests::process::{Process, program};
-use edge_tests::world::{DEADLINE, Plan, World};
+use edge_agent::update::SlotName;
+use edge_tests::process::Process;
+use edge_tests::world::DEADLINE;
+use pole::Pole;
 use serde_json::Value;
 
 /// RAUC's bus is made by a program that this one is started again under.
@@ -47,9 +49,7 @@ fn proves() -> u64 {
 const BELIEVED: u64 = 20;
 
 struct Story {
-    world: World,
-    bench: Bench,
-    boots: u8,
+    pole: Pole,
 }
 
 impl Story {
@@ -57,59 +57,35 @@ impl Story {
         let bench = Bench::new();
         bench.bundle("two.raucb", ["2.0.0", "edge-test", "20261101120000"], Signer::Agency);
         bench.bundle("three.raucb", ["3.0.0", "edge-test", "20261101120000"], Signer::Agency);
-        std::fs::create_dir(bench.path("run")).unwrap();
-        let runtime = format!("RUNTIME_DIRECTORY={}", bench.path("run").display());
-        let world = World::with("demo-city", Plan { started_by: vec!["env".to_owned(), runtime], ..Plan::default() });
-        let mut story = Story { world, bench, boots: 0 };
-        assert_eq!(story.power_on(), SlotName::A);
+        let mut story = Story { pole: Pole::on(bench) };
+        assert_eq!(story.pole.power_on(), SlotName::A);
         story.start_agent();
         story
     }
 
-    fn power_on(&mut self) -> SlotName {
-        self.boots += 1;
-        // The boot empties the runtime folder.
-        for name in ["reboot", "evidence"] {
-            drop(std::fs::remove_file(self.bench.path("run").join(name)));
-        }
-        self.bench.power_on()
-    }
-
     /// Until it does all that a new slot is asked for.
     fn start_agent(&mut self) {
-        self.world.start_agent();
-        self.world.wait("the agent does everything", || {
-            let seen = self.seen()?;
+        self.pole.world.start_agent();
+        self.pole.world.wait("the agent does everything", || {
+            let seen = self.pole.seen()?;
             (seen.inferred && seen.acknowledged && !seen.cameras.is_empty()).then_some(())
         });
     }
 
-    fn seen(&self) -> Option<Evidence> {
-        serde_json::from_slice(&std::fs::read(self.bench.path("run/evidence")).ok()?).ok()
-    }
-
-    fn update(&self, arguments: &[&str]) -> Process {
-        let mut update = Program::new(program("edge-agent"));
-        update.arg("update").args(arguments).arg("--rauc-conf").arg(self.bench.path("system.conf"));
-        update.arg("--config").arg(self.world.configuration()).env("NO_COLOR", "1").env("RUST_LOG", "info");
-        update.env("RUNTIME_DIRECTORY", self.bench.path("run")).env("EDGE_BOOT_ID", format!("boot-{}", self.boots));
-        Process::spawn("edge-agent update", &mut update)
-    }
-
     fn confirm(&self, hold: u64, within: u64) -> Process {
-        self.update(&["confirm", "--hold", &hold.to_string(), "--within", &within.to_string()])
+        self.pole.update(&["confirm", "--hold", &hold.to_string(), "--within", &within.to_string()])
     }
 
     fn install(&self, bundle: &str) {
-        let file = self.bench.path(bundle).display().to_string();
-        let mut install = self.update(&["install", &file, "--reboot"]);
+        let file = self.pole.bench.path(bundle).display().to_string();
+        let mut install = self.pole.update(&["install", &file, "--reboot"]);
         assert!(install.wait(DEADLINE).success(), "{}", install.lines().join("\n"));
-        assert!(self.bench.path("run/reboot").exists(), "a boot is asked for");
+        assert!(self.pole.a_boot_is_asked_for());
     }
 
     /// How far the update is, and nothing below which is installed.
     fn state(&self) -> (String, String) {
-        let mut status = self.update(&["status", "--json"]);
+        let mut status = self.pole.update(&["status", "--json"]);
         assert!(status.wait(DEADLINE).success(), "{}", status.lines().join("\n"));
         let line = status.lines().into_iter().find(|line| line.starts_with('{')).unwrap();
         let shown: Value = serde_json::from_str(&line).unwrap();
@@ -117,22 +93,19 @@ impl Story {
     }
 
     fn left(&self, slot: &str) -> String {
-        std::fs::read_to_string(self.bench.path(&format!("boot/left.{slot}"))).unwrap().trim().to_owned()
+        std::fs::read_to_string(self.pole.bench.path(&format!("boot/left.{slot}"))).unwrap().trim().to_owned()
     }
 
     /// The alert, and the audit entry under the unit's seal.
     fn told(&self, kind: &str, to: &str, words: &str) {
-        self.world.wait_for_event("alert", "the alert", |event| event["record"]["kind"][kind]["to"] == to);
-        let entry = self.world.wait_for_event("audit", "the entry", |event| {
-            event["record"]["text"].as_str().is_some_and(|text| text.contains(words))
-        });
-        assert_eq!(entry["seal"], "signed", "{entry}");
+        self.pole.world.wait_for_event("alert", "the alert", |event| event["record"]["kind"][kind]["to"] == to);
+        self.pole.world.wait_for_sealed_entry(|text| text.contains(words));
     }
 
     fn a_slot_that_works_is_good_after_its_minutes(&mut self) {
         self.install("two.raucb");
-        self.world.stop_agent();
-        assert_eq!(self.power_on(), SlotName::B);
+        self.pole.world.stop_agent();
+        assert_eq!(self.pole.power_on(), SlotName::B);
         assert_eq!(self.left("B"), "2", "the bootloader counts");
         let began = Instant::now();
         let mut confirm = self.confirm(proves(), proves() + 120);
@@ -144,25 +117,25 @@ impl Story {
         // From when everything held on, give or take the seconds between two looks.
         assert!(holds.elapsed() + Duration::from_secs(6) >= Duration::from_secs(proves()), "{:?}", holds.elapsed());
         assert_eq!(self.state(), ("good".to_owned(), "2.0.0".to_owned()));
-        assert_eq!((self.left("B").as_str(), self.bench.primary().as_str()), ("3", "B"));
+        assert_eq!((self.left("B").as_str(), self.pole.bench.primary().as_str()), ("3", "B"));
         self.told("update", "2.0.0", "slot B with 2.0.0 is marked good");
     }
 
     fn an_agent_that_dies_within_them_costs_the_slot(&mut self) {
         let hold = proves().max(BELIEVED + 10);
         self.install("three.raucb");
-        self.world.stop_agent();
-        assert_eq!(self.power_on(), SlotName::A);
+        self.pole.world.stop_agent();
+        assert_eq!(self.pole.power_on(), SlotName::A);
         let mut confirm = self.confirm(hold, hold + 10);
         self.start_agent();
         // Everything holds by now, and not for long enough.
         assert_eq!(self.state().0, "confirming");
-        self.world.kill_agent();
+        self.pole.world.kill_agent();
         assert!(confirm.wait(DEADLINE + Duration::from_secs(2 * hold)).success(), "{:?}", confirm.lines());
         assert_eq!(self.state(), ("rolling back".to_owned(), "2.0.0".to_owned()));
-        assert!(self.bench.path("run/reboot").exists(), "a boot is asked for");
+        assert!(self.pole.a_boot_is_asked_for());
         assert_eq!(self.left("A"), "0", "the slot is marked bad");
-        assert_eq!(self.power_on(), SlotName::B);
+        assert_eq!(self.pole.power_on(), SlotName::B);
         let mut confirm = self.confirm(proves(), proves() + 120);
         self.start_agent();
         self.told("rollback", "2.0.0", "slot B with 2.0.0 is back, 3.0.0 was given up: the agent does not run");

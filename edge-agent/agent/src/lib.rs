@@ -1,7 +1,7 @@
 //! The device: capture, vision, record, clip, uplink, control, page, metrics and what keeps them running.
 //!
 //! Folders are the stations of the data's way and never import each other; only `app` joins them.
-//! `media` and `supervise` are the floor that every station stands on.
+//! `media`, `keys` and `supervise` are the floor that every station stands on.
 
 pub mod app;
 pub mod capture;
@@ -11,6 +11,7 @@ pub mod control;
 pub mod enrolment;
 pub mod inference;
 pub mod keep;
+pub mod keys;
 pub mod media;
 pub mod metrics;
 pub mod onvif;

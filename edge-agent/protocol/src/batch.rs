@@ -1,8 +1,10 @@
 //! What one PUBLISH carries: records of one lane that follow each other.
 //!
 //! ```text
-//! {0: version, 1: epoch, 2: lane, 3: sequence of the first record, 4: tables, 5: [record, ...]}
+//! {0: version, 1: epoch, 2: lane, 3: sequence of the first record, 4: tables, 5: [record, ...], ? 6: settled}
 //! ```
+//! What was settled before is written as how far it is before the first record, which is one byte mostly.
+//!
 //! Deterministic CBOR (RFC 8949, 4.2.1), or JSON of the same schema; the first byte tells them apart.
 
 use std::convert::Infallible;
@@ -21,7 +23,7 @@ pub const CONTRACT_VERSION: u32 = 1;
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// The most records in one batch.
 pub const MAX_BATCH_RECORDS: usize = 1000;
-/// How many fields a batch has.
+/// How many fields a batch has that says nothing of what was settled before.
 const BATCH_FIELDS: u64 = 6;
 
 /// How messages are written.
@@ -45,6 +47,7 @@ pub struct Batch {
     lane: Lane,
     first: Sequence,
     records: Vec<Record>,
+    settled: Option<Sequence>,
 }
 
 /// Why records make no batch.
@@ -59,6 +62,9 @@ pub enum NoBatch {
     /// Sequences begin at 1.
     #[error("sequences begin at 1")]
     Sequence,
+    /// What was settled before is not before the first record.
+    #[error("what was settled before a batch is not before its first record")]
+    Settled,
 }
 
 /// Why a message is not understood.
@@ -91,6 +97,8 @@ struct Written<'a> {
     lane: Lane,
     first: Sequence,
     records: &'a [Record],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<Sequence>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +107,8 @@ struct Received {
     lane: Lane,
     first: Sequence,
     records: Vec<serde_json::Value>,
+    #[serde(default)]
+    settled: Option<Sequence>,
 }
 
 #[derive(Deserialize)]
@@ -122,7 +132,24 @@ impl Batch {
         if first == Sequence::ZERO {
             return Err(NoBatch::Sequence);
         }
-        Ok(Self { epoch, lane, first, records })
+        Ok(Self { epoch, lane, first, records, settled: None })
+    }
+
+    /// The same, with up to where a center has told the unit before that the lane is stored; zero where none has.
+    ///
+    /// # Errors
+    /// If that is not before the first record.
+    pub fn with_settled(self, settled: Sequence) -> Result<Self, NoBatch> {
+        if settled >= self.first {
+            return Err(NoBatch::Settled);
+        }
+        Ok(Self { settled: Some(settled).filter(|settled| *settled != Sequence::ZERO), ..self })
+    }
+
+    /// Up to where a center has told the unit before that the lane is stored, as the unit says: before the first record,
+    /// and nothing of it comes again.
+    pub const fn settled(&self) -> Option<Sequence> {
+        self.settled
     }
 
     /// Life of the outbox that the records come from.
@@ -162,8 +189,9 @@ impl Batch {
         match encoding {
             Encoding::Cbor => written(self.encode_cbor()),
             Encoding::Json => {
-                let (epoch, lane, first) = (self.epoch, self.lane, self.first);
-                let written = Written { version: CONTRACT_VERSION, epoch, lane, first, records: &self.records };
+                let Self { epoch, lane, first, settled, .. } = *self;
+                let written =
+                    Written { version: CONTRACT_VERSION, epoch, lane, first, records: &self.records, settled };
                 self::written(serde_json::to_vec(&written))
             }
         }
@@ -178,15 +206,17 @@ impl Batch {
             record.encode(&mut body, &mut tables)?;
         }
         let mut e = Encoder::new(Vec::with_capacity(records.len() + 128));
-        e.map(BATCH_FIELDS)?.u8(0)?.u32(CONTRACT_VERSION)?;
+        e.map(BATCH_FIELDS + u64::from(self.settled.is_some()))?.u8(0)?.u32(CONTRACT_VERSION)?;
         e.u8(1)?.u64(self.epoch.get())?;
         e.u8(2)?.encode(self.lane)?;
         e.u8(3)?.u64(self.first.get())?;
         e.u8(4)?.encode(tables.on_wire())?;
         e.u8(5)?.array(self.records.len() as u64)?;
-        let mut message = e.into_writer();
-        message.extend_from_slice(&records);
-        Ok(message)
+        e.writer_mut().extend_from_slice(&records);
+        if let Some(settled) = self.settled {
+            e.u8(6)?.u64(self.first.get().saturating_sub(settled.get()))?;
+        }
+        Ok(e.into_writer())
     }
 
     /// Reads a message in either encoding.
@@ -211,7 +241,8 @@ fn decode_json(message: &[u8]) -> Result<Batch, Unreadable> {
     let received: Received = serde_json::from_slice(message)?;
     let lane = received.lane;
     let records: Result<Vec<_>, _> = received.records.into_iter().map(|value| Record::from_json(lane, value)).collect();
-    Ok(Batch::new(received.epoch, received.first, records?)?)
+    let batch = Batch::new(received.epoch, received.first, records?)?;
+    Ok(batch.with_settled(received.settled.unwrap_or(Sequence::ZERO))?)
 }
 
 fn decode_cbor(message: &[u8]) -> Result<Batch, Unreadable> {
@@ -222,8 +253,9 @@ fn decode_cbor(message: &[u8]) -> Result<Batch, Unreadable> {
     if version != CONTRACT_VERSION {
         return Err(Unreadable::Version(version));
     }
-    if fields != Some(BATCH_FIELDS) {
-        return Err(decode::Error::message("a batch has six fields").into());
+    let says_settled = fields == Some(BATCH_FIELDS + 1);
+    if fields != Some(BATCH_FIELDS) && !says_settled {
+        return Err(decode::Error::message("a batch has six or seven fields").into());
     }
     key(&mut d, 1)?;
     let epoch = Epoch::decode(&mut d, &mut ())?;
@@ -240,10 +272,16 @@ fn decode_cbor(message: &[u8]) -> Result<Batch, Unreadable> {
     for _ in 0..count {
         records.push(Record::decode(lane, &mut d, &mut tables)?);
     }
+    let mut settled = Sequence::ZERO;
+    if says_settled {
+        key(&mut d, 6)?;
+        let before = first.get().checked_sub(d.u64()?).filter(|before| *before > 0);
+        settled = Sequence::new(before.ok_or(NoBatch::Settled)?);
+    }
     if d.position() != message.len() {
         return Err(decode::Error::message("bytes after the batch").at(d.position()).into());
     }
-    Ok(Batch::new(epoch, first, records)?)
+    Ok(Batch::new(epoch, first, records)?.with_settled(settled)?)
 }
 
 /// Writes a message that is not a batch.

@@ -21,8 +21,9 @@ pub const MAGIC: [u8; 8] = *b"edgemod1";
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 /// The most files in a set.
 pub const MAX_FILES: usize = 256;
-/// The most bytes of a set's files.
-pub const MAX_SET_BYTES: u64 = 1 << 30;
+/// The most bytes of a set's files. All are hashed and read at each start of a vision worker, which on a slow card has to
+/// end before the agent's watchdog bites.
+pub const MAX_SET_BYTES: u64 = 128 << 20;
 /// The longest path of a file.
 const MAX_PATH_BYTES: usize = 200;
 

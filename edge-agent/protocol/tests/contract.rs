@@ -316,7 +316,8 @@ fn every_word_has_its_number() {
 #[test]
 fn a_batch_has_the_contracts_keys_and_names() {
     let contract = contract();
-    let batch = Batch::new(Epoch::new(1), Sequence::new(1), vec![Record::Hit(Box::new(samples::hit()))]).unwrap();
+    let batch = Batch::new(Epoch::new(1), Sequence::new(9), vec![Record::Hit(Box::new(samples::hit()))]).unwrap();
+    let batch = batch.with_settled(Sequence::new(8)).unwrap();
     let keys: Vec<u64> = entries(&batch.encode(Encoding::Cbor)).into_keys().collect();
     let members = contract.members("batch");
     assert_eq!(keys, members.iter().map(|member| member.key).collect::<Vec<_>>());
@@ -324,6 +325,13 @@ fn a_batch_has_the_contracts_keys_and_names() {
     let mut names: Vec<&str> = members.iter().map(|member| member.name.as_str()).filter(|name| *name != "-").collect();
     names.sort_unstable();
     assert_eq!(json.as_object().unwrap().keys().collect::<Vec<_>>(), names);
+    let optional: Vec<&str> =
+        members.iter().filter(|member| member.is_optional_in_json).map(|member| member.name.as_str()).collect();
+    assert_eq!(optional, ["settled"]);
+    for encoding in [Encoding::Cbor, Encoding::Json] {
+        let without = batch.clone().with_settled(Sequence::ZERO).unwrap();
+        assert_eq!(Batch::decode(&without.encode(encoding)).unwrap(), without, "as units wrote it before");
+    }
 }
 
 #[test]
@@ -350,7 +358,10 @@ fn every_reference_of_the_schema_leads_somewhere() {
 /// Messages as JSON, each with its rule, with every field filled.
 fn messages() -> Vec<(&'static str, Value)> {
     let read = |encoded: Vec<u8>| serde_json::from_slice(&encoded).unwrap();
-    let batch = |record| Batch::new(Epoch::new(1), Sequence::new(1), vec![record]).unwrap().encode(Encoding::Json);
+    let batch = |record| {
+        let batch = Batch::new(Epoch::new(1), Sequence::new(9), vec![record]).unwrap();
+        batch.with_settled(Sequence::new(8)).unwrap().encode(Encoding::Json)
+    };
     let death = Death { version: CONTRACT_VERSION, epoch: Epoch::new(1), stopped: true };
     let mut messages: Vec<_> = samples::records().into_iter().map(|record| ("batch", read(batch(record)))).collect();
     messages.extend([

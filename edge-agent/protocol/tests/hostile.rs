@@ -152,11 +152,17 @@ fn the_corpus_has_a_message_of_every_kind() {
     if std::env::var_os("UPDATE_CORPUS").is_none() {
         return;
     }
+    let write = |name: &str, batch: &Batch| {
+        for (encoding, ending) in [(Encoding::Cbor, "cbor"), (Encoding::Json, "json")] {
+            std::fs::write(format!("{CORPUS}/{name}.{ending}"), batch.encode(encoding)).unwrap();
+        }
+    };
     for (number, record) in samples::records().into_iter().enumerate() {
         let lane = record.lane();
         let batch = alone(record);
-        for (encoding, ending) in [(Encoding::Cbor, "cbor"), (Encoding::Json, "json")] {
-            std::fs::write(format!("{CORPUS}/{number:02}-{lane}.{ending}"), batch.encode(encoding)).unwrap();
+        write(&format!("{number:02}-{lane}"), &batch);
+        if number == 0 {
+            write("settled", &batch.with_settled(Sequence::new((1 << 40) - 1)).unwrap());
         }
     }
 }
@@ -165,9 +171,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_reads_are_read_as_they_were_written(reads in prop::collection::vec(reads(), 1..30), first in 1..u64::MAX / 2) {
+    fn any_reads_are_read_as_they_were_written(
+        reads in prop::collection::vec(reads(), 1..30),
+        first in 1..u64::MAX / 2,
+        settled in any::<u64>(),
+    ) {
         let records = reads.into_iter().map(|read| Record::Read(Box::new(read))).collect();
         let batch = Batch::new(Epoch::new(9), Sequence::new(first), records).unwrap();
+        let batch = batch.with_settled(Sequence::new(settled % first)).unwrap();
         prop_assert_eq!(&Batch::decode(&batch.encode(Encoding::Cbor)).unwrap(), &batch);
         prop_assert_eq!(&Batch::decode(&batch.encode(Encoding::Json)).unwrap(), &batch);
     }

@@ -66,7 +66,8 @@ fn read_batch(from: &Sender<'_>, lane: Lane, payload: &[u8]) -> Message {
         Err(error) => return unreadable(unit, &error),
     };
     let items = batch.named().map(|(name, record)| item(from, name.sequence, record)).collect();
-    Message::Batch(Batch { unit: unit.to_string(), epoch: batch.epoch().get(), lane: lane.as_str(), items })
+    let (unit, epoch, lane) = (unit.to_string(), batch.epoch().get(), lane.as_str());
+    Message::Batch(Batch { unit, epoch, lane, items, settled: batch.settled().map(Sequence::get) })
 }
 
 fn read_state(agency: &AgencyId, unit: &UnitId, payload: &[u8]) -> Message {

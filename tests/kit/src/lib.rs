@@ -8,8 +8,10 @@
 //! - [`label`] what a person reads off a unit's label
 //! - [`port`] a port that nobody listens on
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
+//! - [`ration`] a quarter of one core for a program
 //! - [`rtsp`] an RTSP camera in this process, scripted to misbehave
 //! - [`process`] a program under test: its lines, its end, and that nothing of it stays behind
+//! - [`token`] a token that holds keys and signs with them, which can be taken away
 //! - [`world`] broker, link, center and agent of one agency, each the real program
 //!
 //! What belongs here: counterparts and means that more than one story needs. What does not: checks of one story,
@@ -36,5 +38,7 @@ pub mod pki;
 pub mod port;
 pub mod process;
 pub mod proxy;
+pub mod ration;
 pub mod rtsp;
+pub mod token;
 pub mod world;

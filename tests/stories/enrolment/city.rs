@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use edge_agent::keys::Keys;
 use edge_agent::supervise::Clock;
 use edge_agent::uplink::tls::client_config;
 use edge_agent::uplink::{ClaimLine, Heard};
@@ -182,7 +183,7 @@ impl City {
         let line = ClaimLine {
             host: "localhost".to_owned(),
             port: self.port,
-            tls: client_config(&root, &certificate, &key).unwrap(),
+            tls: client_config(&root, &certificate, &key, &Keys::default()).unwrap(),
             serial: unit.serial.clone(),
         };
         let mut outcome = None;
@@ -225,7 +226,7 @@ impl City {
     /// A connection with a certificate that the root issues on the spot.
     pub(crate) fn issued(&self, called: &str) -> Peer {
         let issued = self.authority.issue(&Subject::Center(name(called)), rtcc::clock::wall_us()).unwrap();
-        let tls = client_config(&self.pki("root.pem"), &issued.certificate, &issued.key).unwrap();
+        let tls = client_config(&self.pki("root.pem"), &issued.certificate, &issued.key, &Keys::default()).unwrap();
         Peer::connect(self.port, &format!("metro/{called}"), tls).expect("the broker takes the certificate")
     }
 
@@ -233,7 +234,11 @@ impl City {
     pub(crate) fn connect(&self, unit: &FromFactory, called: &str) -> Option<Peer> {
         let identity: toml_file::Table = toml_file::read(&unit.identity());
         let [root, certificate, key] = ["ca", "certificate", "key"].map(|what| PathBuf::from(&identity[what]));
-        Peer::connect(self.port, &format!("metro/{called}"), client_config(&root, &certificate, &key).unwrap())
+        Peer::connect(
+            self.port,
+            &format!("metro/{called}"),
+            client_config(&root, &certificate, &key, &Keys::default()).unwrap(),
+        )
     }
 }
 

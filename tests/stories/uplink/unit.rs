@@ -144,8 +144,12 @@ impl Unit {
             pulse: Heartbeats::default().register("uplink", Duration::from_mins(1), clock.mono()),
             clock,
         };
-        let tls =
-            edge_agent::uplink::tls::client_config(&pki.root_path(), &identity.certificate_path, &identity.key_path);
+        let tls = edge_agent::uplink::tls::client_config(
+            &pki.root_path(),
+            &identity.certificate_path,
+            &identity.key_path,
+            &edge_agent::keys::Keys::default(),
+        );
         let settings = Settings {
             host: "localhost".to_owned(),
             port,

@@ -14,7 +14,7 @@ pub fn check_config(path: &Path) -> Result<String, ConfigError> {
         Err(ConfigError::NotEnrolled { .. }) => {
             (Config::before_enrolment(&config::read_text(path)?)?, "not enrolled yet".to_owned())
         }
-        Err(error) => return Err(error),
+        Err(error) => return board(path).unwrap_or(Err(error)),
         Ok(config) => {
             let unit = format!("unit {}/{}", config.agency, config.unit);
             (config, unit)
@@ -40,6 +40,20 @@ pub fn check_config(path: &Path) -> Result<String, ConfigError> {
     ))
 }
 
+/// What there is to say of a file that describes a board, which the configuration names; none where it is no such file.
+fn board(path: &Path) -> Option<Result<String, ConfigError>> {
+    let text = config::read_text(path).ok()?;
+    if !config::Board::is_meant(&text) {
+        return None;
+    }
+    Some(config::Board::parse(&text).map(|board| {
+        let (file, name) = (path.display(), board.name);
+        format!(
+            "{file}: good. It describes the board {name}; the unit's configuration names it: [board] file = \"{file}\""
+        )
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use edge_store::disk::{RealDisk, replace};
@@ -59,5 +73,20 @@ mod tests {
         let said = check_config(&config).unwrap();
         assert!(said.contains("good.") && said.contains("is not in force") && said.contains("drawn.toml"), "{said}");
         assert!(drawn.exists(), "nothing is changed");
+    }
+
+    #[test]
+    fn a_file_that_describes_a_board_is_told_as_such_with_its_own_mistakes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("board.toml");
+        let example = include_str!("../../../docs/board.example.toml");
+        replace(&RealDisk, &file, example.as_bytes()).unwrap();
+        let said = check_config(&file).unwrap();
+        assert!(said.contains("describes the board carrier-a") && said.contains("[board] file = \""), "{said}");
+        replace(&RealDisk, &file, example.replace("shunt_ohms", "shunt").as_bytes()).unwrap();
+        let wrong = check_config(&file).unwrap_err().to_string();
+        assert!(wrong.contains("power.shunt") && !wrong.contains("unit.agency"), "{wrong}");
+        replace(&RealDisk, &file, b"x = 1").unwrap();
+        assert!(check_config(&file).unwrap_err().to_string().contains("unit.agency"));
     }
 }

@@ -1,16 +1,18 @@
 //! `edge-agent enroll`: from what the factory put on the unit to a unit of the agency, step by step.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use edge_protocol::enrolment::{Grant, SetupCode};
+use edge_protocol::enrolment::{BrokerAddress, Grant, SetupCode};
 use edge_protocol::topic;
 use edge_store::disk::{Disk, RealDisk};
 
 use super::locked;
 use crate::config::{self, ConfigError};
-use crate::enrolment::{Answered, Asking, Claim, EnrolError, KeyStore, Place, check_code};
+use crate::enrolment::{Answered, Asking, Claim, EnrolError, Place, check_code};
+use crate::keys::{Keys, TokenPlace};
 use crate::supervise::Clock;
 use crate::uplink::tls::{TlsError, client_config};
 use crate::uplink::{ClaimLine, Heard};
@@ -23,6 +25,7 @@ use crate::uplink::{ClaimLine, Heard};
 #[command(after_help = "Examples:
   edge-agent enroll --claim /persist/claim --broker broker.example.org:8883      asks for the setup code
   edge-agent enroll --config edge-agent.toml --claim claim --code XXXX-XXXX-XXXX --wait 5
+  edge-agent enroll --claim /persist/claim --key pkcs11      in the token of [token], or not at all
 
 Ends with 0 once the unit is enrolled. Interrupted at any point it can be started again: it goes on where it was.")]
 pub struct EnrollArgs {
@@ -37,24 +40,25 @@ pub struct EnrollArgs {
     pub code: Option<SetupCode>,
     /// The broker, HOST:PORT, where the factory did not name it
     #[arg(long, value_name = "HOST:PORT")]
-    pub broker: Option<String>,
+    pub broker: Option<BrokerAddress>,
     /// How many minutes to wait for somebody to approve
     #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub wait: u32,
-    /// Where the key is made: software or pkcs11
-    #[arg(long, default_value = "software", value_parser = key_store)]
-    pub key: KeyStore,
+    /// Where the key is made; in the token (TPM, secure element) where the configuration has [token], else in software
+    #[arg(long, value_name = "WHERE")]
+    pub key: Option<KeyStore>,
     /// Enrol a unit that is enrolled already
     #[arg(long)]
     pub again: bool,
 }
 
-fn key_store(word: &str) -> Result<KeyStore, String> {
-    match word {
-        "software" => Ok(KeyStore::Software),
-        "pkcs11" => Ok(KeyStore::Pkcs11),
-        _ => Err("software or pkcs11".to_owned()),
-    }
+/// Where a key is made and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeyStore {
+    /// In a file that its owner alone may read
+    Software,
+    /// In the token that the configuration names
+    Pkcs11,
 }
 
 /// Why the unit is not enrolled.
@@ -72,6 +76,24 @@ pub enum EnrollFailure {
     /// The identity would lie in memory.
     #[error("{0}")]
     Locked(String),
+    /// There is no token to make the key in.
+    #[error(
+        "--key pkcs11: {} names no token; write [token] with module, label and pin_file into it, see \
+         docs/enrolment.md", .0.display()
+    )]
+    NoToken(PathBuf),
+    /// Somebody else than who will use the identity.
+    #[error(
+        "{} belongs to another user (uid {owner}): run this as that user, with `sudo -u`, so that the service can read what \
+         is written",
+        .folder.display()
+    )]
+    OtherUser {
+        /// Where the identity goes.
+        folder: PathBuf,
+        /// Whose that is.
+        owner: u32,
+    },
     /// Nobody says where the broker is.
     #[error("where is the broker? give --broker HOST:PORT: the factory did not name it")]
     NoBroker,
@@ -115,10 +137,12 @@ pub fn run(arguments: &EnrollArgs) -> Result<(), EnrollFailure> {
 /// See [`EnrollFailure`].
 pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)) -> Result<(), EnrollFailure> {
     let clock = Clock::system();
-    let folder = config::enrolment_place(&arguments.config)?;
+    let (folder, token) = config::enrolment_place(&arguments.config)?;
+    let keys = keys(arguments, token.as_ref())?;
     if let Some(why) = locked::why(&folder) {
         return Err(EnrollFailure::Locked(locked::refusal(&why, "an identity would not outlive this start")));
     }
+    check_user(&folder)?;
     let place = Place::open(disk, &folder)?;
     if place.is_enrolled(disk)? && !arguments.again {
         return Err(EnrolError::Enrolled { path: place.identity() }.into());
@@ -129,8 +153,12 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     let code = arguments.code.clone().map_or_else(ask_for_code, Ok)?;
     check_code(disk, place.folder(), &claim.code, &code, clock.wall().time)?;
     tell("the setup code is right");
-    let asking = Asking::begin(&place, &claim, &code, arguments.key, disk)?;
-    tell(if asking.is_again() { "going on with the key that was made before" } else { "made a key; it stays here" });
+    let asking = Asking::begin(&place, &claim, &code, keys.clone(), disk)?;
+    tell(match (asking.is_again(), keys.token()) {
+        (true, _) => "going on with the key that was made before",
+        (false, None) => "made a key; it stays here",
+        (false, Some(_)) => "made a key in the token; it stays there",
+    });
     let grant = ask(&line, &asking, arguments, &clock, tell)?;
     let grant = grant.inspect_err(|_| {
         if let Err(error) = asking.forget(&place, disk) {
@@ -141,21 +169,41 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     tell("the certificate is of the agency's root and of this unit's key");
     asking.keep(&grant, &place, disk)?;
     tell(&format!("enrolled as {}/{}: {}", grant.agency, grant.unit, place.identity().display()));
-    if greet(&line, &grant, place.files(disk)?, tell)? {
-        claim.erase(disk)?;
-        tell("the claim's key is erased");
+    if greet(&line, &grant, (place.files(disk)?, &keys), tell)? {
+        match claim.erase(disk) {
+            Ok(()) => tell("the claim's key is erased"),
+            // The unit is enrolled, whatever becomes of the claim.
+            Err(error) => tell(&format!("the claim's key is still there, remove it: {error}")),
+        }
     }
     Ok(())
 }
 
+/// Whether who writes the identity is who will read it. What is root's own the service manager gives to the service.
+fn check_user(folder: &Path) -> Result<(), EnrollFailure> {
+    let there = folder.ancestors().find_map(|place| std::fs::metadata(place).ok());
+    let owner = there.map_or(0, |found| found.uid());
+    if owner == 0 || owner == nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(EnrollFailure::OtherUser { folder: folder.to_owned(), owner })
+}
+
+fn keys(arguments: &EnrollArgs, token: Option<&TokenPlace>) -> Result<Keys, EnrollFailure> {
+    match (arguments.key, token) {
+        (Some(KeyStore::Software), _) => Ok(Keys::default()),
+        (Some(KeyStore::Pkcs11), None) => Err(EnrollFailure::NoToken(arguments.config.clone())),
+        (Some(KeyStore::Pkcs11) | None, token) => Ok(Keys::of(token)),
+    }
+}
+
 fn line(arguments: &EnrollArgs, claim: &Claim) -> Result<ClaimLine, EnrollFailure> {
     let broker = arguments.broker.as_ref().or(claim.broker.as_ref()).ok_or(EnrollFailure::NoBroker)?;
-    let (host, port) = broker.rsplit_once(':').ok_or(EnrollFailure::NoBroker)?;
     let [root, certificate, key] = claim.files();
     Ok(ClaimLine {
-        host: host.to_owned(),
-        port: port.parse().map_err(|_| EnrollFailure::NoBroker)?,
-        tls: client_config(&root, &certificate, &key)?,
+        host: broker.host.clone(),
+        port: broker.port,
+        tls: client_config(&root, &certificate, &key, &Keys::default())?,
         serial: claim.serial.clone(),
     })
 }
@@ -211,13 +259,13 @@ fn ask(
 fn greet(
     line: &ClaimLine,
     grant: &Grant,
-    [root, certificate, key]: [PathBuf; 3],
+    ([root, certificate, key], keys): ([PathBuf; 3], &Keys),
     tell: &mut dyn FnMut(&str),
 ) -> Result<bool, EnrollFailure> {
     let line = ClaimLine {
         host: grant.broker_host.clone(),
         port: grant.broker_port,
-        tls: client_config(&root, &certificate, &key)?,
+        tls: client_config(&root, &certificate, &key, keys)?,
         serial: line.serial.clone(),
     };
     let name = topic::client_name(&grant.agency, grant.unit.as_str());

@@ -39,7 +39,7 @@ pub fn networks(arguments: &NetworksArgs) -> Result<BTreeSet<Network>, ConfigErr
 fn of_a_new_unit(file: &Path) -> Result<BTreeSet<Network>, ConfigError> {
     let config = config::read_text(file).and_then(|text| Config::before_enrolment(&text))?;
     let label = config.page.as_ref().and_then(|page| Label::read(&RealDisk, &page.claim).ok());
-    let broker = label.and_then(|label| literal(&label.broker?)).filter(|address| !address.is_loopback());
+    let broker = label.and_then(|label| literal(&label.broker?.host)).filter(|address| !address.is_loopback());
     Ok(config.networks().into_iter().chain(broker.map(Network::of_one)).collect())
 }
 

@@ -3,6 +3,8 @@
 //! Every frame is looked at, in order, and dated by its place in the file: the same file gives the same events, byte
 //! for byte. What differs from a running box is only what depends on its load: frames that it would have to replace.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -224,8 +226,7 @@ impl Teller {
         if self.json {
             writeln!(out, "{}", json!({ "lane": lane.as_str(), "record": record }))?;
         } else {
-            let text = serde_json::to_string(record).map_err(io::Error::from)?;
-            writeln!(out, "{:<7} {text}", lane.as_str())?;
+            writeln!(out, "{}", words::line(record, self.start))?;
         }
         Ok(())
     }

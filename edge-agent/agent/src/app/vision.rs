@@ -1,5 +1,7 @@
 //! Joins the vision worker and the models: neither station knows the other.
 
+mod in_use;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use crate::vision::client::{Prepare, Start, Throttle, Viewfinder, VisionSettings
 use crate::vision::confine::{Identity, resolve_identity};
 use crate::vision::engine::{Engine, ModelBytes};
 use crate::vision::{ModelStanding, Numbers, worker};
+
+pub(super) use in_use::Chooser;
 
 /// Arguments of the hidden subcommand `vision-worker`.
 #[derive(Debug, Clone, clap::Args)]
@@ -78,28 +82,7 @@ fn in_folder(config: &Config, dir: &Path) -> Vec<(PathBuf, Option<String>)> {
 
 /// Finds the runtime's library and reads the models for every start of a worker. Each folder comes with a variant.
 pub fn prepare(library: Option<PathBuf>, folders: Vec<(PathBuf, Option<String>)>, mut numbers: Numbers) -> Prepare {
-    Box::new(move || begin(library.as_deref(), &folders, &mut numbers))
-}
-
-/// The same with whatever models are in use at the start of a worker, which `begun` is told; one that was started with
-/// others ends once another set is in use.
-pub(super) fn prepare_in_use(
-    config: &Config,
-    mut numbers: Numbers,
-    begun: impl Fn(Option<u64>) + Send + 'static,
-) -> Prepare {
-    let config = config.clone();
-    Box::new(move || {
-        let data_dir = config.data_dir.clone();
-        let in_use = move || ModelSets::new(&RealDisk, &data_dir).in_use();
-        let set = in_use();
-        let revision = set.as_ref().map(|set| set.revision);
-        begun(revision);
-        let folders = in_folder(&config, &set.map_or_else(|| config.models.dir.clone(), |set| set.folder));
-        let is_outdated = move || in_use().map(|set| set.revision) != revision;
-        let start = begin(config.models.library.as_deref(), &folders, &mut numbers)?;
-        Ok(Start { is_outdated: Box::new(is_outdated), ..start })
-    })
+    Box::new(move |_| begin(library.as_deref(), &folders, &mut numbers))
 }
 
 fn begin(

@@ -226,6 +226,14 @@ impl Board {
         Self::parse(&text)
     }
 
+    /// Whether a text is meant to describe a board: it has a name, and nothing that a unit's configuration begins with.
+    pub fn is_meant(text: &str) -> bool {
+        super::parse(text).is_ok_and(|table| {
+            table.contains_key("name")
+                && !["unit", "camera", "uplink", "data_dir"].iter().any(|key| table.contains_key(*key))
+        })
+    }
+
     /// Checks a text.
     ///
     /// # Errors

@@ -30,6 +30,7 @@ pub use network::{Network, NetworkError};
 pub(crate) use network::{host_and_port, literal};
 pub use sections::{Acknowledgement, Control, Encoding, Health, Hotlist, Models, Page, Publish, Reads, Update, Uplink};
 
+use crate::keys::TokenPlace;
 use fields::Fields;
 
 /// Everything the agent is told before it starts.
@@ -43,6 +44,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The folder with the identity that `edge-agent enroll` wrote; none where files are named one by one.
     pub enrolment: Option<PathBuf>,
+    /// The token that holds the unit's key; none where a file does.
+    pub token: Option<TokenPlace>,
     /// The agency the unit belongs to.
     pub agency: AgencyId,
     /// The unit's own name; its certificate must carry the same.
@@ -202,12 +205,17 @@ impl Config {
     }
 }
 
-/// Where a unit that may not be enrolled yet shall keep its identity.
+/// Where a unit that may not be enrolled yet shall keep its identity, and the token for its key.
 ///
 /// # Errors
-/// Where the file cannot be read, or does not say it.
-pub fn enrolment_place(path: &Path) -> Result<PathBuf, ConfigError> {
-    place(&parse(&read_text(path)?)?).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })
+/// Where the file cannot be read, does not say it, or names a token by halves.
+pub fn enrolment_place(path: &Path) -> Result<(PathBuf, Option<TokenPlace>), ConfigError> {
+    let table = parse(&read_text(path)?)?;
+    let folder = place(&table).ok_or_else(|| ConfigError::NoPlace { path: path.to_owned() })?;
+    let root = Fields::root(&table);
+    let token = sections::token(&root.table("token"));
+    let mistakes = root.mistakes();
+    if mistakes.is_empty() { Ok((folder, token)) } else { Err(ConfigError::Mistakes(mistakes)) }
 }
 
 fn parse(text: &str) -> Result<Table, ConfigError> {
@@ -248,6 +256,7 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
     let profile = root.choice("profile", &[("field", Profile::Field), ("dev", Profile::Dev)], Profile::Field);
     let data_dir = root.optional_text("data_dir", "a folder").unwrap_or_else(|| DATA_DIR.to_owned());
     let enrolment = root.optional_text(identity::KEY, "the folder for the identity").map(PathBuf::from);
+    let token = sections::token(&root.table("token"));
     let unit = root.table("unit");
     let agency = unit.parsed("agency", "the agency's id: a-z, 0-9 and -, at most 32");
     let id = unit.parsed("id", "the unit's id: a-z, 0-9 and -, at most 32");
@@ -270,6 +279,7 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
         profile,
         data_dir: PathBuf::from(data_dir),
         enrolment,
+        token,
         agency: agency?,
         unit: id?,
         uplink: uplink?,

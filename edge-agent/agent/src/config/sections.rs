@@ -9,6 +9,7 @@ use edge_protocol::record::PlateText;
 
 use super::fields::Fields;
 use super::{Profile, default_metrics};
+use crate::keys::TokenPlace;
 
 /// `[uplink]`: the broker and what is spent on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,6 +158,21 @@ impl Page {
             armed,
         })
     }
+}
+
+/// `[token]`: where the unit's key is made and kept, if not in a file.
+pub(super) fn token(fields: &Fields<'_>) -> Option<TokenPlace> {
+    if !fields.is_present() {
+        return None;
+    }
+    let module = fields.text("module", "the token's PKCS#11 library, as /usr/lib/…/libtpm2_pkcs11.so");
+    let label = fields.text("label", "the token's label, at most 32 bytes");
+    if label.as_ref().is_some_and(|label| label.len() > 32) {
+        fields.mistake("label", "is longer than a token's label can be: 32 bytes");
+    }
+    let pin_file = fields.text("pin_file", "a 0600 file that holds the user's PIN");
+    fields.finish();
+    Some(TokenPlace { module: module?.into(), label: label?, pin_file: pin_file?.into() })
 }
 
 impl Uplink {

@@ -151,7 +151,7 @@ fn an_enrolled_unit_is_who_its_identity_says_and_one_that_is_not_is_told_what_to
     replace(&RealDisk, &file, enrolled(folder.path()).as_bytes()).unwrap();
     let error = Config::read(&file).unwrap_err();
     assert!(matches!(error, ConfigError::NotEnrolled { .. }), "{error}");
-    assert_eq!(enrolment_place(&file).unwrap(), folder.path());
+    assert_eq!(enrolment_place(&file).unwrap(), (folder.path().to_owned(), None));
     replace(&RealDisk, &folder.path().join("identity.toml"), IDENTITY.as_bytes()).unwrap();
     let config = Config::read(&file).unwrap();
     assert_eq!((config.unit.as_str(), config.uplink.port), ("gate-1", 8884));

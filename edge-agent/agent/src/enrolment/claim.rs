@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use edge_protocol::enrolment::{Serial, StoredCode};
+use edge_protocol::enrolment::{BrokerAddress, Serial, StoredCode};
 use edge_protocol::sign::{Chain, Root, SignatureError, SigningKey, Subject};
 use edge_protocol::time::{ClockQuality, WallStamp};
 use edge_store::disk::{Disk, read};
@@ -15,8 +15,8 @@ use super::{EnrolError, at};
 pub struct Claim {
     /// The unit's serial number.
     pub serial: Serial,
-    /// The broker that the factory named, `host:port`.
-    pub broker: Option<String>,
+    /// The broker that the factory named.
+    pub broker: Option<BrokerAddress>,
     folder: PathBuf,
     /// What is kept of the setup code.
     pub code: StoredCode,
@@ -31,8 +31,8 @@ pub struct Claim {
 pub struct Label {
     /// The unit's serial number.
     pub serial: Serial,
-    /// The broker that the factory named, `host:port`.
-    pub broker: Option<String>,
+    /// The broker that the factory named.
+    pub broker: Option<BrokerAddress>,
     /// What is kept of the setup code.
     pub setup_code: StoredCode,
 }

@@ -124,6 +124,17 @@ impl Place {
         }
     }
 
+    /// Removes keys and certificates that are not among those named.
+    pub(super) fn remove_unnamed(&self, named: &[PathBuf], disk: &dyn Disk) -> Result<(), EnrolError> {
+        for entry in disk.list(&self.folder).map_err(at("list", &self.folder))? {
+            let path = self.folder.join(&entry.name);
+            if entry.name.starts_with("unit-") && !named.contains(&path) {
+                disk.remove(&path).map_err(at("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what was granted for the key of that name: certificate and root first, `identity.toml` last.
     pub(super) fn keep(&self, grant: &Grant, key: &str, disk: &dyn Disk) -> Result<(), EnrolError> {
         let certificate = self.keep_certificate(&grant.certificate, key, disk)?;

@@ -22,10 +22,11 @@ use std::path::{Path, PathBuf};
 use edge_protocol::enrolment::{BadAnswer, Refusal, Refused};
 use edge_protocol::time::WallTime;
 
+use crate::keys::KeyError;
+
 pub use claim::{Claim, Label};
 pub use identity::{IDENTITY, Place};
-pub use key::KeyStore;
-pub use renew::{Line, Renewer};
+pub use renew::{Ends, Line, Renewer};
 pub use request::{Answered, Asking};
 pub use tries::check_code;
 
@@ -76,14 +77,12 @@ pub enum EnrolError {
         /// What says so.
         path: PathBuf,
     },
-    /// The key cannot be kept where it was to be kept.
-    #[error(
-        "this build keeps keys in software alone: PKCS#11 (TPM, secure element) is not there yet; use --key software"
-    )]
-    NoPkcs11,
-    /// A key or a request cannot be made.
-    #[error("cannot make a key: {0}")]
-    Key(String),
+    /// A key cannot be made, opened or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The question cannot be made.
+    #[error("cannot make the question for the center: {0}")]
+    Question(String),
     /// The center refuses.
     #[error("{}{}", .0.reason.sentence(), until(.0))]
     Refused(Refused),

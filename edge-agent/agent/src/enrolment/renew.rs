@@ -14,8 +14,9 @@ use edge_protocol::time::{MonoTime, WallTime};
 use edge_store::disk::{Disk, read};
 
 use super::identity::{Identity, Place, key_file};
-use super::key::{KeyStore, NewKey};
-use super::{EnrolError, at};
+use super::request::pending_key;
+use super::{EnrolError, at, key};
+use crate::keys::{KeyError, Keys, NewKey};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 
 /// Between two looks.
@@ -40,27 +41,43 @@ pub trait Line: Send {
     fn refused(&self, reason: Refusal);
 }
 
-/// Keeps the unit's certificate young.
-pub struct Renewer {
-    place: Place,
-    disk: Arc<dyn Disk>,
-    line: Box<dyn Line>,
-    clock: Clock,
-    pulse: Pulse,
-    state: State,
+/// What renewing is connected to.
+pub struct Ends {
+    /// Where the identity is.
+    pub place: Place,
+    /// Where its next key is made.
+    pub keys: Keys,
+    /// The disk that it is on.
+    pub disk: Arc<dyn Disk>,
+    /// To the center.
+    pub line: Box<dyn Line>,
+    /// Reads time.
+    pub clock: Clock,
+    /// Shows progress to the watchdog.
+    pub pulse: Pulse,
 }
 
-impl std::fmt::Debug for Renewer {
+impl std::fmt::Debug for Ends {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Renewer({})", self.place.folder().display())
+        f.debug_struct("Ends").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
+/// Keeps the unit's certificate young.
+#[derive(Debug)]
+pub struct Renewer {
+    ends: Ends,
+    state: State,
+    /// Made and written down before the center is asked; the same is asked about until there is a certificate for it.
+    next: Option<NewKey>,
+}
+
+#[derive(Debug)]
 enum State {
     /// The present certificate is good for long; or nothing is asked before this moment.
     Resting(Option<MonoTime>),
-    /// The center was asked for a certificate of this key.
-    Asked(NewKey, MonoTime),
+    /// The center was asked at this moment.
+    Asked(MonoTime),
     /// The new pair is on the disk; the present one is removed once the new one is in use.
     Switching([PathBuf; 2]),
 }
@@ -75,8 +92,8 @@ struct Present {
 
 impl Renewer {
     /// Whoever keeps the identity of this place young.
-    pub fn new(place: Place, disk: Arc<dyn Disk>, line: Box<dyn Line>, clock: Clock, pulse: Pulse) -> Self {
-        Self { place, disk, line, clock, pulse, state: State::Resting(None) }
+    pub fn new(ends: Ends) -> Self {
+        Self { ends, state: State::Resting(None), next: None }
     }
 
     /// Runs until `stop`.
@@ -84,11 +101,13 @@ impl Renewer {
     /// # Errors
     /// Where the identity cannot be read or written.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
+        // A stage that is started again has what it had; the file of the key that was asked about goes now.
+        (self.next, self.state) = (None, State::Resting(None));
         self.tidy().map_err(|error| Fault::from_error(&error))?;
         loop {
-            let now = self.clock.mono();
-            self.pulse.beat(now);
-            self.step(now, self.clock.wall().time).map_err(|error| Fault::from_error(&error))?;
+            let now = self.ends.clock.mono();
+            self.ends.pulse.beat(now);
+            self.step(now, self.ends.clock.wall().time).map_err(|error| Fault::from_error(&error))?;
             if stop.wait_timeout(LOOK) {
                 return Ok(());
             }
@@ -101,15 +120,16 @@ impl Renewer {
         self.state = match state {
             State::Resting(Some(until)) if now < until => State::Resting(Some(until)),
             State::Resting(_) => self.look(now, wall)?,
-            State::Asked(key, since) => match self.line.answer() {
-                Some(answer) => self.answered(key, &answer, now)?,
+            State::Asked(since) => match self.ends.line.answer() {
+                Some(answer) => self.answered(&answer, since, later(now))?,
                 None if now.saturating_since(since) >= AGAIN => State::Resting(None),
-                None => State::Asked(key, since),
+                None => State::Asked(since),
             },
-            State::Switching(former) if self.line.is_in_use() => {
+            State::Switching(former) if self.ends.line.is_in_use() => {
                 for path in &former {
-                    self.disk.remove(path).map_err(at("remove", path))?;
+                    self.ends.disk.remove(path).map_err(at("remove", path))?;
                 }
+                self.forget_keys();
                 tracing::info!("the new certificate is in use; the former one is removed");
                 State::Resting(None)
             }
@@ -118,55 +138,81 @@ impl Renewer {
         Ok(())
     }
 
-    fn look(&self, now: MonoTime, wall: WallTime) -> Result<State, EnrolError> {
+    fn look(&mut self, now: MonoTime, wall: WallTime) -> Result<State, EnrolError> {
         let present = self.present()?;
         let (from, until) = present.chain.validity().map_err(|error| self.unfit(error.to_string()))?;
         if !is_due(from, until, wall) {
             return Ok(State::Resting(Some(now.saturating_add(Duration::from_mins(1)))));
         }
-        let next = KeyStore::Software.make()?;
-        let sealed = Renewal::new(next.request.clone()).seal(&present.key, &present.chain);
-        self.line.ask(sealed.map_err(|error| self.unfit(error.to_string()))?);
-        tracing::info!(%until, "the certificate is past two thirds of its life; the next one is asked for");
-        Ok(State::Asked(next, now))
+        match self.ask(&present) {
+            Ok(()) => {
+                tracing::info!(%until, "the certificate is past two thirds of its life; the next one is asked for");
+                Ok(State::Asked(now))
+            }
+            // A token that is away is asked again later.
+            Err(error @ EnrolError::Key(_)) => {
+                tracing::warn!(%error, "the next certificate cannot be asked for now");
+                Ok(later(now))
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    fn answered(&self, next: NewKey, answer: &[u8], now: MonoTime) -> Result<State, EnrolError> {
-        let later = State::Resting(Some(now.saturating_add(AGAIN)));
+    fn ask(&mut self, present: &Present) -> Result<(), EnrolError> {
+        let Ends { place, keys, disk, line, .. } = &self.ends;
+        let next = if let Some(next) = self.next.take() {
+            next
+        } else {
+            let made = key::make(keys, place, &**disk)?;
+            place.write(&key_file(&key::name(made.key.public())), &made.file, &**disk)?;
+            made
+        };
+        let asked = Renewal::new(self.next.insert(next).request.clone());
+        let sealed = asked.seal(&present.key, &present.chain);
+        line.ask(sealed.map_err(|error| KeyError::Token { doing: "sign", why: error.to_string() })?);
+        Ok(())
+    }
+
+    fn answered(&mut self, answer: &[u8], since: MonoTime, later: State) -> Result<State, EnrolError> {
         match RenewalAnswer::decode(answer) {
-            Some(RenewalAnswer::Granted(der)) => self.switch(&next, &der, later),
+            Some(RenewalAnswer::Granted(der)) => self.switch(&der, later),
             Some(RenewalAnswer::Refused(reason)) => {
                 tracing::error!(reason = reason.as_str(), "the center gives no further certificate");
-                self.line.refused(reason);
+                self.ends.line.refused(reason);
                 Ok(later)
             }
             None => {
                 tracing::warn!("an answer about the next certificate that cannot be read");
-                Ok(State::Asked(next, now))
+                Ok(State::Asked(since))
             }
         }
     }
 
-    /// Writes the next pair and goes on with it.
-    fn switch(&self, next: &NewKey, der: &[u8], later: State) -> Result<State, EnrolError> {
+    /// Goes on with the next pair, whose key is on the disk since it was asked about.
+    fn switch(&mut self, der: &[u8], later: State) -> Result<State, EnrolError> {
+        let Some(next) = self.next.take() else { return Ok(later) };
         let Present { mut identity, root, chain, .. } = self.present()?;
         let new = Chain::from_der(der.to_vec());
-        let key = SigningKey::from_pem(next.pem.as_bytes()).map_err(|error| EnrolError::Key(error.to_string()))?;
         let same_unit = match (root.check(&new, None), chain.subject()) {
             (Ok(new @ Subject::Unit(..)), Ok(present)) => new == present,
             _ => false,
         };
-        if !same_unit || new.public_key().ok().as_deref() != Some(key.public()) {
+        if !same_unit || new.public_key().ok().as_deref() != Some(next.key.public()) {
             tracing::error!("the center's next certificate is not this unit's; the present one stays");
             return Ok(later);
         }
-        let disk = &*self.disk;
+        let Ends { place, keys, disk, line, .. } = &self.ends;
+        if let Err(error) = keys.try_out(&next.file) {
+            tracing::error!(%error, "the next key does not sign; the present one stays");
+            return Ok(later);
+        }
+        let name = key::name(next.key.public());
         let former = [identity.uplink.certificate, identity.uplink.key];
-        identity.uplink.key = self.place.write(&key_file(&next.name), next.pem.as_bytes(), disk)?;
-        identity.uplink.certificate = self.place.keep_certificate(der, &next.name, disk)?;
-        self.place.keep_identity(&identity, disk)?;
+        identity.uplink.certificate = place.keep_certificate(der, &name, &**disk)?;
+        identity.uplink.key = place.file(&key_file(&name));
+        place.keep_identity(&identity, &**disk)?;
         let files = [identity.uplink.ca, identity.uplink.certificate, identity.uplink.key];
-        if let Err(error) = self.line.switch(files) {
+        if let Err(error) = line.switch(files) {
             tracing::error!(error, "the next certificate cannot be used before the next start");
             return Ok(later);
         }
@@ -174,32 +220,42 @@ impl Renewer {
     }
 
     fn present(&self) -> Result<Present, EnrolError> {
-        let identity = self.place.identity_of(&*self.disk)?;
-        let file = |path: &PathBuf| read(&*self.disk, path).map_err(at("read", path));
+        let Ends { place, keys, disk, .. } = &self.ends;
+        let identity = place.identity_of(&**disk)?;
+        let file = |path: &PathBuf| read(&**disk, path).map_err(at("read", path));
         let unfit = |error: edge_protocol::sign::SignatureError| self.unfit(error.to_string());
         let root = Root::from_pem(&file(&identity.uplink.ca)?).map_err(unfit)?;
         let chain = Chain::from_pem(&file(&identity.uplink.certificate)?).map_err(unfit)?;
-        let key = SigningKey::from_pem(&file(&identity.uplink.key)?).map_err(unfit)?;
+        let key = keys.open(&file(&identity.uplink.key)?)?;
         Ok(Present { identity, root, chain, key })
     }
 
     fn unfit(&self, why: String) -> EnrolError {
-        EnrolError::Unfit { path: self.place.identity(), why }
+        EnrolError::Unfit { path: self.ends.place.identity(), why }
     }
 
-    /// Removes pairs that an interrupted renewal left and that nothing names.
-    fn tidy(&self) -> Result<(), EnrolError> {
-        let disk = &*self.disk;
-        let named = self.place.files(disk)?;
-        let folder = self.place.folder();
-        for entry in disk.list(folder).map_err(at("list", folder))? {
-            let path = folder.join(&entry.name);
-            if entry.name.starts_with("unit-") && !named.contains(&path) {
-                disk.remove(&path).map_err(at("remove", &path))?;
-            }
-        }
+    /// Removes pairs that an interrupted renewal left and that nothing names. An enrolment may wait for its answer beside
+    /// the present identity.
+    pub(super) fn tidy(&self) -> Result<(), EnrolError> {
+        let Ends { place, disk, .. } = &self.ends;
+        let named: Vec<PathBuf> = place.files(&**disk)?.into_iter().chain(pending_key(place, &**disk)).collect();
+        place.remove_unnamed(&named, &**disk)?;
+        self.forget_keys();
         Ok(())
     }
+
+    /// Has the token forget former keys. One that is away keeps them until the next time.
+    fn forget_keys(&self) {
+        let Ends { place, keys, disk, .. } = &self.ends;
+        if let Err(error) = key::tidy(keys, place, &**disk) {
+            tracing::warn!(%error, "former keys stay in the token for now");
+        }
+    }
+}
+
+/// Nothing is asked for a while.
+fn later(now: MonoTime) -> State {
+    State::Resting(Some(now.saturating_add(AGAIN)))
 }
 
 /// Whether two thirds of a certificate's life are over.

@@ -3,15 +3,19 @@
 //! The key and the name of the question are on the disk before anything is sent. Whoever is interrupted, by a cut line
 //! or a cut of power, asks the same again, and the center gives the same answer.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
 use edge_protocol::enrolment::{Answer, Grant, Outcome, ProofKey, Request, SetupCode};
-use edge_protocol::sign::{Chain, Root, SigningKey, Subject};
+use edge_protocol::sign::{Chain, Root, Subject};
 use edge_store::disk::Disk;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Place, key_file};
-use super::{Claim, EnrolError, KeyStore, key};
+use super::{Claim, EnrolError, key};
+use crate::keys::{KeyError, Keys};
 
 /// What was asked and is not answered.
 const PENDING: &str = "pending.toml";
@@ -24,10 +28,20 @@ struct Pending {
     request: String,
 }
 
+/// What is asked: for which key, and by which number.
+struct Question {
+    nonce: [u8; 16],
+    /// What the key's file is called.
+    key: String,
+    /// The certificate request, PKCS#10 in DER.
+    request: Vec<u8>,
+}
+
 /// A question that can be sent.
 pub struct Asking {
     nonce: [u8; 16],
     proof_key: ProofKey,
+    keys: Keys,
     key: String,
     sealed: Vec<u8>,
     is_again: bool,
@@ -57,19 +71,19 @@ impl Asking {
         place: &Place,
         claim: &Claim,
         code: &SetupCode,
-        store: KeyStore,
+        keys: Keys,
         disk: &dyn Disk,
     ) -> Result<Self, EnrolError> {
-        let interrupted = interrupted(place, disk);
+        let interrupted = interrupted(place, &keys, disk)?;
         let is_again = interrupted.is_some();
-        let (nonce, key, request) = match interrupted {
+        let Question { nonce, key, request } = match interrupted {
             Some(found) => found,
-            None => fresh(place, store, disk)?,
+            None => fresh(place, &keys, disk)?,
         };
         let proof_key = code.proof_key(&claim.serial);
         let asked = Request::new(claim.serial.clone(), nonce, request, &proof_key);
-        let sealed = asked.seal(&claim.key, &claim.chain).map_err(|error| EnrolError::Key(error.to_string()))?;
-        Ok(Self { nonce, proof_key, key, sealed, is_again })
+        let sealed = asked.seal(&claim.key, &claim.chain).map_err(|error| EnrolError::Question(error.to_string()))?;
+        Ok(Self { nonce, proof_key, keys, key, sealed, is_again })
     }
 
     /// The message.
@@ -113,8 +127,9 @@ impl Asking {
             Ok(_) => return misfit("the certificate is for somebody else".to_owned()),
             Err(error) => return misfit(error.to_string()),
         }
-        let key = SigningKey::from_pem(&place.read(&key_file(&self.key), disk)?);
-        let key = key.map_err(|error| EnrolError::Key(error.to_string()))?;
+        let file = place.read(&key_file(&self.key), disk)?;
+        self.keys.try_out(&file)?;
+        let key = self.keys.open(&file)?;
         if chain.public_key().ok().as_deref() != Some(key.public()) {
             return misfit("the certificate is for another key".to_owned());
         }
@@ -136,30 +151,57 @@ impl Asking {
     /// The system's.
     pub fn forget(&self, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
         place.remove(PENDING, disk)?;
-        place.remove(&key_file(&self.key), disk)
+        place.remove(&key_file(&self.key), disk)?;
+        key::tidy(&self.keys, place, disk)
     }
 }
 
-/// The question that was interrupted, if everything of it is there.
-fn interrupted(place: &Place, disk: &dyn Disk) -> Option<([u8; 16], String, Vec<u8>)> {
+/// The question that was interrupted, if everything of it is there. A token that is away now has not lost its key.
+fn interrupted(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Option<Question>, EnrolError> {
+    let Some(pending) = pending(place, disk) else { return Ok(None) };
+    let file = match place.read(&key_file(&pending.key), disk) {
+        Ok(file) => file,
+        Err(EnrolError::File { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match keys.try_out(&file) {
+        Ok(()) => {}
+        Err(KeyError::File(_) | KeyError::Missing(_)) => return Ok(None),
+        // Who says where the new key shall be made says that this one shall not be used.
+        Err(KeyError::Elsewhere(_)) if keys.token().is_none() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    let key = keys.open(&file)?;
+    let mut nonce = [0; 16];
+    let is_whole = key::name(key.public()) == pending.key && hex::decode_to_slice(&pending.nonce, &mut nonce).is_ok();
+    let request = hex::decode(&pending.request).ok().filter(|_| is_whole);
+    Ok(request.map(|request| Question { nonce, key: pending.key, request }))
+}
+
+fn pending(place: &Place, disk: &dyn Disk) -> Option<Pending> {
     let text = String::from_utf8(place.read(PENDING, disk).ok()?).ok()?;
-    let pending: Pending = toml::from_str(&text).ok()?;
-    let key = SigningKey::from_pem(&place.read(&key_file(&pending.key), disk).ok()?).ok()?;
-    if key::name(key.public()) != pending.key {
-        return None;
-    }
-    let mut nonce = [0; 16];
-    hex::decode_to_slice(&pending.nonce, &mut nonce).ok()?;
-    Some((nonce, pending.key, hex::decode(&pending.request).ok()?))
+    toml::from_str(&text).ok()
 }
 
-fn fresh(place: &Place, store: KeyStore, disk: &dyn Disk) -> Result<([u8; 16], String, Vec<u8>), EnrolError> {
+/// The file of the key that was asked about and waits for an answer.
+pub(super) fn pending_key(place: &Place, disk: &dyn Disk) -> Option<PathBuf> {
+    pending(place, disk).map(|pending| place.file(&key_file(&pending.key)))
+}
+
+fn fresh(place: &Place, keys: &Keys, disk: &dyn Disk) -> Result<Question, EnrolError> {
     let mut nonce = [0; 16];
-    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| EnrolError::Key("the system gives no random bytes".to_owned()))?;
-    let made = store.make()?;
-    place.write(&key_file(&made.name), made.pem.as_bytes(), disk)?;
-    let pending = Pending { nonce: hex::encode(nonce), key: made.name.clone(), request: hex::encode(&made.request) };
-    let text = toml::to_string(&pending).map_err(|error| EnrolError::Key(error.to_string()))?;
+    aws_lc_rs::rand::fill(&mut nonce)
+        .map_err(|_| EnrolError::Question("the system gives no random bytes".to_owned()))?;
+    let made = key::make(keys, place, disk)?;
+    if !place.is_enrolled(disk)? {
+        // Of a key that was made before its question was written down.
+        place.remove_unnamed(&[], disk)?;
+    }
+    let key = key::name(made.key.public());
+    place.write(&key_file(&key), &made.file, disk)?;
+    let pending = Pending { nonce: hex::encode(nonce), key: key.clone(), request: hex::encode(&made.request) };
+    let text = toml::to_string(&pending).map_err(|error| EnrolError::Question(error.to_string()))?;
     place.write(PENDING, text.as_bytes(), disk)?;
-    Ok((nonce, made.name, made.request))
+    key::tidy(keys, place, disk)?;
+    Ok(Question { nonce, key, request: made.request })
 }

@@ -10,6 +10,9 @@ use rcgen::{
 use serde::Serialize;
 
 use super::*;
+use crate::keys::Keys;
+
+mod renewing;
 
 const CLAIM: &str = "/persist/claim";
 const IDENTITY_FOLDER: &str = "/data/identity";
@@ -94,7 +97,7 @@ fn disk(agency: &Agency) -> FaultyDisk {
 fn begin(disk: &dyn Disk) -> Result<(Place, Claim, Asking), EnrolError> {
     let place = Place::open(disk, Path::new(IDENTITY_FOLDER))?;
     let claim = Claim::open(disk, Path::new(CLAIM), now())?;
-    let asking = Asking::begin(&place, &claim, &code(), KeyStore::Software, disk)?;
+    let asking = Asking::begin(&place, &claim, &code(), Keys::default(), disk)?;
     Ok((place, claim, asking))
 }
 
@@ -278,13 +281,4 @@ fn a_claim_that_is_expired_or_not_of_this_serial_is_said_before_anything_is_aske
     replace(&disk, &file, text.replace("SN42", "SN43").as_bytes()).unwrap();
     let error = Claim::open(&disk, Path::new(CLAIM), now()).unwrap_err();
     assert!(error.to_string().contains("was a disk exchanged?"), "{error}");
-}
-
-#[test]
-fn what_keeps_keys_elsewhere_is_said_to_be_absent() {
-    let disk = disk(&Agency::new());
-    let place = Place::open(&disk, Path::new(IDENTITY_FOLDER)).unwrap();
-    let claim = Claim::open(&disk, Path::new(CLAIM), now()).unwrap();
-    let asked = Asking::begin(&place, &claim, &code(), KeyStore::Pkcs11, &disk);
-    assert!(matches!(asked, Err(EnrolError::NoPkcs11)));
 }

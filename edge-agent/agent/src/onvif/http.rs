@@ -74,6 +74,9 @@ impl Asker {
         let request = self.agent.post(address).config().timeout_global(Some(left)).build();
         let mut request = request.header("content-type", "application/soap+xml; charset=utf-8");
         if let Some(authorization) = authorization {
+            if !authorization.is_ascii() {
+                return Err(OnvifError::Letters);
+            }
             request = request.header("authorization", authorization);
         }
         let failed = |error: ureq::Error| unreachable(address, error.to_string());
@@ -93,6 +96,11 @@ fn unreachable(address: &str, reason: String) -> OnvifError {
 fn path(address: &str) -> &str {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
     rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or("/")
+}
+
+/// A quote or backslash in a quoted string, RFC 9110 section 5.6.4.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// The answer to a challenge by RFC 7616 with MD5, with `qop=auth` where it is offered.
@@ -124,8 +132,9 @@ pub(super) fn authorization(challenge: &str, login: &Login, uri: &str) -> Option
     };
     let opaque = field("opaque").map(|opaque| format!(", opaque=\"{opaque}\"")).unwrap_or_default();
     Some(format!(
-        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
-         response=\"{response}\"{quality}{opaque}"
+        "Digest username=\"{}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         response=\"{response}\"{quality}{opaque}",
+        quoted(user)
     ))
 }
 
@@ -144,6 +153,13 @@ mod tests {
         let expected = md5(&format!("{secret}:dcd98b7102dd2f0e8b11d0f600bfb0c093:{}", md5("POST:/dir/index.html")));
         assert!(answer.contains(&format!("response=\"{expected}\"")) && answer.contains("opaque=\"5ccc\""), "{answer}");
         assert!(!answer.contains("CircleOfLife"));
+    }
+
+    #[test]
+    fn a_quote_in_a_name_ends_nothing() {
+        let login = Login::new("a\"b\\", "c");
+        let answer = authorization("Digest realm=\"r\", nonce=\"n\"", &login, "/").unwrap();
+        assert!(answer.starts_with(r#"Digest username="a\"b\\", realm="r""#), "{answer}");
     }
 
     #[test]

@@ -66,6 +66,9 @@ pub enum OnvifError {
     /// The camera refuses name or password, or wants some.
     #[error("the camera refuses name or password; check the credentials' file, and that the user may use ONVIF")]
     Refused,
+    /// The camera wants an HTTP digest, which is of ASCII alone.
+    #[error("this camera takes no user with letters such as ü: make one of a to z and 0 to 9 on it")]
+    Letters,
     /// The camera says that something is wrong.
     #[error("the camera says: {0}")]
     Fault(String),

@@ -178,6 +178,13 @@ fn streams_are_found_whichever_proof_of_the_password_the_camera_wants() {
 }
 
 #[test]
+fn a_user_that_no_digest_can_carry_is_told_as_such() {
+    let device = Device::new(&camera(Wants::Digest), Some(Login::new("jürgen", PASSWORD))).unwrap();
+    let error = device.streams(device.clock(ALWAYS).unwrap(), ALWAYS).unwrap_err();
+    assert!(matches!(error, OnvifError::Letters), "{error}");
+}
+
+#[test]
 fn a_wrong_password_is_told_as_such_and_not_repeated() {
     for wants in [Wants::Token, Wants::Digest] {
         let error = streams(wants, "hunter2").unwrap_err();

@@ -1,6 +1,6 @@
 //! What is asked of the page, and what is answered.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Extension, Path, Query, Request, State};
@@ -18,11 +18,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::door::{Door, Outside, Ticket};
+use super::door::{Outside, Ticket};
 use super::reports::{commission, report, sealed_report};
+use super::shared::{Page, Shared};
 use super::source::TypedSource;
-use super::unit::{Drawing, Glance, Picture, Refusal, Unit};
-use crate::supervise::Clock;
+use super::unit::{Drawing, Glance, Refusal, Unit};
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -37,29 +37,13 @@ const REPORT: &str = include_str!("report.js");
 const MAX_BODY_BYTES: usize = 16 * 1024;
 /// The longest name that somebody goes by.
 const MAX_NAME: usize = 40;
-/// How long a picture is waited for, and how often is looked whether it is there.
+/// How long a picture is waited for.
 pub(super) const PICTURE: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(30);
 /// The prefix makes a browser refuse the cookie unless it is of this very host, under TLS.
 const SESSION: &str = "__Host-session";
 /// Nothing from elsewhere, in no frame, and no script but our own file.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-/// What every answer is made of.
-pub(super) struct Shared {
-    pub(super) unit: Arc<dyn Unit>,
-    pub(super) door: Mutex<Door>,
-    pub(super) clock: Clock,
-}
-
-impl Shared {
-    pub(super) fn door(&self) -> MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-pub(super) type Page = State<Arc<Shared>>;
 
 /// The technician who asks; only those who are in get that far.
 #[derive(Debug, Clone)]
@@ -118,6 +102,13 @@ async fn careful(mut response: Response) -> Response {
     response
 }
 
+/// What is answered where something was done and there is nothing to tell.
+type Done = Json<serde_json::Value>;
+
+fn done((): ()) -> Done {
+    Json(json!({}))
+}
+
 /// Why something is not done, as the page's script reads it.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -128,6 +119,11 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(status: StatusCode, words: impl Into<String>) -> Self {
         Self { status, words: words.into() }
+    }
+
+    /// What was asked for is not as it may be.
+    pub(super) fn wrong(refusal: Refusal) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0)
     }
 }
 
@@ -191,7 +187,12 @@ struct Occupied {
 
 async fn login(State(shared): Page, Json(login): Json<Login>) -> Result<Response, Failure> {
     let name = name(&login.name)?;
-    let unit = &shared.unit;
+    let inner = Arc::clone(&shared);
+    shared.unit(move |unit| let_in(&inner, unit, &name, &login)).await?
+}
+
+/// Judges a code and lets in who has shown the right one. All of it at once: whoever comes meanwhile comes after.
+fn let_in(shared: &Shared, unit: &dyn Unit, name: &str, login: &Login) -> Result<Response, Failure> {
     if let Err(refusal) = unit.try_code(&login.code) {
         unit.note(&format!("technician's page: {name} was not let in: {refusal}"))?;
         return Err(Failure::new(StatusCode::FORBIDDEN, refusal.0));
@@ -206,7 +207,7 @@ async fn login(State(shared): Page, Json(login): Json<Login>) -> Result<Response
         Some((before, _)) => format!("technician's page: {name} took over from {before}"),
         None => format!("technician's page: {name} logged in"),
     })?;
-    let cookie = enter(&shared, &name, now, wall)?;
+    let cookie = enter(shared, name, now, wall)?;
     Ok(([(SET_COOKIE, cookie)], Json(json!({ "technician": name }))).into_response())
 }
 
@@ -228,8 +229,8 @@ fn enter(shared: &Shared, name: &str, now: MonoTime, wall: WallTime) -> Result<S
 }
 
 async fn logout(State(shared): Page, Extension(Technician(name)): Extension<Technician>) -> Result<Response, Failure> {
+    shared.unit(move |unit| unit.note(&format!("technician's page: {name} logged out"))).await??;
     shared.door().clear();
-    shared.unit.note(&format!("technician's page: {name} logged out"))?;
     let cookie = format!("{SESSION}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok(([(SET_COOKIE, cookie)], Json(json!({}))).into_response())
 }
@@ -242,8 +243,12 @@ struct Told {
     glance: Glance,
 }
 
-async fn glance(State(shared): Page, Extension(Technician(technician)): Extension<Technician>) -> Json<Told> {
-    Json(Told { technician, glance: shared.unit.glance() })
+async fn glance(
+    State(shared): Page,
+    Extension(Technician(technician)): Extension<Technician>,
+) -> Result<Json<Told>, Failure> {
+    let glance = shared.unit(|unit| unit.glance()).await?;
+    Ok(Json(Told { technician, glance }))
 }
 
 #[derive(Deserialize)]
@@ -258,33 +263,15 @@ async fn picture(
     Path(camera): Path<CameraId>,
     Query(After { after }): Query<After>,
 ) -> Result<Response, Failure> {
-    if !shared.unit.ask_picture(&camera) {
+    if !shared.ask_picture(&camera) {
         return Err(no_camera(&camera));
     }
     let none = || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "no picture comes from this camera");
     let until = shared.clock.mono().saturating_add(PICTURE);
-    let picture = other_picture(&shared, &camera, after, until).await.ok_or_else(none)?;
+    let picture = shared.other_picture(&camera, after, until).await.ok_or_else(none)?;
     let measures = serde_json::to_string(&picture).unwrap_or_default();
     let headers = [("content-type", "image/jpeg"), ("x-measures", measures.as_str())];
     Ok((headers, picture.jpeg).into_response())
-}
-
-/// The picture that was asked for, once it is another than the one of that number; none where none comes `until` then.
-pub(super) async fn other_picture(
-    shared: &Shared,
-    camera: &CameraId,
-    number: Option<i64>,
-    until: MonoTime,
-) -> Option<Picture> {
-    loop {
-        if let Some(picture) = shared.unit.picture(camera).filter(|picture| number != Some(picture.number)) {
-            return Some(picture);
-        }
-        if shared.clock.mono() >= until {
-            return None;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
 }
 
 fn no_camera(camera: &CameraId) -> Failure {
@@ -295,23 +282,27 @@ async fn test_read(
     State(shared): Page,
     Path(camera): Path<CameraId>,
     Extension(Technician(name)): Extension<Technician>,
-) -> Result<Json<serde_json::Value>, Failure> {
-    shared.unit.note(&format!("technician's page: {name} asked for a test read at {camera}"))?;
-    shared.unit.test_read(camera);
-    Ok(Json(json!({})))
+) -> Result<Done, Failure> {
+    let asked = shared.unit(move |unit| {
+        unit.note(&format!("technician's page: {name} asked for a test read at {camera}"))?;
+        unit.test_read(camera);
+        Ok::<(), Refusal>(())
+    });
+    Ok(asked.await?.map(done)?)
 }
 
-async fn checks(
-    State(shared): Page,
-    Extension(Technician(name)): Extension<Technician>,
-) -> Result<Json<serde_json::Value>, Failure> {
-    shared.unit.note(&format!("technician's page: {name} began the checks"))?;
-    shared.unit.begin_checks();
-    Ok(Json(json!({})))
+async fn checks(State(shared): Page, Extension(Technician(name)): Extension<Technician>) -> Result<Done, Failure> {
+    let begun = shared.unit(move |unit| {
+        unit.note(&format!("technician's page: {name} began the checks"))?;
+        unit.begin_checks();
+        Ok::<(), Refusal>(())
+    });
+    Ok(begun.await?.map(done)?)
 }
 
 async fn drawing(State(shared): Page, Path(camera): Path<CameraId>) -> Result<Json<Drawing>, Failure> {
-    shared.unit.drawing(&camera).map(Json).ok_or_else(|| no_camera(&camera))
+    let asked = camera.clone();
+    shared.unit(move |unit| unit.drawing(&asked)).await?.map(Json).ok_or_else(|| no_camera(&camera))
 }
 
 /// What is put in force at a camera: the unit judges it, writes it down and takes it.
@@ -323,8 +314,8 @@ fn putting<G: DeserializeOwned + Send + 'static>(
                     Path(camera): Path<CameraId>,
                     Extension(Technician(name)): Extension<Technician>,
                     Json(given): Json<G>| {
-            let taken = take(&*shared.unit, &camera, &given, &name);
-            taken.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
+            let taken = shared.unit(move |unit| take(unit, &camera, &given, &name)).await?;
+            taken.map(done).map_err(Failure::wrong)
         },
     )
 }
@@ -332,18 +323,16 @@ fn putting<G: DeserializeOwned + Send + 'static>(
 async fn find_cameras(
     State(shared): Page,
     Extension(Technician(name)): Extension<Technician>,
-) -> Result<Json<serde_json::Value>, Failure> {
-    let begun = shared.unit.find_cameras(&name);
-    begun.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
+) -> Result<Done, Failure> {
+    shared.unit(move |unit| unit.find_cameras(&name)).await?.map(done).map_err(Failure::wrong)
 }
 
 async fn ask_streams(
     State(shared): Page,
     Extension(Technician(name)): Extension<Technician>,
     Json(of): Json<TypedSource>,
-) -> Result<Json<serde_json::Value>, Failure> {
-    let begun = shared.unit.ask_streams(&of, &name);
-    begun.map(|()| Json(json!({}))).map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))
+) -> Result<Done, Failure> {
+    shared.unit(move |unit| unit.ask_streams(&of, &name)).await?.map(done).map_err(Failure::wrong)
 }
 
 #[derive(Deserialize)]
@@ -357,10 +346,11 @@ async fn enrol(
     State(shared): Page,
     Extension(Technician(name)): Extension<Technician>,
     Json(Enrol { code, broker }): Json<Enrol>,
-) -> Result<Json<serde_json::Value>, Failure> {
-    shared.unit.note(&format!("technician's page: {name} began the enrolment"))?;
+) -> Result<Done, Failure> {
     let broker = Some(broker.trim().to_owned()).filter(|broker| !broker.is_empty());
-    let begun = shared.unit.enrol(&code, broker);
-    begun.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
-    Ok(Json(json!({})))
+    let begun = shared.unit(move |unit| {
+        unit.note(&format!("technician's page: {name} began the enrolment"))?;
+        unit.enrol(&code, broker).map_err(Failure::wrong)
+    });
+    begun.await?.map(done)
 }

@@ -11,6 +11,7 @@ mod answers;
 mod door;
 mod listen;
 mod reports;
+mod shared;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,11 @@ mod unit;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use answers::Shared;
-use door::Door;
 use listen::{Interface, TlsListener};
+use shared::Shared;
 pub use source::{FoundCamera, Offer, Search, SourceGlance, TypedSource};
 use tokio::net::TcpListener;
 pub use unit::{
@@ -65,7 +65,7 @@ impl std::fmt::Debug for Page {
 impl Page {
     /// A page that does not listen yet.
     pub fn new(settings: Settings, unit: Arc<dyn Unit>, clock: Clock, pulse: Pulse) -> Self {
-        Self { settings, shared: Arc::new(Shared { unit, door: Mutex::new(Door::default()), clock }), pulse }
+        Self { settings, shared: Arc::new(Shared::new(unit, clock)), pulse }
     }
 
     /// Listens whenever the page is open and its interface is there, until told to stop.
@@ -76,19 +76,13 @@ impl Page {
         loop {
             self.pulse.beat(self.shared.clock.mono());
             let interface = self.settings.interface.as_deref().map(Interface::find);
-            if self.is_open() && interface != Some(None) {
+            if self.shared.is_open() && interface != Some(None) {
                 self.serve(|| listen::bind(self.settings.listen, interface.flatten().as_ref()), stop)?;
             }
             if stop.wait_timeout(BEAT) {
                 return Ok(());
             }
         }
-    }
-
-    /// Whether the unit says so, or somebody is in who has not finished.
-    fn is_open(&self) -> bool {
-        let open = self.shared.unit.is_open();
-        open || self.shared.door().inside(self.shared.clock.mono()).is_some()
     }
 
     fn fault(&self, error: &io::Error) -> Fault {
@@ -99,7 +93,8 @@ impl Page {
     fn serve(&self, bind: impl FnOnce() -> io::Result<TcpListener>, stop: &Stop) -> Result<(), Fault> {
         let taken = |error: io::Error| self.fault(&error);
         let configuration = listen::configuration(&self.settings.certificate, &self.settings.key)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(taken)?;
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(Shared::THREADS).build().map_err(taken)?;
         let served = runtime.block_on(async {
             let listener = bind().map_err(taken)?;
             let address = listener.local_addr().map_err(taken)?;
@@ -112,22 +107,37 @@ impl Page {
             }
         });
         // A cable that is plugged in again finds who was in still there.
-        if !self.is_open() || stop.is_set() {
+        if !self.shared.is_open() || stop.is_set() {
             self.shared.door().clear();
         }
         tracing::info!("the technician's page is closed");
         served
     }
 
-    /// Shows that the thread lives, until the page is closed or listens at an interface that has gone: an adapter that
-    /// is plugged in again is another one to the kernel.
+    /// Until the page is closed or listens at an interface that has gone: an adapter that is plugged in again is another one
+    /// to the kernel. Meanwhile the thread shows that it lives, however long the disk is looked at.
     async fn closed(&self) {
-        let mut beats = tokio::time::interval(BEAT);
-        let find = || self.settings.interface.as_deref().map(Interface::find);
-        let bound = find();
-        while self.is_open() && find() == bound {
-            self.pulse.beat(self.shared.clock.mono());
-            beats.tick().await;
+        let is_there = || {
+            let (shared, name) = (Arc::clone(&self.shared), self.settings.interface.clone());
+            move || shared.is_open().then(|| name.as_deref().map(Interface::find))
+        };
+        let beat = async {
+            let mut beats = tokio::time::interval(BEAT);
+            loop {
+                beats.tick().await;
+                self.pulse.beat(self.shared.clock.mono());
+            }
+        };
+        let look = async {
+            let bound = self.settings.interface.as_deref().map(Interface::find);
+            let mut looks = tokio::time::interval(BEAT);
+            while tokio::task::spawn_blocking(is_there()).await.is_ok_and(|there| there.as_ref() == Some(&bound)) {
+                looks.tick().await;
+            }
+        };
+        tokio::select! {
+            () = beat => {}
+            () = look => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The commissioning report: made, shown, and given as it was signed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +12,8 @@ use edge_protocol::commissioning::{Report, SealedReport};
 use edge_protocol::id::CameraId;
 use serde::Deserialize;
 
-use super::answers::{Failure, PICTURE, Page, Shared, Technician, inside, other_picture};
+use super::answers::{Failure, PICTURE, Technician, inside};
+use super::shared::{Page, Shared};
 use super::unit::Picture;
 
 #[derive(Deserialize)]
@@ -28,43 +30,47 @@ pub(super) async fn commission(
     if site.is_empty() {
         return Err(Failure::new(StatusCode::BAD_REQUEST, "say where the unit hangs"));
     }
-    let pictures = pictures(&shared).await;
-    // Looked at now: somebody else may have taken over while the pictures came, and nobody signs who is out.
-    let Technician(name) = inside(&shared, &headers)?;
-    let made = shared.unit.commission(site, &name, &pictures);
-    made.map_err(|refusal| Failure::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.0))?;
-    newest(&shared).map(|(report, _)| Json(report))
+    let pictures = pictures(&shared).await?;
+    let (inner, site) = (Arc::clone(&shared), site.to_owned());
+    let made = shared.unit(move |unit| {
+        // Looked at now: somebody else may have taken over while the pictures came, and nobody signs who is out.
+        let Technician(name) = inside(&inner, &headers)?;
+        unit.commission(&site, &name, &pictures).map_err(Failure::wrong)
+    });
+    made.await??;
+    report(State(shared)).await
 }
 
 /// What each camera shows now. All are asked before one is waited for, so that those that show nothing cost no more time.
-async fn pictures(shared: &Shared) -> BTreeMap<CameraId, Picture> {
+async fn pictures(shared: &Arc<Shared>) -> Result<BTreeMap<CameraId, Picture>, Failure> {
     let mut asked = Vec::new();
-    for camera in shared.unit.glance().cameras {
-        let before = shared.unit.picture(&camera.id).map(|picture| picture.number);
-        if shared.unit.ask_picture(&camera.id) {
+    for camera in shared.unit(|unit| unit.glance()).await?.cameras {
+        let before = shared.newest(&camera.id);
+        if shared.ask_picture(&camera.id) {
             asked.push((camera.id, before));
         }
     }
     let until = shared.clock.mono().saturating_add(PICTURE);
     let mut pictures = BTreeMap::new();
     for (camera, before) in asked {
-        if let Some(picture) = other_picture(shared, &camera, before, until).await {
+        if let Some(picture) = shared.other_picture(&camera, before, until).await {
             pictures.insert(camera, picture);
         }
     }
-    pictures
+    Ok(pictures)
 }
 
-fn newest(shared: &Shared) -> Result<(Report, SealedReport), Failure> {
-    shared.unit.report().ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no report was made yet"))
+async fn newest(shared: &Arc<Shared>) -> Result<(Report, SealedReport), Failure> {
+    let newest = shared.unit(|unit| unit.report()).await?;
+    newest.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "no report was made yet"))
 }
 
 pub(super) async fn report(State(shared): Page) -> Result<Json<Report>, Failure> {
-    newest(&shared).map(|(report, _)| Json(report))
+    newest(&shared).await.map(|(report, _)| Json(report))
 }
 
 pub(super) async fn sealed_report(State(shared): Page) -> Result<Response, Failure> {
-    let (report, sealed) = newest(&shared)?;
+    let (report, sealed) = newest(&shared).await?;
     let name = format!("attachment; filename=\"{}-{}.cose\"", report.agency, report.unit);
     let headers = [(CONTENT_TYPE, "application/cose".to_owned()), (CONTENT_DISPOSITION, name)];
     Ok((headers, sealed.as_bytes().to_vec()).into_response())

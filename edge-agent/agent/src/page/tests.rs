@@ -81,7 +81,9 @@ fn visit(what: impl FnOnce(&Site)) {
 impl Site {
     fn ask(&self, method: &str, path: &str, cookie: &str, body: &str) -> Answer {
         let connection = ClientConnection::new(Arc::clone(&self.browser), "localhost".try_into().unwrap()).unwrap();
-        let mut line = StreamOwned::new(connection, TcpStream::connect(self.address).unwrap());
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut line = StreamOwned::new(connection, stream);
         write!(
             line,
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nConnection: close\r\n\
@@ -277,8 +279,7 @@ fn nobody_signs_a_report_who_was_taken_over_while_its_pictures_came() {
         plate: None,
     };
     unit.cameras.lock().unwrap().push(gate);
-    let shared = answers::Shared { unit: Arc::clone(&unit) as _, door: Mutex::default(), clock };
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared::new(Arc::clone(&unit) as _, clock));
     let [kim, sam] = [1, 2].map(|sign| door::Ticket::of(&[sign; door::Ticket::RANDOM_BYTES]));
     let mut headers = HeaderMap::new();
     headers.insert("cookie", format!("__Host-session={}", kim.0).parse().unwrap());
@@ -307,6 +308,29 @@ fn nothing_is_done_that_cannot_be_written_down() {
         assert!(site.unit.tested.lock().unwrap().is_empty());
         let refused = site.login("Sam", CODE, true);
         assert!(refused.status() == 503 && !refused.0.contains("set-cookie"), "{}", refused.0);
+    });
+}
+
+#[test]
+fn a_disk_that_does_not_answer_keeps_waiting_only_who_needs_it_and_two_come_in_one_after_the_other() {
+    visit(|site| {
+        let cookie = site.login("Kim", CODE, false).cookie();
+        assert_eq!(site.ask("POST", "/api/logout", &cookie, "{}").status(), 200);
+        let before = site.unit.noting.load(Ordering::Relaxed);
+        let disk = site.unit.notes.lock().unwrap();
+        let mut answers = std::thread::scope(|scope| {
+            let logins = ["Kim", "Sam"].map(|name| scope.spawn(move || site.login(name, CODE, false)));
+            while site.unit.noting.load(Ordering::Relaxed) == before {
+                std::thread::yield_now();
+            }
+            for _ in 0..20 {
+                assert_eq!(site.get("/", "").status(), 200, "others have their answers meanwhile");
+            }
+            drop(disk);
+            logins.map(|login| login.join().unwrap().status())
+        });
+        answers.sort_unstable();
+        assert_eq!(answers, [200, 409], "the second is told who is in");
     });
 }
 

@@ -180,6 +180,7 @@ impl<'d> Fetch<'d> {
         // First: on a full disk nothing can be written before. Where the power fails in between, what is said to be
         // here and is not is fetched again.
         keep::remove(self.disk, &self.folder.join(PART))?;
+        keep::remove(self.disk, &self.folder.join(FETCHED))?;
         keep::write(self.disk, &self.folder.join(PROGRESS), &KIND.bytes(&self.progress))
     }
 

@@ -6,9 +6,11 @@
 //! it names, and nothing else of the agent does. A set that is not whole is named by nobody, and is removed when the next
 //! one is unpacked.
 
+mod fit;
 mod standing;
 mod unpack;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 use edge_protocol::id::AgencyId;
 use edge_protocol::model_set::{ModelSet, NotGenuine};
 use edge_protocol::sign::Root;
-use edge_protocol::time::{MonoTime, WallStamp};
+use edge_protocol::time::{MonoTime, WallStamp, WallTime};
 use edge_store::disk::Disk;
 
 use super::bundle::{is_set, known_time};
@@ -25,7 +27,7 @@ use super::{BUNDLE_LIFE, Before, Evidence, Patience, Verdict, Version, Watch};
 
 use standing::MOST_TRIES;
 
-pub use standing::{ModelsTold, Standing, Swap};
+pub use standing::{ModelsTold, PassedOver, Standing, Swap};
 
 const STANDING: &str = "standing";
 const KIND: Kind = Kind { first_line: "edge-models 1" };
@@ -112,6 +114,8 @@ pub struct Terms<'t> {
     pub software: &'t Version,
     /// What the clock says.
     pub now: WallStamp,
+    /// The latest moment that is known to have been, whatever the clock says.
+    pub latest: WallTime,
     /// The revision that was asked for, where one was.
     pub wanted: Option<u64>,
 }
@@ -141,24 +145,84 @@ impl<'d> ModelSets<'d> {
     /// The set in use; none where the image's own models are.
     pub fn in_use(&self) -> Option<InUse> {
         let standing = self.standing().inspect_err(|error| tracing::error!(%error, "the image's own models are used"));
-        let revision = standing.ok()?.current?;
-        Some(InUse { revision, folder: self.set(revision) })
+        Some(self.named(standing.ok()?.used()?))
     }
 
-    /// What is known of the sets. A file that rotted is set aside: the image's own models are in use then.
+    /// The set that this agent should try: the one in use, or one that an agent of another version could not use.
+    pub fn to_try(&self, standing: &Standing, software: &Version) -> Option<InUse> {
+        let passed_over = standing.passed_over.as_ref().filter(|set| set.software == *software);
+        let revision = standing.current.filter(|current| passed_over.is_none_or(|set| set.revision != *current))?;
+        Some(self.named(revision))
+    }
+
+    /// Whether a set is still what was signed, and of use to an agent of this version.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn fits(&self, set: &InUse, software: &Version) -> Result<(), ModelsFault> {
+        fit::check(self.disk, &set.folder, software)
+    }
+
+    /// The set in use is of no use to this agent, so the image's own models are in use. Does nothing on a trial.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn pass_over(&self, revision: u64, software: &Version, why: String) -> Result<(), KeepFault> {
+        self.change(|standing| standing.pass_over(revision, software, why))
+    }
+
+    /// A set that was passed over can be used after all.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn take_up(&self, revision: u64) -> Result<(), KeepFault> {
+        self.change(|standing| standing.take_up(revision))
+    }
+
+    /// The set on trial is given up, if there is one: nobody watches it.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn give_up(&self, why: String) -> Result<(), KeepFault> {
+        self.change(|standing| standing.go_back(why))
+    }
+
+    /// What is known of the sets. A file that rotted is set aside: the image's own models are in use then, and nothing
+    /// below the highest set that is there is taken.
     ///
     /// # Errors
     /// When the disk cannot be read.
     pub fn standing(&self) -> Result<Standing, KeepFault> {
         Ok(match KIND.read(self.disk, &self.folder.join(STANDING))? {
-            Found::Nothing => Standing::default(),
+            Found::Nothing => self.lost(),
             Found::Kept(standing) => standing,
             Found::SetAside(path) => {
                 let path = path.display();
                 tracing::error!("what was known of the sets of models was damaged and is set aside as {path}");
-                Standing::default()
+                self.lost()
             }
         })
+    }
+
+    /// What the sets themselves say. Where there never was one, that is nothing.
+    fn lost(&self) -> Standing {
+        let sets = self.folder.join(SETS);
+        let folders = self.disk.folders(&sets).inspect_err(|error| tracing::error!(%error, "{}", sets.display()));
+        let folders: BTreeSet<u64> = folders.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
+        let named = |revision: &u64| fit::manifest(self.disk, &self.set(*revision)).ok().map(|set| set.revision);
+        let highest = folders.iter().filter_map(named).max();
+        Standing::lost(folders, highest)
+    }
+
+    fn named(&self, revision: u64) -> InUse {
+        InUse { revision, folder: self.set(revision) }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Standing)) -> Result<(), KeepFault> {
+        let mut standing = self.standing()?;
+        let before = standing.clone();
+        change(&mut standing);
+        if standing == before { Ok(()) } else { self.write(&standing) }
     }
 
     /// Unpacks a set, has it tested where it lies, and puts it to use: on trial where `before` says what the models in
@@ -179,6 +243,10 @@ impl<'d> ModelSets<'d> {
         let (sealed, manifest) = judge(set, terms, &standing)?;
         let revision = manifest.revision;
         let folder = self.set(revision);
+        if standing.current == Some(revision) && standing.used().is_none() {
+            // It was passed over, so it comes as if it had never been here.
+            standing.current = None;
+        }
         if standing.current == Some(revision) {
             let same = keep::whole(self.disk, &folder.join(MANIFEST)).is_ok_and(|kept| kept == sealed);
             return if same { Ok(false) } else { Err(ModelsFault::SameRevision(revision)) };
@@ -236,9 +304,7 @@ impl<'d> ModelSets<'d> {
     /// # Errors
     /// When that cannot be written down; they are told again.
     pub fn told(&self, count: usize) -> Result<(), KeepFault> {
-        let mut standing = self.standing()?;
-        standing.untold.drain(..count.min(standing.untold.len()));
-        self.write(&standing)
+        self.change(|standing| drop(standing.untold.drain(..count.min(standing.untold.len()))))
     }
 
     fn set(&self, revision: u64) -> PathBuf {
@@ -267,22 +333,21 @@ fn judge(set: &mut dyn Read, terms: &Terms<'_>, standing: &Standing) -> Result<(
     set.read_exact(&mut first).map_err(short)?;
     let mut sealed = vec![0; ModelSet::manifest_length(first)?];
     set.read_exact(&mut sealed).map_err(short)?;
-    let at = is_set(terms.now).then_some(terms.now.time);
-    let manifest = ModelSet::open(&sealed, terms.agency, terms.root, at)?;
+    // Of a clock that nobody has set only this is known: it is later than that. An earlier moment would say nothing of a
+    // signer whose certificate begins after it.
+    let known = known_time(terms.latest, terms.now);
+    let is_known = is_set(terms.now) || known >= ModelSet::peek(&sealed)?.built;
+    let manifest = ModelSet::open(&sealed, terms.agency, terms.root, is_known.then_some(known))?;
     if let Some(wanted) = terms.wanted.filter(|wanted| manifest.revision != *wanted) {
         return Err(ModelsFault::OtherRevision { found: manifest.revision, wanted });
     }
     if let Some(floor) = standing.floor.filter(|floor| manifest.revision < *floor) {
         return Err(ModelsFault::BelowFloor { revision: manifest.revision, floor });
     }
-    if known_time(manifest.built, terms.now) > manifest.built.saturating_add(BUNDLE_LIFE) {
+    if known > manifest.built.saturating_add(BUNDLE_LIFE) {
         return Err(ModelsFault::Expired(manifest.built.to_string()));
     }
-    let needs: Option<Version> = manifest.least_software.as_str().parse().ok();
-    if needs.is_none_or(|needs| needs > *terms.software) {
-        let needs = manifest.least_software.to_string();
-        return Err(ModelsFault::NeedsAgent { needs, is: terms.software.clone() });
-    }
+    fit::is_new_enough(terms.software, &manifest)?;
     Ok((sealed, manifest))
 }
 
@@ -310,6 +375,10 @@ pub fn open(path: &Path) -> Result<File, ModelsFault> {
 }
 
 #[cfg(test)]
+mod later;
+#[cfg(test)]
 mod power_cuts;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod world;

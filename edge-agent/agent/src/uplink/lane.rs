@@ -94,6 +94,11 @@ impl LaneState {
         self.sent
     }
 
+    /// Up to where the outbox may forget.
+    pub(super) const fn settled(&self) -> Sequence {
+        self.settled
+    }
+
     #[cfg(test)]
     pub(super) const fn last_committed(&self) -> Sequence {
         self.committed

@@ -258,6 +258,15 @@ impl Core {
         fits && (count <= self.bulk_arrived / PROOF || cfg!(feature = "sabotage-clip-sent-blindly"))
     }
 
+    /// Up to where a center has said that a lane is stored, for one that knows less of it: that never comes again. A
+    /// broker's word is not a center's.
+    pub(super) fn settled(&self, lane: Lane) -> Sequence {
+        match self.ack {
+            AckMode::Center => self.lane(lane).settled(),
+            AckMode::Broker => Sequence::ZERO,
+        }
+    }
+
     /// A message of a lane, up to and including `last`, was handed to the client. Returns its number.
     pub(super) fn sent(&mut self, lane: Lane, last: Sequence, bytes: usize, now: MonoTime) -> u64 {
         self.next_message += 1;

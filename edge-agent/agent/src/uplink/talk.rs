@@ -217,13 +217,16 @@ impl<'a> Talk<'a> {
             Plan::Nothing => self.core.nothing_left(lane),
             Plan::Withhold(sequences) => self.give_up(lane, &sequences, LossCause::Budget, now),
             Plan::Unreadable(sequences) => self.give_up(lane, &sequences, LossCause::Damage, now),
-            Plan::Send(first, records) => match Batch::new(self.core.epoch(), first, records) {
-                Ok(batch) => self.send_batch(&batch, now),
-                Err(error) => {
-                    tracing::error!(%lane, %error, "records make no batch");
-                    self.core.nothing_left(lane);
+            Plan::Send(first, records) => {
+                let batch = Batch::new(self.core.epoch(), first, records);
+                match batch.and_then(|batch| batch.with_settled(self.core.settled(lane))) {
+                    Ok(batch) => self.send_batch(&batch, now),
+                    Err(error) => {
+                        tracing::error!(%lane, %error, "records make no batch");
+                        self.core.nothing_left(lane);
+                    }
                 }
-            },
+            }
         }
     }
 

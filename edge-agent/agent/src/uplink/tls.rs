@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::keys::{KeyError, Keys};
 
 /// Why there is no TLS configuration.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,14 @@ pub enum TlsError {
         /// What is wrong with it.
         source: pem::Error,
     },
+    /// The unit's key cannot be opened.
+    #[error("cannot use the unit's key {}: {source}", .path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
     /// Authority, certificate and key do not fit together.
     #[error("authority, certificate and key do not fit together: {0}")]
     Mismatch(#[from] rustls::Error),
@@ -29,19 +40,22 @@ pub enum TlsError {
 ///
 /// # Errors
 /// Names the file that is missing or unfit.
-pub fn client_config(ca: &Path, certificate: &Path, key: &Path) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn client_config(ca: &Path, certificate: &Path, key: &Path, keys: &Keys) -> Result<Arc<ClientConfig>, TlsError> {
     let mut authorities = RootCertStore::empty();
     for authority in certificates(ca, "the broker's authority")? {
         authorities.add(authority)?;
     }
     let chain = certificates(certificate, "the unit's certificate")?;
-    let wrong = |source| TlsError::File { what: "the unit's key", path: key.to_owned(), source };
-    let key = PrivateKeyDer::from_pem_file(key).map_err(wrong)?;
+    let unread = |error| TlsError::File { what: "the unit's key", path: key.to_owned(), source: pem::Error::Io(error) };
+    let unfit = |source| TlsError::Key { path: key.to_owned(), source };
+    let key = keys.open_for_tls(&std::fs::read(key).map_err(unread)?).map_err(unfit)?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match()?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(authorities)
-        .with_client_auth_cert(chain, key)?;
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     Ok(Arc::new(config))
 }
 

@@ -68,7 +68,8 @@ fn object(number: u64) -> Record {
 }
 
 fn batch(records: Vec<Record>) -> Batch {
-    Batch::new(Epoch::new(0x1234_5678_9abc_def0), Sequence::new(1_000_000), records).unwrap()
+    let batch = Batch::new(Epoch::new(0x1234_5678_9abc_def0), Sequence::new(1_000_000), records).unwrap();
+    batch.with_settled(Sequence::new(999_999)).unwrap()
 }
 
 #[test]
@@ -141,4 +142,40 @@ fn a_read_that_does_not_fit_together_is_refused() {
     bad.alternates[0].position = 7;
     let message = batch(vec![Record::Read(bad)]).encode(Encoding::Cbor);
     assert!(matches!(Batch::decode(&message), Err(Unreadable::Bounds(_))));
+}
+
+#[test]
+fn a_batch_without_the_mark_is_written_as_before_there_was_one() {
+    let marked = batch(vec![read(0)]);
+    let plain = marked.clone().with_settled(Sequence::ZERO).unwrap();
+    let (short, long) = (plain.encode(Encoding::Cbor), marked.encode(Encoding::Cbor));
+    assert_eq!(short[0], 0xa6, "six fields");
+    assert_eq!((long[0], &long[1..short.len()]), (0xa7, &short[1..]), "the seventh comes after all others");
+    assert_eq!(long[short.len()..], [6, 1], "one before the first record");
+    for whole in [&marked, &plain] {
+        for encoding in [Encoding::Cbor, Encoding::Json] {
+            assert_eq!(Batch::decode(&whole.encode(encoding)).unwrap(), *whole);
+        }
+    }
+    let text = String::from_utf8(plain.encode(Encoding::Json)).unwrap();
+    assert!(!text.contains("settled"), "{text}");
+}
+
+#[test]
+fn a_mark_that_is_not_before_the_first_record_makes_no_batch() {
+    let whole = batch(vec![read(0)]);
+    for settled in [1_000_000, 1_000_001, u64::MAX] {
+        assert_eq!(whole.clone().with_settled(Sequence::new(settled)), Err(NoBatch::Settled));
+        let text = String::from_utf8(whole.encode(Encoding::Json)).unwrap();
+        let forged = text.replace("\"settled\":999999", &format!("\"settled\":{settled}"));
+        assert!(matches!(Batch::decode(forged.as_bytes()), Err(Unreadable::NoBatch(NoBatch::Settled))), "{settled}");
+    }
+    let written = whole.encode(Encoding::Cbor);
+    let (body, mark) = written.split_at(written.len() - 2);
+    assert_eq!(mark, [6, 1]);
+    // Nothing before it, as far before it as its number, and further; then what is no mark at all.
+    let (all, more) = ([6, 0x1a, 0, 0x0f, 0x42, 0x40], [6, 0x1a, 0xff, 0xff, 0xff, 0xff]);
+    for wrong in [&[6, 0][..], &all, &more, &[], &[6], &[7, 23], &[5, 23], &[6, 0x38], &[6, 23, 0]] {
+        assert!(Batch::decode(&[body, wrong].concat()).is_err(), "{wrong:?}");
+    }
 }

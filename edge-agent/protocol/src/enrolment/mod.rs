@@ -5,12 +5,14 @@
 //! stolen claim key nor a hostile broker enrols anything. Later the unit asks for its next certificate with a
 //! [`Renewal`], signed with the key that it has.
 
+mod broker;
 mod code;
 mod messages;
 mod renewal;
 mod serial;
 mod tries;
 
+pub use broker::{BadBroker, BrokerAddress};
 pub use code::{BadCode, ProofKey, SetupCode, StoredCode};
 pub use messages::{Answer, BadAnswer, Grant, Outcome, Refusal, Refused, Request, SealedRequest};
 pub use renewal::{Renewal, RenewalAnswer};

@@ -24,10 +24,10 @@ pub struct VerifiedClip {
 #[derive(Debug, thiserror::Error)]
 pub enum ClipFault {
     /// The manifest's signature is no good.
-    #[error("the manifest: {0}")]
+    #[error("the manifest's signature is no good")]
     Signature(#[from] SignatureError),
     /// The manifest is signed but cannot be read.
-    #[error("the manifest: {0}")]
+    #[error("the manifest is signed and cannot be read")]
     Manifest(#[from] Unreadable),
     /// The manifest was not signed by the unit that it names.
     #[error("the manifest was not signed by the unit that it names")]
@@ -57,7 +57,7 @@ pub enum ClipFault {
     #[error("the pictures are what was recorded, but the file around them was changed")]
     Container,
     /// The file cannot be read.
-    #[error("cannot read the clip: {0}")]
+    #[error("cannot read the clip")]
     Io(#[from] io::Error),
 }
 

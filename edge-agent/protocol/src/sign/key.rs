@@ -39,9 +39,19 @@ impl Algorithm {
     }
 }
 
+/// A P-256 key that lies elsewhere, as in a secure element, and signs without being shown.
+pub trait RemoteSigner: Send + Sync {
+    /// The signature of a message, ECDSA with SHA-256: r and s, 32 bytes each.
+    ///
+    /// # Errors
+    /// In words, why it does not sign now.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], String>;
+}
+
 enum Pair {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
+    Remote { public: [u8; 65], key: Box<dyn RemoteSigner> },
 }
 
 /// A private key.
@@ -73,11 +83,16 @@ impl SigningKey {
         Ok(Self { pair: Pair::Ed25519(pair) })
     }
 
+    /// A key that lies elsewhere, by its public half as an uncompressed point.
+    pub fn remote(public: [u8; 65], key: Box<dyn RemoteSigner>) -> Self {
+        Self { pair: Pair::Remote { public, key } }
+    }
+
     /// How it signs.
     pub const fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Ed25519(_) => Algorithm::Ed25519,
-            Pair::Es256(_) => Algorithm::Es256,
+            Pair::Es256(_) | Pair::Remote { .. } => Algorithm::Es256,
         }
     }
 
@@ -86,16 +101,22 @@ impl SigningKey {
         match &self.pair {
             Pair::Ed25519(pair) => pair.public_key().as_ref(),
             Pair::Es256(pair) => pair.public_key().as_ref(),
+            Pair::Remote { public, .. } => public,
         }
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignatureError> {
+    /// The signature of a message, as COSE has it: 64 bytes with either algorithm.
+    ///
+    /// # Errors
+    /// Where the key does not sign, as one that lies elsewhere and is away.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignatureError> {
         match &self.pair {
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
             Pair::Es256(pair) => pair
                 .sign(&SystemRandom::new(), message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| SignatureError::Key("the key does not sign".to_owned())),
+            Pair::Remote { key, .. } => key.sign(message).map(Vec::from).map_err(SignatureError::Key),
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) mod testing;
 
 pub use certificate::{Chain, Root, Subject};
 pub use envelope::{Kind, Signed};
-pub use key::{Algorithm, SigningKey};
+pub use key::{Algorithm, RemoteSigner, SigningKey};
 
 /// Why a signature is not accepted, or cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +30,6 @@ pub enum SignatureError {
     #[error("the signature is not the certificate's")]
     Forged,
     /// A key that cannot be used.
-    #[error("bad key: {0}")]
+    #[error("the key cannot be used: {0}")]
     Key(String),
 }

@@ -12,7 +12,7 @@ fn value(name: &str) -> Option<Value> {
     let time = json!({"type": "string", "format": "date-time"});
     let hex = |bytes: usize| json!({"type": "string", "pattern": format!("^[0-9a-f]{{{}}}$", bytes * 2)});
     Some(match name {
-        "uint" | "sequence" => json!({"type": "integer", "minimum": 0}),
+        "uint" | "sequence" | "before-first" => json!({"type": "integer", "minimum": 0}),
         "int" => json!({"type": "integer"}),
         "bool" => json!({"type": "boolean"}),
         "tstr" | "word" => json!({"type": "string"}),

@@ -3,10 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::serve::address;
 use anyhow::Context;
 use clap::Args;
-use edge_protocol::enrolment::Serial;
+use edge_protocol::enrolment::{BrokerAddress, Serial};
 use rtcc::factory::{Network, Order, TimeServer};
 use rtcc::pki::Authority;
 use rtcc::{clock, factory};
@@ -29,8 +28,8 @@ pub(crate) struct Factory {
     #[arg(long, default_value = "pki")]
     pki: PathBuf,
     /// The broker at which the unit asks to be enrolled; without it the technician has to name one on the unit.
-    #[arg(long, value_name = "HOST:PORT", value_parser = broker)]
-    broker: Option<String>,
+    #[arg(long, value_name = "HOST:PORT")]
+    broker: Option<BrokerAddress>,
     /// What is fitted to the box (see board.example.toml); without it the unit looks for nothing.
     #[arg(long, value_name = "FILE")]
     board: Option<PathBuf>,
@@ -46,15 +45,11 @@ pub(crate) struct Factory {
     out: PathBuf,
 }
 
-fn broker(text: &str) -> anyhow::Result<String> {
-    address(text).map(|_| text.to_owned())
-}
-
 impl Factory {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let order = Order {
             serial: &self.serial,
-            broker: self.broker.as_deref(),
+            broker: self.broker.as_ref(),
             board: self.board.as_deref(),
             time_servers: &self.ntp,
             allow: &self.allow,

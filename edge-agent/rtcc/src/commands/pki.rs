@@ -147,7 +147,9 @@ fn everything(dir: &std::path::Path, agency: &Name, units: Vec<Name>, port: u16)
         anyhow::ensure!(found.agency() == agency, "{} belongs to {}, not to {agency}", dir.display(), found.agency());
         found
     } else {
-        Authority::create(dir, agency, now)?
+        let made = Authority::create(dir, agency, now)?;
+        say(&format!("{} of {agency}", dir.join("root.pem").display()))?;
+        made
     };
     let centers: Vec<Name> = ["center-1", "center-2"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
     let mut subjects = vec![Subject::Broker(with_local(Vec::new())), Subject::Interface(with_local(Vec::new()))];

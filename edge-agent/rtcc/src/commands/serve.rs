@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use edge_protocol::enrolment::BrokerAddress;
 use edge_protocol::record::Word;
 use rtcc::http::tls::InterfaceIdentity;
 use rtcc::serve::{Plan, serve};
@@ -48,7 +49,7 @@ struct Settings {
     data: Option<PathBuf>,
     /// The broker as host:port; the host as its certificate has it [default: localhost:8883].
     #[arg(long)]
-    broker: Option<String>,
+    broker: Option<BrokerAddress>,
     /// The agency's root certificate.
     #[arg(long)]
     root: Option<PathBuf>,
@@ -75,7 +76,7 @@ struct Settings {
     /// The broker as units are told to reach it, host:port [default: the same as --broker].
     #[arg(long)]
     #[serde(rename = "unit-broker")]
-    unit_broker: Option<String>,
+    unit_broker: Option<BrokerAddress>,
     /// The file with the process id of a broker on this machine: it is told when certificates are revoked.
     #[arg(long)]
     #[serde(rename = "broker-pid")]
@@ -144,31 +145,22 @@ impl Settings {
             (None, None) => None,
             _ => anyhow::bail!("--tls-cert and --tls-key go together"),
         };
-        let (host, port) = address(self.broker.as_deref().unwrap_or("localhost:8883"))?;
-        let (broker_host, broker_port) = match &self.unit_broker {
-            Some(told) => address(told)?,
-            None => (host.clone(), port),
-        };
+        let broker = self.broker.unwrap_or_else(|| BrokerAddress { host: "localhost".to_owned(), port: 8883 });
+        let told = self.unit_broker.unwrap_or_else(|| broker.clone());
         let purposes = purposes(self.purposes)?;
         Ok(Plan {
             agency: agency.parse().map_err(|error| anyhow::anyhow!("--agency: {error}"))?,
             folder: data,
-            host,
-            port,
+            host: broker.host,
+            port: broker.port,
             identity: rtcc::broker::tls::Identity { root, certificate, key },
             listen: self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8480))),
             interface,
             issuer: self.issuer,
-            told: rtcc::enrolment::Told { broker_host, broker_port, purposes },
+            told: rtcc::enrolment::Told { broker_host: told.host, broker_port: told.port, purposes },
             broker_pid: self.broker_pid,
         })
     }
-}
-
-/// A broker's name and port.
-pub(super) fn address(broker: &str) -> anyhow::Result<(String, u16)> {
-    let parts = broker.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
-    parts.ok_or_else(|| anyhow::anyhow!("{broker:?} is no broker: write host:port"))
 }
 
 fn purposes(given: Vec<String>) -> anyhow::Result<Vec<Word>> {

@@ -153,7 +153,7 @@ impl Unit {
     pub(super) fn send(&mut self, lane: &'static str, effect: Effect) {
         let items = vec![Item { sequence: self.sequence, record: None, effect }];
         self.sequence += 1;
-        self.say(Message::Batch(Batch { unit: self.name.into(), epoch: 7, lane, items }));
+        self.say(Message::Batch(Batch { unit: self.name.into(), epoch: 7, lane, items, settled: None }));
     }
 
     pub(super) fn answer(&mut self, command: &Command, status: RequestStatus, offer: Option<Offer>) {

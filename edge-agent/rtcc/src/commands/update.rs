@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// failed, nobody else is asked. The center keeps how far it is: interrupted, it goes on with `rtcc update resume`.
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "Examples:
   rtcc update --version 1.5.0 --bundle edge-1.5.0.raucb --url https://updates.example/edge-1.5.0.raucb \\
               --units gate-1 --case CHG-17 --key grace.key --cert grace.pem
@@ -185,6 +185,7 @@ struct OfUnit {
 
 impl Update {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        ensure!(self.what.is_none() || self.begin.is_none(), "begin a rollout, or say what becomes of one: not both");
         let center = self.center.open()?;
         match (self.what, self.begin) {
             (Some(What::Status { json }), _) => status(&center, json),

@@ -66,3 +66,24 @@ pub(super) fn say(verified: &VerifiedClip, json: bool) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{found}")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rtcc::files::{self, Access};
+    use rtcc::pki::Authority;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_clip_is_said_once() {
+        let folder = tempfile::tempdir().unwrap();
+        Authority::create(folder.path(), &"metro".parse().unwrap(), 1_795_000_000_000_000).unwrap();
+        let [media, manifest] = ["a.mp4", "a.mp4.manifest"].map(|name| folder.path().join(name));
+        for path in [&media, &manifest] {
+            files::replace(path, b"garbage", Access::Owner).unwrap();
+        }
+        let said = format!("{:#}", check(&media, &manifest, &folder.path().join("root.pem")).unwrap_err());
+        assert!(said.contains("NOT VERIFIED") && said.contains("the manifest's signature is no good"), "{said}");
+        assert_eq!(said.matches("not a signed message").count(), 1, "{said}");
+    }
+}

@@ -209,6 +209,39 @@ impl<'a> Ingest<'a> {
         Ok(lost.into_iter().map(Span::count).sum())
     }
 
+    /// What of a span was noted as lost for this cause; it is noted no more.
+    ///
+    /// # Errors
+    /// Returns what the database says.
+    pub fn find(&self, stream: i64, span: Span, cause: &str) -> rusqlite::Result<Vec<Span>> {
+        let (from, to) = (span.first().cast_signed(), span.last().cast_signed());
+        let noted: Vec<(i64, i64, i64, i64)> = self
+            .transaction
+            .prepare_cached(
+                "SELECT id, first, last, received_us FROM losses \
+                 WHERE stream = ?1 AND cause = ?2 AND first <= ?4 AND last >= ?3",
+            )?
+            .query_map(params![stream, cause, from, to], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut found = Vec::new();
+        for (id, first, last, received_us) in noted {
+            self.transaction.execute("DELETE FROM losses WHERE id = ?1", [id])?;
+            for (first, last) in [(first, from - 1), (to + 1, last)] {
+                if first <= last {
+                    self.transaction.execute(
+                        "INSERT OR IGNORE INTO losses (stream, first, last, received_us, cause) \
+                         VALUES (?1, ?2, ?3, ?4, ?5)",
+                        params![stream, first, last, received_us, cause],
+                    )?;
+                }
+            }
+            found.extend(Span::new(first.max(from).unsigned_abs(), last.min(to).unsigned_abs()));
+        }
+        Ok(found)
+    }
+
     /// Notes that a unit was heard.
     ///
     /// # Errors
@@ -295,7 +328,7 @@ impl<'a> Ingest<'a> {
         self.transaction
             .prepare_cached(
                 "INSERT INTO counters (name, value) VALUES (?1, ?2) \
-                 ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                 ON CONFLICT (name) DO UPDATE SET value = min(value + excluded.value, 9223372036854775807)",
             )?
             .execute(params![name, i64::try_from(more).unwrap_or(i64::MAX)])?;
         Ok(())

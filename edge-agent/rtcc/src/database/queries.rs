@@ -126,6 +126,8 @@ pub struct Unit {
     pub state: Option<Value>,
     /// Its last health record.
     pub health: Option<Value>,
+    /// How many of its records it was told are stored that are not in this database.
+    pub forgotten: i64,
 }
 
 /// Every unit that was ever heard.
@@ -135,7 +137,10 @@ pub struct Unit {
 pub fn units(database: &Connection) -> rusqlite::Result<Vec<Unit>> {
     database
         .prepare_cached(
-            "SELECT unit, online, heard_us, state_us, epoch, epochs, state, health FROM units ORDER BY unit",
+            // A sum of what units say may be beyond any number of the database's; `total` is not.
+            "SELECT unit, online, heard_us, state_us, epoch, epochs, state, health, \
+             (SELECT CAST(min(total(l.last - l.first + 1), 9e18) AS INTEGER) FROM losses l JOIN streams s ON s.id = l.stream \
+              WHERE s.unit = u.unit AND l.cause = 'center') FROM units u ORDER BY unit",
         )?
         .query_map([], |row| {
             let epoch: Option<i64> = row.get(4)?;
@@ -148,6 +153,7 @@ pub fn units(database: &Connection) -> rusqlite::Result<Vec<Unit>> {
                 epochs: row.get(5)?,
                 state: json(row, 6)?,
                 health: json(row, 7)?,
+                forgotten: row.get(8)?,
             })
         })?
         .collect()
@@ -162,9 +168,10 @@ pub struct Gap {
     pub epoch: String,
     /// The lane.
     pub lane: String,
-    /// `missing` (may still arrive), or as the unit said `withheld` (by the day's byte budget) or `lost`.
+    /// `missing` (may still arrive), as the unit said `withheld` (by the day's byte budget) or `lost`, or `forgotten`
+    /// (the unit was told that it is stored, and it is not in this database).
     pub kind: &'static str,
-    /// Why it was lost: `disk`, `budget` or `damage`; none while it is only missing.
+    /// Why it was lost: `disk`, `budget` or `damage`, or `center`; none while it is only missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The first missing sequence.
@@ -196,6 +203,7 @@ pub fn gaps(database: &Connection, first: u64) -> rusqlite::Result<Vec<Gap>> {
             kind: match cause.as_deref() {
                 None => "missing",
                 Some("budget") => "withheld",
+                Some("center") => "forgotten",
                 Some(_) => "lost",
             },
             cause,

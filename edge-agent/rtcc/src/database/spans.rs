@@ -30,6 +30,11 @@ impl Span {
         self.last.unsigned_abs()
     }
 
+    /// Whether a number is one of these.
+    pub fn contains(self, number: u64) -> bool {
+        (self.first()..=self.last()).contains(&number)
+    }
+
     /// How many numbers.
     pub fn count(self) -> u64 {
         self.last() - self.first() + 1

@@ -10,7 +10,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use edge_protocol::enrolment::{Serial, SetupCode, StoredCode};
+use edge_protocol::enrolment::{BrokerAddress, Serial, SetupCode, StoredCode};
 use edge_protocol::hash::Hash256;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -76,7 +76,7 @@ struct UnitFile<'a> {
     serial: &'a Serial,
     page: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    broker: Option<&'a str>,
+    broker: Option<&'a BrokerAddress>,
     setup_code: StoredCode,
 }
 
@@ -85,8 +85,8 @@ struct UnitFile<'a> {
 pub struct Order<'a> {
     /// The unit's serial number.
     pub serial: &'a Serial,
-    /// The broker at which it asks to be enrolled, `host:port`; without one the technician has to name it.
-    pub broker: Option<&'a str>,
+    /// The broker at which it asks to be enrolled; without one the technician has to name it.
+    pub broker: Option<&'a BrokerAddress>,
     /// What is fitted to the box; nothing where there is none.
     pub board: Option<&'a Path>,
     /// Whom to ask for the time; without one the unit's clock runs free.

@@ -27,7 +27,8 @@ fn a_unit_gets_a_claim_for_its_own_serial_and_the_label_the_code_that_the_unit_c
     let (pki, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let authority = authority(pki.path());
     let serial: Serial = "SN.0042".parse().unwrap();
-    let order = Order { broker: Some("broker.example.org:8883"), ..order(&serial) };
+    let broker = "broker.example.org:8883".parse().unwrap();
+    let order = Order { broker: Some(&broker), ..order(&serial) };
     let made = make(&authority, order, out.path(), NOW_US).unwrap();
     let chain = Chain::from_pem(&std::fs::read(made.claim.join("claim.pem")).unwrap()).unwrap();
     let root = Root::from_pem(&std::fs::read(made.claim.join("root.pem")).unwrap()).unwrap();

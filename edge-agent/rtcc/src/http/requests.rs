@@ -48,12 +48,13 @@ pub(super) async fn hand_in(
             Ok((ingest.hand_in(&new)?, ingest.request(&command.id)?))
         })
         .await?;
+    let request = request.ok_or_else(|| ApiError::Failed("the request is gone".to_owned()))?;
     match outcome {
         HandedIn::Taken => {}
+        // Whoever lost the answer to the first one hands it in again, and finds here what came of it meanwhile.
+        HandedIn::Answered => return Ok((StatusCode::OK, Json(request))),
         HandedIn::Other => return Err(ApiError::Conflict(format!("{id} is the id of another question"))),
-        HandedIn::Answered => return Err(ApiError::Conflict(format!("the unit has answered {id} already"))),
     }
-    let request = request.ok_or_else(|| ApiError::Failed("the request is gone".to_owned()))?;
     let departure = Departure::Publish { topic, payload: envelope.to_vec() };
     center.departures.send(departure).await.map_err(|_| ApiError::Unavailable("the center is stopping".to_owned()))?;
     Ok((StatusCode::ACCEPTED, Json(request)))

@@ -16,10 +16,15 @@ use crate::database::requests::{NewRequest, Part, RequestStatus};
 use crate::database::spans::{Span, SpanTable};
 use crate::enrolment::{Desk, Told};
 use crate::files::{self, Access};
-use crate::pki::Authority;
+use crate::pki::{Authority, Subject};
 use crate::receiver::clips;
 
-use edge_protocol::sign::Root;
+use edge_protocol::batch::CONTRACT_VERSION;
+use edge_protocol::command::{Challenge, Command, Operation, Role};
+use edge_protocol::id::{CommandId, RequestId};
+use edge_protocol::record::Word;
+use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_protocol::time::WallTime;
 
 const NOW: i64 = 1_795_219_200_000_000;
 
@@ -31,7 +36,7 @@ struct Site {
     folder: tempfile::TempDir,
     news: watch::Sender<u64>,
     link: Arc<LinkStatus>,
-    _departures: mpsc::Receiver<Departure>,
+    departures: mpsc::Receiver<Departure>,
     _tasks: JoinSet<()>,
     _runtime: Runtime,
 }
@@ -85,17 +90,7 @@ impl Site {
             .timeout_global(Some(Duration::from_secs(20)))
             .build()
             .into();
-        Self {
-            base,
-            agent,
-            database,
-            folder,
-            news,
-            link,
-            _departures: departures_out,
-            _tasks: tasks,
-            _runtime: runtime,
-        }
+        Self { base, agent, database, folder, news, link, departures: departures_out, _tasks: tasks, _runtime: runtime }
     }
 
     fn change(&mut self, change: impl FnOnce(&Ingest<'_>)) {
@@ -257,6 +252,46 @@ fn a_command_is_only_taken_as_one() {
     assert_eq!(garbage.status(), 400);
     let huge = site.agent.post(&url).content_type("application/cose").send(&vec![0; 100_000][..]).unwrap();
     assert_eq!(huge.status(), 413);
+}
+
+#[test]
+fn a_command_whose_receipt_was_lost_is_handed_in_again_and_told_what_came_of_it() {
+    let mut site = Site::open();
+    site.link.begin();
+    let authority = Authority::create(&site.folder.path().join("people"), &"metro".parse().unwrap(), NOW).unwrap();
+    let issued = authority.issue(&Subject::Person("ada".parse().unwrap(), Role::Investigator), NOW).unwrap();
+    let key = SigningKey::from_pem(&std::fs::read(issued.key).unwrap()).unwrap();
+    let chain = Chain::from_pem(&std::fs::read(issued.certificate).unwrap()).unwrap();
+    let request = RequestId::from_bytes([7; 16]);
+    let command = Command {
+        version: CONTRACT_VERSION,
+        id: CommandId::from_bytes([1; 16]),
+        request,
+        agency: "metro".parse().unwrap(),
+        unit: "gate-1".parse().unwrap(),
+        issuer: "ada".parse().unwrap(),
+        role: Role::Investigator,
+        operation: Operation::Health,
+        purpose: Word::cut("theft"),
+        case: Word::cut("26-1"),
+        policy: None,
+        issued: WallTime::from_micros(NOW),
+        expires: WallTime::from_micros(NOW + 1),
+        challenge: Challenge::from_bytes([1; 16]),
+    };
+    let sealed = command.seal(&key, &chain).unwrap();
+    let hand_in = |site: &Site| {
+        let request = site.agent.post(format!("{}/api/requests", site.base)).content_type("application/cose");
+        let mut answer = request.send(&sealed[..]).unwrap();
+        let told: Value = answer.body_mut().read_json().unwrap();
+        (answer.status().as_u16(), told["status"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(hand_in(&site), (202, "waiting".to_owned()));
+    site.change(|ingest| {
+        ingest.answer(&request.to_string(), "gate-1", RequestStatus::Accepted, "the unit accepted it").unwrap();
+    });
+    assert_eq!(hand_in(&site), (200, "accepted".to_owned()));
+    assert!(site.departures.try_recv().is_ok() && site.departures.try_recv().is_err(), "the unit is asked once");
 }
 
 #[test]

@@ -27,8 +27,13 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 const WRONG_SEAL: &str = "wrong-seal";
 const NO_SEAL: &str = "no-seal";
 
+/// Under which name it is counted and told that a unit has forgotten what is not here, and why it is not.
+const FORGOTTEN: &str = "forgotten";
+const CENTER: &str = "center";
+
 /// What is said of clips that were on their way when the unit lost its outbox, or pieces of them.
 const LOST_OUTBOX: &str = "the unit lost what it had not sent yet; it must be asked again";
+const FORGOTTEN_PIECES: &str = "this center no longer has all that came of it; it must be asked again";
 const LOST_PIECES: &str = "pieces of the clip were lost on the unit; it must be asked again";
 
 /// Why messages were not applied. None of them was.
@@ -154,6 +159,10 @@ impl Step<'_> {
         let name = StreamName { unit: &batch.unit, epoch: batch.epoch, lane: batch.lane };
         let stream = self.stream(name)?;
         self.ingest.heard(name.unit)?;
+        if let (Some(settled), Some(first)) = (batch.settled, batch.items.first()) {
+            self.begin(stream, name, (settled, first.sequence))?;
+        }
+        let found = self.found(stream, batch)?;
         let (mut fresh, mut duplicates) = (0, 0);
         for item in &batch.items {
             let Some(span) = Span::new(item.sequence, item.sequence).filter(|span| span.first() >= FIRST_SEQUENCE)
@@ -161,7 +170,8 @@ impl Step<'_> {
                 self.ingest.refuse(name.unit, "sequence", &format!("sequence {} in {}", item.sequence, name.lane))?;
                 continue;
             };
-            if self.keep(stream, name, item, received_us)? {
+            let was_forgotten = found.iter().any(|found| found.contains(item.sequence));
+            if self.keep(stream, name, item, received_us)? || was_forgotten {
                 fresh += 1;
                 self.effect(name, &item.effect)?;
             } else {
@@ -172,6 +182,46 @@ impl Step<'_> {
         self.ingest.count("records", fresh)?;
         self.ingest.count("duplicates", duplicates)?;
         Ok(())
+    }
+
+    /// What a unit was told is stored it has forgotten, so what of that is not here never comes: this center's database
+    /// is empty, or older than that. The hole is stated, and what follows it can be acknowledged.
+    ///
+    /// A database that is whole is never behind what its center has told, so the mark says nothing to it. What a unit
+    /// says of what it sends with the mark, and after, cannot be so: that is still to come.
+    fn begin(&mut self, stream: i64, name: StreamName<'_>, (settled, first): (u64, u64)) -> Result<(), ApplyError> {
+        let span = Span::new(FIRST_SEQUENCE, settled).filter(|_| settled < first);
+        let Some(span) = span else {
+            let words = format!("{} {first} was sent as stored up to {settled}", name.lane);
+            return Ok(self.ingest.refuse(name.unit, "settled", &words)?);
+        };
+        if self.ingest.settled_prefix(stream, FIRST_SEQUENCE)? >= Some(settled) {
+            return Ok(());
+        }
+        let missed = self.ingest.lose(stream, span, CENTER)?;
+        self.ingest.count(FORGOTTEN, missed)?;
+        if [Lane::Clip, Lane::Answer].map(Lane::as_str).contains(&name.lane) {
+            self.ingest.ask_clips_again(name.unit, FORGOTTEN_PIECES)?;
+        }
+        let words = format!(
+            "{missed} records of {} in the lane {} are not in this database, and the unit, which was told that they are \
+             stored, has forgotten them: the database is empty or older than that, or the unit says what is not so",
+            name.unit, name.lane
+        );
+        if self.ingest.alarm(&format!("{}/{}", name.unit, name.lane), FORGOTTEN, &words)? {
+            tracing::warn!(unit = name.unit, lane = name.lane, missed, "ALARM: {words}");
+        }
+        Ok(())
+    }
+
+    /// What comes although it was stated as forgotten: a mark may be forged, and a unit may lose power before it forgets.
+    /// It is as fresh as anything, and stated no more.
+    fn found(&self, stream: i64, batch: &Batch) -> Result<Vec<Span>, ApplyError> {
+        let ends = batch.items.first().zip(batch.items.last());
+        let Some(span) = ends.and_then(|(first, last)| Span::new(first.sequence, last.sequence)) else {
+            return Ok(Vec::new());
+        };
+        Ok(self.ingest.find(stream, span, CENTER)?)
     }
 
     /// Keeps one record; false if it was here before.
@@ -241,11 +291,19 @@ impl Step<'_> {
             }
             self.ingest.offer(&answer.request, unit, offer)?;
         }
-        if let Some(status) = answer.status {
-            let known = self.ingest.request(&answer.request)?;
+        let known = self.ingest.request(&answer.request)?;
+        // A unit that needs no second command for a clip which it offers is still sending it.
+        let is_sent = known
+            .as_ref()
+            .is_some_and(|known| known.status == RequestStatus::Waiting && known.offer.is_some() && known.unit == unit);
+        let (status, words) = match answer.status {
+            None if is_sent => (Some(RequestStatus::Accepted), "the clip is on its way"),
+            status => (status, answer.words.as_str()),
+        };
+        if let Some(status) = status {
             // Only the bytes on disk make a clip complete, whatever the unit calls it.
             if status != RequestStatus::Complete || known.is_some_and(|known| known.ends_by_word()) {
-                self.ingest.answer(&answer.request, unit, status, &answer.words)?;
+                self.ingest.answer(&answer.request, unit, status, words)?;
             }
         }
         self.finish(unit, &answer.request)

@@ -42,6 +42,8 @@ pub struct Batch {
     pub lane: &'static str,
     /// The records in order.
     pub items: Vec<Item>,
+    /// Up to where the unit was told before that the lane is stored, as it says.
+    pub settled: Option<u64>,
 }
 
 /// One record.

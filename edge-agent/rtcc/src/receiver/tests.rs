@@ -12,6 +12,7 @@ use crate::database::queries::{self, EventFilter};
 use crate::database::spans::Span;
 use crate::database::{Database, DatabaseError};
 
+mod forgotten;
 mod requests;
 
 const NOW: i64 = 1_795_219_200_000_000;
@@ -62,7 +63,7 @@ fn bare(sequence: u64, effect: Effect) -> Item {
 }
 
 fn batch(epoch: u64, lane: &'static str, items: Vec<Item>) -> Message {
-    Message::Batch(Batch { unit: "gate-1".into(), epoch, lane, items })
+    Message::Batch(Batch { unit: "gate-1".into(), epoch, lane, items, settled: None })
 }
 
 fn reads(epoch: u64, sequences: impl IntoIterator<Item = u64>) -> Message {

@@ -11,6 +11,11 @@ pub fn unit(unit: &Value, zone: &TimeZone) -> String {
     let heard = unit.get("heard_us").and_then(Value::as_i64).unwrap_or_default();
     let here = if unit.get("online") == Some(&Value::Bool(true)) { "online" } else { "offline" };
     let mut lines = vec![format!("{:<20} {here:<8} heard {}", word(unit, "/unit"), time::full(heard, zone))];
+    if let Some(forgotten) = unit.get("forgotten").and_then(Value::as_u64).filter(|forgotten| *forgotten > 0) {
+        lines.push(format!(
+            "  {forgotten} records that it was told are stored are not in this database (`forgotten` in /api/gaps)"
+        ));
+    }
     let problems = unit.pointer("/health/problems").and_then(Value::as_array).into_iter().flatten();
     lines.extend(problems.map(|problem| format!("  {}", plain(problem))));
     lines.join("\n")
@@ -90,6 +95,13 @@ mod tests {
             "gate-1               north            A to B (said 2026-11-21T08:00:00.000Z)\n  nothing from C to D"
         );
         assert!(ring(&json!({"ring": {"gaps": []}})).contains("no video"));
+    }
+
+    #[test]
+    fn a_unit_of_whose_records_some_are_not_here_any_more_says_how_many() {
+        let said = |forgotten| unit(&json!({"unit": "gate-1", "forgotten": forgotten}), &TimeZone::UTC);
+        assert!(said(40).contains("40 records that it was told are stored are not in this database"), "{}", said(40));
+        assert_eq!(said(0).lines().count(), 1);
     }
 
     #[test]

@@ -14,6 +14,8 @@ use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use proptest::prelude::*;
 
 use super::*;
+
+mod settled;
 use crate::pki::{Authority, Subject};
 
 const AT: i64 = 1_795_219_200_000;

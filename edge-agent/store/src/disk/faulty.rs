@@ -215,6 +215,17 @@ impl Disk for FaultyDisk {
         Ok(in_folder.filter_map(entry).collect())
     }
 
+    fn folders(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let state = self.lock();
+        let first = |path: &PathBuf| {
+            let mut inside = path.strip_prefix(folder).ok()?.components();
+            let (first, _) = (inside.next()?, inside.next()?);
+            first.as_os_str().to_str().map(str::to_owned)
+        };
+        let folders: std::collections::BTreeSet<String> = state.names.keys().filter_map(first).collect();
+        Ok(folders.into_iter().collect())
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.lock();
         let broken = state.operate()?;

@@ -56,6 +56,12 @@ pub trait Disk: Debug + Send + Sync {
     /// The system's.
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
 
+    /// The folders in a folder, by name; none where it is not there.
+    ///
+    /// # Errors
+    /// The system's.
+    fn folders(&self, folder: &Path) -> io::Result<Vec<String>>;
+
     /// Makes an empty file that was not there; nobody but its owner may read it.
     ///
     /// # Errors
@@ -207,6 +213,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600, "its owner's alone");
         disk.rename(&path, &inner.join("other")).unwrap();
         disk.sync_folder(&inner).unwrap();
+        assert_eq!(disk.folders(folder.path()).unwrap(), ["a"]);
+        assert_eq!(disk.folders(&folder.path().join("nowhere")).unwrap(), Vec::<String>::new());
         assert_eq!(disk.list(&inner).unwrap(), [Entry { name: "other".to_owned(), bytes: 6 }]);
         disk.remove(&inner.join("other")).unwrap();
         assert!(disk.list(&inner).unwrap().is_empty());

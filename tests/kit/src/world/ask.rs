@@ -56,6 +56,13 @@ impl World {
         self.wait(what, || self.events(lane)?.into_iter().find(|event| wanted(event)))
     }
 
+    /// Waits for an entry of the audit log whose words are as wanted; it must be under the unit's seal.
+    pub fn wait_for_sealed_entry(&self, wanted: impl Fn(&str) -> bool) {
+        let entry =
+            self.wait_for_event("audit", "the entry", |event| event["record"]["text"].as_str().is_some_and(&wanted));
+        assert_eq!(entry["seal"], "signed", "{entry}");
+    }
+
     /// Waits for so many health records that were made after a moment, and gives all.
     pub fn wait_for_health_after(&self, moment: jiff::Timestamp, least: usize) -> Vec<Value> {
         let made_after = |event: &&Value| event["at_us"].as_i64().is_some_and(|at| at > moment.as_microsecond());

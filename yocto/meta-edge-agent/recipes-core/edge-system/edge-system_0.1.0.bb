@@ -11,7 +11,7 @@ do_compile[noexec] = "1"
 
 do_install() {
     for unit in ${S}/systemd/edge-announce.service ${S}/systemd/edge-firewall.service ${S}/systemd/edge-site.service \
-            ${S}/systemd/edge-data-key* ${S}/systemd/*.mount; do
+            ${S}/systemd/edge-data-key* ${S}/systemd/edge-clock-reference.service ${S}/systemd/*.mount; do
         install -D -m 0644 -t ${D}${systemd_system_unitdir} "$unit"
     done
     install -D -m 0755 ${S}/systemd/mount.edge-data ${D}${base_sbindir}/mount.edge-data
@@ -29,12 +29,16 @@ do_install() {
     install -D -m 0644 ${S}/systemd/edge-board.modules.conf ${D}${nonarch_libdir}/modules-load.d/edge-board.conf
     install -D -m 0644 ${S}/systemd/edge-agent.board.conf \
         ${D}${systemd_system_unitdir}/edge-agent.service.d/50-board.conf
+    install -D -m 0644 -t ${D}${datadir}/edge-agent ${S}/systemd/clock-reference.conf
     # The root is read-only: what is mounted there needs its place beforehand.
     install -d ${D}/persist ${D}${sysconfdir}/edge-agent
 }
 
 SYSTEMD_PACKAGES = "${PN}"
-SYSTEMD_SERVICE:${PN} = "edge-announce.service edge-data-key.socket edge-firewall.service persist.mount etc-hostname.mount"
+SYSTEMD_SERVICE:${PN} = " \
+    edge-announce.service edge-clock-reference.service edge-data-key.socket edge-firewall.service persist.mount \
+    etc-hostname.mount \
+"
 
 # systemctl at image time does not unescape these names, so their links are made here.
 do_install:append() {
@@ -47,6 +51,6 @@ do_install:append() {
 FILES:${PN} += "\
     ${base_sbindir}/mount.edge-data \
     ${systemd_system_unitdir} ${libexecdir}/edge-agent ${nonarch_base_libdir}/udev ${nonarch_libdir}/modules-load.d \
-    ${nonarch_libdir}/repart.d /persist \
+    ${nonarch_libdir}/repart.d ${datadir}/edge-agent /persist \
 "
 RDEPENDS:${PN} = "cryptsetup edge-agent nftables util-linux-mount"

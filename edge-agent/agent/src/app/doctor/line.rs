@@ -2,15 +2,17 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::path::Path;
 use std::time::Duration;
 
 use edge_protocol::record::Health;
-use edge_protocol::sign::Chain;
+use edge_protocol::sign::{Chain, Kind, SignatureError, Signed};
 use edge_protocol::time::WallTime;
 
-use super::rules::{self, Reached};
+use super::rules::{self, KeyFacts, Reached};
 use crate::app::run::center::uplink_settings;
 use crate::config::Config;
+use crate::keys::Keys;
 use crate::supervise::Clock;
 use crate::uplink::probe::{self, ProbeError};
 use edge_protocol::commissioning::Finding;
@@ -58,9 +60,33 @@ pub(super) fn broker(config: &Config, agent: &Agent, now: WallTime) -> Vec<Findi
     let (reached, shown) = reach(config, agent);
     let place = format!("{}:{}", line.host, line.port);
     findings.insert(0, rules::broker(&place, &reached, beyond(config).as_deref()));
+    findings.insert(1, rules::key(config.token.as_ref(), key(config)));
     let until = shown.and_then(|der| Chain::from_der(der).validity().ok());
     findings.extend(until.map(|(_, until)| rules::certificate("the broker's certificate", until, now)));
     findings
+}
+
+/// What the unit's key does; what it seals here goes nowhere.
+fn key(config: &Config) -> KeyFacts {
+    let line = &config.uplink;
+    let unread = |path: &Path, why: &dyn std::fmt::Display| KeyFacts::Unread(format!("{}: {why}", path.display()));
+    let read = |path: &Path| std::fs::read(path).map_err(|error| unread(path, &error));
+    let seal = || {
+        let (file, certificate) = (read(&line.key)?, read(&line.certificate)?);
+        let keys = Keys::of(config.token.as_ref());
+        keys.try_out(&file).map_err(KeyFacts::Fails)?;
+        let key = keys.open(&file).map_err(KeyFacts::Fails)?;
+        let chain = Chain::from_pem(&certificate).map_err(|error| unread(&line.certificate, &error))?;
+        let sealed = Signed::seal(Kind::Commissioning, Vec::new(), &key, &chain);
+        sealed.map(|_| Keys::token_of_file(&file)).map_err(|error| match error {
+            SignatureError::Forged => KeyFacts::OfAnother,
+            SignatureError::Malformed(_)
+            | SignatureError::Certificate(_)
+            | SignatureError::Untrusted(_)
+            | SignatureError::Key(_) => unread(&line.certificate, &error),
+        })
+    };
+    seal().map_or_else(|facts| facts, KeyFacts::Signs)
 }
 
 /// How far the way goes, and the certificate that the broker shows.

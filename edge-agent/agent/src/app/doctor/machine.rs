@@ -1,15 +1,18 @@
 //! What the board and its image have of their own: watchdog, sealed storage, the drive's wear, both slots.
 //!
-//! All of it is read from what the kernel shows to everybody in `/sys`. Slots are RAUC's, which `edge-agent update` asks.
+//! All of it is read from what the kernel shows to everybody in `/sys`; of an `NVMe` drive that is not its wear, which a
+//! service notes (`smart`). Slots are RAUC's, which `edge-agent update` asks.
 
 use std::fs::read_to_string;
 use std::os::linux::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use edge_protocol::time::WallTime;
 use serde::Deserialize;
 
 use super::rules::{SealFacts, SlotFacts, WatchdogFacts, Wear};
+use super::smart;
 
 /// Where a board and its image tell what they have.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct Machine {
     pub crypttab: PathBuf,
     /// RAUC's configuration: where it is, there are two slots.
     pub rauc: PathBuf,
+    /// Where `edge-wear.service` leaves a note of each `NVMe` drive.
+    pub wear: PathBuf,
 }
 
 impl Default for Machine {
@@ -28,6 +33,7 @@ impl Default for Machine {
             sys: PathBuf::from("/sys"),
             crypttab: PathBuf::from("/etc/crypttab"),
             rauc: PathBuf::from("/usr/lib/rauc/system.conf"),
+            wear: PathBuf::from("/run/edge-wear"),
         }
     }
 }
@@ -68,14 +74,19 @@ impl Machine {
         }
     }
 
-    /// What the drive under `data_dir` tells of its wear.
-    pub(super) fn wear(&self, data_dir: &Path) -> Wear {
+    /// What is known `now` of the wear of the drive under `data_dir`.
+    pub(super) fn wear(&self, data_dir: &Path, now: WallTime) -> Wear {
         let Some(drive) = self.device(data_dir).and_then(|device| Self::drive(&device)) else { return Wear::NoDrive };
         let name = drive.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         match value(&drive.join("device/life_time")).as_deref().and_then(life_time) {
             Some(tenths) => Wear::Tenths { name, tenths },
-            None if name.starts_with("nvme") => Wear::Nvme { name },
-            None => Wear::Untold { name },
+            None => match controller(&drive) {
+                Some(controller) => {
+                    let note = self.wear.join(format!("{controller}.json"));
+                    Wear::Nvme { name, told: smart::read(&note, now), note }
+                }
+                None => Wear::Untold { name },
+            },
         }
     }
 
@@ -101,6 +112,20 @@ impl Machine {
             told(&output.stdout)
         })
     }
+}
+
+/// What takes an `NVMe` drive's commands. Its number need not be the drive's; and where the kernel counts the ways to a
+/// drive, which it does also where there is only one, the drive is beside them and not beneath.
+fn controller(drive: &Path) -> Option<String> {
+    let device = drive.join("device").canonicalize().ok()?;
+    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned()).filter(|name| is_controller(name));
+    let beside = || std::fs::read_dir(&device).ok()?.filter_map(|entry| name(&entry.ok()?.path())).min();
+    name(&device).or_else(beside)
+}
+
+fn is_controller(name: &str) -> bool {
+    let number = name.strip_prefix("nvme").unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|sign| sign.is_ascii_digit())
 }
 
 /// What `edge-agent update status --json` tells of the slots.

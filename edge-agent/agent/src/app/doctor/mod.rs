@@ -9,6 +9,7 @@ mod line;
 mod machine;
 mod report;
 mod rules;
+mod smart;
 mod storage;
 mod watch;
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use edge_protocol::record::{CameraCondition, Health, Sentence};
-use edge_protocol::time::WallStamp;
+use edge_protocol::time::{WallStamp, WallTime};
 
 pub use edge_protocol::commissioning::{Finding, Verdict};
 pub use machine::Machine;
@@ -191,11 +192,16 @@ fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
 fn unit(config: &Config, path: &Path, around: &Around) -> [Finding; 4] {
     let machine = &around.machine;
     [
-        rules::wear(&machine.wear(&config.data_dir)),
+        disk_wear(machine, &config.data_dir, around.now.time),
         rules::seal(&machine.seal(&config.data_dir)),
         rules::watchdog(machine.watchdog().as_ref()),
         rules::slots(machine.slots(&around.program, path).as_ref()),
     ]
+}
+
+/// How worn the drive under a folder is, as far as it is known `now`.
+pub fn disk_wear(machine: &Machine, folder: &Path, now: WallTime) -> Finding {
+    rules::wear(&machine.wear(folder, now))
 }
 
 fn agent_itself(agent: &Agent) -> Finding {

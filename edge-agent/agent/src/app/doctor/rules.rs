@@ -4,6 +4,7 @@ mod line;
 mod machine;
 #[cfg(test)]
 mod tests;
+mod wear;
 
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use edge_protocol::media::Codec;
 use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_store::disk::Room;
 
-pub(super) use line::{OutboxFacts, Reached, beyond, broker, center, certificate};
-pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, Wear, seal, slots, watchdog, wear};
+pub(super) use line::{KeyFacts, OutboxFacts, Reached, beyond, broker, center, certificate, key};
+pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, seal, slots, watchdog};
+pub(super) use wear::{Wear, wear};
 
 use crate::capture::Trouble;
 use crate::config::Place;
@@ -146,8 +148,10 @@ pub fn focus_score(sharpness: f32) -> u16 {
 
 pub(super) fn clock(now: &WallStamp) -> Finding {
     let advice = "connect a network with a time server (NTP), or name one: /persist/chrony on the image, else /etc/systemd/timesyncd.conf";
+    // Nobody reads a clock to the microsecond.
+    let second = now.time.to_string().split('.').next().unwrap_or_default().replace('T', " ") + " UTC";
     if now.time < NEVER_SET {
-        let words = format!("{}: never set since power-on", now.time);
+        let words = format!("{second}: never set since power-on");
         return Finding::failed(
             "clock",
             words,
@@ -155,9 +159,9 @@ pub(super) fn clock(now: &WallStamp) -> Finding {
         );
     }
     match now.quality {
-        ClockQuality::Synchronised { bound_ms } => Finding::ok("clock", format!("{}, within {bound_ms} ms", now.time)),
+        ClockQuality::Synchronised { bound_ms } => Finding::ok("clock", format!("{second}, within {bound_ms} ms")),
         ClockQuality::Free | ClockQuality::Unknown => {
-            Finding::warning("clock", format!("{}, follows no source of time", now.time), advice)
+            Finding::warning("clock", format!("{second}, follows no source of time"), advice)
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use edge_analytics::care::{Care, CareSettings, CareSighting, Look};
+use edge_analytics::care::{Care, CareSettings, CareSighting, Look, Stillness};
 use serde_json::json;
 
 use super::{InspectError, rounded};
@@ -36,12 +36,13 @@ pub(super) struct CareArgs {
 
 pub(super) fn run(arguments: &CareArgs, out: &mut impl Write) -> Result<bool, InspectError> {
     let video = &arguments.video;
-    let mut care = Care::new(settings(arguments)?);
+    let (mut care, mut still) = (Care::new(settings(arguments)?), Stillness::default());
     let mut last = None;
     for frame in VideoFile::open(video).map_err(|error| InspectError::file(video, error))? {
         let frame = frame.map_err(|error| InspectError::file(video, error))?;
         let picture = frame.picture().map_err(|what| InspectError::file(video, what))?;
-        let told = care.see(&picture, frame.media());
+        let mut told = care.see(&picture, frame.media());
+        told.extend(still.see(&picture, frame.media()));
         if let Some(look) = care.last_look().filter(|look| last != Some(look.media) && !arguments.alerts) {
             write_look(look, arguments.json, out)?;
         }

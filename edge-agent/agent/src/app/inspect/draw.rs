@@ -1,6 +1,7 @@
 //! Pictures with boxes drawn.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use edge_analytics::geometry::Rect;
 use edge_analytics::preprocess::PixelRect;
@@ -35,23 +36,33 @@ pub(super) struct Label {
     pub(super) colour: usize,
 }
 
-/// Writes the picture with its boxes into a folder, under its own name.
-pub(super) fn save_with_boxes(
-    folder: &Path,
-    path: &Path,
-    mut image: RgbImage,
-    labels: &[Label],
-) -> Result<(), InspectError> {
+/// Where the pictures with their boxes are to be written: into a folder, under their own names.
+///
+/// # Errors
+/// Where one would take the place of what is there, or of another; so said before anything is looked at.
+pub(super) fn targets(folder: &Path, pictures: &[PathBuf]) -> Result<Vec<PathBuf>, InspectError> {
+    let target = |path: &PathBuf| folder.join(path.file_name().unwrap_or(path.as_os_str()));
+    let targets: Vec<PathBuf> = pictures.iter().map(target).collect();
+    let mut taken = BTreeSet::new();
+    for target in &targets {
+        if target.symlink_metadata().is_ok() {
+            return Err(InspectError::file(target, "is there already and is not overwritten: choose another folder"));
+        }
+        if !taken.insert(target) {
+            return Err(InspectError::file(target, "two of the pictures have this name: draw them into two folders"));
+        }
+    }
+    Ok(targets)
+}
+
+/// Writes the picture with its boxes.
+pub(super) fn save_with_boxes(target: &Path, mut image: RgbImage, labels: &[Label]) -> Result<(), InspectError> {
     for label in labels {
         draw(&mut image, label);
     }
+    let folder = target.parent().unwrap_or(target);
     std::fs::create_dir_all(folder).map_err(|error| InspectError::file(folder, error))?;
-    let target = folder.join(path.file_name().unwrap_or(path.as_os_str()));
-    let source = std::fs::canonicalize(path).ok();
-    if source.is_some() && source == std::fs::canonicalize(&target).ok() {
-        return Err(InspectError::file(&target, "would be overwritten by its own copy; choose another folder"));
-    }
-    image.save(&target).map_err(|error| InspectError::file(&target, error))
+    image.save(target).map_err(|error| InspectError::file(target, error))
 }
 
 fn draw(image: &mut RgbImage, label: &Label) {
@@ -119,13 +130,20 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_never_overwritten_by_its_own_copy() {
+    fn no_picture_is_overwritten_neither_its_own_nor_one_that_is_there_nor_one_of_the_same_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         RgbImage::new(4, 4).save(&path).unwrap();
-        assert!(save_with_boxes(folder.path(), &path, RgbImage::new(4, 4), &[]).is_err());
-        let other = folder.path().join("boxes");
-        save_with_boxes(&other, &path, RgbImage::new(4, 4), &[]).unwrap();
-        assert!(other.join("a.png").is_file());
+        let of = |folder: &Path, paths: &[&Path]| {
+            targets(folder, &paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())
+        };
+        let refused = |folder: &Path, paths: &[&Path]| of(folder, paths).unwrap_err().to_string();
+        assert!(refused(folder.path(), &[&path]).contains("is not overwritten"));
+        let boxes = folder.path().join("boxes");
+        assert!(refused(&boxes, &[&path, Path::new("elsewhere/a.png")]).contains("have this name"));
+        let target = of(&boxes, &[&path]).unwrap().remove(0);
+        save_with_boxes(&target, RgbImage::new(4, 4), &[]).unwrap();
+        assert!(boxes.join("a.png").is_file());
+        assert!(refused(&boxes, &[&path]).contains("is not overwritten"), "what was drawn before stays");
     }
 }

@@ -15,7 +15,15 @@ const START: [u8; 2] = [0xFF, 0xD8];
 
 /// Reads a picture; boxes found in it are in pixels as it is shown, turned as its EXIF says.
 pub(super) fn read(path: &Path) -> Result<RgbImage, InspectError> {
+    if path.is_dir() {
+        return Err(InspectError::file(path, "is a folder: name its pictures, as in FOLDER/*.jpg"));
+    }
     let bytes = std::fs::read(path).map_err(|error| InspectError::file(path, error))?;
+    if is_video(&bytes) {
+        let words =
+            "is a video: `edge-agent inspect track` follows what moves in it, `edge-agent replay` tells its events";
+        return Err(InspectError::file(path, words));
+    }
     if is_cut_off(&bytes) {
         // The decoder would fill the missing part with grey and say nothing.
         return Err(InspectError::file(path, "the JPEG is cut off before its end"));
@@ -29,6 +37,17 @@ fn decode(bytes: &[u8]) -> ImageResult<RgbImage> {
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
     Ok(image.into_rgb8())
+}
+
+/// Whether a file begins as MP4 and its kin (ISO/IEC 14496-12), Matroska, AVI or a stream of H.264 or H.265 does.
+fn is_video(bytes: &[u8]) -> bool {
+    let at = |place: usize, mark: &[u8]| bytes.get(place..).is_some_and(|rest| rest.starts_with(mark));
+    // Pictures of this kin, HEIF and AVIF, are brands of their own.
+    let picture = [b"heic", b"heix", b"mif1", b"avif"].into_iter().any(|brand| at(8, brand));
+    (at(4, b"ftyp") && !picture)
+        || at(0, &[0x1A, 0x45, 0xDF, 0xA3])
+        || (at(0, b"RIFF") && at(8, b"AVI "))
+        || at(0, &[0, 0, 0, 1])
 }
 
 /// Whether no end follows a JPEG's last scan. A thumbnail in its header has scan and end of its own, both before.
@@ -88,6 +107,18 @@ mod tests {
         let error = said("cut.png", &png[..png.len() / 2]).unwrap_err();
         assert!(error.contains("cut.png"), "{error}");
         assert!(said("none.jpg", b"").unwrap_err().contains("none.jpg"));
+    }
+
+    #[test]
+    fn a_folder_and_a_video_are_told_as_such_with_the_way_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("is a folder") && error.contains("*.jpg"), "{error}");
+        for bytes in [b"\0\0\0\x20ftypisom".as_slice(), b"\x1A\x45\xDF\xA3", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x01\x67"] {
+            let error = said("street.mp4", bytes).unwrap_err();
+            assert!(error.contains("is a video") && error.contains("inspect track"), "{error}");
+        }
+        assert!(!said("a.heic", b"\0\0\0\x20ftypheic").unwrap_err().contains("video"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use edge_analytics::plate::{PlateFinder, PlateInPicture};
 use image::RgbImage;
 use serde_json::{Value, json};
 
-use super::draw::{Label, save_with_boxes};
+use super::draw::{Label, save_with_boxes, targets};
 use super::{InspectError, PictureArgs, box_of, file, rounded};
 
 /// The colour after those of the six classes.
@@ -94,13 +94,14 @@ pub(super) fn each(
     mut look: impl FnMut(&Picture<'_>) -> Result<Looked, InspectError>,
 ) -> Result<bool, InspectError> {
     let mut all = true;
-    for path in &arguments.images {
+    let targets = arguments.output.as_ref().map(|folder| targets(folder, &arguments.images)).transpose()?;
+    for (place, path) in arguments.images.iter().enumerate() {
         let mut line = json!({ "file": path.display().to_string() });
         match file::read(path) {
             Ok(image) => {
                 let looked = picture(path, &image).and_then(|picture| look(&picture))?;
-                if let Some(folder) = &arguments.output {
-                    save_with_boxes(folder, path, image, &looked.labels)?;
+                if let Some(target) = targets.as_ref().and_then(|targets| targets.get(place)) {
+                    save_with_boxes(target, image, &looked.labels)?;
                 }
                 if let (Value::Object(line), Value::Object(found)) = (&mut line, looked.found) {
                     line.extend(found);

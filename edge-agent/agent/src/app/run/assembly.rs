@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::auditing::Alarms;
+use super::ending::Anew;
 use super::{RunError, surviving};
 use crate::config::Config;
 use crate::supervise::{Clock, Fault, Heartbeats, Pulse, Restart, Station, Stop, Supervisor};
@@ -23,8 +24,7 @@ pub(super) struct Assembly<'c> {
     /// Why the storage is locked: then nothing is recorded, and memory holds what waits.
     pub(super) locked: Option<&'c str>,
     pub(super) clock: &'c Clock,
-    /// Ends the agent in order, to begin anew.
-    pub(super) anew: &'c Stop,
+    pub(super) anew: &'c Anew,
     pub(super) heartbeats: Heartbeats,
     pub(super) supervisor: &'c mut Supervisor,
 }

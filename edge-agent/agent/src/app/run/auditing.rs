@@ -95,6 +95,7 @@ impl Alarms {
 mod tests {
     use edge_protocol::id::{AgencyId, UnitId};
     use edge_protocol::record::Tamper;
+    use edge_store::disk::{self, RealDisk};
 
     use super::super::alert::alert;
     use super::*;
@@ -116,5 +117,36 @@ mod tests {
         assert_eq!(log.entries(0, 10).unwrap().last().map(|kept| kept.hash), Some(entry.hash()));
         let fault = of(AlertKind::Fault(edge_protocol::record::Word::cut("audit")), "it does not work");
         assert_eq!(alarms.entry(&fault, now), None);
+    }
+
+    /// A renewal writes another pair, and takes the one away that was there when the agent started.
+    #[test]
+    fn an_alarm_after_a_renewal_is_sealed_with_the_key_that_the_unit_has_by_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, root) = certified(folder.path());
+        let (agency, unit) = (config.agency.clone(), config.unit.clone());
+        let name_pair = |name: &str| {
+            let [key, certificate] = ["key", "pem"].map(|kind| folder.path().join(name).with_extension(kind));
+            let text = format!(
+                "[unit]\nagency = \"{agency}\"\nid = \"{unit}\"\n[uplink]\nhost = \"b\"\nport = 8883\nca = \"/r\"\n\
+                 certificate = {certificate:?}\nkey = {key:?}\n[control]\nagency_root = \"/r\"\npurposes = []\n"
+            );
+            disk::replace(&RealDisk, &folder.path().join("identity.toml"), text.as_bytes()).unwrap();
+        };
+        name_pair("unit");
+        let (data_dir, enrolment) = (folder.path().to_owned(), Some(folder.path().to_owned()));
+        let alarms = Alarms::new(&Config { data_dir, enrolment, ..config });
+        for kind in ["key", "pem"] {
+            let [former, next] = ["unit", "next"].map(|name| folder.path().join(name).with_extension(kind));
+            disk::replace(&RealDisk, &next, &std::fs::read(&former).unwrap()).unwrap();
+            std::fs::remove_file(former).unwrap();
+        }
+        name_pair("next");
+        let now = WallStamp::default();
+        let opened = alert(AlertKind::Tamper(Tamper::Opened), false, "the enclosure was opened", now);
+        let Some(Record::Audit(entry)) = alarms.entry(&Record::Alert(Box::new(opened)), now) else {
+            panic!("no entry")
+        };
+        assert!(entry.check_seal(&agency, &unit, &root).is_some_and(|seal| seal.is_ok()));
     }
 }

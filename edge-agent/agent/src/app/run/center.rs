@@ -13,6 +13,7 @@ use super::{Assembly, RunError, cameras, commands, outbox, renewing, software};
 use crate::app::locked;
 use crate::config::{self, Config};
 use crate::control::Challenges;
+use crate::keys::Keys;
 use crate::publish::{self, Entry, Publisher};
 use crate::supervise::Station;
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
@@ -84,7 +85,7 @@ pub(in crate::app) fn uplink_settings(config: &Config) -> Result<uplink::Setting
     Ok(uplink::Settings {
         host: line.host.clone(),
         port: line.port,
-        tls: uplink::tls::client_config(&line.ca, &line.certificate, &line.key)?,
+        tls: uplink::tls::client_config(&line.ca, &line.certificate, &line.key, &Keys::of(config.token.as_ref()))?,
         agency: config.agency.clone(),
         unit: config.unit.clone(),
         encoding: encoding(config),

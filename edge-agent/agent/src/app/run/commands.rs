@@ -8,7 +8,7 @@ use edge_protocol::command::ClipScope;
 use edge_protocol::id::{CameraId, CommandId, RequestId};
 use edge_protocol::lane::Lane;
 use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Sentence, Verdict, Word};
-use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_protocol::sign::{Chain, Root};
 use edge_protocol::time::WallStamp;
 use edge_store::audit::{Audit, Entry as Written, Intended};
 use edge_store::disk::RealDisk;
@@ -28,6 +28,8 @@ use crate::control::{
     ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy,
     Recalled, UpdateAsked,
 };
+use crate::enrolment::Place;
+use crate::keys::Keys;
 use crate::publish::Entry;
 use crate::supervise::queue::{Receiver, Sender};
 use crate::supervise::{Clock, Station};
@@ -50,7 +52,8 @@ pub(super) struct Wires {
 /// Starts the station that takes commands.
 pub(super) fn start(assembly: &mut Assembly<'_>, wires: Wires, vitals: &Vitals) -> Result<(), RunError> {
     let config = assembly.config;
-    let signer = signer(config)?;
+    // What cannot be used is said at the start, not when somebody asks for a clip.
+    signer(config)?;
     let rings = config.cameras.iter().map(|camera| ring_place(config, camera)).collect();
     let Wires { asked, challenges, announcement, bridge, entries } = wires;
     let log = Log::open(&config.data_dir.join("audit.sqlite"))?;
@@ -62,7 +65,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>, wires: Wires, vitals: &Vitals) 
         audit: Box::new(log),
         actions: Box::new(Doer {
             rings,
-            signer,
+            config: config.clone(),
             locked: assembly.locked.map(str::to_owned),
             vitals: vitals.clone(),
             clock: assembly.clock.clone(),
@@ -94,14 +97,22 @@ pub(super) fn start(assembly: &mut Assembly<'_>, wires: Wires, vitals: &Vitals) 
     assembly.start("control", Station::Control, move |stop| control.run(stop))
 }
 
-/// Reads the unit's key and certificates.
+/// Reads the unit's key and certificates as they are now: a renewal replaces both while the agent runs.
 pub(in crate::app) fn signer(config: &Config) -> Result<Signer, RunError> {
-    let (key, certificate) = (&config.uplink.key, &config.uplink.certificate);
+    let [certificate, key] = match &config.enrolment {
+        None => [config.uplink.certificate.clone(), config.uplink.key.clone()],
+        Some(folder) => {
+            let files = Place::open(&RealDisk, folder).and_then(|place| place.files(&RealDisk));
+            let [_, certificate, key] = files.map_err(|error| unfit(folder, &error))?;
+            [certificate, key]
+        }
+    };
+    let keys = Keys::of(config.token.as_ref());
     Ok(Signer {
         agency: config.agency.clone(),
         unit: config.unit.clone(),
-        key: Arc::new(SigningKey::from_pem(&read(key)?).map_err(|error| unfit(key, &error))?),
-        chain: Chain::from_pem(&read(certificate)?).map_err(|error| unfit(certificate, &error))?,
+        key: Arc::new(keys.open(&read(&key)?).map_err(|error| unfit(&key, &error))?),
+        chain: Chain::from_pem(&read(&certificate)?).map_err(|error| unfit(&certificate, &error))?,
         software: software(),
     })
 }
@@ -182,7 +193,8 @@ impl AuditLog for Log {
 /// Carries commands out.
 struct Doer {
     rings: Vec<RingPlace>,
-    signer: Signer,
+    /// Names the unit's key.
+    config: Config,
     /// Why the storage is locked.
     locked: Option<String>,
     vitals: Vitals,
@@ -216,7 +228,8 @@ impl Actions for Doer {
     fn clip(&mut self, request: RequestId, asked: &ClipScope) -> Result<Clip, ActionFault> {
         self.unlocked("no video is recorded on this unit, and what it recorded before cannot be read")?;
         let reader = self.ring(&asked.camera)?;
-        match clip::make(reader, request, asked, &self.signer, self.clock.wall()) {
+        let signer = signer(&self.config).map_err(|error| ActionFault(error.to_string()))?;
+        match clip::make(reader, request, asked, &signer, self.clock.wall()) {
             Ok(package) => {
                 let offer = package.offer().clone();
                 let pieces = package.into_pieces().map(|piece| piece.map_err(|error| ActionFault(error.to_string())));
@@ -329,7 +342,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("update")).unwrap();
         let mut doer = Doer {
             rings: Vec::new(),
-            signer: signer(&config).unwrap(),
+            config,
             locked: Some("the board gave no key".to_owned()),
             vitals: Vitals::default(),
             clock: Clock::system(),

@@ -8,7 +8,7 @@ use edge_protocol::batch::CONTRACT_VERSION;
 use edge_protocol::commissioning::{Aimed, Held, Jpeg, MAX_REPORT_BYTES, Report, SealedReport, Verdict};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, Health, Sentence, Word};
-use edge_protocol::sign::{Chain, Root, SigningKey};
+use edge_protocol::sign::{Chain, Root};
 use edge_protocol::time::WallStamp;
 use edge_store::disk::{self, RealDisk};
 
@@ -16,6 +16,7 @@ use super::cameras::card;
 use super::software;
 use crate::config::{Camera, Config};
 use crate::control::draft;
+use crate::keys::Keys;
 use crate::page::{Checks, Refusal};
 
 /// Where reports are kept in the data folder.
@@ -92,7 +93,8 @@ fn newest(folder: &Path, root: &Path) -> Option<(Report, SealedReport)> {
 /// A report on the unit as it is now, and the same signed.
 pub(super) fn report(config: &Config, found: &Found<'_>) -> Result<(Report, SealedReport), Refusal> {
     let read = |path: &Path| std::fs::read(path).map_err(|error| Refusal(format!("{}: {error}", path.display())));
-    let key = SigningKey::from_pem(&read(&config.uplink.key)?).map_err(|error| Refusal::of(&error))?;
+    let keys = Keys::of(config.token.as_ref());
+    let key = keys.open(&read(&config.uplink.key)?).map_err(|error| Refusal::of(&error))?;
     let chain = Chain::from_pem(&read(&config.uplink.certificate)?).map_err(|error| Refusal::of(&error))?;
     let held = [("unit", &config.uplink.certificate), ("page", &found.page), ("root", &config.control.agency_root)];
     let mut report = Report {

@@ -1,24 +1,18 @@
 //! `edge-agent enroll`, asked for on the technician's page: on a unit without a shell it is the way.
 
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use edge_protocol::enrolment::SetupCode;
+use edge_protocol::enrolment::{BrokerAddress, SetupCode};
 use edge_store::disk::RealDisk;
 
+use super::errand::{self, Errand, Progress};
 use super::surviving::Awaited;
 use super::{Assembly, RunError};
 use crate::app::enroll::{EnrollArgs, enrol};
-use crate::enrolment::KeyStore;
 use crate::page::Steps;
-use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
-use crate::supervise::{Fault, Station, Stop};
+use crate::supervise::Fault;
 
-/// One is under way, and no other waits behind it.
-const ASKED: Bounds = Bounds::items("enrolments", 1, Overflow::Refuse);
-const LOOK: Duration = Duration::from_secs(1);
 /// How long somebody at the center has to approve, minutes.
 const WAIT: u32 = 30;
 
@@ -27,59 +21,44 @@ const WAIT: u32 = 30;
 pub(super) struct Asked {
     pub(super) code: SetupCode,
     /// Where the factory did not name it.
-    pub(super) broker: Option<String>,
+    pub(super) broker: Option<BrokerAddress>,
+}
+
+impl Progress for Steps {
+    fn running(&mut self) -> &mut bool {
+        &mut self.running
+    }
 }
 
 /// Asks for the enrolment and sees how far it is; clones are the same.
-#[derive(Debug, Clone)]
-pub(super) struct Enrolling {
-    asked: Sender<Asked>,
-    steps: Arc<Mutex<Steps>>,
-}
+pub(super) type Enrolling = Errand<Asked, Steps>;
 
-impl Enrolling {
-    /// Begins it, where none is under way.
-    pub(super) fn begin(&self, asked: Asked) {
-        let mut steps = self.lock();
-        if !steps.running && self.asked.send(asked).is_ok() {
-            *steps = Steps { running: true, ..Steps::default() };
-        }
-    }
-
-    /// How far it is.
-    pub(super) fn steps(&self) -> Steps {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Steps> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Starts the stage that enrols. It shows no beats: it waits for a person at the center.
+/// Starts the stage that enrols.
 pub(super) fn start(assembly: &mut Assembly<'_>, awaited: Awaited, claim: PathBuf) -> Result<Enrolling, RunError> {
-    let (asked, waiting) = bounded(ASKED);
-    let enrolling = Enrolling { asked, steps: Arc::default() };
+    let (enrolling, asked) = Enrolling::new();
     let (own, config) = (enrolling.clone(), assembly.file.to_owned());
-    let body = move |stop: &Stop| {
-        while !stop.is_set() {
-            let Asked { code, broker } = match waiting.receive_timeout(LOOK) {
-                Ok(asked) => asked,
-                Err(ReceiveError::Timeout) => continue,
-                Err(ReceiveError::Closed) => return Ok(()),
-            };
-            let (config, claim, code) = (config.clone(), claim.clone(), Some(code));
-            let arguments =
-                EnrollArgs { config, claim, code, broker, wait: WAIT, key: KeyStore::Software, again: false };
-            awaited.under_way.store(true, Ordering::Release);
-            let enrolled = enrol(&arguments, &RealDisk, &mut |step| own.lock().words.push(step.to_owned()));
-            awaited.under_way.store(false, Ordering::Release);
-            let mut steps = own.lock();
-            steps.running = false;
-            steps.failed = enrolled.err().map(|error| Fault::from_error(&error).0);
-        }
-        Ok(())
-    };
-    assembly.start("enrolment", Station::Control, body)?;
+    errand::start(assembly, "enrolment", (enrolling.clone(), asked), move |Asked { code, broker }, _| {
+        let (config, claim, code) = (config.clone(), claim.clone(), Some(code));
+        let arguments = EnrollArgs { config, claim, code, broker, wait: WAIT, key: None, again: false };
+        let _under_way = Raised::new(&awaited.under_way);
+        let enrolled = enrol(&arguments, &RealDisk, &mut |step| own.see().words.push(step.to_owned()));
+        own.see().failed = enrolled.err().map(|error| Fault::from_error(&error).0);
+    })?;
     Ok(enrolling)
+}
+
+/// A flag that is up as long as this lives, even where there is a panic.
+struct Raised<'f>(&'f AtomicBool);
+
+impl<'f> Raised<'f> {
+    fn new(flag: &'f AtomicBool) -> Self {
+        flag.store(true, Ordering::Release);
+        Self(flag)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }

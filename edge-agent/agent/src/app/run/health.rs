@@ -1,21 +1,25 @@
 //! How the unit is: told every minute out of what the stations say, and shown to the service watchdog.
 
-use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use edge_protocol::commissioning::Finding;
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{
-    CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, Sentence, StorageHealth, Word,
+    CameraCondition, CameraHealth, Confidence, Health, ModelHealth, Record, RingHealth, Sentence, StorageHealth,
+    Temperature, UplinkHealth, Word,
 };
-use edge_protocol::time::{Moment, MonoTime};
+use edge_protocol::time::{Moment, MonoTime, WallStamp, WallTime};
 use edge_store::database::set_aside_in;
 use edge_store::disk::{Disk as _, RealDisk, Room};
 
-use super::rings::RingWatch;
-use super::vitals::{CameraVitals, Shared, Vitals, condition};
+use super::rings::{Rings, RingsSeen};
+use super::vitals::{CameraVitals, Shared, Vitals};
 use super::witness::Witness;
-use super::{Assembly, RunError, heat, housing, problems, software};
+use super::{Assembly, RunError, heat, housing, problems, software, vitals};
+use crate::app::doctor::{Machine, disk_wear};
 use crate::metrics::{self, Metrics, Numbers, Stream};
 use crate::peripherals::zone;
 use crate::publish::Entry;
@@ -26,8 +30,6 @@ use crate::supervise::{Clock, Fault, Heartbeats, Restart, Station, Stop};
 const LOOK: Duration = Duration::from_secs(1);
 /// A port that somebody else has is not free again at once.
 const METRICS_PAUSE: Duration = Duration::from_secs(10);
-/// What a person is told of a camera whose encoder hangs.
-const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
 
 /// Serves the same numbers to a scraper on this box, if the configuration wants it.
 pub(super) fn serve_metrics(assembly: &mut Assembly<'_>, vitals: &Vitals) -> Result<(), RunError> {
@@ -77,43 +79,41 @@ fn feed_watchdog(heartbeats: &Heartbeats, now: MonoTime) -> bool {
     stale.is_empty()
 }
 
+/// What disk and kernel say. They are asked with nothing locked, so that whoever notes something in [`Vitals`] waits for no
+/// disk.
+struct Asked {
+    rings: BTreeMap<CameraId, RingHealth>,
+    storage: StorageHealth,
+    zones: Vec<Temperature>,
+    memory_bytes: u64,
+    wear: Finding,
+}
+
+impl Asked {
+    fn now(rings: &Rings, data_dir: &Path, now: WallTime) -> Self {
+        let RingsSeen { health: rings, failed, folders } = rings.look();
+        let Room { total, free } = RealDisk.room(data_dir).unwrap_or_default();
+        let folders = folders.iter().map(PathBuf::as_path).chain([data_dir]);
+        let storage = StorageHealth {
+            total_bytes: total,
+            free_bytes: free,
+            outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
+            locked: None,
+            failed_writes: failed,
+            set_aside: folders.filter_map(|at| set_aside_in(at).ok()).sum(),
+        };
+        let zones = heat::read(Path::new(zone::FOLDER));
+        let wear = disk_wear(&Machine::default(), data_dir, now);
+        Self { rings, storage, zones, memory_bytes: memory_bytes(), wear }
+    }
+}
+
 impl Vitals {
     pub(super) fn record(&self, clock: &Clock, data_dir: &Path) -> Health {
-        let mut shared = self.lock();
-        let now = clock.wall();
-        let order = shared.order.clone();
-        let cameras: Vec<CameraHealth> =
-            order.iter().enumerate().filter_map(|(place, id)| shared.camera(id, place, clock.mono())).collect();
-        let uplink = shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let storage = shared.storage(data_dir);
-        let zones = heat::read(Path::new(zone::FOLDER));
-        let mut problems = shared.start.clone();
-        problems.extend(problems::unseen(&cameras, &shared.worker));
-        let mono = clock.mono();
-        problems.extend(shared.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id, mono)));
-        if shared.is_new && shared.locked.is_none() {
-            problems.push(problems::not_enrolled());
-        } else if !shared.is_new {
-            problems.extend(problems::unkept(&cameras, &uplink, &storage));
-        }
-        problems.extend(shared.board.iter().flat_map(housing::problems));
-        problems.extend(shared.ready.iter().flat_map(|ready| &ready.missing).map(|what| problems::worker_lacks(what)));
-        problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
-        Health {
-            at: Moment::from(now.time),
-            clock: now.quality,
-            uptime_s: clock.mono().as_duration().as_secs(),
-            software: software(),
-            cameras,
-            models: shared.models(),
-            worker: shared.worker.clone(),
-            storage,
-            uplink,
-            temperatures: shared.board_temperatures.iter().cloned().chain(zones).collect(),
-            memory_bytes: memory_bytes(),
-            problems,
-            board: shared.board.clone(),
-        }
+        let (now, mono) = (clock.wall(), clock.mono());
+        let asked = Asked::now(&self.rings, data_dir, now.time);
+        let uplink = self.uplink();
+        self.lock().health(asked, uplink, now, mono)
     }
 
     fn numbers(&self, clock: &Clock, data_dir: &Path) -> Numbers {
@@ -133,20 +133,49 @@ impl Vitals {
 }
 
 impl Shared {
-    fn camera(&mut self, id: &CameraId, place: usize, now: MonoTime) -> Option<CameraHealth> {
-        let ring = self.cameras.get_mut(id)?.ring.as_mut().and_then(RingWatch::health);
+    fn health(&self, asked: Asked, uplink: UplinkHealth, now: WallStamp, mono: MonoTime) -> Health {
+        let Asked { mut rings, storage, zones, memory_bytes, wear } = asked;
+        let storage = StorageHealth { locked: self.locked.clone(), ..storage };
+        let places = self.order.iter().enumerate();
+        let cameras: Vec<CameraHealth> =
+            places.filter_map(|(place, id)| self.camera(id, place, rings.remove(id), mono)).collect();
+        let mut problems = self.start.clone();
+        problems.extend(problems::unseen(&cameras, &self.worker));
+        problems.extend(self.cameras.iter().filter_map(|(id, vitals)| vitals.sight.problem(id, mono)));
+        if self.is_new && self.locked.is_none() {
+            problems.push(problems::not_enrolled());
+        } else if !self.is_new {
+            problems.extend(problems::unkept(&cameras, &uplink, &storage));
+        }
+        problems.extend(problems::worn(&wear));
+        problems.extend(self.board.iter().flat_map(housing::problems));
+        problems.extend(self.ready.iter().flat_map(|ready| &ready.missing).map(|what| problems::worker_lacks(what)));
+        problems.extend(heat::problems(&zones).map(|text| Sentence::cut(&text)));
+        Health {
+            at: Moment::from(now.time),
+            clock: now.quality,
+            uptime_s: mono.as_duration().as_secs(),
+            software: software(),
+            cameras,
+            models: self.models(),
+            worker: self.worker.clone(),
+            storage,
+            uplink,
+            temperatures: self.board_temperatures.iter().cloned().chain(zones).collect(),
+            memory_bytes,
+            problems,
+            board: self.board.clone(),
+        }
+    }
+
+    fn camera(&self, id: &CameraId, place: usize, ring: Option<RingHealth>, now: MonoTime) -> Option<CameraHealth> {
         let vitals = self.cameras.get(id)?;
         let seen = vitals.watch.as_ref()?.health(now);
         let progress = self.progress.cameras.get(place);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "frames a second, never negative")]
         let received_mfps = (seen.fps * 1000.0) as u32;
-        let streaming = condition(&seen.state);
-        let (condition, text) = if streaming == CameraCondition::Streaming && vitals.frozen {
-            (CameraCondition::Frozen, STANDS_STILL.to_owned())
-        } else {
-            (streaming, seen.state.to_string())
-        };
-        let can_be_seen = streaming == CameraCondition::Streaming && !self.records_alone();
+        let (condition, text) = vitals.condition(&seen.state);
+        let can_be_seen = vitals::condition(&seen.state) == CameraCondition::Streaming && !self.records_alone();
         let coverage = vitals.coverage(progress, now).filter(|_| can_be_seen);
         Some(CameraHealth {
             camera: id.clone(),
@@ -162,23 +191,6 @@ impl Shared {
             reconnects: seen.reconnects,
             ring,
         })
-    }
-
-    fn storage(&self, data_dir: &Path) -> StorageHealth {
-        let Room { total, free } = RealDisk.room(data_dir).unwrap_or_default();
-        StorageHealth {
-            total_bytes: total,
-            free_bytes: free,
-            outbox_bytes: std::fs::metadata(data_dir.join("outbox.sqlite")).map_or(0, |file| file.len()),
-            locked: self.locked.clone(),
-            failed_writes: self.rings().map(RingWatch::failed).sum(),
-            set_aside: self
-                .rings()
-                .map(RingWatch::folder)
-                .chain([data_dir])
-                .filter_map(|at| set_aside_in(at).ok())
-                .sum(),
-        }
     }
 
     fn models(&self) -> Vec<ModelHealth> {
@@ -206,4 +218,34 @@ fn memory_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok());
     kibibytes.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_the_disk_that_health_looks_at() {
+        let (vitals, clock, folder) = (Vitals::default(), Clock::system(), tempfile::tempdir().unwrap());
+        // A card that does not answer.
+        let slow = vitals.rings.lock();
+        let begun = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let asks = scope.spawn(|| {
+                begun.store(true, Ordering::Release);
+                vitals.record(&clock, folder.path())
+            });
+            while !begun.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            for _ in 0..1000 {
+                std::thread::yield_now();
+                assert!(vitals.is_free(), "whoever notes something waits for the disk");
+            }
+            drop(slow);
+            assert!(asks.join().is_ok());
+        });
+    }
 }

@@ -13,6 +13,7 @@ pub(super) mod commands;
 mod commissioning;
 mod ending;
 mod enrolling;
+mod errand;
 pub(super) mod eyes;
 pub(super) mod fitting;
 mod health;
@@ -27,6 +28,7 @@ mod outbox;
 mod page;
 mod plates;
 mod problems;
+mod putting;
 mod recording;
 mod renewing;
 mod rings;
@@ -50,6 +52,7 @@ use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 
+use super::vision::Chooser;
 use crate::capture::{Camera, SourceSwitch, list_plugins};
 use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
@@ -61,7 +64,7 @@ use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
 
 use assembly::Assembly;
-use ending::Ending;
+use ending::{Anew, Ending};
 use eyes::Eyes;
 use moments::Moments;
 use plates::Plates;
@@ -159,9 +162,10 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     list_plugins();
     let mut supervisor = Supervisor::new(clock.clone());
     // A new unit begins anew once it is enrolled.
-    let anew = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
+    let now = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
+    let anew = Anew { now, ..Anew::default() };
     let started = start(&arguments.config, &survivor, (&clock, &anew), &mut supervisor);
-    let ended = started.and_then(|()| ending.wait(&supervisor, &anew, || survivor.proved()));
+    let ended = started.and_then(|()| ending.wait(&supervisor, (&anew, &clock), || survivor.proved()));
     tracing::info!("stopping");
     let report = supervisor.stop(GRACE);
     if !report.overdue.is_empty() {
@@ -177,7 +181,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
 fn start(
     file: &Path,
     survivor: &surviving::Start,
-    (clock, anew): (&Clock, &Stop),
+    (clock, anew): (&Clock, &Anew),
     supervisor: &mut Supervisor,
 ) -> Result<(), RunError> {
     let config = &survivor.config;
@@ -264,10 +268,11 @@ fn start_vision(
     let config = assembly.config;
     let numbers = Numbers::kept(Arc::new(RealDisk), config.data_dir.join("vision.lives"));
     let vitals = vitals.clone();
-    let prepare = super::vision::prepare_in_use(config, numbers, move |set| vitals.note_set(set));
+    let chooser = Chooser::new(config, assembly.clock.clone(), numbers, move |set| vitals.note_set(set));
     let (eyes, units) = eyes::eyes(config.cameras.len(), settings.throttle.clone());
     let queues = VisionQueues { units, events: sightings };
-    let mut client = VisionClient::new(settings, prepare, queues, assembly.clock.clone(), assembly.pulse("vision"));
+    let mut client =
+        VisionClient::new(settings, chooser.prepare(), queues, assembly.clock.clone(), assembly.pulse("vision"));
     assembly.start("vision", Station::Analytics, move |stop| client.run(stop))?;
     Ok(eyes)
 }
@@ -324,7 +329,7 @@ fn start_recorder(
     };
     let tell = recording::tell(shared.entries.clone(), assembly.clock.clone());
     let mut recorder = Recorder::new(Arc::new(RealDisk), place.clone(), ends, tell);
-    shared.vitals.watch_ring(camera.id.clone(), place, recorder.recorded());
+    shared.vitals.rings.watch(camera.id.clone(), place, recorder.recorded());
     let name = format!("rec {}", camera.id);
     assembly.start(name, Station::Record, move |stop| recorder.run(stop))?;
     Ok(feed)

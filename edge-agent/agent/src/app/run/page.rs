@@ -8,10 +8,10 @@ use std::time::Duration;
 use edge_analytics::geometry::Point;
 use edge_analytics::settings::{self as analytics, Line, Zone};
 use edge_protocol::commissioning::{Jpeg, Report, SealedReport};
-use edge_protocol::enrolment::{BadCode, SetupCode};
+use edge_protocol::enrolment::{BadBroker, BadCode, SetupCode};
 use edge_protocol::id::CameraId;
 use edge_protocol::record::{AuditKind, AuditRecord, CameraCondition, CameraHealth, Record, Sentence};
-use edge_store::disk::{self, RealDisk};
+use edge_store::disk::RealDisk;
 
 use super::cameras::{analytics_settings, card};
 use super::checking::Checking;
@@ -19,6 +19,7 @@ use super::commissioning::{self, Found, Measured, Reports};
 use super::enrolling::{self, Asked, Enrolling};
 use super::opening::{Opening, is_always_open};
 use super::plates::Plates;
+use super::putting::{in_words, put};
 use super::searching::{self, Searching};
 use super::sources::Sources;
 use super::surviving::is_managed;
@@ -27,11 +28,11 @@ use super::{Assembly, RunError, auditing, checking};
 use crate::app::doctor::{focus_score, light_advice};
 use crate::app::locked;
 use crate::capture::SourceSwitch;
-use crate::config::{self, Camera, Config, ConfigError, PlateSearch};
+use crate::config::{Camera, Config, PlateSearch};
 use crate::control::draft;
 use crate::enrolment::{Label, check_code};
 use crate::page::{
-    CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, TypedSource, Unit,
+    CameraGlance, Drawing, Glance, Page, Picture, Position, Refusal, Settings, Shape, Steps, TypedSource, Unit,
 };
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -97,7 +98,7 @@ pub(super) fn start(
     let Some(page) = &config.page else { return Ok(()) };
     let checking = checking::start(assembly, vitals, program)?;
     let searching = searching::start(assembly)?;
-    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| assembly.anew.clone()));
+    let (switches, anew) = (std::mem::take(&mut looks.switches), is_managed().then(|| assembly.anew.soon.clone()));
     let enrolling = match assembly.awaited.clone() {
         Some(awaited) => Some(enrolling::start(assembly, awaited, page.claim.clone())?),
         None => None,
@@ -164,11 +165,16 @@ impl Unit for Here {
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
             tilt,
-            problems: health.problems.iter().map(Sentence::to_string).collect(),
+            problems: self
+                .sources
+                .waits(self.clock.mono())
+                .into_iter()
+                .chain(health.problems.iter().map(Sentence::to_string))
+                .collect(),
             test_read: self.looks.plates.test(self.clock.mono()),
-            checks: self.checking.checks(),
+            checks: self.checking.see().clone(),
             search: self.searching.search(),
-            enrolment: self.enrolling.as_ref().map(Enrolling::steps),
+            enrolment: self.enrolling.as_ref().map(|enrolling| enrolling.see().clone()),
             commissioned: self.reports.newest().map(|(report, _)| report.made.time),
         }
     }
@@ -200,7 +206,7 @@ impl Unit for Here {
     }
 
     fn begin_checks(&self) {
-        self.checking.begin();
+        self.checking.begin((), |before| before);
     }
 
     fn drawing(&self, camera: &CameraId) -> Option<Drawing> {
@@ -217,13 +223,13 @@ impl Unit for Here {
     fn draw(&self, camera: &CameraId, drawing: &Drawing, by: &str) -> Result<(), Refusal> {
         self.unlocked()?;
         let table = toml::Table::try_from(drawing).map_err(|error| Refusal::of(&error))?;
-        let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
-        let redrawn = Config::redrawn(&text, camera, table).map_err(|error| Refusal::of(&error))?;
-        let drawn = camera_of(&redrawn.config, camera)?;
         let (zones, lines) = (drawing.zone.len(), drawing.line.len());
-        self.note(&format!("technician's page: {by} drew {zones} zone(s) and {lines} line(s) at {camera}"))?;
-        disk::replace(&RealDisk, &redrawn.path, redrawn.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
-        let analytics::CameraSettings { zones, lines, .. } = analytics_settings(drawn);
+        let (drawn, _) = put(
+            (&self.file, camera),
+            |text| Config::redrawn(text, camera, table).map_err(|error| Refusal::of(&error)),
+            || self.note(&format!("technician's page: {by} drew {zones} zone(s) and {lines} line(s) at {camera}")),
+        )?;
+        let analytics::CameraSettings { zones, lines, .. } = analytics_settings(&drawn);
         self.looks.assignment.change(camera, |settings| {
             settings.zones = zones;
             settings.lines = lines;
@@ -234,15 +240,19 @@ impl Unit for Here {
     fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal> {
         self.unlocked()?;
         let table = toml::Table::try_from(position).map_err(|error| Refusal::of(&error))?;
-        let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
-        let placed = Config::placed(&text, camera, table).map_err(|error| in_words(&error, "place."))?;
-        let found = camera_of(&placed.config, camera)?;
         let Position { latitude, longitude } = *position;
-        self.note(&format!("technician's page: {by} wrote that {camera} hangs at {latitude:.5}, {longitude:.5}"))?;
-        disk::replace(&RealDisk, &placed.path, placed.text.as_bytes()).map_err(|error| Refusal::of(&error))?;
+        let (found, config) = put(
+            (&self.file, camera),
+            |text| Config::placed(text, camera, table).map_err(|error| in_words(&error, "place.")),
+            || {
+                self.note(&format!(
+                    "technician's page: {by} wrote that {camera} hangs at {latitude:.5}, {longitude:.5}"
+                ))
+            },
+        )?;
         self.places.lock().unwrap_or_else(PoisonError::into_inner).insert(camera.clone(), *position);
         if let Some(announcement) = &self.looks.announcement {
-            let card = card(found, &placed.config.agency);
+            let card = card(&found, &config.agency);
             announcement.update(|birth| {
                 for told in birth.cameras.iter_mut().filter(|told| told.id == *camera) {
                     told.clone_from(&card);
@@ -278,7 +288,7 @@ impl Unit for Here {
         if self.name.is_none() {
             return Err(Refusal("enrol the unit first: its own key signs the report".to_owned()));
         }
-        let checks = self.checking.checks();
+        let checks = self.checking.see().clone();
         if checks.running || checks.findings.is_empty() {
             return Err(Refusal("run the checks first: they go into the report".to_owned()));
         }
@@ -305,7 +315,8 @@ impl Unit for Here {
         self.unlocked()?;
         let enrolling = self.enrolling.as_ref().ok_or_else(|| Refusal("the unit is enrolled already".to_owned()))?;
         let code = typed.parse().map_err(|error: BadCode| Refusal::of(&error))?;
-        enrolling.begin(Asked { code, broker });
+        let broker = broker.map(|typed| typed.parse()).transpose().map_err(|error: BadBroker| Refusal::of(&error))?;
+        enrolling.begin(Asked { code, broker }, |_| Steps::default());
         Ok(())
     }
 
@@ -318,23 +329,6 @@ impl Unit for Here {
 fn position(camera: &Camera) -> Option<(CameraId, Position)> {
     let place = camera.place?;
     Some((camera.id.clone(), Position { latitude: place.latitude, longitude: place.longitude }))
-}
-
-/// The camera whose part of the configuration was changed.
-pub(super) fn camera_of<'c>(config: &'c Config, id: &CameraId) -> Result<&'c Camera, Refusal> {
-    let found = config.cameras.iter().find(|camera| camera.id == *id);
-    found.ok_or_else(|| Refusal(format!("the configuration has no camera {id}")))
-}
-
-/// What is wrong with a part of a camera, `place.` or `source.`, without the words for whoever writes a file.
-pub(super) fn in_words(error: &ConfigError, part: &str) -> Refusal {
-    let ConfigError::Mistakes(mistakes) = error else { return Refusal::of(error) };
-    let words = mistakes.iter().map(|mistake| match mistake.key.rsplit_once(part) {
-        Some((_, "url")) => format!("the address {}", mistake.words),
-        Some((_, field)) => format!("{field} {}", mistake.words),
-        None => mistake.to_string(),
-    });
-    Refusal(words.collect::<Vec<_>>().join("; "))
 }
 
 impl Here {

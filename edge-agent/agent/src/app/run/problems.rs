@@ -1,5 +1,6 @@
 //! What is wrong with the unit, in words for a person; nothing where all is well.
 
+use edge_protocol::commissioning::{Finding, Verdict};
 use edge_protocol::record::{CameraCondition, CameraHealth, Sentence, StorageHealth, UplinkHealth, WorkerHealth};
 use edge_store::disk::Room;
 
@@ -42,6 +43,12 @@ pub(super) fn unkept(cameras: &[CameraHealth], uplink: &UplinkHealth, storage: &
     words.iter().map(|text| Sentence::cut(text)).collect()
 }
 
+/// What is wrong with the drive under the data, or with knowing it.
+pub(super) fn worn(wear: &Finding) -> Option<Sentence> {
+    let is_wrong = matches!(wear.verdict, Verdict::Warning | Verdict::Failed);
+    is_wrong.then(|| Sentence::cut(&format!("{}: {}", wear.check, wear.measured)))
+}
+
 /// Something that the vision worker does without.
 pub(super) fn worker_lacks(what: &str) -> Sentence {
     Sentence::cut(&format!("the vision worker does without {what}"))
@@ -66,5 +73,15 @@ mod tests {
         let unread = UplinkHealth { trouble: Some(Sentence::cut("a lane cannot be read")), connected: true, ..known };
         assert_eq!(said(&unread), ["a lane cannot be read"]);
         assert!(said(&UplinkHealth { trouble: None, ..unread }).is_empty());
+    }
+
+    #[test]
+    fn a_worn_drive_is_a_problem_and_one_that_tells_nothing_is_none() {
+        let said = |wear: &Finding| worn(wear).map(|text| text.to_string());
+        assert_eq!(said(&Finding::ok("disk wear", "mmcblk0: 20 %")), None);
+        assert_eq!(said(&Finding::unchecked("disk wear", "sda tells nothing")), None);
+        let words = Some("disk wear: nvme0n1: 95 % of its rated life used".to_owned());
+        assert_eq!(said(&Finding::warning("disk wear", "nvme0n1: 95 % of its rated life used", "replace it")), words);
+        assert_eq!(said(&Finding::failed("disk wear", "nvme0n1: 95 % of its rated life used", "replace it")), words);
     }
 }

@@ -9,7 +9,8 @@ use edge_store::disk::RealDisk;
 
 use super::alert::alert;
 use super::{Assembly, RunError};
-use crate::enrolment::{Line, Place, Renewer};
+use crate::enrolment::{Ends, Line, Place, Renewer};
+use crate::keys::Keys;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Station};
@@ -22,9 +23,11 @@ pub(super) fn start(assembly: &mut Assembly<'_>, renewals: &Renewals, entries: &
     let Some(folder) = &assembly.config.enrolment else { return Ok(()) };
     let unfit = |error: crate::enrolment::EnrolError| RunError::Unfit { path: folder.clone(), why: error.to_string() };
     let place = Place::open(&RealDisk, Path::new(folder)).map_err(unfit)?;
-    let line = OverUplink { renewals: renewals.clone(), entries: entries.clone(), clock: assembly.clock.clone() };
+    let (clock, keys) = (assembly.clock.clone(), Keys::of(assembly.config.token.as_ref()));
+    let line = OverUplink { renewals: renewals.clone(), entries: entries.clone(), clock, keys: keys.clone() };
     let pulse = assembly.pulse("renewal");
-    let mut renewer = Renewer::new(place, Arc::new(RealDisk), Box::new(line), assembly.clock.clone(), pulse);
+    let (disk, line, clock) = (Arc::new(RealDisk), Box::new(line), assembly.clock.clone());
+    let mut renewer = Renewer::new(Ends { place, keys, disk, line, clock, pulse });
     assembly.start("renewal", Station::Control, move |stop| renewer.run(stop))
 }
 
@@ -32,6 +35,7 @@ struct OverUplink {
     renewals: Renewals,
     entries: Sender<Entry>,
     clock: Clock,
+    keys: Keys,
 }
 
 impl Line for OverUplink {
@@ -44,7 +48,7 @@ impl Line for OverUplink {
     }
 
     fn switch(&self, [root, certificate, key]: [PathBuf; 3]) -> Result<(), String> {
-        let tls = client_config(&root, &certificate, &key).map_err(|error| error.to_string())?;
+        let tls = client_config(&root, &certificate, &key, &self.keys).map_err(|error| error.to_string())?;
         self.renewals.switch(tls);
         Ok(())
     }

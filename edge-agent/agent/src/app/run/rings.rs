@@ -1,8 +1,10 @@
 //! What health says of a camera's ring: read over a connection that stays open as long as the index is the same.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use edge_protocol::id::CameraId;
 use edge_protocol::record::{RingHealth, Span};
 use edge_store::disk::RealDisk;
 use edge_store::ring::{Gap, RingError, RingPlace, RingReader};
@@ -11,6 +13,44 @@ use crate::record::Recorded;
 
 /// Gaps told with a ring; older ones are asked for.
 const NEWEST_GAPS: usize = 16;
+
+/// The rings of all cameras; clones are the same. They have a lock of their own, since to look at them takes the disk.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rings {
+    watches: Arc<Mutex<BTreeMap<CameraId, RingWatch>>>,
+}
+
+/// What a look at the rings has found.
+#[derive(Debug, Default)]
+pub(super) struct RingsSeen {
+    /// Those that can be read.
+    pub(super) health: BTreeMap<CameraId, RingHealth>,
+    /// Groups of video that could not be stored, of all.
+    pub(super) failed: u64,
+    /// Where they lie.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+impl Rings {
+    /// A camera's ring, and what its recorder has done.
+    pub(super) fn watch(&self, camera: CameraId, place: RingPlace, recorded: Recorded) {
+        self.lock().insert(camera, RingWatch::new(place, recorded));
+    }
+
+    pub(super) fn look(&self) -> RingsSeen {
+        let mut seen = RingsSeen::default();
+        for (camera, watch) in self.lock().iter_mut() {
+            seen.health.extend(watch.health().map(|health| (camera.clone(), health)));
+            seen.failed += watch.failed();
+            seen.folders.push(watch.folder().to_owned());
+        }
+        seen
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, RingWatch>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A camera's ring as health looks at it.
 #[derive(Debug)]
@@ -22,21 +62,21 @@ pub(super) struct RingWatch {
 }
 
 impl RingWatch {
-    pub(super) fn new(place: RingPlace, recorded: Recorded) -> Self {
+    fn new(place: RingPlace, recorded: Recorded) -> Self {
         Self { place, recorded, reader: None }
     }
 
     /// Groups of video that could not be stored.
-    pub(super) fn failed(&self) -> u64 {
+    fn failed(&self) -> u64 {
         self.recorded.failed()
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    fn folder(&self) -> &Path {
         &self.place.folder
     }
 
     /// How the ring is; none where it cannot be read, which the next look tries again.
-    pub(super) fn health(&mut self) -> Option<RingHealth> {
+    fn health(&mut self) -> Option<RingHealth> {
         match self.read() {
             Ok(health) => health,
             Err(error) => {

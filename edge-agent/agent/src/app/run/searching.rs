@@ -2,21 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::errand::{self, Errand, Progress};
 use super::sources::{HIDDEN, is_beyond, shown};
 use super::surviving::is_managed;
 use super::{Assembly, RunError};
+use crate::capture::Credentials;
 use crate::config::Network;
 use crate::onvif::{DISCOVERY, Device, Left, Login, OnvifError, Stream, discover};
 use crate::page::{FoundCamera, Offer, Refusal, Search, TypedSource};
-use crate::supervise::queue::{Bounds, Overflow, ReceiveError, Sender, bounded};
-use crate::supervise::{Clock, Fault, Station, Stop};
+use crate::supervise::{Clock, Fault};
 
-/// One is under way, and no other waits behind it.
-const ASKED: Bounds = Bounds::items("searches", 1, Overflow::Refuse);
-const LOOK: Duration = Duration::from_secs(1);
 /// How long cameras may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long one camera may take for all that it is asked.
@@ -42,8 +40,7 @@ impl Asked {
 /// Asks for cameras and sees what is found; clones are the same.
 #[derive(Clone)]
 pub(super) struct Searching {
-    asked: Sender<Asked>,
-    search: Arc<Mutex<Search>>,
+    errand: Errand<Asked, Search>,
     /// The streams of the camera that was asked last: how each is shown, and its whole address.
     offered: Arc<Mutex<Vec<(String, String)>>>,
 }
@@ -55,16 +52,16 @@ impl Searching {
         offered.iter().find(|(shown, _)| shown == typed.trim()).map(|(_, whole)| whole.clone())
     }
 
-    fn offer(&self, streams: Vec<Stream>) -> Vec<Offer> {
+    fn offer(&self, streams: &[Stream]) -> Vec<Offer> {
         let shown = streams.iter().zip(1..).map(|(stream, number)| offered(&stream.url, number));
         let shown: Vec<String> = shown.collect();
         let whole = streams.iter().map(|stream| stream.url.clone());
         *self.offered.lock().unwrap_or_else(PoisonError::into_inner) = shown.iter().cloned().zip(whole).collect();
-        let offer = |(stream, address): (Stream, String)| {
-            let Stream { name, codec, size, .. } = stream;
+        let offer = |(stream, address): (&Stream, String)| {
+            let Stream { name, codec, size, .. } = stream.clone();
             Offer { address, codec, size, name }
         };
-        streams.into_iter().zip(shown).map(offer).collect()
+        streams.iter().zip(shown).map(offer).collect()
     }
 
     /// Looks for cameras. `note` writes it down before.
@@ -86,7 +83,13 @@ impl Searching {
         of: &TypedSource,
         note: impl FnOnce(SocketAddr) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let login = (!of.user.is_empty()).then(|| Login::new(&of.user, &of.password));
+        let login = match (of.user.as_str(), of.password.as_str()) {
+            ("", "") => None,
+            (user, password) => {
+                Credentials::typed(user, password).map_err(|error| Refusal::of(&error))?;
+                Some(Login::new(user, password))
+            }
+        };
         let device = Device::new(&of.address, login).map_err(|error| Refusal::of(&error))?;
         let place = device.place().map_err(|error| Refusal::of(&error))?;
         self.free()?;
@@ -95,85 +98,58 @@ impl Searching {
     }
 
     fn free(&self) -> Result<(), Refusal> {
-        if self.lock().running { Err(Refusal(BUSY.to_owned())) } else { Ok(()) }
+        if self.errand.see().running { Err(Refusal(BUSY.to_owned())) } else { Ok(()) }
     }
 
     fn begin(&self, asked: Asked) -> Result<(), Refusal> {
-        let mut search = self.lock();
-        if search.running {
-            return Err(Refusal(BUSY.to_owned()));
-        }
         // The cameras that were found stay while one of them is asked.
-        let found = if let Asked::Streams(..) = asked { search.found.take() } else { None };
-        self.asked.send(asked).map_err(|_| Refusal(BUSY.to_owned()))?;
-        *search = Search { running: true, found, ..Search::default() };
-        Ok(())
+        let keeps = matches!(asked, Asked::Streams(..));
+        let first = |before: Search| Search { found: before.found.filter(|_| keeps), ..Search::default() };
+        if self.errand.begin(asked, first) { Ok(()) } else { Err(Refusal(BUSY.to_owned())) }
     }
 
     /// Takes what came of a question.
     fn take(&self, found: Result<Answer, String>) {
-        let streams = match found {
-            Ok(Answer::Streams(streams)) => Ok(Some(self.offer(streams))),
-            Ok(Answer::Cameras(found)) => {
-                self.lock().found = Some(found);
-                Ok(None)
-            }
-            Err(words) => Err(words),
+        let streams = match &found {
+            Ok(Answer::Streams(streams)) => Some(self.offer(streams)),
+            Ok(Answer::Cameras(_)) | Err(_) => None,
         };
-        let mut search = self.lock();
-        match streams {
-            Ok(streams) => search.streams = streams,
+        let mut search = self.errand.see();
+        match found {
+            Ok(Answer::Streams(_)) => search.streams = streams,
+            Ok(Answer::Cameras(found)) => search.found = Some(found),
             Err(words) => search.failed = Some(words),
         }
     }
 
     /// How far it is.
     pub(super) fn search(&self) -> Search {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Search> {
-        self.search.lock().unwrap_or_else(PoisonError::into_inner)
+        self.errand.see().clone()
     }
 }
 
-/// Starts the stage that asks. It shows no beats: a camera takes as long as it takes, and nobody waits for it.
+impl Progress for Search {
+    fn running(&mut self) -> &mut bool {
+        &mut self.running
+    }
+}
+
+/// Starts the stage that asks.
 pub(super) fn start(assembly: &mut Assembly<'_>) -> Result<Searching, RunError> {
-    let (asked, waiting) = bounded(ASKED);
-    let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+    let (errand, asked) = Errand::new();
+    let searching = Searching { errand, offered: Arc::default() };
     let (own, clock) = (searching.clone(), assembly.clock.clone());
     // Where nobody stands before the agent, every network is within its reach.
     let reach = is_managed().then(|| assembly.config.networks());
-    let body = move |stop: &Stop| {
-        while !stop.is_set() {
-            let asked = match waiting.receive_timeout(LOOK) {
-                Ok(asked) => asked,
-                Err(ReceiveError::Timeout) => continue,
-                Err(ReceiveError::Closed) => return Ok(()),
-            };
-            let _over = Over(&own);
-            let end = clock.mono().saturating_add(LONGEST);
-            let left = || if stop.is_set() { Duration::ZERO } else { end.saturating_since(clock.mono()) };
-            let place = asked.place();
-            let is_shut_out = |reach: &BTreeSet<Network>| place.is_some_and(|place| is_beyond(place, reach));
-            let is_shut_out = reach.as_ref().is_some_and(is_shut_out);
-            own.take(
-                answer(asked, (DISCOVERY, PATIENCE), &clock, &left).map_err(|error| in_words(&error, is_shut_out)),
-            );
-        }
-        Ok(())
-    };
-    assembly.start("camera search", Station::Control, body)?;
+    errand::start(assembly, "camera search", (searching.errand.clone(), asked), move |asked: Asked, stop| {
+        let end = clock.mono().saturating_add(LONGEST);
+        let left = || if stop.is_set() { Duration::ZERO } else { end.saturating_since(clock.mono()) };
+        let place = asked.place();
+        let is_shut_out = |reach: &BTreeSet<Network>| place.is_some_and(|place| is_beyond(place, reach));
+        let is_shut_out = reach.as_ref().is_some_and(is_shut_out);
+        own.take(answer(asked, (DISCOVERY, PATIENCE), &clock, &left).map_err(|error| in_words(&error, is_shut_out)));
+    })?;
     Ok(searching)
-}
-
-/// Says that a search is over when it goes, even where it panics.
-struct Over<'a>(&'a Searching);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.lock().running = false;
-    }
 }
 
 #[derive(Debug)]
@@ -224,6 +200,7 @@ fn in_words(error: &OnvifError, is_shut_out: bool) -> String {
         | OnvifError::Address(_)
         | OnvifError::Place
         | OnvifError::Late
+        | OnvifError::Letters
         | OnvifError::Unreachable { .. }
         | OnvifError::Fault(_)
         | OnvifError::Answer { .. }
@@ -236,6 +213,7 @@ mod tests {
     use std::net::{TcpListener, UdpSocket};
 
     use super::*;
+    use crate::supervise::queue::ReceiveError;
 
     const SHORT: Duration = Duration::from_millis(300);
 
@@ -270,11 +248,11 @@ mod tests {
 
     #[test]
     fn a_password_in_an_offered_address_stays_on_the_unit() {
-        let (asked, _waiting) = bounded(ASKED);
-        let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+        let (errand, _waiting) = Errand::new();
+        let searching = Searching { errand, offered: Arc::default() };
         let stream = |url: &str| Stream { name: "Main".into(), codec: "H264".into(), size: None, url: url.into() };
         let secret = "rtsp://192.0.2.10/user=admin_password=hunter2_channel=1_stream=0.sdp";
-        let told = searching.offer(vec![stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
+        let told = searching.offer(&[stream("rtsp://192.0.2.10/a?channel=1"), stream(secret)]);
         let addresses: Vec<_> = told.iter().map(|offer| offer.address.as_str()).collect();
         assert_eq!(addresses, ["rtsp://192.0.2.10/…1", "rtsp://192.0.2.10/…2"]);
         assert_eq!(searching.whole(" rtsp://192.0.2.10/…2 ").as_deref(), Some(secret));
@@ -283,8 +261,8 @@ mod tests {
 
     #[test]
     fn which_camera_is_asked_is_written_down_and_the_unit_itself_is_not_asked() {
-        let (asked, waiting) = bounded(ASKED);
-        let searching = Searching { asked, search: Arc::default(), offered: Arc::default() };
+        let (errand, waiting) = Errand::new();
+        let searching = Searching { errand, offered: Arc::default() };
         let mut noted = Vec::new();
         let mut ask = |address: &str| {
             let of = TypedSource { address: address.into(), user: "admin".into(), password: "hunter2".into() };
@@ -314,11 +292,17 @@ mod tests {
             assert!(!refused.contains("hunter2"), "{refused}");
         }
         assert!(matches!(waiting.receive_timeout(Duration::ZERO), Err(ReceiveError::Timeout)));
+        for (user, password, words) in [("", "hunter2", "give the camera's user too"), ("a\nb", "hunter2", "invisible")]
+        {
+            let of = TypedSource { address: "192.0.2.10".into(), user: user.into(), password: password.into() };
+            let refused = searching.streams(&of, |_| panic!("it is not asked")).unwrap_err().0;
+            assert!(refused.contains(words) && !refused.contains("hunter2"), "{refused}");
+        }
         ask("http://192.0.2.10:8080/onvif/device_service").unwrap();
         assert!(waiting.receive_timeout(Duration::ZERO).is_ok());
         assert_eq!(ask("192.0.2.11").unwrap_err().0, BUSY, "one at a time, and nothing is written down of another");
         assert!(searching.everybody(|| panic!("it is not begun")).is_err());
-        drop(Over(&searching));
+        searching.errand.see().running = false;
         ask("169.254.3.4").unwrap();
         assert_eq!(noted, ["192.0.2.10:8080", "169.254.3.4:80"], "a camera without DHCP gives itself such an address");
     }

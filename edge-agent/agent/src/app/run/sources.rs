@@ -11,13 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use edge_protocol::id::CameraId;
+use edge_protocol::time::MonoTime;
 use edge_store::disk::{self, Disk, RealDisk};
 use toml::{Table, Value};
 
 use super::cameras::capture_settings;
-use super::page::{camera_of, in_words};
+use super::ending::SOON;
+use super::putting::{in_words, put};
 use crate::capture::{Credentials, SourceSwitch};
-use crate::config::{self, Camera, Config, Network, Source, host_and_port, literal};
+use crate::config::{Camera, Config, Network, Source, host_and_port, literal};
 use crate::page::{Refusal, SourceGlance, TypedSource};
 use crate::supervise::Stop;
 
@@ -36,7 +38,7 @@ pub(super) struct Sources {
     in_force: Mutex<BTreeMap<CameraId, Source>>,
     /// Whom the service may talk to since its start.
     reach: BTreeSet<Network>,
-    /// Has the agent begin anew, where somebody starts it again: what its service may talk to is said before its start.
+    /// Has the agent begin anew soon, where somebody starts it again: what its service may talk to is said before its start.
     anew: Option<Stop>,
 }
 
@@ -66,6 +68,15 @@ impl Sources {
             }
             Some(Source::File { .. } | Source::V4l2 { .. } | Source::Test) | None => SourceGlance::default(),
         }
+    }
+
+    /// What whoever put an address in force has to wait for, in words.
+    pub(super) fn waits(&self, now: MonoTime) -> Option<String> {
+        self.anew.as_ref().filter(|anew| anew.is_set())?;
+        let left = SOON.saturating_sub(now.as_duration()).as_secs();
+        Some(format!(
+            "the unit may not talk to the camera's new address yet: it begins anew in {left} s, and then you log in again"
+        ))
     }
 
     /// Puts a camera's source in force. `note` writes down, before anything is changed, what it becomes, in words.
@@ -99,19 +110,24 @@ impl Sources {
         table.extend(
             place.as_ref().map(|place| ("credentials".to_owned(), Value::from(place.to_string_lossy().as_ref()))),
         );
-        let text = config::read_text(&self.file).map_err(|error| Refusal::of(&error))?;
-        let put = Config::sourced(&text, camera, table).map_err(|error| in_words(&error, "source."))?;
-        let found = camera_of(&put.config, camera)?;
-        note(&noted(&url, place.is_some()))?;
-        let unkept = |error: io::Error| Refusal(format!("it cannot be kept: {error}"));
-        if let (Login::New(login), Some(place)) = (&login, &place) {
-            RealDisk.make_folder(&self.folder).map_err(unkept)?;
-            disk::replace(&RealDisk, place, login.line().as_bytes()).map_err(unkept)?;
-        }
-        disk::replace(&RealDisk, &put.path, put.text.as_bytes()).map_err(unkept)?;
+        let (found, _) = put(
+            (&self.file, camera),
+            |text| Config::sourced(text, camera, table).map_err(|error| in_words(&error, "source.")),
+            || {
+                note(&noted(&url, place.is_some()))?;
+                self.keep(&login, place.as_deref()).map_err(|error| Refusal(format!("it cannot be kept: {error}")))
+            },
+        )?;
         self.forget(camera, place.as_deref());
-        self.take(found);
+        self.take(&found);
         Ok(())
+    }
+
+    /// Writes a new password where it is not in force yet.
+    fn keep(&self, login: &Login, place: Option<&Path>) -> io::Result<()> {
+        let (Login::New(login), Some(place)) = (login, place) else { return Ok(()) };
+        RealDisk.make_folder(&self.folder)?;
+        disk::replace(&RealDisk, place, login.line().as_bytes())
     }
 
     /// Whose name and password go to the camera at `url`.
@@ -155,7 +171,7 @@ impl Sources {
         if let (Source::Rtsp { url, .. }, Some(anew)) = (&found.source, &self.anew)
             && host_and_port(url).and_then(literal).is_some_and(|address| is_beyond(address, &self.reach))
         {
-            tracing::info!(camera = %found.id, "beginning anew: the service may not talk to the camera's address yet");
+            tracing::info!(camera = %found.id, "beginning anew soon: the service may not talk to the camera's address yet");
             anew.set();
         }
     }

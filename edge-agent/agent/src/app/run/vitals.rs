@@ -12,22 +12,25 @@ use edge_protocol::record::{
     BoardHealth, CameraCondition, Confidence, Sentence, Temperature, UplinkHealth, WorkerHealth,
 };
 use edge_protocol::time::MonoTime;
-use edge_store::ring::RingPlace;
 
-use super::rings::RingWatch;
+use super::rings::Rings;
 use super::sight::Sight;
 use crate::capture::{CameraWatch, State, Trouble};
 use crate::peripherals::Indication;
-use crate::record::Recorded;
 use crate::supervise::queue::Gauge;
 use crate::update::{Evidence, Worker};
 use crate::vision::client::VisionEvent;
 use crate::vision::{CameraProgress, Progress, Ready};
 
+/// What a person is told of a camera whose encoder hangs.
+const STANDS_STILL: &str = "pictures arrive and do not change: restart the camera";
+
 /// What health is gathered from; clones are the same.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Vitals {
     shared: Arc<Mutex<Shared>>,
+    /// The cameras' rings, which are looked at with nothing else locked.
+    pub(super) rings: Rings,
     /// Whether the technician's page is open.
     setup_open: Arc<AtomicBool>,
 }
@@ -62,7 +65,6 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct CameraVitals {
     pub(super) watch: Option<CameraWatch>,
-    pub(super) ring: Option<RingWatch>,
     pub(super) coverage: Option<f32>,
     pub(super) frozen: bool,
     pub(super) sight: Sight,
@@ -75,11 +77,26 @@ impl CameraVitals {
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
         self.coverage.or(so_far).filter(|_| !self.sight.is_stale(now))
     }
+
+    /// The camera's condition by its stream, or by its picture where one arrives and stands still, and that in words.
+    pub(super) fn condition(&self, state: &State) -> (CameraCondition, String) {
+        let streaming = condition(state);
+        if self.frozen && streaming == CameraCondition::Streaming {
+            return (CameraCondition::Frozen, STANDS_STILL.to_owned());
+        }
+        (streaming, state.to_string())
+    }
 }
 
 impl Vitals {
     pub(super) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody holds it just now.
+    #[cfg(test)]
+    pub(super) fn is_free(&self) -> bool {
+        self.shared.try_lock().is_ok()
     }
 
     pub(super) fn watch_uplink(&self, uplink: Arc<Mutex<UplinkHealth>>) {
@@ -90,11 +107,6 @@ impl Vitals {
         let mut shared = self.lock();
         shared.order.push(camera.clone());
         shared.cameras.entry(camera).or_default().watch = Some(watch);
-    }
-
-    /// A camera's ring, and what its recorder has done.
-    pub(super) fn watch_ring(&self, camera: CameraId, place: RingPlace, recorded: Recorded) {
-        self.lock().cameras.entry(camera).or_default().ring = Some(RingWatch::new(place, recorded));
     }
 
     pub(super) fn watch_queue(&self, queue: Gauge) {
@@ -160,8 +172,15 @@ impl Vitals {
         self.lock().locked = Some(Sentence::cut(why));
     }
 
+    /// How the line to the center is.
+    pub(super) fn uplink(&self) -> UplinkHealth {
+        let uplink = Arc::clone(&self.lock().uplink);
+        uplink.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What an update wants to know of the running agent, the disk and the center's word aside.
     pub(super) fn evidence(&self, now: MonoTime) -> Evidence {
+        let reached = self.uplink().connected;
         let shared = self.lock();
         let progress = shared.order.iter().zip(&shared.progress.cameras);
         let seen = progress.filter(|(_, progress)| progress.analysed > 0).map(|(camera, _)| camera.clone());
@@ -175,7 +194,7 @@ impl Vitals {
             lately: cameras.iter().filter(is_seen).cloned().collect(),
             cameras,
             inferred: shared.progress.runs.iter().any(|times| times.runs > 0),
-            reached: shared.uplink.lock().unwrap_or_else(PoisonError::into_inner).connected,
+            reached,
             spared: shared.records_alone(),
             ..Evidence::default()
         }
@@ -246,10 +265,6 @@ impl Shared {
     pub(super) fn records_alone(&self) -> bool {
         self.board.as_ref().is_some_and(|board| board.analysis == Confidence::ZERO)
     }
-
-    pub(super) fn rings(&self) -> impl Iterator<Item = &RingWatch> {
-        self.cameras.values().filter_map(|camera| camera.ring.as_ref())
-    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a share of a minute")]
@@ -272,6 +287,9 @@ pub(super) fn condition(state: &State) -> CameraCondition {
 
 #[cfg(test)]
 mod tests {
+    use edge_analytics::care::CareSighting;
+    use edge_analytics::time::MediaTime;
+
     use super::*;
 
     #[test]
@@ -307,6 +325,33 @@ mod tests {
             Some(0.9),
             "frames again: of this period, not of an earlier one"
         );
+    }
+
+    #[test]
+    fn a_camera_whose_picture_stands_still_is_frozen_until_it_moves_is_silent_or_nobody_looks_any_more() {
+        let (vitals, camera) = (Vitals::default(), "gate".parse::<CameraId>().unwrap());
+        let care = |finding, over| {
+            let (media, measured, limit) = (MediaTime::from_nanos(0), 61.0, 60.0);
+            let told = CareSighting { media, finding, over, measured, limit };
+            vitals.note(&VisionEvent::Sighting(camera.clone(), Sighting::Care(told)));
+        };
+        let is = |state: &State| vitals.lock().cameras.entry(camera.clone()).or_default().condition(state);
+        care(Finding::TooDark, false);
+        assert_eq!(is(&State::Receiving), (CameraCondition::Streaming, State::Receiving.to_string()));
+        care(Finding::Frozen, false);
+        assert_eq!(is(&State::Receiving), (CameraCondition::Frozen, STANDS_STILL.to_owned()));
+        assert_eq!(
+            is(&State::Ended).0,
+            CameraCondition::Off,
+            "a stream that is gone has no picture that could stand still"
+        );
+        care(Finding::TooDark, true);
+        assert_eq!(is(&State::Receiving).0, CameraCondition::Frozen);
+        care(Finding::Frozen, true);
+        assert_eq!(is(&State::Receiving).0, CameraCondition::Streaming);
+        care(Finding::Frozen, false);
+        vitals.note(&VisionEvent::Lost { why: "killed".to_owned(), at: MonoTime::ZERO });
+        assert_eq!(is(&State::Receiving).0, CameraCondition::Streaming, "who knew of it is gone");
     }
 
     #[test]

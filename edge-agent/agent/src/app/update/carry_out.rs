@@ -2,7 +2,8 @@
 //!
 //! The download needs nobody's leave and takes as long as the line takes. Only then does the lock say that this process
 //! owns the update's state, and the same state machine installs that a technician's command drives. The boot waits for
-//! its hours and for clips. A set of models goes another way from there ([`Trial`]). What a restart or a power cut interrupts goes on from the order and the state on the disk.
+//! its hours and for clips. A set of models goes another way from there ([`Trial`]). What a restart or a power cut
+//! interrupts goes on from the order and the state on the disk.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::lock::Lock;
 use super::outside::Unit;
 use super::trial::Trial;
 use super::web::Https;
-use super::{Here, LOOK};
+use super::{Here, LOOK, models};
 use crate::app::run::commands::Log;
 use crate::config::{self, Config};
 use crate::control::AuditLog as _;
@@ -53,16 +54,15 @@ enum Next {
 
 impl<'h> Errand<'h> {
     pub(super) fn new(here: &'h Here, config: Config) -> Self {
-        let unit = Unit::new(here.data_dir.clone(), here.config.clone(), here.clock.clone());
         let (settings, trial) = (config.update.clone(), Trial::new(config));
-        Self { here, settings, unit, trial, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
+        Self { here, settings, unit: here.unit(), trial, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
     }
 
     /// Until there is no order any more.
     pub(super) fn run(&mut self) -> anyhow::Result<()> {
         let folder = self.here.folder();
         loop {
-            let Some(order) = Orders::new(&RealDisk, &folder).read()? else { return Ok(()) };
+            let Some(order) = Orders::new(&RealDisk, &folder).read()? else { return self.clear() };
             let next = match (order.handed, &order.what) {
                 (false, _) => self.bring(&order, &folder)?,
                 (true, Ordered::Image { version }) => self.see_through(&order, version)?,
@@ -76,6 +76,15 @@ impl<'h> Errand<'h> {
                 Next::After(pause) => std::thread::sleep(pause),
             }
         }
+    }
+
+    /// Removes what was downloaded for an order that was refused or called back.
+    fn clear(&self) -> anyhow::Result<()> {
+        if self.here.peek()?.phase.is_open() {
+            let limits = Limits { daily_bytes: self.settings.daily_bytes, disk_bytes: self.settings.disk_bytes };
+            Fetch::open(&RealDisk, &self.here.folder(), limits)?.discard()?;
+        }
+        Ok(())
     }
 
     fn waited(&self) -> Duration {
@@ -162,6 +171,10 @@ impl<'h> Errand<'h> {
     /// Installs it, if nobody else owns the update's state.
     fn hand_over(&mut self, order: &Order, (file, version): (&Path, &Version)) -> anyhow::Result<Next> {
         let Some((mut updater, _lock)) = self.here.try_updater()? else { return Ok(Next::After(LOOK)) };
+        // With two things new at once nobody could say which of them a fault is of.
+        if models::settle(self.here)? {
+            return self.give_up(order, &Refusal::Busy("a set of models is on trial".to_owned()));
+        }
         updater.start(self.here.clock.mono(), self.here.clock.wall())?;
         if !updater.state().phase.is_open() {
             return self.give_up(order, &Refusal::Busy(updater.state().phase.as_str().to_owned()));

@@ -7,7 +7,7 @@
 
 mod carry_out;
 pub(super) mod lock;
-mod models;
+pub(super) mod models;
 mod news;
 pub(super) mod outside;
 pub(super) mod recall;
@@ -31,7 +31,6 @@ use crate::app::run::{surviving, witness};
 use crate::config::Config;
 use crate::inference::restart_without_telemetry;
 use crate::supervise::Clock;
-use crate::update::models::ModelSets;
 use crate::update::rauc::Rauc;
 use crate::update::{Before, Event, FETCHED, HOLD, Patience, Phase, Refusal, State, Updater, WITHIN, Wanted};
 use carry_out::Errand;
@@ -196,9 +195,12 @@ impl Here {
         Ok(self.open()?.state().clone())
     }
 
+    fn unit(&self) -> Unit {
+        Unit::new(self.data_dir.clone(), self.config.clone(), self.clock.clone())
+    }
+
     fn open(&self) -> anyhow::Result<Updater> {
-        let unit = Unit::new(self.data_dir.clone(), self.config.clone(), self.clock.clone());
-        let opened = Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(unit))?;
+        let opened = Updater::open(Arc::new(RealDisk), self.folder(), Box::new(self.rauc()), Box::new(self.unit()))?;
         Ok(opened.patient(self.patience))
     }
 
@@ -234,8 +236,8 @@ impl Here {
 
     fn install(&self, file: &Path, reboot: bool) -> anyhow::Result<()> {
         let (mut updater, _lock) = self.updater()?;
-        let sets = ModelSets::new(&RealDisk, &self.data_dir).standing()?;
-        ensure!(sets.trial.is_none(), "a set of models is on trial: wait until it is in use or has gone");
+        let on_trial = models::settle(self)?;
+        ensure!(!on_trial, "a set of models is on trial: wait until it is in use or has gone");
         let file = std::path::absolute(file)?;
         updater.start(self.clock.mono(), self.clock.wall())?;
         let wanted = Wanted { file: file.clone(), hash: None, version: None };
@@ -255,6 +257,9 @@ impl Here {
 
     fn confirm(&self) -> anyhow::Result<()> {
         let (mut updater, _lock) = self.updater()?;
+        if let Err(error) = models::settle(self) {
+            tracing::error!(error = format!("{error:#}"), "whether a set of models is on trial is not known");
+        }
         updater.start(self.clock.mono(), self.clock.wall())?;
         let mut sight = Sight::new(witness::runtime_folder());
         let (mut said, began) = ("", self.clock.mono());

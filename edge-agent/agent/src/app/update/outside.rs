@@ -159,7 +159,7 @@ pub(in crate::app) fn answer(order: &Order, verdict: Verdict, now: WallStamp) ->
 }
 
 #[cfg(test)]
-pub(in crate::app) use tests::certified;
+pub(in crate::app) use tests::{certified, left};
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     /// What was left for the agent to send, in its order.
-    fn left(folder: &Path) -> Vec<Record> {
+    pub(in crate::app) fn left(folder: &Path) -> Vec<Record> {
         let files = std::fs::read_dir(folder.join("update/tell")).unwrap().map(|file| file.unwrap().path());
         let mut files: Vec<PathBuf> = files.collect();
         files.sort();

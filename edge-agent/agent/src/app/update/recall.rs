@@ -25,7 +25,7 @@ pub(in crate::app) fn recall(data_dir: &Path, request: RequestId) -> Result<(Rec
         Ordered::Image { .. } => order.handed,
         Ordered::Models { revision } => {
             let standing = ModelSets::new(&RealDisk, data_dir).standing().map_err(|error| words(&error))?;
-            order.handed && (sets.is_none() || standing.current == Some(revision))
+            order.handed && (sets.is_none() || standing.used() == Some(revision))
         }
     };
     if has_begun {
@@ -44,6 +44,7 @@ mod tests {
     use edge_protocol::time::WallStamp;
 
     use super::*;
+    use crate::update::models::world::{World, passes};
 
     fn request(number: u8) -> RequestId {
         RequestId::from_bytes([number; 16])
@@ -89,6 +90,23 @@ mod tests {
         let _being_put_to_use = Lock::models(&unit.path().join("update")).unwrap().unwrap();
         assert!(matches!(recall(unit.path(), request(1)).unwrap().0, Recalled::TooLate(_)));
         assert!(is_there(&unit));
+    }
+
+    #[test]
+    fn a_set_that_is_in_use_has_begun_and_one_that_was_passed_over_and_ordered_anew_has_not() {
+        let world = World::new();
+        world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
+        let orders = Orders::new(&RealDisk, &world.data.path().join("update"));
+        let order = order_in(&ordered(Some(Artefact::Models), "7", true));
+        std::fs::create_dir_all(world.data.path().join("update")).unwrap();
+        orders.write(&order).unwrap();
+        assert!(matches!(recall(world.data.path(), request(1)).unwrap().0, Recalled::TooLate(_)));
+        world.sets().pass_over(7, &"0.1.0".parse().unwrap(), "a file has rotted".to_owned()).unwrap();
+        assert!(matches!(recall(world.data.path(), request(1)).unwrap().0, Recalled::Ended(_)));
+    }
+
+    fn order_in(folder: &tempfile::TempDir) -> Order {
+        Orders::new(&RealDisk, &folder.path().join("update")).read().unwrap().unwrap()
     }
 
     #[test]

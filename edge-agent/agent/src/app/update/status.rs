@@ -67,7 +67,8 @@ fn ordered(order: &Order) -> String {
 fn sets(models: &models::Standing) -> String {
     let set = |revision: Option<u64>| revision.map_or_else(|| "the image's own".to_owned(), |set| format!("set {set}"));
     let trial = if models.trial.is_some() { ", on trial" } else { "" };
-    format!("{}{trial}; before: {}", set(models.current), set(models.former))
+    let passed_over = models.passed_over.as_ref().map(|over| format!(", since set {} cannot be used", over.revision));
+    format!("{}{trial}{}; before: {}", set(models.used()), passed_over.unwrap_or_default(), set(models.former))
 }
 
 fn summary(state: &State) -> String {

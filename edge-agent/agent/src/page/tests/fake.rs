@@ -17,7 +17,10 @@ pub(super) struct Fake {
     /// How often was looked whether it is closed.
     pub(super) looks: AtomicU32,
     pub(super) log_is_full: AtomicBool,
+    /// Held by somebody, it is a disk that does not answer.
     pub(super) notes: Mutex<Vec<String>>,
+    /// How much it was given to write down.
+    pub(super) noting: AtomicU32,
     pub(super) tested: Mutex<Vec<CameraId>>,
     pub(super) drawn: Mutex<Drawing>,
     pub(super) placed: Mutex<Option<Position>>,
@@ -48,6 +51,7 @@ impl Unit for Fake {
     }
 
     fn note(&self, words: &str) -> Result<(), Refusal> {
+        self.noting.fetch_add(1, Ordering::Relaxed);
         if self.log_is_full.load(Ordering::Relaxed) {
             return Err(Refusal("it cannot be written down".to_owned()));
         }

@@ -185,6 +185,15 @@ fn a_bundle_given_up_leaves_nothing_that_is_believed_wherever_the_power_fails() 
 }
 
 #[test]
+fn what_came_whole_and_is_not_wanted_gives_its_room_back() {
+    let disk = disk();
+    assert_eq!(go_on(&disk, LIMITS, &mut server(usize::MAX), 1), Ok(whole()));
+    Fetch::open(&disk, Path::new(FOLDER), LIMITS).unwrap().discard().unwrap();
+    let left = disk.list(Path::new(FOLDER)).unwrap().iter().map(|entry| entry.bytes).sum::<u64>();
+    assert!(left < 1_000, "{left} bytes are still taken");
+}
+
+#[test]
 fn another_order_begins_with_nothing_and_what_was_spent_stays_spent() {
     let (disk, mut server) = (disk(), server(1_500_000));
     let limits = Limits { daily_bytes: Some(2_500_000), ..LIMITS };

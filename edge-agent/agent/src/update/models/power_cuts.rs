@@ -8,7 +8,7 @@ use edge_store::disk::faulty::{FaultyDisk, Plan};
 
 use super::super::Worker;
 use super::super::evidence::tests::healthy;
-use super::tests::{World, passes};
+use super::world::{World, passes};
 use super::*;
 
 const DATA: &str = "/data";

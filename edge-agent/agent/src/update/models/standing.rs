@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::update::Before;
+use crate::update::{Before, Version};
 
 /// How often an ordered set is begun whose attempts never come to an end: a self-test may take the whole process with it.
 pub(super) const MOST_TRIES: u8 = 3;
@@ -33,10 +33,22 @@ pub struct Standing {
     /// An ordered set that was begun and has not come to an end, and how often.
     #[serde(default)]
     pub begun: Option<(u64, u8)>,
+    /// Where the set in use cannot be: the image's own models are meanwhile.
+    #[serde(default)]
+    pub passed_over: Option<PassedOver>,
     /// Sets whose folders nobody needs, whole or not.
     pub loose: BTreeSet<u64>,
     /// What nobody has been told yet.
     pub untold: Vec<ModelsTold>,
+}
+
+/// A set that had proved itself and is of no use to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassedOver {
+    /// Which.
+    pub revision: u64,
+    /// The version of the agent that cannot use it; another one tries again.
+    pub software: Version,
 }
 
 /// What people are told, in the audit log and at the center.
@@ -69,6 +81,37 @@ impl ModelsTold {
 }
 
 impl Standing {
+    /// What is left to say where this file is damaged or lost: the sets whose manifests are there are never gone below,
+    /// and none of them is in use.
+    pub(super) fn lost(folders: BTreeSet<u64>, highest: Option<u64>) -> Self {
+        let told = highest.map(|to| {
+            let why = "what was known of the sets of models was damaged or lost".to_owned();
+            ModelsTold::GoneBack(Swap { from: None, to }, why)
+        });
+        Self { floor: highest, loose: folders, untold: told.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The set whose models are used; none are the image's own.
+    pub fn used(&self) -> Option<u64> {
+        let passed_over = self.passed_over.as_ref().map(|set| set.revision);
+        self.current.filter(|current| Some(*current) != passed_over)
+    }
+
+    /// The set in use is of no use to this agent.
+    pub(super) fn pass_over(&mut self, revision: u64, software: &Version, why: String) {
+        if self.current == Some(revision) && self.trial.is_none() {
+            self.passed_over = Some(PassedOver { revision, software: software.clone() });
+            self.untold.push(ModelsTold::GoneBack(Swap { from: None, to: revision }, why));
+        }
+    }
+
+    /// A set that was passed over is of use to this agent.
+    pub(super) fn take_up(&mut self, revision: u64) {
+        if self.passed_over.take_if(|set| set.revision == revision).is_some() {
+            self.untold.push(ModelsTold::Taken(Swap { from: None, to: revision }));
+        }
+    }
+
     /// An ordered set is begun once more; false, and forgotten, where it has had its attempts.
     pub(super) fn begin(&mut self, revision: u64) -> bool {
         let tries = self.begun.take().filter(|(begun, _)| *begun == revision).map_or(0, |(_, tries)| tries);
@@ -78,8 +121,10 @@ impl Standing {
 
     /// A set was unpacked and tested, and is in use from now on; with a trial where somebody watches it.
     pub(super) fn take(&mut self, revision: u64, trial: Option<Before>) {
-        let swap = Swap { from: self.current, to: revision };
+        let swap = Swap { from: self.used(), to: revision };
         self.loose.clear();
+        // Whoever comes back to it looks at it anew.
+        self.passed_over = None;
         self.begun = None;
         self.former = self.current.replace(revision);
         self.trial = trial;

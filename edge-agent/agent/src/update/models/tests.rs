@@ -1,103 +1,11 @@
 use std::time::Duration;
 
-use edge_protocol::batch::CONTRACT_VERSION;
-use edge_protocol::hash::Hash256;
-use edge_protocol::model_set::ModelFile;
 use edge_protocol::record::Word;
-use edge_protocol::sign::{Chain, SigningKey};
-use edge_protocol::time::{ClockQuality, WallTime};
-use edge_store::disk::RealDisk;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
 use super::super::Worker;
 use super::super::evidence::tests::healthy;
+use super::world::{World, passes};
 use super::*;
-
-const NOW: &str = "2026-11-25T12:00:00Z";
-
-/// An agency with its policy administrator, and a unit's data folder.
-pub(super) struct World {
-    root: Root,
-    key: SigningKey,
-    chain: Chain,
-    data: tempfile::TempDir,
-}
-
-impl World {
-    pub(super) fn new() -> World {
-        let mut parameters = CertificateParams::default();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.distinguished_name.push(DnType::CommonName, "springfield root");
-        let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
-        let mut parameters = CertificateParams::default();
-        let uri = "edge://springfield/person/pat?role=policy-admin";
-        parameters.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
-        let key = KeyPair::generate().unwrap();
-        let certificate = parameters.signed_by(&key, &issuer).unwrap();
-        World {
-            root: Root::from_pem(issuer.pem().as_bytes()).unwrap(),
-            key: SigningKey::from_pem(key.serialize_pem().as_bytes()).unwrap(),
-            chain: Chain::from_pem(certificate.pem().as_bytes()).unwrap(),
-            data: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// The file of a set whose only model says `text`.
-    pub(super) fn set(&self, revision: u64, text: &str, change: impl FnOnce(&mut ModelSet)) -> Vec<u8> {
-        let file = |path: &str, bytes: &[u8]| ModelFile {
-            path: path.to_owned(),
-            bytes: bytes.len() as u64,
-            hash: Hash256::of(bytes),
-        };
-        let mut set = ModelSet {
-            version: CONTRACT_VERSION,
-            agency: "springfield".parse().unwrap(),
-            revision,
-            built: "2026-11-01T00:00:00Z".parse().unwrap(),
-            least_software: Word::cut("0.1.0"),
-            files: vec![file("plates/model.onnx", text.as_bytes()), file("plates/golden/input.f32", b"golden")],
-        };
-        change(&mut set);
-        [set.head(&self.key, &self.chain).unwrap().as_slice(), text.as_bytes(), b"golden"].concat()
-    }
-
-    fn sets(&self) -> ModelSets<'static> {
-        ModelSets::new(&RealDisk, self.data.path())
-    }
-
-    fn install(&self, set: &[u8], test: &mut dyn FnMut(&Path) -> Result<(), String>) -> Result<bool, ModelsFault> {
-        self.install_on(&self.sets(), set, None, test)
-    }
-
-    /// On any disk; on trial where `before` is given.
-    pub(super) fn install_on(
-        &self,
-        sets: &ModelSets<'_>,
-        set: &[u8],
-        before: Option<Before>,
-        test: &mut dyn FnMut(&Path) -> Result<(), String>,
-    ) -> Result<bool, ModelsFault> {
-        let (agency, software) = ("springfield".parse().unwrap(), "0.1.0".parse().unwrap());
-        let quality = ClockQuality::Synchronised { bound_ms: 500 };
-        let now = WallStamp { time: NOW.parse::<WallTime>().unwrap(), quality };
-        let terms = Terms { agency: &agency, root: &self.root, software: &software, now, wanted: None };
-        sets.install(&mut &*set, &terms, before, test)
-    }
-
-    /// What the model in use says.
-    fn current(&self) -> Option<String> {
-        std::fs::read_to_string(self.sets().in_use()?.folder.join("plates/model.onnx")).ok()
-    }
-
-    fn revision(&self) -> Option<u64> {
-        self.sets().in_use().map(|set| set.revision)
-    }
-}
-
-#[allow(clippy::unnecessary_wraps, reason = "stands for a test that may fail")]
-pub(super) fn passes(_: &Path) -> Result<(), String> {
-    Ok(())
-}
 
 #[test]
 fn a_set_becomes_the_current_one_only_after_its_self_test() {
@@ -124,11 +32,8 @@ fn a_set_becomes_the_current_one_only_after_its_self_test() {
 #[test]
 fn another_revision_than_was_ordered_is_refused() {
     let world = World::new();
-    let (agency, software) = ("springfield".parse().unwrap(), "0.1.0".parse().unwrap());
-    let now = WallStamp::default();
-    let terms = Terms { agency: &agency, root: &world.root, software: &software, now, wanted: Some(8) };
     let set = world.set(7, "seven", |_| {});
-    let refused = world.sets().install(&mut &*set, &terms, None, &mut passes).unwrap_err().to_string();
+    let refused = world.judged(&set, |terms| terms.wanted = Some(8)).unwrap_err().to_string();
     assert!(refused.contains("it is revision 7, and 8 was wanted"), "{refused}");
     assert_eq!(world.sets().standing().unwrap(), Standing::default());
 }

@@ -11,7 +11,10 @@ use edge_store::disk::Disk;
 use super::{MANIFEST, ModelsFault};
 
 /// Files are copied in pieces of this size.
-const PIECE: usize = 1 << 16;
+pub(super) const PIECE: usize = 1 << 16;
+
+/// A fiftieth of the disk stays for the others; of a large one this is enough.
+const MOST_RESERVED: u64 = 1 << 30;
 
 /// Writes a set's files and its signed manifest into an empty folder.
 pub(super) fn unpack(
@@ -22,9 +25,11 @@ pub(super) fn unpack(
 ) -> Result<(), ModelsFault> {
     let fault = |source| ModelsFault::Disk { path: folder.to_owned(), source };
     disk.make_folder(folder).map_err(fault)?;
-    let (needs, free) = (manifest.bytes(), disk.room(folder).map_err(fault)?.free);
-    if needs > free {
-        return Err(ModelsFault::DiskFull { needs, free });
+    let room = disk.room(folder).map_err(fault)?;
+    // The rest of the unit writes too; it is not for a set to fill the disk to the last byte.
+    let needs = manifest.bytes().saturating_add((room.total / 50).min(MOST_RESERVED));
+    if needs > room.free {
+        return Err(ModelsFault::DiskFull { needs, free: room.free });
     }
     let mut folders: Vec<PathBuf> = folder.parent().into_iter().map(Path::to_path_buf).collect();
     folders.push(folder.to_owned());

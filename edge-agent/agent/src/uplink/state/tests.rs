@@ -373,3 +373,19 @@ fn a_lane_that_cannot_be_read_is_tried_again_in_half_a_minute_and_sends_nothing_
     core.set_readable(Lane::Hit, true, at(30_000));
     assert_eq!(core.health(Vec::new(), 0).trouble, None);
 }
+
+#[test]
+fn what_is_sent_says_what_a_center_has_acknowledged_and_nothing_of_a_brokers_word() {
+    let mut core = connected();
+    commit(&mut core, Lane::Hit, 3, 0);
+    send_all(&mut core, 100, at(0));
+    assert_eq!(core.settled(Lane::Hit), Sequence::ZERO);
+    core.apply(&ack(Lane::Hit, 2), at(1));
+    assert_eq!((core.settled(Lane::Hit), core.settled(Lane::Read)), (seq(2), Sequence::ZERO));
+    let mut core = core_with(AckMode::Broker, None);
+    core.apply(&Input::Connected { allowed: 20 }, at(0));
+    commit(&mut core, Lane::Hit, 1, 0);
+    let (_, _, message) = send_all(&mut core, 100, at(0))[0];
+    assert_eq!(core.apply(&Input::Delivered(message), at(1)), [Effect::Settle(Lane::Hit, seq(1))]);
+    assert_eq!(core.settled(Lane::Hit), Sequence::ZERO);
+}

@@ -30,7 +30,7 @@ pub(super) struct Listener {
 #[derive(Debug, Default)]
 struct Heard {
     ready: Option<MonoTime>,
-    beat: Option<MonoTime>,
+    last: Option<MonoTime>,
     complaint: Option<String>,
     over: bool,
     deaf: bool,
@@ -88,7 +88,7 @@ impl Listener {
                 return true;
             }
             FromWorker::Beat(_, progress) => {
-                self.heard().beat = Some(self.clock.mono());
+                self.heard().last = Some(self.clock.mono());
                 VisionEvent::Progress(progress)
             }
             FromWorker::Snapshot(index, snapshot) => {
@@ -99,6 +99,7 @@ impl Listener {
             }
             FromWorker::Sighting(index, sighting) => {
                 let Some(camera) = self.named(index) else { return true };
+                self.heard().last = Some(self.clock.mono());
                 if let Some(gap) = self.look(index, &camera, &sighting)
                     && self.events.send(gap).is_err()
                 {
@@ -140,9 +141,10 @@ impl Listener {
         self.heard().ready
     }
 
-    /// When it answered a heartbeat last.
-    pub(super) fn last_beat(&self) -> Option<MonoTime> {
-        self.heard().beat
+    /// When its analysis answered a heartbeat last, or told of a frame: a starved one may take seconds from one answer to
+    /// the next, and is not hung.
+    pub(super) fn last_heard(&self) -> Option<MonoTime> {
+        self.heard().last
     }
 
     /// Whether nothing more will be heard.

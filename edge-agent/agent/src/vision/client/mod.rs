@@ -5,11 +5,12 @@
 
 mod assignment;
 mod child;
+mod introduction;
 mod listen;
 mod viewfinder;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -25,12 +26,11 @@ use edge_protocol::time::MonoTime;
 
 pub use self::assignment::Assignment;
 use self::child::Child;
+use self::introduction::{Patient, introduce};
 use self::listen::Listener;
 pub use self::viewfinder::Viewfinder;
 use super::engine::ModelBytes;
-use super::wire::{
-    CameraIndex, Configure, GoldenHead, ModelHead, Progress, Ready, ToWorker, UnitHead, WireError, write_frame,
-};
+use super::wire::{CameraIndex, Progress, Ready, ToWorker, UnitHead, WireError, write_frame};
 use crate::media::AccessUnit;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -60,7 +60,8 @@ pub struct VisionSettings {
     pub providers: Vec<String>,
     /// Decoders to prefer, by the name of their element.
     pub decoders: Vec<String>,
-    /// A worker that has not answered a heartbeat for this long is hung: killed and started again.
+    /// A worker whose analysis has said nothing for this long, to no heartbeat and of no frame, is hung: killed and
+    /// started again.
     pub silence: Duration,
     /// A worker that is not ready within this is given up: some accelerators compile models for minutes.
     pub start: Duration,
@@ -111,8 +112,17 @@ impl std::fmt::Debug for Start {
 }
 
 /// Gathers it anew for every start, so that models need not stay in memory and what was missing may have come; in
-/// words, what is missing.
-pub type Prepare = Box<dyn FnMut() -> Result<Start, String> + Send>;
+/// words, what is missing. It is told what became of the worker before.
+pub type Prepare = Box<dyn FnMut(Former) -> Result<Start, String> + Send>;
+
+/// What became of the worker that was started last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// It had its models and looked.
+    WasReady,
+    /// It ended before that, or there was none yet.
+    WasNot,
+}
 
 /// What the main process hears of the vision worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -220,7 +230,8 @@ impl VisionClient {
 
     /// One worker, from its start to its end.
     fn live(&mut self, stop: &Stop) -> Result<End, WireError> {
-        let Start { arguments, models, first, is_outdated } = match (self.prepare)() {
+        let former = if self.was_ready { Former::WasReady } else { Former::WasNot };
+        let Start { arguments, models, first, is_outdated } = match (self.prepare)(former) {
             Ok(start) => start,
             Err(missing) => return Ok(End::Lost(missing)),
         };
@@ -267,10 +278,14 @@ impl VisionClient {
         let (heard, ear) = (Arc::clone(listener), socket.try_clone()?);
         thread::Builder::new().name("vision-ear".to_owned()).spawn_scoped(scope, move || heard.listen(&ear))?;
         child.forward_log(scope)?;
-        // It reads its models only once the runtime's libraries are loaded.
-        socket.set_write_timeout(Some(self.settings.start))?;
         self.assigned = self.settings.cameras.number();
-        introduce(&self.settings, models, first, socket)?;
+        // It reads its models only once the runtime's libraries are loaded.
+        socket.set_write_timeout(Some(TICK))?;
+        let born = self.clock.mono();
+        let wait = || self.wait_for_reader(stop, born);
+        if let Err(error) = introduce(&self.settings, models, first, &mut Patient { socket, wait }) {
+            return if stop.is_set() { Ok(End::Asked) } else { Err(error) };
+        }
         // From here on, one that takes nothing more is as hung as one that says nothing more.
         socket.set_write_timeout(Some(self.settings.silence))?;
         let end = self.feed(stop, socket, listener)?;
@@ -280,6 +295,18 @@ impl VisionClient {
             listener.wait_until_over(LAST_WORDS);
         }
         Ok(end)
+    }
+
+    /// Shows that this stage lives while a worker does not read yet, and passes over what cannot be looked at: piled up
+    /// it would be what the worker has to decode first.
+    fn wait_for_reader(&self, stop: &Stop, born: MonoTime) -> io::Result<()> {
+        let now = self.clock.mono();
+        self.pulse.beat(now);
+        while self.units.receive_timeout(Duration::ZERO).is_ok() {}
+        if stop.is_set() || now.saturating_since(born) > self.settings.start {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(())
     }
 
     /// Feeds access units and heartbeats until something ends it.
@@ -312,7 +339,7 @@ impl VisionClient {
                 }
                 continue;
             };
-            if now.saturating_since(listener.last_beat().unwrap_or(ready)) > self.settings.silence {
+            if now.saturating_since(listener.last_heard().unwrap_or(ready)) > self.settings.silence {
                 return Ok(End::Lost(format!("did not answer for {:?}", self.settings.silence)));
             }
             if last_beat.is_none_or(|last| now.saturating_since(last) >= BEAT) {
@@ -365,32 +392,4 @@ impl VisionClient {
             }
         }
     }
-}
-
-/// Everything a new worker must know.
-fn introduce(
-    settings: &VisionSettings,
-    models: Vec<ModelBytes>,
-    first: u64,
-    mut socket: &UnixStream,
-) -> Result<(), WireError> {
-    let mut scratch = Vec::new();
-    let configure = Configure {
-        cameras: settings.cameras.all().into_iter().map(|(_, settings)| settings).collect(),
-        providers: settings.providers.clone(),
-        decoders: settings.decoders.clone(),
-        first,
-    };
-    write_frame(&mut socket, &mut scratch, &ToWorker::Configure(configure), &[])?;
-    for model in models {
-        let head = ModelHead { manifest: model.manifest.to_vec(), variant: model.variant };
-        write_frame(&mut socket, &mut scratch, &ToWorker::Model(head), &model.graph)?;
-        let count = |floats: &[f32]| u32::try_from(floats.len()).unwrap_or(u32::MAX);
-        let outputs = model.golden_outputs.iter().map(|(name, floats)| (name.clone(), count(floats)));
-        let head = GoldenHead { input: count(&model.golden_input), outputs: outputs.collect() };
-        let floats = model.golden_outputs.iter().flat_map(|(_, floats)| floats);
-        let payload: Vec<u8> = model.golden_input.iter().chain(floats).flat_map(|float| float.to_le_bytes()).collect();
-        write_frame(&mut socket, &mut scratch, &ToWorker::Golden(head), &payload)?;
-    }
-    write_frame(&mut socket, &mut scratch, &ToWorker::Start, &[])
 }

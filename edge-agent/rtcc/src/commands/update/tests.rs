@@ -260,3 +260,17 @@ fn hours_are_two_different_times_of_a_day() {
     assert_eq!(["+05:30", "-08:00", "00:00"].map(offset), [Ok(330), Ok(-480), Ok(0)]);
     assert!(offset("PST").is_err());
 }
+
+#[test]
+fn the_center_may_be_named_before_the_word_and_behind_it() {
+    use clap::Parser as _;
+
+    let parsed = |words: &[&str]| crate::commands::Arguments::try_parse_from([&["rtcc", "update"], words].concat());
+    let center = ["--center", "http://127.0.0.1:1"];
+    for word in ["status", "stop"] {
+        assert!(parsed(&[&center[..], &[word]].concat()).is_ok(), "before {word}");
+        assert!(parsed(&[&[word], &center[..]].concat()).is_ok(), "behind {word}");
+    }
+    assert!(parsed(&["--url", "https://host/b"]).is_err(), "half a rollout");
+    assert!(parsed(&["--url", "https://host/b", "status"]).is_err(), "half a rollout with a word");
+}

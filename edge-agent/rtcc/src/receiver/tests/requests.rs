@@ -12,11 +12,11 @@ use crate::database::requests::{self, HandedIn, NewRequest, Offer, Part, Request
 use crate::database::spans::Span;
 
 impl Receiver {
-    fn request(&self, id: &str) -> requests::Request {
+    pub(super) fn request(&self, id: &str) -> requests::Request {
         requests::request(self.database.reader(), id).unwrap().unwrap()
     }
 
-    fn hand_in(&mut self, id: &str, question: &str) -> HandedIn {
+    pub(super) fn hand_in(&mut self, id: &str, question: &str) -> HandedIn {
         let transaction = self.database.write().unwrap();
         let request = NewRequest { id, unit: "gate-1", question, envelope: b"signed" };
         let outcome = Ingest::new(&transaction, NOW).hand_in(&request).unwrap();
@@ -154,6 +154,32 @@ fn a_clip_of_which_the_unit_lost_pieces_must_be_asked_again() {
 }
 
 #[test]
+fn a_whole_clip_that_is_asked_for_again_while_it_is_on_its_way_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Receiver::open(folder.path());
+    center.hand_in("ab", "{}");
+    let refused_as_replayed = |request: &str| {
+        Effect::Answer(Answer { request: request.into(), status: None, words: String::new(), offer: None })
+    };
+    center.take(vec![batch(7, "answer", vec![bare(1, refused_as_replayed("ab"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Waiting, "its true answer is on the way");
+    let lost = Loss { epoch: 7, lane: "clip", spans: vec![Span::new(1, 1).unwrap()], cause: LossCause::Disk };
+    center
+        .take(vec![
+            batch(7, "answer", vec![bare(2, offer(8, 6))]),
+            batch(7, "clip", vec![bare(2, manifest(b"signed"))]),
+            batch(7, "alert", vec![bare(1, Effect::Lost(lost))]),
+        ])
+        .unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Again, "the piece may have been this clip's");
+    center.hand_in("ab", "{}");
+    center.take(vec![batch(7, "answer", vec![bare(3, refused_as_replayed("ab"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Accepted);
+    center.take(vec![batch(7, "clip", vec![bare(3, media("ab", 0, b"12345678"))])]).unwrap();
+    assert_eq!(center.request("ab").status, RequestStatus::Complete);
+}
+
+#[test]
 fn a_clip_that_was_on_its_way_when_the_unit_lost_its_outbox_must_be_asked_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut center = Receiver::open(folder.path());
@@ -231,7 +257,7 @@ fn another_unit_can_neither_answer_a_request_nor_send_its_bytes() {
     let mut center = Receiver::open(folder.path());
     center.hand_in("ab", "{}");
     let items = vec![bare(1, answer(RequestStatus::Refused)), bare(2, media("ab", 0, b"1234"))];
-    let forged = Message::Batch(Batch { unit: "gate-2".into(), epoch: 9, lane: "answer", items });
+    let forged = Message::Batch(Batch { unit: "gate-2".into(), epoch: 9, lane: "answer", items, settled: None });
     center.take(vec![forged]).unwrap();
     assert_eq!(center.request("ab").status, RequestStatus::Waiting);
     assert_eq!(center.request("ab").received_bytes, 0);

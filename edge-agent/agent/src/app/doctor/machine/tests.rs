@@ -13,7 +13,7 @@ impl Board {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        let machine = Machine { sys: at("sys"), crypttab: at("crypttab"), rauc: at("rauc.conf") };
+        let machine = Machine { sys: at("sys"), crypttab: at("crypttab"), rauc: at("rauc.conf"), wear: at("wear") };
         Self { folder, machine }
     }
 
@@ -39,7 +39,7 @@ impl Board {
     }
 
     fn wear(&self) -> Wear {
-        self.machine.wear(&self.folder.path().join("data"))
+        self.machine.wear(&self.folder.path().join("data"), WallTime::from_millis(0))
     }
 }
 
@@ -79,12 +79,31 @@ fn wear_is_that_of_the_drive_beneath_and_of_its_worse_cells() {
     for (text, tenths) in [("0x0b 0x00", Some(11)), ("0x00 0x00", None), ("none", None)] {
         assert_eq!(life_time(text), tenths, "{text}");
     }
-    for (name, wear) in
-        [("nvme0n1", Wear::Nvme { name: "nvme0n1".to_owned() }), ("sda", Wear::Untold { name: "sda".to_owned() })]
+    let board = Board::new();
+    board.lies_on("devices/sda");
+    assert_eq!(board.wear(), Wear::Untold { name: "sda".to_owned() });
+}
+
+#[test]
+fn the_wear_of_an_nvme_drive_is_in_the_note_of_its_controller() {
+    // As Linux 6.1 shows a drive: with `nvme_core.multipath=N`, and without.
+    for (drive, device) in [("devices/pci/nvme/nvme4/nvme2n1", ""), ("devices/virtual/nvme-subsys2/nvme2n1", "/nvme4")]
     {
         let board = Board::new();
-        board.lies_on(&format!("devices/{name}"));
-        assert_eq!(board.wear(), wear);
+        let at = |name: &str| board.folder.path().join("sys").join(name);
+        board.write(&format!("sys/{drive}/nvme2n1p4/partition"), "4\n");
+        let above = at(drive).parent().unwrap().to_owned();
+        std::os::unix::fs::symlink(&above, at(drive).join("device")).unwrap();
+        if !device.is_empty() {
+            std::fs::create_dir_all(at("devices/pci/nvme/nvme4")).unwrap();
+            std::os::unix::fs::symlink(at("devices/pci/nvme/nvme4"), above.join("nvme4")).unwrap();
+        }
+        board.lies_on(&format!("{drive}/nvme2n1p4"));
+        let note = board.folder.path().join("wear/nvme4.json");
+        let told = Err(smart::Unread::NoNote);
+        assert_eq!(board.wear(), Wear::Nvme { name: "nvme2n1".to_owned(), note, told });
+        board.write("wear/nvme4.json", "{}");
+        assert!(matches!(board.wear(), Wear::Nvme { told: Err(smart::Unread::Ahead), .. }), "{:?}", board.wear());
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use edge_protocol::time::WallTime;
 
 use crate::config::Network;
+use crate::keys::{KeyError, TokenPlace};
 use crate::uplink::probe::Distrust;
 use edge_protocol::commissioning::Finding;
 
@@ -27,6 +28,64 @@ pub(in crate::app::doctor) fn certificate(whose: &str, until: WallTime, now: Wal
     } else {
         Finding::ok("certificate", format!("{whose} is good until {until}, {days} days"))
     }
+}
+
+/// What the unit's key does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::app::doctor) enum KeyFacts {
+    /// Something was signed, and the unit's certificate bears it out. The token's label, where the key lies in one.
+    Signs(Option<String>),
+    /// It signs, and the certificate is of another key.
+    OfAnother,
+    /// It does not sign.
+    Fails(KeyError),
+    /// Its file, or the certificate's, cannot be read.
+    Unread(String),
+}
+
+/// The unit's key; `token` is where the next one is made.
+pub(in crate::app::doctor) fn key(token: Option<&TokenPlace>, facts: KeyFacts) -> Finding {
+    let error = match facts {
+        KeyFacts::Signs(Some(label)) => {
+            return Finding::ok("unit key", format!("in the token \"{label}\": signs, and fits the certificate"));
+        }
+        KeyFacts::Signs(None) if token.is_some() => {
+            let advice = "the next one is made in the token, when the certificate is renewed; at once with edge-agent enroll --again";
+            return Finding::warning(
+                "unit key",
+                "in a file: signs, and fits the certificate; [token] names a token",
+                advice,
+            );
+        }
+        KeyFacts::Signs(None) => return Finding::ok("unit key", "in a file: signs, and fits the certificate"),
+        KeyFacts::OfAnother => {
+            let advice = "put the key beside [uplink] certificate that belongs to it, or enrol the unit anew";
+            return Finding::failed("unit key", "signs, and the certificate is of another key", advice);
+        }
+        KeyFacts::Unread(why) => {
+            let advice =
+                "put key and certificate where [uplink] names them; run this as root if it is the reading that fails";
+            return Finding::failed("unit key", why, advice);
+        }
+        KeyFacts::Fails(error) => error,
+    };
+    let advice = match &error {
+        KeyError::File(_) | KeyError::Software(_) => "restore the key's file, or enrol the unit anew",
+        KeyError::Elsewhere(_) => "write [token] with that label into the configuration",
+        KeyError::Library { .. } => "install the token's library, or correct [token] module",
+        KeyError::Away { .. } => {
+            "connect the token, or correct [token] label; for a TPM see that /dev/tpmrm0 is there, and run this as the \
+             service's user with its TPM2_PKCS11_STORE (docs/enrolment.md)"
+        }
+        KeyError::PinFile { .. } => "put the PIN where [token] pin_file names it, readable by the agent's user",
+        KeyError::Pin(_) => "correct the PIN in that file; every wrong one counts, and the token locks",
+        KeyError::PinLocked => "have the token's security officer set a new PIN, and write it into [token] pin_file",
+        KeyError::Missing(_) => "enrol the unit anew: edge-agent enroll --help",
+        KeyError::Extractable | KeyError::Full | KeyError::Token { .. } => {
+            "see what the token's maker says of it; meanwhile nothing is sent, and records are kept on the unit"
+        }
+    };
+    Finding::failed("unit key", error.to_string(), advice)
 }
 
 /// How far the way to the broker was gone.

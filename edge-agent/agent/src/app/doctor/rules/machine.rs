@@ -1,4 +1,4 @@
-//! Rules for the board and its image: watchdog, sealed storage, wear, slots. What a board has not, or does not tell, is
+//! Rules for the board and its image: watchdog, sealed storage, slots. What a board has not, or does not tell, is
 //! never green.
 
 use edge_protocol::commissioning::Finding;
@@ -68,56 +68,6 @@ pub(in crate::app::doctor) fn seal(facts: &SealFacts) -> Finding {
             "storage key",
             "not on this machine: its data is not encrypted, whoever takes the disk can read it",
         )
-    }
-}
-
-/// What a drive tells of its wear.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::app::doctor) enum Wear {
-    /// Tenths of its rated life that are used: 11 is beyond it. eMMC tells it to everybody.
-    Tenths {
-        /// The drive.
-        name: String,
-        /// Of ten.
-        tenths: u8,
-    },
-    /// An `NVMe` drive, which tells it to root alone.
-    Nvme {
-        /// The drive.
-        name: String,
-    },
-    /// A drive that tells nothing: SD cards, disks behind USB.
-    Untold {
-        /// The drive.
-        name: String,
-    },
-    /// The data is on no drive of this machine.
-    NoDrive,
-}
-
-pub(in crate::app::doctor) fn wear(wear: &Wear) -> Finding {
-    let replace = "replace the disk at the next visit: it becomes read-only when its cells are used up";
-    match wear {
-        Wear::Tenths { name, tenths } => {
-            let measured =
-                format!("{name}: {} % of its rated life used (expected: below 90 %)", u16::from(*tenths) * 10);
-            match tenths {
-                11.. => Finding::failed("disk wear", measured, replace),
-                9..=10 => Finding::warning("disk wear", measured, replace),
-                0..=8 => Finding::ok("disk wear", measured),
-            }
-        }
-        Wear::Nvme { name } => Finding::unchecked(
-            "disk wear",
-            format!(
-                "{name}: not read. The kernel gives an NVMe drive's wear only to who may send it commands (CAP_SYS_ADMIN), \
-                 which the agent may not; as root: nvme smart-log /dev/{name}"
-            ),
-        ),
-        Wear::Untold { name } => {
-            Finding::unchecked("disk wear", format!("{name} is no eMMC or NVMe: the kernel tells nothing of its wear"))
-        }
-        Wear::NoDrive => Finding::unchecked("disk wear", "the data is on no drive that the kernel shows here"),
     }
 }
 
@@ -195,17 +145,6 @@ mod tests {
             says(&seal(&facts(mapped, true)), Verdict::Failed, "locked", "edge-data-key");
             says(&seal(&facts(mapped, false)), Verdict::Unchecked, "not encrypted", "");
         }
-    }
-
-    #[test]
-    fn wear_is_judged_where_it_is_told_and_never_green_where_not() {
-        let emmc = |tenths| wear(&Wear::Tenths { name: "mmcblk0".to_owned(), tenths });
-        says(&emmc(2), Verdict::Ok, "mmcblk0: 20 % of its rated life", "");
-        says(&emmc(9), Verdict::Warning, "90 %", "replace the disk");
-        says(&emmc(11), Verdict::Failed, "110 %", "replace the disk");
-        says(&wear(&Wear::Nvme { name: "nvme0n1".to_owned() }), Verdict::Unchecked, "CAP_SYS_ADMIN", "");
-        says(&wear(&Wear::Untold { name: "sda".to_owned() }), Verdict::Unchecked, "tells nothing", "");
-        says(&wear(&Wear::NoDrive), Verdict::Unchecked, "no drive", "");
     }
 
     #[test]

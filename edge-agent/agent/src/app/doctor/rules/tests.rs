@@ -5,6 +5,7 @@ use edge_analytics::infer::ModelRole;
 
 use super::*;
 use crate::config::Network;
+use crate::keys::{KeyError, TokenPlace};
 use crate::uplink::probe::Distrust;
 use edge_protocol::commissioning::Verdict;
 
@@ -72,7 +73,12 @@ fn a_clock_that_was_never_set_is_told_from_one_without_a_source() {
     let at = |time, quality| clock(&WallStamp { time, quality });
     says(&at(NOW, ClockQuality::Synchronised { bound_ms: 4 }), Verdict::Ok, "within 4 ms", "");
     says(&at(NOW, ClockQuality::Free), Verdict::Warning, "no source", "NTP");
-    says(&at(WallTime::from_millis(5_000), ClockQuality::Free), Verdict::Failed, "1970-01-01", "NTP");
+    says(
+        &at(WallTime::from_millis(5_000), ClockQuality::Free),
+        Verdict::Failed,
+        "1970-01-01 00:00:05 UTC: never",
+        "NTP",
+    );
 }
 
 #[test]
@@ -199,4 +205,30 @@ fn the_box_is_judged_by_its_own_limits() {
     says(&position(None), Verdict::Warning, "unknown", "on the technician's page");
     let place = Place { latitude: 34.0195, longitude: -118.4912, heading: None, field_of_view: None };
     says(&position(Some(&place)), Verdict::Ok, "34.01950, -118.49120", "");
+}
+
+#[test]
+fn a_key_is_good_if_it_signs_for_its_certificate_and_each_way_to_fail_has_its_own_advice() {
+    let place = TokenPlace { module: "/lib/p11.so".into(), label: "gate-1".into(), pin_file: "/persist/pin".into() };
+    says(&key(None, KeyFacts::Signs(None)), Verdict::Ok, "in a file: signs", "");
+    let there = KeyFacts::Signs(Some("gate-1".to_owned()));
+    says(&key(Some(&place), there), Verdict::Ok, "in the token \"gate-1\": signs", "");
+    says(&key(Some(&place), KeyFacts::Signs(None)), Verdict::Warning, "in a file: signs", "enroll --again");
+    says(&key(None, KeyFacts::OfAnother), Verdict::Failed, "of another key", "enrol the unit anew");
+    says(&key(None, KeyFacts::Unread("/k: gone".to_owned())), Verdict::Failed, "/k: gone", "[uplink]");
+    let away = KeyError::Away { label: "gate-1".to_owned(), present: vec![] };
+    let library = KeyError::Library { module: "/lib/p11.so".into(), why: "no such file".to_owned() };
+    for (error, advice) in [
+        (KeyError::File("it is damaged".to_owned()), "restore"),
+        (KeyError::Elsewhere("gate-2".to_owned()), "write [token]"),
+        (library, "install the token's library"),
+        (away, "connect the token"),
+        (KeyError::Pin("/persist/pin".into()), "the token locks"),
+        (KeyError::PinLocked, "security officer"),
+        (KeyError::Missing("07".to_owned()), "enrol the unit anew"),
+        (KeyError::Token { doing: "sign", why: "device error".to_owned() }, "records are kept"),
+    ] {
+        let words = error.to_string();
+        says(&key(Some(&place), KeyFacts::Fails(error)), Verdict::Failed, &words, advice);
+    }
 }

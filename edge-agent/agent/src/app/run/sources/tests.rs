@@ -168,6 +168,10 @@ fn an_address_that_the_service_may_not_talk_to_has_the_agent_begin_anew() {
         unit.put(within, "", "").unwrap();
         assert!(!unit.anew.is_set(), "{within}");
     }
+    let after = |seconds| MonoTime::from_duration(std::time::Duration::from_secs(seconds));
+    assert_eq!(unit.sources.waits(after(10)), None);
     unit.put("rtsp://203.0.113.9/a", "", "").unwrap();
     assert!(unit.anew.is_set());
+    assert!(unit.sources.waits(after(20)).unwrap().contains("anew in 100 s"));
+    assert!(unit.sources.waits(after(500)).unwrap().contains("anew in 0 s"));
 }

@@ -19,4 +19,4 @@ do_install() {
 }
 
 FILES:${PN} += "${libexecdir}/edge-agent"
-RDEPENDS:${PN} = "raspi-utils-rpifwcrypto"
+RDEPENDS:${PN} = "rpi-fw-crypto"
