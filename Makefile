@@ -22,7 +22,7 @@ export PATH := $(PATH):/usr/local/sbin:/usr/sbin
 SKIPPED := awk '/^successes:$$/ { quiet = 1 } /^(failures:|test result:)/ { quiet = 0 } !quiet || /SKIPPED/ { print; fflush() }'
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
-.PHONY: help build demo test test-long arm64 deb image image-check bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test setup-long
+.PHONY: help build demo test test-long arm64 deb machine image image-check bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test setup-long
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -88,6 +88,10 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	esac
 	@$(MAKE) --no-print-directory deb
 	@EDGE_DEBIAN_PACKAGE=1 $(CARGO) test --locked -p edge-tests --test debian_package -- --nocapture
+
+machine: setup-long deb ## The product on a whole emulated machine: a systemd that runs, a TPM, an encrypted disk; needs root
+	@$(CARGO) build --locked --workspace --bins
+	@EDGE_MACHINE=1 $(CARGO) test --locked -p edge-tests --test machine -- --nocapture
 
 arm64: ## The agent and the center for aarch64 boards, in target/arm64; needs root once, for packages
 	@edge-agent/setup/arm64 install
