@@ -143,7 +143,7 @@ impl Decoder {
             running.unanswered = None;
         }
         // A decoder that has worked off what it was behind with waits for a key frame, and owes no picture till then.
-        if !running.starved || unit.key || running.pipeline.is_full() {
+        if !running.starved || unit.key || !running.pipeline.is_idle() {
             running.unanswered.get_or_insert((unit.decode, 0)).1 += 1;
         }
         if running.starved && !unit.key {

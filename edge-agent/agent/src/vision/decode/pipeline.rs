@@ -89,6 +89,11 @@ impl Pipeline {
         self.full == WhenFull::Drop && self.source.current_level_buffers() >= AHEAD
     }
 
+    /// Whether the decoder has taken all that it was given.
+    pub(super) fn is_idle(&self) -> bool {
+        self.source.current_level_buffers() == 0
+    }
+
     /// Has the decoder take nothing more, as one does that hangs.
     #[cfg(test)]
     pub(super) fn hang(&self) {
