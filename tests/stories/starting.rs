@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use edge_tests::pki::{Identity, Pki};
 use edge_tests::process::{Process, program};
+use edge_tests::world::ended;
 use nix::sys::signal::Signal;
 
 /// No step takes as long, even on a machine with other things to do.
@@ -69,6 +70,10 @@ fn missing_models_library_credentials_and_ring_cost_themselves_alone() {
         assert!(agent.try_wait().is_none(), "the agent ended:\n{}", agent.lines().join("\n"));
         std::thread::sleep(Duration::from_millis(50));
     }
+    let mut second = Command::new(program("edge-agent"));
+    let refused = ended("edge-agent", second.arg("run").arg("--config").arg(&config).env("NO_COLOR", "1"));
+    assert!(!refused.succeeded && refused.said.contains("another edge-agent runs on"), "{}", refused.said);
+    assert!(agent.try_wait().is_none(), "the first one is not disturbed");
     agent.signal(Signal::SIGTERM);
     assert!(agent.wait(DEADLINE).success(), "{}", agent.lines().join("\n"));
 }

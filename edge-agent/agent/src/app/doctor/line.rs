@@ -57,10 +57,16 @@ pub(super) fn broker(config: &Config, agent: &Agent, now: WallTime) -> Vec<Findi
     let own = own.and_then(|chain| chain.validity().ok());
     let mut findings: Vec<Finding> =
         own.map(|(_, until)| rules::certificate("the unit's certificate", until, now)).into_iter().collect();
-    let (reached, shown) = reach(config, agent);
     let place = format!("{}:{}", line.host, line.port);
+    let key = key(config);
+    if matches!(key, KeyFacts::Fails(_)) {
+        // The broker is not to blame for what the unit cannot sign.
+        let words = format!("{place}: not tried, since the unit's key does not sign");
+        return [vec![Finding::unchecked("broker", words), rules::key(config.token.as_ref(), key)], findings].concat();
+    }
+    let (reached, shown) = reach(config, agent);
     findings.insert(0, rules::broker(&place, &reached, beyond(config).as_deref()));
-    findings.insert(1, rules::key(config.token.as_ref(), key(config)));
+    findings.insert(1, rules::key(config.token.as_ref(), key));
     let until = shown.and_then(|der| Chain::from_der(der).validity().ok());
     findings.extend(until.map(|(_, until)| rules::certificate("the broker's certificate", until, now)));
     findings

@@ -25,16 +25,15 @@ const PROBE: &str = "doctor.probe";
 
 /// Room and speed of the disk under a folder.
 pub(super) fn disk(folder: &Path) -> DiskFacts {
-    let write = write(folder).map_err(|error| error.to_string());
-    // The folder may not be there; what is above it tells of the same disk, mostly.
-    let there = folder.ancestors().find(|folder| folder.is_dir()).unwrap_or(folder);
+    // The folder may not be there, and whoever looks does not make it; what is above it tells of the same disk, mostly.
+    let there = folder.ancestors().find(|place| place.exists()).unwrap_or(folder);
+    let write = write(there).map_err(|error| error.to_string());
     let room = RealDisk.room(there).ok();
     DiskFacts { total: room.map_or(0, |room| room.total), free: room.map_or(0, |room| room.free), write }
 }
 
 /// Bytes a second of one synced write.
 fn write(folder: &Path) -> io::Result<u64> {
-    RealDisk.make_folder(folder)?;
     let path = folder.join(PROBE);
     match RealDisk.remove(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -124,6 +123,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let facts = disk(folder.path());
         assert!(facts.write.unwrap() > 0 && facts.total > 0, "{:?}", facts.free);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_not_made_by_whoever_looks() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(disk(&folder.path().join("data")).write.is_ok());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

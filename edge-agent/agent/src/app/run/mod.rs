@@ -52,6 +52,7 @@ use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxError;
 use edge_store::ring::{RingPlace, camera_folder};
 
+use super::update::lock::Lock;
 use super::vision::Chooser;
 use crate::capture::{Camera, SourceSwitch, list_plugins};
 use crate::config::{self, Config, ConfigError};
@@ -93,6 +94,15 @@ pub struct RunArgs {
 /// Why the agent does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Another agent has the data folder.
+    #[error(
+        "another edge-agent runs on {}: stop it first (systemctl stop edge-agent), or name another data_dir",
+        .data_dir.display()
+    )]
+    NotAlone {
+        /// The folder.
+        data_dir: PathBuf,
+    },
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -157,6 +167,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
+    let _alone = alone(&survivor.config.data_dir)?;
     let ending = Ending::new()?;
     // Before any stage, none of which could beat meanwhile, and before the vision worker, which would make it once more.
     list_plugins();
@@ -175,6 +186,19 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
         survivor.end();
     }
     ended
+}
+
+/// Held as long as this process runs: two would take outbox, ring and the broker's connection from each other.
+fn alone(data_dir: &Path) -> Result<Option<Lock>, RunError> {
+    match Lock::agent(data_dir) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(RunError::NotAlone { data_dir: data_dir.to_owned() }),
+        Err(error) => {
+            // A disk that is full or sick is no reason to stop.
+            tracing::warn!(%error, "whether another agent runs on this data folder is not known");
+            Ok(None)
+        }
+    }
 }
 
 /// Starts every station, the end of the data's way first, so that nobody hands to somebody who is not there.

@@ -1,4 +1,5 @@
-//! Locks between processes: who owns the update's state, who the sets of models, and who changes the order.
+//! Locks between processes: who runs on a data folder, who owns the update's state, who the sets of models, and who
+//! changes the order.
 
 use std::fs::File;
 use std::io;
@@ -11,6 +12,11 @@ use nix::fcntl::{Flock, FlockArg};
 pub(in crate::app) struct Lock(#[expect(dead_code, reason = "dropping it gives the lock back")] Flock<File>);
 
 impl Lock {
+    /// Runs as the agent on this data folder; none while another process does.
+    pub(in crate::app) fn agent(data_dir: &Path) -> io::Result<Option<Self>> {
+        Ok(Flock::lock(file(data_dir, "agent.lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
+    }
+
     /// Owns the update's state; none while another process does, which can take minutes.
     pub(super) fn state(folder: &Path) -> io::Result<Option<Self>> {
         Ok(Flock::lock(file(folder, "lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
