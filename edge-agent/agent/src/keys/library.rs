@@ -93,21 +93,15 @@ pub(super) fn ask<T: Send + 'static>(work: impl FnOnce(&mut Known) -> T + Send +
 
 fn hand_over(work: Work) -> Option<()> {
     let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
-    let started = match thread.take() {
-        Some(started) => started,
-        None => start()?,
-    };
-    match started.send(work) {
-        Ok(()) => {}
-        Err(SendError::Full(_)) => {
-            *thread = Some(started);
-            return None;
-        }
-        // A library that brought its thread down is begun anew with the next question.
-        Err(SendError::Closed(_)) => return None,
+    if thread.is_none() {
+        *thread = start();
     }
-    *thread = Some(started);
-    Some(())
+    let handed_over = thread.as_ref()?.send(work);
+    if let Err(SendError::Closed(_)) = handed_over {
+        // A library that brought its thread down is begun anew with the next question.
+        *thread = None;
+    }
+    handed_over.ok()
 }
 
 fn start() -> Option<Sender<Work>> {

@@ -110,12 +110,12 @@ pub(in crate::app::doctor) fn slots(slots: Option<&Result<SlotFacts, String>>) -
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use edge_protocol::commissioning::Verdict;
 
     use super::*;
 
-    fn says(finding: &Finding, verdict: Verdict, measured: &str, advice: &str) {
+    pub(in crate::app::doctor::rules) fn says(finding: &Finding, verdict: Verdict, measured: &str, advice: &str) {
         assert_eq!(finding.verdict, verdict, "{finding:?}");
         assert!(finding.measured.contains(measured), "{measured} in {finding:?}");
         assert!(finding.advice.as_deref().unwrap_or_default().contains(advice), "{advice} in {finding:?}");

@@ -125,13 +125,8 @@ fn words(warnings: u8) -> String {
 mod tests {
     use std::time::Duration;
 
+    use super::super::machine::tests::says;
     use super::*;
-
-    fn says(finding: &Finding, verdict: Verdict, measured: &str, advice: &str) {
-        assert_eq!(finding.verdict, verdict, "{finding:?}");
-        assert!(finding.measured.contains(measured), "{measured} in {finding:?}");
-        assert!(finding.advice.as_deref().unwrap_or_default().contains(advice), "{advice} in {finding:?}");
-    }
 
     fn nvme(told: Result<Smart, Unread>) -> Finding {
         wear(&Wear::Nvme { name: "nvme0n1".to_owned(), note: "/run/edge-wear/nvme0.json".into(), told })
