@@ -91,7 +91,8 @@ fn nothing_that_was_said_to_be_stored_is_lost_in_a_power_cut() {
 #[cfg(any(feature = "sabotage-fsync-off", feature = "sabotage-ack-before-commit"))]
 fn a_power_cut_sees_a_store_that_says_too_early_that_something_is_stored() {
     match Volume::new(VOLUME_BYTES) {
-        Ok(_) => println!("seen: {}", run(20).expect_err("nothing was lost")),
+        // The first loss ends it. Most cuts find none: the writer is already past what was heard last.
+        Ok(_) => println!("seen: {}", run(500).expect_err("nothing was lost")),
         Err(reason) => println!("SKIPPED: {reason}"),
     }
 }
