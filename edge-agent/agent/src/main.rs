@@ -46,6 +46,7 @@ enum Command {
   edge-agent check-config edge-agent.toml && sudo systemctl restart edge-agent
 
 Ends with 0 if nothing is wrong, with 78 if something is or there is no configuration, with 1 if it cannot be read.
+What a good one names and is not on this machine (certificates, models, the token's library) is told, and is no mistake.
 Nothing is changed, and no camera is asked.")]
     CheckConfig {
         /// The configuration

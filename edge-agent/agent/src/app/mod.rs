@@ -6,6 +6,7 @@ pub mod enroll;
 pub mod inspect;
 mod locked;
 pub mod models;
+mod named;
 pub mod networks;
 pub mod onvif;
 pub mod replay;

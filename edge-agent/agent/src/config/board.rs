@@ -221,9 +221,12 @@ impl Board {
     /// # Errors
     /// See [`ConfigError`]; all mistakes come together.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text)
+        super::read_text(path).and_then(|text| Self::parse(&text)).map_err(|why| Self::wrong(path, why))
+    }
+
+    /// A mistake in a board file, told as such.
+    pub fn wrong(path: &Path, why: ConfigError) -> ConfigError {
+        ConfigError::Named { what: "the board file", path: path.to_owned(), why: why.into() }
     }
 
     /// Whether a text is meant to describe a board: it has a name, and nothing that a unit's configuration begins with.

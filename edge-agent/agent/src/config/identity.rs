@@ -14,13 +14,12 @@ pub(super) const KEY: &str = "enrolment";
 /// Reads the identity from its folder.
 pub(super) fn read(folder: &Path) -> Result<Table, ConfigError> {
     let path = folder.join("identity.toml");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => super::parse(&text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(ConfigError::NotEnrolled { folder: folder.to_owned() })
+    super::read_text(&path).and_then(|text| super::parse(&text)).map_err(|error| match error {
+        ConfigError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            ConfigError::NotEnrolled { folder: folder.to_owned() }
         }
-        Err(source) => Err(ConfigError::Read { path, source }),
-    }
+        error => ConfigError::Named { what: "the identity", path, why: error.into() },
+    })
 }
 
 /// What stands in for an identity that is not there yet.

@@ -107,6 +107,16 @@ pub enum ConfigError {
         /// What was expected there.
         what: String,
     },
+    /// A file that the configuration names, and that is read like it, cannot be used.
+    #[error("{}", in_file(.what, .path, .why))]
+    Named {
+        /// Which, as `the board file`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as if it were the configuration.
+        why: Box<ConfigError>,
+    },
     /// The unit is nobody's yet.
     #[error(
         "this unit is not enrolled: there is no identity in {folder} (`enrolment`); run `edge-agent enroll`, or name \
@@ -151,7 +161,7 @@ impl ConfigError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Read { source, .. } => !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData),
-            Self::NoStandIn { file, last: _ } => file.may_pass(),
+            Self::Named { why: file, .. } | Self::NoStandIn { file, last: _ } => file.may_pass(),
             Self::Syntax { .. } | Self::NotEnrolled { .. } | Self::NoPlace { .. } | Self::Mistakes(_) => false,
         }
     }
@@ -295,6 +305,24 @@ fn read(root: &Fields<'_>, version: Version) -> Option<Config> {
         cameras: cameras?,
         passed_over: None,
     })
+}
+
+/// What is wrong with a file, said of that file.
+fn in_file(what: &str, path: &Path, why: &ConfigError) -> String {
+    let path = path.display();
+    match why {
+        ConfigError::Read { source, .. } => format!("cannot read {what} {path}: {source}"),
+        ConfigError::Syntax { line, what: expected } => {
+            format!("{what} {path} is not valid TOML, line {line}: {expected}")
+        }
+        ConfigError::Mistakes(mistakes) => {
+            format!("{what} {path} has {} mistake(s):\n{}", mistakes.len(), list(mistakes))
+        }
+        ConfigError::Named { .. }
+        | ConfigError::NotEnrolled { .. }
+        | ConfigError::NoPlace { .. }
+        | ConfigError::NoStandIn { .. } => format!("{what} {path}: {why}"),
+    }
 }
 
 /// An error with what the system said.

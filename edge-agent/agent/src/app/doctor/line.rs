@@ -10,6 +10,7 @@ use edge_protocol::sign::{Chain, Kind, SignatureError, Signed};
 use edge_protocol::time::WallTime;
 
 use super::rules::{self, KeyFacts, Reached};
+use crate::app::named;
 use crate::app::run::center::uplink_settings;
 use crate::config::Config;
 use crate::keys::Keys;
@@ -59,6 +60,7 @@ pub(super) fn broker(config: &Config, agent: &Agent, now: WallTime) -> Vec<Findi
         own.map(|(_, until)| rules::certificate("the unit's certificate", until, now)).into_iter().collect();
     let place = format!("{}:{}", line.host, line.port);
     let key = key(config);
+    findings.extend(token(config, &key));
     if matches!(key, KeyFacts::Fails(_)) {
         // The broker is not to blame for what the unit cannot sign.
         let words = format!("{place}: not tried, since the unit's key does not sign");
@@ -70,6 +72,13 @@ pub(super) fn broker(config: &Config, agent: &Agent, now: WallTime) -> Vec<Findi
     let until = shown.and_then(|der| Chain::from_der(der).validity().ok());
     findings.extend(until.map(|(_, until)| rules::certificate("the broker's certificate", until, now)));
     findings
+}
+
+/// What is wrong with what `[token]` names, beyond what the unit's key says of it itself.
+fn token(config: &Config, key: &KeyFacts) -> Vec<Finding> {
+    let is_said = |lack: &named::Lack| lack.is_absent() && matches!(key, KeyFacts::Fails(_));
+    let lacks = config.token.iter().flat_map(named::token);
+    lacks.filter(|lack| !is_said(lack)).map(|lack| rules::token(&lack)).collect()
 }
 
 /// What the unit's key does; what it seals here goes nowhere.

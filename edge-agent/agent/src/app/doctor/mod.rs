@@ -13,7 +13,7 @@ mod smart;
 mod storage;
 mod watch;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,10 +25,10 @@ pub use machine::Machine;
 pub use report::Report;
 pub use rules::{focus_score, light_advice};
 
-use super::locked;
+use super::{locked, named};
 use crate::config::{self, Config, ConfigError, Source};
 use crate::peripherals::simulated::Bench;
-use crate::supervise::Clock;
+use crate::supervise::{Clock, Fault};
 use line::Agent;
 use watch::Watched;
 
@@ -147,7 +147,14 @@ fn configuration(config: &Config, path: &Path) -> Finding {
 
 fn unreadable(path: &Path, error: &ConfigError) -> Finding {
     let advice = match error {
-        ConfigError::Read { .. } => "name the file with --config; run this as root if it is there",
+        ConfigError::Read { source, .. } => unread_advice(source),
+        ConfigError::Named { why, .. } => {
+            if let ConfigError::Read { source, .. } = why.as_ref() {
+                unread_advice(source)
+            } else {
+                "restore that file from a copy, or enrol the unit anew: edge-agent enroll --help"
+            }
+        }
         ConfigError::NotEnrolled { folder } if locked::why(folder).is_some() => UNLOCK,
         ConfigError::NotEnrolled { .. } => "enrol the unit: edge-agent enroll --help",
         ConfigError::Syntax { .. }
@@ -155,7 +162,30 @@ fn unreadable(path: &Path, error: &ConfigError) -> Finding {
         | ConfigError::NoPlace { .. }
         | ConfigError::NoStandIn { .. } => "correct the lines named above; nothing else can be checked before",
     };
-    Finding::failed("configuration", format!("{}: {error}", path.display()), advice)
+    let words = Fault::from_error(error).to_string();
+    let measured = match error {
+        ConfigError::Read { .. } => words,
+        ConfigError::Named { .. }
+        | ConfigError::NotEnrolled { .. }
+        | ConfigError::Syntax { .. }
+        | ConfigError::Mistakes(_)
+        | ConfigError::NoPlace { .. }
+        | ConfigError::NoStandIn { .. } => format!("{}: {words}", path.display()),
+    };
+    Finding::failed("configuration", measured, advice)
+}
+
+/// What to do about a file that the system does not give.
+fn unread_advice(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::NotFound {
+        "name the file with --config; a unit without one begins with docs/edge-agent.example.toml"
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
+        "run this as root, or as the agent's user: sudo -u edge edge-agent doctor"
+    } else if source.kind() == io::ErrorKind::InvalidData {
+        "that file is no text: name another one with --config, or put the unit's configuration there"
+    } else {
+        "see what the system says of that disk or folder (dmesg); name another file with --config"
+    }
 }
 
 fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
@@ -175,7 +205,9 @@ fn all(config: &Config, is_new: bool, around: &Around) -> Vec<Finding> {
     let disk = storage::disk(&config.data_dir);
     findings.push(rules::disk(&disk));
     // Nothing is recorded or sent before it is known for whom.
-    if !is_new {
+    if is_new {
+        findings.extend(config.token.iter().flat_map(named::token).map(|lack| rules::token(&lack)));
+    } else {
         let recorded = config.cameras.iter().filter(|_| locked::why(&config.data_dir).is_none());
         let rings = recorded.map(|camera| (camera, storage::ring(config, camera)));
         findings.extend(rings.map(|(camera, ring)| rules::ring(&ring, disk.total).of(camera.id.as_str())));
@@ -274,4 +306,36 @@ fn camera_as_told(camera: &config::Camera, health: &Health) -> Finding {
         ),
     };
     found.of(camera.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_store::disk::{RealDisk, replace};
+
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_cannot_be_read_is_told_with_the_systems_reason_and_advice_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("edge-agent.toml");
+        let of = || unreadable(&file, &Config::read(&file).unwrap_err());
+        let (measured, advice) = (of().measured, of().advice.unwrap());
+        assert!(measured.ends_with("No such file or directory (os error 2)"), "{measured}");
+        assert_eq!(measured.matches("edge-agent.toml").count(), 1, "{measured}");
+        assert!(advice.contains("--config"), "{advice}");
+        replace(&RealDisk, &file, b"\xff\xfe").unwrap();
+        let (measured, advice) = (of().measured, of().advice.unwrap());
+        assert!(measured.contains("valid UTF-8") && advice.contains("is no text"), "{measured}: {advice}");
+        let denied = unread_advice(&io::ErrorKind::PermissionDenied.into());
+        assert!(denied.contains("sudo -u edge"), "{denied}");
+        let identity = folder.path().join("identity.toml");
+        replace(&RealDisk, &file, format!("enrolment = {:?}\n", folder.path()).as_bytes()).unwrap();
+        replace(&RealDisk, &identity, b"[unit\n").unwrap();
+        let (measured, advice) = (of().measured, of().advice.unwrap());
+        assert!(
+            measured.contains("the identity ") && measured.contains("identity.toml is not valid TOML"),
+            "{measured}"
+        );
+        assert!(advice.contains("enrol the unit anew"), "{advice}");
+    }
 }

@@ -13,7 +13,7 @@ use edge_protocol::media::Codec;
 use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_store::disk::Room;
 
-pub(super) use line::{KeyFacts, OutboxFacts, Reached, beyond, broker, center, certificate, key};
+pub(super) use line::{KeyFacts, OutboxFacts, Reached, beyond, broker, center, certificate, key, token};
 pub(super) use machine::{SealFacts, SlotFacts, WatchdogFacts, seal, slots, watchdog};
 pub(super) use wear::{Wear, wear};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use edge_protocol::time::WallTime;
 
+use crate::app::named::Lack;
 use crate::config::Network;
 use crate::keys::{KeyError, TokenPlace};
 use crate::uplink::probe::Distrust;
@@ -86,6 +87,12 @@ pub(in crate::app::doctor) fn key(token: Option<&TokenPlace>, facts: KeyFacts) -
         }
     };
     Finding::failed("unit key", error.to_string(), advice)
+}
+
+/// Something that `[token]` names and that is not as it should be. Where others may read the PIN all works the same.
+pub(in crate::app::doctor) fn token(lack: &Lack) -> Finding {
+    let found = if lack.is_absent() { Finding::failed } else { Finding::warning };
+    found("token", lack.measured(), lack.advice())
 }
 
 /// How far the way to the broker was gone.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use edge_analytics::infer::ModelRole;
 
 use super::*;
+use crate::app::named;
 use crate::config::Network;
 use crate::keys::{KeyError, TokenPlace};
 use crate::uplink::probe::Distrust;
@@ -231,4 +232,17 @@ fn a_key_is_good_if_it_signs_for_its_certificate_and_each_way_to_fail_has_its_ow
         let words = error.to_string();
         says(&key(Some(&place), KeyFacts::Fails(error)), Verdict::Failed, &words, advice);
     }
+}
+
+#[test]
+fn what_a_token_needs_is_told_and_a_pin_that_others_may_read_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let pin_file = folder.path().join("pin");
+    let place =
+        TokenPlace { module: folder.path().join("p11.so"), label: "edge".to_owned(), pin_file: pin_file.clone() };
+    let told = || named::token(&place);
+    says(&token(&told()[0]), Verdict::Failed, "token.module: ", "install the token's library");
+    says(&token(&told()[1]), Verdict::Failed, "token.pin_file: ", "write the token's PIN");
+    std::os::unix::fs::symlink("/etc/passwd", &pin_file).unwrap();
+    says(&token(&told()[1]), Verdict::Warning, "may be read by others", "chmod 600 ");
 }
