@@ -22,6 +22,10 @@ struct Score {
 /// Follows the given detections once, and has the tracks judged.
 fn once(around: &Surroundings, data: &Path, python: &str) -> Result<Score> {
     let tracks = around.folder.join("TUD-Campus.txt");
+    // Of an earlier round: rows are not written over others.
+    if tracks.exists() {
+        std::fs::remove_file(&tracks)?;
+    }
     let mut track = Command::new(around.programs.join("edge-agent"));
     track.args(["inspect", "track", "--detections"]).arg(data.join("TUD-Campus-det.txt"));
     cost::of_program(track.arg("--mot").arg(&tracks))?;

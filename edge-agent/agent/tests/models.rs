@@ -100,6 +100,21 @@ fn a_picture_that_cannot_be_read_is_named_and_does_not_end_the_others() {
     assert!(lines[1]["objects"].is_array(), "{text}");
 }
 
+#[test]
+fn a_variant_or_provider_that_there_is_not_comes_with_those_that_there_are() {
+    let Some(model) = road_objects() else { return };
+    for (wrong, there) in
+        [("--variant", "no variant `nope`; there is: int8"), ("--providers", "`nope`; there are: cpu, ")]
+    {
+        let output = inspect(&["detect", "--objects-model", &model, wrong, "nope", "none.png"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && said.contains(there) && !said.contains("by --models"), "{said}");
+    }
+    let output = inspect(&["detect", "--models", "/nowhere", "none.png"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("give the models' folder by --models"), "{said}");
+}
+
 /// The file of the detector's graph.
 const GRAPH: &str = "road-objects.onnx";
 

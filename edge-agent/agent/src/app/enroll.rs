@@ -23,11 +23,14 @@ use crate::uplink::{ClaimLine, Heard};
 /// expects it (`rtcc enroll expect`) and approves it (`rtcc enroll approve`). The key is made here and stays here.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
-  edge-agent enroll --claim /persist/claim --broker broker.example.org:8883      asks for the setup code
-  edge-agent enroll --config edge-agent.toml --claim claim --code XXXX-XXXX-XXXX --wait 5
-  edge-agent enroll --claim /persist/claim --key pkcs11      in the token of [token], or not at all
+  edge-agent enroll --claim /persist/claim            asks for the setup code
+  edge-agent enroll --claim /persist/claim --broker broker.example:8883
+  edge-agent enroll --claim claim --code XXXX-XXXX-XXXX --wait 5
+  edge-agent enroll --claim claim --key pkcs11        in a token or not at all
 
-Ends with 0 once the unit is enrolled. Interrupted at any point it can be started again: it goes on where it was.")]
+Ends with 0 once the unit is enrolled, with 78 where the configuration cannot be used, and with 1 for \
+everything else: refused, not approved in time, no line. Interrupted at any point it can be started \
+again: it goes on where it was.")]
 pub struct EnrollArgs {
     /// The configuration; its `enrolment` says where the identity shall be kept
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]

@@ -12,4 +12,5 @@ pub mod onvif;
 pub mod replay;
 pub mod run;
 pub mod update;
+mod video;
 pub mod vision;

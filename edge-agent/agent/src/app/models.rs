@@ -36,6 +36,12 @@ pub struct ModelArgs {
     library: Option<PathBuf>,
 }
 
+/// Why a model cannot be read, with the way on where it is not there.
+fn advised(why: String, place: &Path) -> String {
+    let is_there = place.join("manifest.json").exists();
+    if is_there { why } else { why + "; give the models' folder by --models" }
+}
+
 /// Why models could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsError {
@@ -68,9 +74,9 @@ impl ModelArgs {
                 ModelRole::Plates => &self.plates_model,
                 ModelRole::PlateText => &self.text_model,
             };
-            let model = model_bytes(&folder.join(name), self.variant.as_deref());
-            let model =
-                model.map_err(|why| ModelsError::Model(format!("{why}; give the models' folder by --models")))?;
+            let place = folder.join(name);
+            let model = model_bytes(&place, self.variant.as_deref());
+            let model = model.map_err(|why| ModelsError::Model(advised(why, &place)))?;
             let (found, spec) = runner.open(&model, &self.providers).map_err(ModelsError::Model)?;
             if found != *role {
                 let what = format!("{} is a model for {}, not for {}", name.display(), found.as_str(), role.as_str());

@@ -12,11 +12,12 @@ use crate::enrolment::Label;
 /// Arguments of `edge-agent networks`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  edge-agent networks                               what the service may talk to, beside localhost
+  edge-agent networks                 beside localhost, which is always allowed
   edge-agent networks --config edge-agent.toml
 
-What [network] allow names, and cameras, broker and hosts of bundles that are given by address; with a technician's page
-the address at which it asks for cameras. Names are not looked up. Ends with 78 where no configuration can be used, and then names nothing.")]
+What [network] allow names, and cameras, broker and hosts of bundles that are given by address; with a \
+technician's page the address at which it asks for cameras. Names are not looked up. Ends with 78 where \
+no configuration can be used, with 1 where it cannot be read, and then names nothing.")]
 pub struct NetworksArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]

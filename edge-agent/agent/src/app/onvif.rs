@@ -14,11 +14,11 @@ use crate::supervise::Clock;
 /// Arguments of `onvif`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  edge-agent onvif discover                              cameras that answer on this network
+  edge-agent onvif discover                cameras that answer here
   edge-agent onvif streams 192.0.2.10 --credentials street.credentials
-  edge-agent onvif streams http://192.0.2.10:8080/onvif/device_service --json
 
-The credentials' file holds one line user:password and has mode 0600.")]
+Ends with 0, and with 1 where network or camera do not answer as they should. That no camera is found \
+is no failure.")]
 pub struct OnvifArgs {
     #[command(subcommand)]
     command: Command,
@@ -27,6 +27,9 @@ pub struct OnvifArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Asks the network for cameras
+    #[command(after_help = "Examples:
+  edge-agent onvif discover
+  edge-agent onvif discover --wait 10 --json")]
     Discover {
         /// How long answers are waited for
         #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
@@ -36,6 +39,11 @@ enum Command {
         json: bool,
     },
     /// A camera's streams and how far its clock is off
+    #[command(after_help = "Examples:
+  edge-agent onvif streams 192.0.2.10 --credentials street.credentials
+  edge-agent onvif streams http://192.0.2.10:8080/onvif/device_service --json
+
+The credentials' file holds one line user:password and has mode 0600.")]
     Streams {
         /// Its address: a host, or the address that `discover` shows
         camera: String,

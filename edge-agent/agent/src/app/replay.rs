@@ -27,18 +27,25 @@ use serde_json::json;
 use super::models::{ModelArgs, ModelsError};
 use super::run::cameras::analytics_settings;
 use super::run::telling;
+use super::video::is_whole;
 use super::vision::Runner;
 use crate::config::{Config, ConfigError};
 use crate::vision::decode::VideoFile;
 use crate::vision::{compress, decode};
 
+/// No camera makes more.
+const MOST_FPS: f32 = 1000.0;
+
 /// Arguments of `replay`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  edge-agent replay street.mp4                                  a line for each event
+  edge-agent replay street.mp4                      a line for each event
   edge-agent replay gate.mp4 --plates frame --publish all --json
   edge-agent replay gate.mp4 --plates frame --test-plate ABC123 --json
-  edge-agent replay street.mp4 --config edge-agent.toml --camera street --start 2026-11-21T14:05:00Z --json")]
+  edge-agent replay street.mp4 --config edge-agent.toml --camera street
+  edge-agent replay street.mp4 --start 2026-11-21T14:05:00Z --json
+
+Ends with 0, and with 1 where the video could not be replayed to its end.")]
 pub struct ReplayArgs {
     /// A video file
     video: PathBuf,
@@ -64,7 +71,7 @@ pub struct ReplayArgs {
     #[arg(long = "test-plate", value_name = "TEXT")]
     test_plates: Vec<String>,
     /// Most frames analysed per second of video
-    #[arg(long)]
+    #[arg(long, value_name = "FPS", value_parser = frames_per_second)]
     fps: Option<f32>,
     #[command(flatten)]
     models: ModelArgs,
@@ -111,18 +118,25 @@ pub enum ReplayError {
     Output(#[from] io::Error),
 }
 
-/// Runs the command; events go to standard output as they come.
+/// A rate of frames, above 0.
+pub(super) fn frames_per_second(text: &str) -> Result<f32, String> {
+    let rate = text.parse().ok().filter(|rate: &f32| *rate > 0.0 && *rate <= MOST_FPS);
+    rate.ok_or_else(|| format!("give a number above 0, at most {MOST_FPS}"))
+}
+
+/// Runs the command; events go to standard output as they come. Failure if the video ends early.
 ///
 /// # Errors
 /// When the video or the models cannot be used.
 pub fn run(arguments: &ReplayArgs) -> Result<ExitCode, ReplayError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
-    replay(arguments, &mut out)?;
+    let frames = replay(arguments, &mut out)?;
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_whole(&arguments.video, frames) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn replay(arguments: &ReplayArgs, out: &mut impl Write) -> Result<(), ReplayError> {
+/// How many frames there were.
+fn replay(arguments: &ReplayArgs, out: &mut impl Write) -> Result<u64, ReplayError> {
     let (settings, policy) = told(arguments)?;
     let mut roles = vec![ModelRole::Objects];
     if settings.plates != PlateSearch::Off {
@@ -147,7 +161,7 @@ fn replay(arguments: &ReplayArgs, out: &mut impl Write) -> Result<(), ReplayErro
         let counted = teller.counted.iter().map(|(lane, count)| format!("{count} {}", lane.as_str()));
         writeln!(out, "{frames} frames: {}", counted.collect::<Vec<_>>().join(", "))?;
     }
-    Ok(())
+    Ok(frames)
 }
 
 /// Every frame of the file through analytics; how many there were.

@@ -154,7 +154,9 @@ impl Engine for Runner {
         let variant = model.variant.as_deref();
         let file = ModelFile::from_parts(model.manifest.clone(), variant, model.graph.clone());
         let file = file.map_err(|error| error.to_string())?;
-        let named = |name: &String| Provider::parse(name).ok_or_else(|| format!("there is no provider `{name}`"));
+        let known = || Provider::ALL.map(Provider::as_str).join(", ");
+        let unknown = |name: &String| format!("there is no provider `{name}`; there are: {}", known());
+        let named = |name: &String| Provider::parse(name).ok_or_else(|| unknown(name));
         let providers = providers.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         self.models.open(&self.runtime, &file, &providers).map_err(|error| error.to_string())?;
         let golden = Golden { input: model.golden_input.clone(), outputs: model.golden_outputs.clone() };

@@ -1,5 +1,6 @@
 //! What the factory put on the unit, see `rtcc factory`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_protocol::enrolment::{BrokerAddress, Serial, StoredCode};
@@ -9,6 +10,8 @@ use edge_store::disk::{Disk, read};
 use serde::Deserialize;
 
 use super::{EnrolError, at};
+
+const NO_CLAIM: &str = "is not there: --claim, or [page] claim, names the folder `claim` that `rtcc factory` has made";
 
 /// The claim of a unit that is nobody's yet.
 #[derive(Debug)]
@@ -44,7 +47,13 @@ impl Label {
     /// Where it is missing or not what it should be.
     pub fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, EnrolError> {
         let path = folder.join("unit.toml");
-        let text = read(disk, &path).map_err(at("read", &path))?;
+        let text = read(disk, &path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                EnrolError::Unfit { path: path.clone(), why: NO_CLAIM.to_owned() }
+            } else {
+                at("read", &path)(error)
+            }
+        })?;
         let text = String::from_utf8_lossy(&text);
         toml::from_str(&text).map_err(|error| EnrolError::Unfit { path, why: error.to_string() })
     }

@@ -91,6 +91,10 @@ fn parse(file: &str, manifest: &[u8]) -> Result<ModelSpec, InferenceError> {
 fn chosen<'s>(spec: &'s ModelSpec, variant: Option<&str>) -> Result<(&'s str, &'s str), InferenceError> {
     let Some(name) = variant else { return Ok((&spec.file, spec.sha256.as_str())) };
     let found = spec.variants.iter().find(|variant| variant.name == name);
-    let found = found.ok_or_else(|| mismatch(&spec.name, "variants", format!("has no variant `{name}`")))?;
+    let found = found.ok_or_else(|| {
+        let known: Vec<&str> = spec.variants.iter().map(|variant| variant.name.as_str()).collect();
+        let there = if known.is_empty() { "only its own format".to_owned() } else { known.join(", ") };
+        mismatch(&spec.name, "variants", format!("has no variant `{name}`; there is: {there}"))
+    })?;
     Ok((&found.file, found.sha256.as_str()))
 }

@@ -42,7 +42,11 @@ impl Fault {
         let mut words = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            words = format!("{words}: {cause}");
+            let said = cause.to_string();
+            // Some say their cause themselves.
+            if !words.ends_with(&said) {
+                words = format!("{words}: {said}");
+            }
             source = cause.source();
         }
         Self(words)

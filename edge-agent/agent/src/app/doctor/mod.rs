@@ -40,11 +40,12 @@ const UNLOCK: &str = "look for what gave no key or opens no disk (journalctl -b 
 /// Arguments of `edge-agent doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sudo edge-agent doctor                            every check of the configuration that the service reads
-  edge-agent doctor --config edge-agent.toml --json for a program
+  sudo edge-agent doctor                      with what the service reads
+  edge-agent doctor --config edge-agent.toml --json       for a program
 
-Ends with 0 when all is well, 1 with warnings, 2 when something does not work. It takes about ten seconds and works
-beside a running agent: cameras must allow a second viewer.")]
+Ends with 0 when all is well, 1 with warnings, 2 when something does not work, a configuration that \
+cannot be used included. It takes about ten seconds and works beside a running agent: cameras must \
+allow a second viewer.")]
 pub struct DoctorArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]

@@ -7,6 +7,7 @@ use clap::Args;
 use edge_analytics::care::{Care, CareSettings, CareSighting, Look, Stillness};
 use serde_json::json;
 
+use super::super::video::is_whole;
 use super::{InspectError, rounded};
 use crate::config::Config;
 use crate::vision::decode::VideoFile;
@@ -14,9 +15,9 @@ use crate::vision::decode::VideoFile;
 /// Arguments of `inspect care`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  edge-agent inspect care street.mp4                    a line a second with everything that is measured
-  edge-agent inspect care street.mp4 --alerts --json    only what would be told, for a program
-  edge-agent inspect care street.mp4 --config /etc/edge-agent/edge-agent.toml --camera street")]
+  edge-agent inspect care street.mp4                    a line a second
+  edge-agent inspect care street.mp4 --alerts --json    only what would be told
+  edge-agent inspect care street.mp4 --config edge-agent.toml --camera street")]
 pub(super) struct CareArgs {
     /// A video file
     video: PathBuf,
@@ -37,7 +38,7 @@ pub(super) struct CareArgs {
 pub(super) fn run(arguments: &CareArgs, out: &mut impl Write) -> Result<bool, InspectError> {
     let video = &arguments.video;
     let (mut care, mut still) = (Care::new(settings(arguments)?), Stillness::default());
-    let mut last = None;
+    let (mut last, mut frames) = (None, 0);
     for frame in VideoFile::open(video).map_err(|error| InspectError::file(video, error))? {
         let frame = frame.map_err(|error| InspectError::file(video, error))?;
         let picture = frame.picture().map_err(|what| InspectError::file(video, what))?;
@@ -48,8 +49,9 @@ pub(super) fn run(arguments: &CareArgs, out: &mut impl Write) -> Result<bool, In
         }
         last = care.last_look().map(|look| look.media);
         told.iter().try_for_each(|sighting| write_alert(sighting, arguments.json, out))?;
+        frames += 1;
     }
-    Ok(true)
+    Ok(is_whole(video, frames))
 }
 
 fn settings(arguments: &CareArgs) -> Result<CareSettings, InspectError> {

@@ -7,11 +7,7 @@ use std::path::Path;
 use image::{DynamicImage, ImageDecoder, ImageReader, ImageResult, RgbImage};
 
 use super::InspectError;
-
-/// Start of a scan and end of the picture.
-const SCAN: [u8; 2] = [0xFF, 0xDA];
-const END: [u8; 2] = [0xFF, 0xD9];
-const START: [u8; 2] = [0xFF, 0xD8];
+use crate::vision::decode::is_cut_off_jpeg;
 
 /// Reads a picture; boxes found in it are in pixels as it is shown, turned as its EXIF says.
 pub(super) fn read(path: &Path) -> Result<RgbImage, InspectError> {
@@ -24,7 +20,7 @@ pub(super) fn read(path: &Path) -> Result<RgbImage, InspectError> {
             "is a video: `edge-agent inspect track` follows what moves in it, `edge-agent replay` tells its events";
         return Err(InspectError::file(path, words));
     }
-    if is_cut_off(&bytes) {
+    if is_cut_off_jpeg(&bytes) {
         // The decoder would fill the missing part with grey and say nothing.
         return Err(InspectError::file(path, "the JPEG is cut off before its end"));
     }
@@ -48,12 +44,6 @@ fn is_video(bytes: &[u8]) -> bool {
         || at(0, &[0x1A, 0x45, 0xDF, 0xA3])
         || (at(0, b"RIFF") && at(8, b"AVI "))
         || at(0, &[0, 0, 0, 1])
-}
-
-/// Whether no end follows a JPEG's last scan. A thumbnail in its header has scan and end of its own, both before.
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let last = |mark: [u8; 2]| bytes.windows(2).rposition(|pair| pair == mark);
-    bytes.starts_with(&START) && last(SCAN).is_some_and(|scan| last(END).is_none_or(|end| end < scan))
 }
 
 #[cfg(test)]
@@ -119,15 +109,5 @@ mod tests {
             assert!(error.contains("is a video") && error.contains("inspect track"), "{error}");
         }
         assert!(!said("a.heic", b"\0\0\0\x20ftypheic").unwrap_err().contains("video"));
-    }
-
-    #[test]
-    fn an_end_in_a_thumbnail_is_not_the_picture_s() {
-        let whole = jpeg(&RgbImage::new(32, 32));
-        let mut cut = turned(&whole, 1);
-        cut.splice(2..2, [&[0xFF, 0xE2, 0, 8][..], &SCAN, &END, &[0, 0]].concat());
-        assert!(!is_cut_off(&cut));
-        cut.truncate(cut.len() - 2);
-        assert!(is_cut_off(&cut));
     }
 }

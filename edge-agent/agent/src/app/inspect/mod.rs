@@ -20,11 +20,13 @@ use super::models::{ModelArgs, ModelsError};
 /// Arguments of `inspect`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  edge-agent inspect detect street.jpg                        road users, in words
-  edge-agent inspect plates *.jpg --json                      one line of JSON for each picture
-  edge-agent inspect plates car.jpg -o drawn                  the picture with its boxes, in folder drawn
-  edge-agent inspect track street.mp4 --mot tracks.txt        every frame's tracks as MOTChallenge rows
-  edge-agent inspect track --detections det.txt --mot t.txt   the tracker alone")]
+  edge-agent inspect detect street.jpg              road users, in words
+  edge-agent inspect plates *.jpg --json            a line of JSON each
+  edge-agent inspect plates car.jpg -o drawn        drawn, in folder drawn
+  edge-agent inspect track street.mp4 --mot t.txt   tracks as rows
+  edge-agent inspect care street.mp4                what camera care measures
+
+Ends with 0, and with 1 where a file could not be looked at, or not to its end.")]
 pub struct InspectArgs {
     #[command(subcommand)]
     command: Command,
@@ -45,10 +47,12 @@ enum Command {
 /// Arguments of the commands that look at pictures.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  edge-agent inspect detect street.jpg               in words
-  edge-agent inspect plates *.jpg --json             one line of JSON for each picture
-  edge-agent inspect plates car.jpg -o drawn         the picture with its boxes, in folder drawn
-  edge-agent inspect detect street.jpg --variant int8")]
+  edge-agent inspect detect street.jpg              in words
+  edge-agent inspect plates *.jpg --json            a line of JSON each
+  edge-agent inspect plates car.jpg -o drawn        drawn, in folder drawn
+  edge-agent inspect detect street.jpg --variant int8
+
+Ends with 0, and with 1 where a picture could not be looked at.")]
 struct PictureArgs {
     /// Pictures: JPEG, PNG or BMP
     #[arg(required = true)]

@@ -16,6 +16,8 @@ use edge_analytics::track::{SURE_SCORE, TrackId, Tracker, TrackerSettings};
 use edge_protocol::time::MediaTime;
 
 use super::super::models::ModelArgs;
+use super::super::replay::frames_per_second;
+use super::super::video::is_whole;
 use super::InspectError;
 use crate::vision::decode::VideoFile;
 
@@ -35,26 +37,40 @@ pub(super) struct TrackArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "video")]
     detections: Option<PathBuf>,
     /// Frames per second of the detections
-    #[arg(long, default_value_t = 25.0, requires = "detections")]
-    fps: f64,
-    /// Where the tracks go, as MOT rows
+    #[arg(long, value_name = "FPS", default_value_t = 25.0, requires = "detections", value_parser = frames_per_second)]
+    fps: f32,
+    /// Where the tracks go, as MOT rows; a file that is there already is not overwritten
     #[arg(long, value_name = "FILE")]
     mot: PathBuf,
     #[command(flatten)]
     models: ModelArgs,
 }
 
-/// Runs the command; always everything or an error.
+/// Runs the command; whether the video was there to its end.
 pub(super) fn run(arguments: &TrackArgs, out: &mut impl Write) -> Result<bool, InspectError> {
+    // A video takes minutes: what cannot be written shall be known before.
+    check_target(&arguments.mot)?;
     let mut rows = Rows::default();
     match (&arguments.video, &arguments.detections) {
         (Some(video), _) => through_video(video, &arguments.models, &mut rows)?,
-        (None, Some(detections)) => tracker_alone(detections, arguments.fps, &mut rows)?,
+        (None, Some(detections)) => tracker_alone(detections, arguments.fps.into(), &mut rows)?,
         // The command line asks for one of them.
         (None, None) => return Ok(false),
     }
-    rows.finish(&arguments.mot, out)?;
-    Ok(true)
+    let frames = rows.finish(&arguments.mot, out)?;
+    Ok(arguments.video.as_ref().is_none_or(|video| is_whole(video, frames)))
+}
+
+/// Whether the rows can be written there, as far as that can be told without writing.
+fn check_target(mot: &Path) -> Result<(), InspectError> {
+    if mot.symlink_metadata().is_ok() {
+        return Err(InspectError::file(mot, "is there already and is not overwritten: choose another name"));
+    }
+    let folder = mot.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(InspectError::file(mot, format!("there is no folder {}", folder.display())));
+    }
+    Ok(())
 }
 
 fn through_video(video: &Path, models: &ModelArgs, rows: &mut Rows) -> Result<(), InspectError> {
@@ -78,9 +94,6 @@ fn through_video(video: &Path, models: &ModelArgs, rows: &mut Rows) -> Result<()
 
 fn tracker_alone(path: &Path, fps: f64, rows: &mut Rows) -> Result<(), InspectError> {
     let detections = read_detections(path)?;
-    if !(fps.is_finite() && fps > 0.0) {
-        return Err(InspectError::file(path, "--fps must be above 0"));
-    }
     let mut tracker = Tracker::new(TrackerSettings::default(), TrackId(1));
     rows.frames = detections.keys().next_back().copied().unwrap_or(0);
     for number in 1..=rows.frames {
@@ -130,7 +143,7 @@ fn row(line: &str) -> Option<(u64, Detection)> {
     rect.is_sound().then_some((frame, Detection { class: ObjectClass::Person, score, rect }))
 }
 
-/// The rows, until all are there: what lies in their file's place is not touched before.
+/// The rows, until all are there.
 #[derive(Default)]
 struct Rows {
     text: Vec<u8>,
@@ -148,11 +161,12 @@ impl Rows {
         Ok(())
     }
 
-    fn finish(self, path: &Path, out: &mut impl Write) -> Result<(), InspectError> {
-        let written = File::create(path).and_then(|mut file| file.write_all(&self.text));
+    /// Writes them; how many frames they are of.
+    fn finish(self, path: &Path, out: &mut impl Write) -> Result<u64, InspectError> {
+        let written = File::create_new(path).and_then(|mut file| file.write_all(&self.text));
         written.map_err(|error| InspectError::file(path, error))?;
         writeln!(out, "{} frames, {} tracks: {}", self.frames, self.tracks.len(), path.display())?;
-        Ok(())
+        Ok(self.frames)
     }
 }
 
@@ -181,16 +195,22 @@ mod tests {
         for frame in 1..=20 {
             writeln!(file, "{frame},-1,{},50,40,100,0.9", 100 + 4 * frame).unwrap();
         }
-        File::create(&mot).unwrap().write_all(b"of an earlier day").unwrap();
+        check_target(&mot).unwrap();
         let mut rows = Rows::default();
         assert!(tracker_alone(&folder.path().join("absent.txt"), 25.0, &mut rows).is_err());
         tracker_alone(&detections, 25.0, &mut rows).unwrap();
-        assert_eq!(std::fs::read(&mot).unwrap(), b"of an earlier day", "not touched before all rows are there");
+        assert!(!mot.exists(), "nothing is written before all rows are there");
         let mut said = Vec::new();
         rows.finish(&mot, &mut said).unwrap();
         assert!(String::from_utf8(said).unwrap().starts_with("20 frames, 1 tracks"));
         let written = std::fs::read_to_string(&mot).unwrap();
         assert!(written.lines().all(|line| line.split(',').nth(1) == Some("1")), "{written}");
         assert!(written.lines().count() >= 15, "{written}");
+        let refused = check_target(&mot).unwrap_err().to_string();
+        assert!(refused.contains("mot.txt: is there already and is not overwritten"), "{refused}");
+        assert!(Rows::default().finish(&mot, &mut Vec::new()).is_err(), "nor is one that came meanwhile");
+        let refused = check_target(&folder.path().join("nope/mot.txt")).unwrap_err().to_string();
+        assert!(refused.contains("there is no folder ") && refused.contains("nope"), "{refused}");
+        check_target(Path::new("mot-of-nobody.txt")).unwrap();
     }
 }

@@ -81,10 +81,10 @@ const SIGHTINGS: Bounds = Bounds::items("sightings", 64, Overflow::Wait);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   edge-agent run --config /etc/edge-agent/edge-agent.toml
-  edge-agent check-config /etc/edge-agent/edge-agent.toml     what is wrong with it, all at once
+  edge-agent check-config            what is wrong with it, all at once
 
-Ends with 0 when it was told to stop, with 78 where no configuration can be used, not even the last good one, and with 1
-for everything else, after which the service manager starts it again.")]
+Ends with 0 when it was told to stop, with 78 where no configuration can be used, not even the last \
+good one, and with 1 for everything else, after which the service manager starts it again.")]
 pub struct RunArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml")]

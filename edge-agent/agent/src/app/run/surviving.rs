@@ -17,7 +17,7 @@ use edge_store::disk::{self, RealDisk};
 use super::alert::alert;
 use super::auditing;
 use crate::app::locked;
-use crate::config::{Config, ConfigError, DATA_DIR, PassedOver, data_place, read_text};
+use crate::config::{Config, ConfigError, PassedOver, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -109,11 +109,11 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
     Ok(Usable { config, text: None, why: Some(why) })
 }
 
-/// Where data lies, for an image that can use no configuration of this unit: it has to be given up like any other.
-pub(in crate::app) fn data_dir_of_unusable(file: &Path) -> PathBuf {
+/// Where data lies by what there is of a configuration that cannot be used; none where nothing says it.
+pub(in crate::app) fn data_dir_of_unusable(file: &Path) -> Option<PathBuf> {
     let state = state_folder();
     let said = data_place(file).or_else(|| data_place(&state.as_ref()?.join(LAST_GOOD)));
-    said.or(state).unwrap_or_else(|| DATA_DIR.into())
+    said.or(state)
 }
 
 /// Reads the configuration and begins a life.

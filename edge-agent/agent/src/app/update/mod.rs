@@ -28,7 +28,7 @@ use edge_store::disk::RealDisk;
 
 use crate::app::locked;
 use crate::app::run::{surviving, witness};
-use crate::config::Config;
+use crate::config::{Config, DATA_DIR};
 use crate::inference::restart_without_telemetry;
 use crate::supervise::Clock;
 use crate::update::rauc::Rauc;
@@ -46,10 +46,11 @@ const LOOK: Duration = Duration::from_secs(5);
 #[command(after_help = "Examples:
   edge-agent update status
   edge-agent update install /media/edge-bundle.raucb
-  edge-agent update confirm                           what edge-mark-good.service runs after each boot
-  edge-agent update carry-out                         what edge-update.service runs when the center orders an update
+  edge-agent update confirm         what edge-mark-good.service runs
+  edge-agent update carry-out       what edge-update.service runs
 
-They run as the user that owns the data folder: sudo -u edge edge-agent update ...")]
+They run as the user that owns the data folder: sudo -u edge edge-agent update ... Each ends with 0 when \
+it has done its work, and with 1 where it could not: then standard error says why.")]
 pub struct UpdateArgs {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "/etc/edge-agent/edge-agent.toml", global = true)]
@@ -64,6 +65,11 @@ pub struct UpdateArgs {
 #[derive(Debug, Subcommand)]
 enum UpdateCommand {
     /// Slots, and how far an update is
+    #[command(after_help = "Examples:
+  edge-agent update status
+  edge-agent update status --json           for a program
+
+Where no configuration says which data folder is meant it ends with 1: nothing was looked at.")]
     Status {
         /// As JSON
         #[arg(long)]
@@ -74,8 +80,8 @@ enum UpdateCommand {
   edge-agent update install /media/edge-bundle.raucb
   edge-agent update install /media/edge-bundle.raucb --reboot
 
-Refused, with nothing changed: a bundle that is damaged, signed by a stranger, for another board, older than the
-version that this unit confirmed last, or built more than half a year ago.")]
+Refused, with nothing changed and status 1: a bundle that is damaged, signed by a stranger, for another \
+board, older than the version that this unit confirmed last, or built more than half a year ago.")]
     Install {
         /// The bundle
         #[arg(value_name = "FILE")]
@@ -88,9 +94,9 @@ version that this unit confirmed last, or built more than half a year ago.")]
     #[command(after_help = "Examples:
   edge-agent update models /media/models-7.set
 
-Sets are made with `rtcc models`. A set that is not signed by a policy administrator of the agency, not whole, older than
-the one that proved itself last, or that fails its self-test on this board is refused; the models in use stay. The running
-agent looks with the new ones within a moment.")]
+Sets are made with `rtcc models`. A set that is not signed by a policy administrator of the agency, not \
+whole, older than the one that proved itself last, or that fails its self-test on this board is refused; \
+the models in use stay. The running agent looks with the new ones within a moment.")]
     Models {
         /// The set
         #[arg(value_name = "FILE")]
@@ -130,11 +136,17 @@ impl From<Watching> for Patience {
 pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
     // Only what cannot do without a configuration asks for one: an image that refuses it is given up by `Confirm`.
     let usable = surviving::usable(&arguments.config).map(|usable| usable.config);
+    let data_dir = match &usable {
+        Ok(config) => Some(config.data_dir.clone()),
+        Err(_) => surviving::data_dir_of_unusable(&arguments.config),
+    };
+    // What was looked for nowhere is not idle.
+    if data_dir.is_none() && matches!(arguments.command, UpdateCommand::Status { .. }) {
+        usable?;
+        return Ok(());
+    }
     let here = Here {
-        data_dir: match &usable {
-            Ok(config) => config.data_dir.clone(),
-            Err(_) => surviving::data_dir_of_unusable(&arguments.config),
-        },
+        data_dir: data_dir.unwrap_or_else(|| DATA_DIR.into()),
         config: usable.as_ref().ok().cloned(),
         rauc_conf: arguments.rauc_conf.clone(),
         clock: Clock::system(),

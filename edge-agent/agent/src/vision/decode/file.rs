@@ -31,8 +31,12 @@ impl VideoFile {
     /// Opens a file of any kind that the machine's plug-ins read.
     ///
     /// # Errors
-    /// When the framework does not start. A file that cannot be read shows as the first item's error.
+    /// When the file is not there, or the framework does not start. One that is no video shows as the first item's error.
     pub fn open(path: &Path) -> Result<Self, DecodeError> {
+        let found = std::fs::metadata(path).map_err(|error| DecodeError::File(error.to_string()))?;
+        if found.is_dir() {
+            return Err(DecodeError::File("is a folder: name a video in it".to_owned()));
+        }
         let framework = |error: &dyn std::fmt::Display| DecodeError::Framework(error.to_string());
         gst::init().map_err(|error| framework(&error))?;
         let make = |name: &str| gst::ElementFactory::make(name).build().map_err(|error| framework(&error));
@@ -61,8 +65,8 @@ impl VideoFile {
 
     fn failure(&self) -> DecodeError {
         let message = self.elements.bus().and_then(|bus| bus.pop_filtered(&[MessageType::Error]));
-        let what = message.map_or_else(|| "stopped".to_owned(), |message| words(&message));
-        DecodeError::Failed { decoder: "decodebin".to_owned(), what }
+        let stopped = || DecodeError::Failed { decoder: "decodebin".to_owned(), what: "stopped".to_owned() };
+        message.map_or_else(stopped, |message| fault(&message))
     }
 
     fn frame(sample: &gst::Sample) -> Result<Frame, DecodeError> {
@@ -90,13 +94,24 @@ impl Iterator for VideoFile {
             let error = self.elements.bus().and_then(|bus| bus.pop_filtered(&[MessageType::Error]));
             self.over = error.is_some() || self.sink.is_eos();
             if let Some(message) = error {
-                return Some(Err(DecodeError::Failed { decoder: "decodebin".to_owned(), what: words(&message) }));
+                return Some(Err(fault(&message)));
             }
             if self.over {
                 return None;
             }
         }
     }
+}
+
+/// What the framework says of a file.
+fn fault(message: &gst::MessageRef) -> DecodeError {
+    let kinds = [gst::StreamError::TypeNotFound, gst::StreamError::WrongType];
+    if let gst::MessageView::Error(error) = message.view()
+        && kinds.iter().any(|kind| error.error().matches(*kind))
+    {
+        return DecodeError::File("is no video, or of a kind that is not known here".to_owned());
+    }
+    DecodeError::Failed { decoder: "decodebin".to_owned(), what: words(message) }
 }
 
 impl Drop for VideoFile {

@@ -7,11 +7,13 @@ mod file;
 mod frame;
 mod pipeline;
 mod warmup;
+mod whole;
 
 pub use file::VideoFile;
 pub use frame::Frame;
 pub use pipeline::WhenFull;
 pub use warmup::warm_up;
+pub use whole::{is_cut_off, is_cut_off_jpeg};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +41,9 @@ pub enum DecodeError {
     /// `GStreamer` itself cannot start.
     #[error("GStreamer does not start: {0}")]
     Framework(String),
+    /// A file that is not there, or is no video.
+    #[error("{0}")]
+    File(String),
     /// No element of this machine decodes the stream.
     #[error("no decoder for {codec:?}: {what}")]
     NoDecoder {

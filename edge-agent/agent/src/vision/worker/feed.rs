@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::super::decode::{DecodeError, Decoder, Frame, Taken, Unit, WhenFull};
+use super::super::decode::{Decoder, Frame, Taken, Unit, WhenFull};
 use super::super::wire::{Configure, ToWorker, UnitHead, WireError, read_for_worker};
 use super::{Shared, WorkerError};
 
@@ -65,10 +65,7 @@ impl Feed {
             if progress.decoder != decoder.name() && !decoder.name().is_empty() {
                 decoder.name().clone_into(&mut progress.decoder);
             }
-            if let Err(
-                error @ (DecodeError::Failed { .. } | DecodeError::NoDecoder { .. } | DecodeError::Framework(_)),
-            ) = &taken
-            {
+            if let Err(error) = &taken {
                 progress.complaint = error.to_string();
             }
         });
