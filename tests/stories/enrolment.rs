@@ -71,6 +71,15 @@ fn from_the_factory_to_the_first_health_under_its_own_name() {
 }
 
 #[test]
+fn a_question_that_a_dead_receiver_took_with_it_is_asked_again() {
+    let city = City::start();
+    city.second_receiver().kill();
+    // The broker goes on sharing messages out between the two: one of these questions goes to the dead one.
+    city.enrol("SN42", "gate-1");
+    city.enrol("SN43", "gate-2");
+}
+
+#[test]
 fn a_new_unit_opens_its_page_by_itself_and_begins_anew_once_it_is_enrolled() {
     let city = City::start();
     let unit = city.factory("SN42");
@@ -320,6 +329,7 @@ fn a_certificate_past_two_thirds_of_its_life_is_renewed_over_the_living_line_and
     city.wait("no gap is left", |city| city.ask("/api/gaps").filter(|gaps| gaps.as_array().is_some_and(Vec::is_empty)));
     assert_eq!(city.ask("/api/units").unwrap()[0]["epochs"], 1);
     assert!(city.decisions().iter().any(|(who, what)| who == "center" && what == "renew"));
+    city.pulls_a_clip_that_verifies();
     assert!(agent.terminate(DEADLINE).success());
 }
 
