@@ -51,8 +51,8 @@ fn told(lacks: &[named::Lack]) -> String {
     if lacks.is_empty() {
         return String::new();
     }
-    let lines: String = lacks.iter().map(|lack| format!("\n  {lack}")).collect();
-    format!("\nwhat it names is not all as it should be on this machine, {} thing(s):{lines}", lacks.len())
+    let lines: Vec<String> = lacks.iter().map(|lack| format!("\n  {lack}")).collect();
+    format!("\nwhat it names is not all as it should be on this machine, {} thing(s):{}", lacks.len(), lines.concat())
 }
 
 /// The unit's key lies in a token that the configuration does not name.

@@ -9,6 +9,8 @@ use edge_protocol::enrolment::{BrokerAddress, Grant, SetupCode};
 use edge_protocol::topic;
 use edge_store::disk::{Disk, RealDisk};
 
+mod turns;
+
 use super::locked;
 use crate::config::{self, ConfigError};
 use crate::enrolment::{Answered, Asking, Claim, EnrolError, Place, check_code, erase_claim};
@@ -16,6 +18,7 @@ use crate::keys::{Keys, TokenPlace};
 use crate::supervise::Clock;
 use crate::uplink::tls::{TlsError, client_config};
 use crate::uplink::{ClaimLine, Heard};
+use turns::Turns;
 
 /// Makes this unit one of the agency's.
 ///
@@ -231,11 +234,13 @@ fn ask(
     tell: &mut dyn FnMut(&str),
 ) -> Result<Result<Box<Grant>, EnrolError>, EnrollFailure> {
     let mut outcome = None;
-    let (mut lost, mut waits) = (String::new(), false);
+    let (mut turns, mut waits) = (Turns::default(), false);
     let patience = Duration::from_secs(60 * u64::from(arguments.wait));
     line.ask(asking.message(), patience, clock, &mut |heard| {
         match heard {
-            Heard::Connected => tell(&format!("the broker {}:{} takes the claim certificate", line.host, line.port)),
+            Heard::Connected if turns.taken() => {
+                tell(&format!("the broker {}:{} takes the claim certificate", line.host, line.port));
+            }
             Heard::Sent if !waits => {
                 waits = true;
                 tell(&format!(
@@ -243,11 +248,8 @@ fn ask(
                     line.serial
                 ));
             }
-            Heard::Lost(reason) if reason != lost => {
-                reason.clone_into(&mut lost);
-                tell(&format!("no line to the broker {}:{} ({reason}); trying again", line.host, line.port));
-            }
-            Heard::Sent | Heard::Lost(_) => {}
+            Heard::Lost(reason) => turns.lost(reason).iter().for_each(|news| tell(news)),
+            Heard::Connected | Heard::Sent => {}
             Heard::Answer(message) => match asking.read(message) {
                 Ok(Answered::Granted(grant)) => outcome = Some(Ok(grant)),
                 Ok(Answered::NotOurs(why)) => tell(&format!("not the answer that is waited for: {why}")),

@@ -14,11 +14,14 @@ pub(super) const KEY: &str = "enrolment";
 /// Reads the identity from its folder.
 pub(super) fn read(folder: &Path) -> Result<Table, ConfigError> {
     let path = folder.join("identity.toml");
-    super::read_text(&path).and_then(|text| super::parse(&text)).map_err(|error| match error {
-        ConfigError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+    super::read_text(&path).and_then(|text| super::parse(&text)).map_err(|error| {
+        let is_absent =
+            matches!(&error, ConfigError::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
+        if is_absent {
             ConfigError::NotEnrolled { folder: folder.to_owned() }
+        } else {
+            ConfigError::Named { what: "the identity", path, why: error.into() }
         }
-        error => ConfigError::Named { what: "the identity", path, why: error.into() },
     })
 }
 

@@ -66,12 +66,36 @@ impl Drop for Loaded {
 }
 
 fn load(module: &Path) -> Result<Pkcs11, KeyError> {
-    let unfit = |error: &Error| KeyError::Library { module: module.to_owned(), why: error.to_string() };
+    let unfit = |error: &Error| KeyError::Library { module: module.to_owned(), why: words(error) };
     let library = Pkcs11::new(module).map_err(|error| unfit(&error))?;
     match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(library),
         Err(error) => Err(unfit(&error)),
     }
+}
+
+/// What a library says, by the name that its return code has in PKCS#11: what the crate makes of it is a paragraph of the
+/// standard.
+pub(super) fn words(error: &Error) -> String {
+    let Error::Pkcs11(code, function) = error else { return error.to_string() };
+    let code = if let RvError::VendorDefined(number) | RvError::UnknownErrorCode(number) = code {
+        format!("0x{number:08x}")
+    } else {
+        name(&format!("{code:?}"))
+    };
+    format!("C_{function:?}: {code}")
+}
+
+/// `CKR_GENERAL_ERROR` of `GeneralError`.
+fn name(camel: &str) -> String {
+    let mut name = "CKR".to_owned();
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
 }
 
 /// Has the thread do something; none where no answer comes in time.
@@ -117,4 +141,20 @@ fn start() -> Option<Sender<Work>> {
         }
     };
     thread::Builder::new().name("token".to_owned()).spawn(body).ok().map(|_| asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    #[test]
+    fn what_a_library_says_is_named_as_in_its_standard() {
+        let said = |code| words(&Error::Pkcs11(code, Function::Initialize));
+        assert_eq!(said(RvError::GeneralError), "C_Initialize: CKR_GENERAL_ERROR");
+        assert_eq!(said(RvError::CryptokiAlreadyInitialized), "C_Initialize: CKR_CRYPTOKI_ALREADY_INITIALIZED");
+        assert_eq!(said(RvError::VendorDefined(0x8000_0001)), "C_Initialize: 0x80000001");
+        assert!(!words(&Error::InvalidValue).is_empty());
+    }
 }

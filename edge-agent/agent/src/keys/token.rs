@@ -184,7 +184,7 @@ impl Token {
         } else if let Error::Pkcs11(RvError::DeviceMemory, _) = error {
             KeyError::Full
         } else {
-            KeyError::Token { doing, why: error.to_string() }
+            KeyError::Token { doing, why: library::words(error) }
         }
     }
 }
@@ -248,6 +248,6 @@ mod tests {
         assert_eq!(said(RvError::PinLenRange), KeyError::Pin("/persist/pin".into()));
         assert_eq!(said(RvError::PinLocked), KeyError::PinLocked);
         assert_eq!(said(RvError::DeviceMemory), KeyError::Full);
-        assert!(said(RvError::DeviceError).to_string().starts_with("the token does not sign: "));
+        assert_eq!(said(RvError::DeviceError).to_string(), "the token does not sign: C_Sign: CKR_DEVICE_ERROR");
     }
 }

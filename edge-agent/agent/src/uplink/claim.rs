@@ -13,6 +13,7 @@ use rumqttc::v5::{AsyncClient, Event, EventLoop};
 
 use super::backoff::Backoff;
 use super::link::{KEEP_ALIVE, chance, client_options};
+use super::trouble;
 use crate::supervise::Clock;
 
 /// Where the broker is and who asks.
@@ -88,7 +89,7 @@ impl ClaimLine {
         };
         let mut is_listening = false;
         loop {
-            let enough = match events.poll().await.map_err(|error| error.to_string())? {
+            let enough = match events.poll().await.map_err(|error| trouble::words(&error))? {
                 Event::Incoming(Packet::ConnAck(_)) => {
                     client.try_subscribe(&response, QoS::AtLeastOnce).map_err(|error| error.to_string())?;
                     hear(Heard::Connected)
@@ -129,7 +130,9 @@ impl ClaimLine {
         runtime.block_on(async {
             let (client, mut events) = self.connection(name);
             loop {
-                if let Event::Incoming(Packet::ConnAck(_)) = events.poll().await.map_err(|error| error.to_string())? {
+                if let Event::Incoming(Packet::ConnAck(_)) =
+                    events.poll().await.map_err(|error| trouble::words(&error))?
+                {
                     leave(&client, events).await;
                     return Ok(());
                 }

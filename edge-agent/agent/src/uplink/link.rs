@@ -143,6 +143,7 @@ impl Uplink {
         let spent = self.outbox.spent()?;
         self.calendar = Calendar::new(spent.day, self.ends.clock.mono());
         let mut core = self.core(spent)?;
+        let mut said = String::new();
         while !stop.is_set() {
             if let Some(tls) = self.ends.renewals.take_next() {
                 self.settings.tls = tls;
@@ -157,6 +158,7 @@ impl Uplink {
                     tracing::info!(host = self.settings.host, allowed, "connected to the broker");
                     self.ends.renewals.connected();
                     self.trouble = None;
+                    said.clear();
                     let (began, deliveries) = (self.ends.clock.mono(), core.deliveries());
                     core = self.converse(core, Connection { allowed, client, events }, stop).await?;
                     // A broker that takes the connection only to end it is no success.
@@ -166,7 +168,11 @@ impl Uplink {
                     }
                 }
                 Err(reason) => {
-                    tracing::warn!(host = self.settings.host, reason, "the broker is not reached");
+                    // The first tries follow each other within seconds.
+                    if said != reason {
+                        tracing::warn!(host = self.settings.host, reason, "the broker is not reached");
+                        said.clone_from(&reason);
+                    }
                     self.trouble = Some(Sentence::cut(&reason));
                 }
             }

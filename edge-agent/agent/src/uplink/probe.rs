@@ -11,8 +11,8 @@ use rumqttc::{TlsConfiguration, Transport};
 use rustls::{CertificateError, ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 
-use super::Settings;
 use super::link::connect;
+use super::{Settings, trouble};
 
 /// How long each step may take.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -120,7 +120,7 @@ fn distrust(error: &io::Error) -> ProbeError {
         // No certificate was the matter, or the broker hung up in the middle: that is no TLS as we want it.
         Some(_) | None => Distrust::Other,
     };
-    ProbeError::Untrusted(error.to_string(), why)
+    ProbeError::Untrusted(trouble::of_the_line(error), why)
 }
 
 fn kind(why: &CertificateError) -> Distrust {

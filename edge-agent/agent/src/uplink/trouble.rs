@@ -7,6 +7,7 @@
 use std::io;
 
 use rumqttc::TlsError;
+use rumqttc::v5::mqttbytes;
 use rumqttc::v5::mqttbytes::v5::ConnectReturnCode;
 use rumqttc::v5::{ConnectionError, StateError};
 use rustls::{AlertDescription, Error as RustlsError};
@@ -16,7 +17,9 @@ pub(super) fn words(error: &ConnectionError) -> String {
     match error {
         ConnectionError::Io(error)
         | ConnectionError::Tls(TlsError::Io(error))
-        | ConnectionError::MqttState(StateError::Io(error)) => of_the_line(error),
+        | ConnectionError::MqttState(
+            StateError::Io(error) | StateError::Deserialization(mqttbytes::Error::Io(error)),
+        ) => of_the_line(error),
         ConnectionError::Tls(TlsError::TLS(error)) => of_tls(error),
         ConnectionError::Tls(error) => format!("TLS: {error}"),
         ConnectionError::Timeout(_) => "the broker does not answer in time".to_owned(),
@@ -35,7 +38,7 @@ pub(super) fn words(error: &ConnectionError) -> String {
     }
 }
 
-fn of_the_line(error: &io::Error) -> String {
+pub(super) fn of_the_line(error: &io::Error) -> String {
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>()) {
         return of_tls(tls);
     }
@@ -56,6 +59,15 @@ fn of_the_line(error: &io::Error) -> String {
 
 fn of_tls(error: &RustlsError) -> String {
     match error {
+        // What the unit's own key says when it does not sign: words of ours, and no fault of the broker's.
+        RustlsError::General(why) => why.clone(),
+        RustlsError::AlertReceived(AlertDescription::CertificateRevoked) => {
+            "the broker says that the unit's certificate was revoked: ask the center".to_owned()
+        }
+        RustlsError::AlertReceived(AlertDescription::CertificateExpired) => {
+            "the broker says that the time of the unit's certificate is over: check the unit's clock, and ask the center"
+                .to_owned()
+        }
         RustlsError::InvalidCertificate(why) => format!("TLS: the broker's certificate is not believed: {why}"),
         RustlsError::AlertReceived(AlertDescription::ProtocolVersion) | RustlsError::PeerIncompatible(_) => {
             format!("TLS: the broker does not speak TLS 1.3 ({error})")
@@ -63,8 +75,6 @@ fn of_tls(error: &RustlsError) -> String {
         RustlsError::AlertReceived(
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateRequired
             | AlertDescription::UnknownCA
@@ -105,6 +115,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_units_key_says_stands_for_itself() {
+        let said = "no token \"edge\" ([token] label) is there; there is none at all";
+        assert_eq!(words(&tls(RustlsError::General(said.to_owned()))), said);
+    }
+
+    #[test]
+    fn a_revoked_certificate_is_told_the_same_wherever_the_broker_says_so() {
+        let alert = || RustlsError::AlertReceived(AlertDescription::CertificateRevoked);
+        let line = || io::Error::new(io::ErrorKind::InvalidData, alert());
+        let said = "the broker says that the unit's certificate was revoked: ask the center";
+        let reading = StateError::Deserialization(mqttbytes::Error::Io(line()));
+        for error in [tls(alert()), ConnectionError::Io(line()), ConnectionError::MqttState(reading)] {
+            assert_eq!(words(&error), said, "{error:?}");
+        }
+    }
+
+    #[test]
     fn every_usual_reason_has_words_of_its_own() {
         let refused = |code| ConnectionError::ConnectionRefused(code);
         for (error, said) in [
@@ -118,6 +145,7 @@ mod tests {
             (tls(RustlsError::AlertReceived(AlertDescription::ProtocolVersion)), "does not speak TLS 1.3"),
             (tls(PeerIncompatible::ServerDoesNotSupportTls12Or13.into()), "does not speak TLS 1.3"),
             (tls(RustlsError::AlertReceived(AlertDescription::UnknownCA)), "does not take the unit's certificate"),
+            (tls(RustlsError::AlertReceived(AlertDescription::CertificateExpired)), "certificate is over: check the"),
             (refused(ConnectReturnCode::NotAuthorized), "not authorised"),
             (refused(ConnectReturnCode::ServerBusy), "busy"),
             (

@@ -73,7 +73,10 @@ pub(in crate::app::doctor) fn key(token: Option<&TokenPlace>, facts: KeyFacts) -
     let advice = match &error {
         KeyError::File(_) | KeyError::Software(_) => "restore the key's file, or enrol the unit anew",
         KeyError::Elsewhere(_) => "write [token] with that label into the configuration",
-        KeyError::Library { .. } => "install the token's library, or correct [token] module",
+        KeyError::Library { .. } => {
+            "install the token's library, or correct [token] module; where it is there, what it needs is away: its \
+             device, its store, or the variable that names it (docs/enrolment.md)"
+        }
         KeyError::Away { .. } => {
             "connect the token, or correct [token] label; for a TPM see that /dev/tpmrm0 is there, and run this as the \
              service's user with its TPM2_PKCS11_STORE (docs/enrolment.md)"
