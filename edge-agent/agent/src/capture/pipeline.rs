@@ -160,12 +160,19 @@ impl Pipeline {
         .find(|(name, _)| gst::ElementFactory::find(name).is_some())
         .ok_or(Trouble::Element("jpegenc"))?;
         tracing::debug!(encoder = name, "drawing a test picture");
-        let (width, height) = picture.size;
-        let drawn = format!("video/x-raw,format=I420,width={width},height={height},framerate={fps}/1");
-        let source = bin(&format!("videotestsrc is-live=true pattern=ball ! {drawn} ! {encoder}"))?;
+        let source = bin(&format!("{} ! {encoder}", drawn(picture)))?;
         add(&self.elements, &[&source])?;
         link(&[&source, self.sink.upcast_ref()])
     }
+}
+
+/// A ball that moves over a meadow: with light in it, so that nothing is said of a lens that is covered.
+fn drawn(TestPicture { size: (width, height), fps }: TestPicture) -> String {
+    let fps = fps.max(1);
+    format!(
+        "videotestsrc is-live=true pattern=ball background-color=0xff308030 ! \
+         video/x-raw,format=I420,width={width},height={height},framerate={fps}/1"
+    )
 }
 
 impl Drop for Pipeline {
@@ -295,4 +302,27 @@ fn add(pipeline: &gst::Pipeline, elements: &[&gst::Element]) -> Result<(), Troub
 
 fn link(elements: &[&gst::Element]) -> Result<(), Trouble> {
     gst::Element::link_many(elements).map_err(|error| Trouble::Stream(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_analytics::care::CareSettings;
+
+    use super::*;
+
+    #[test]
+    fn the_test_picture_is_neither_dark_nor_burnt_out() {
+        gst::init().unwrap();
+        let source = bin(&format!("{} ! identity", drawn(TestPicture { size: (64, 48), fps: 10 }))).unwrap();
+        let (elements, sink) = (gst::Pipeline::new(), AppSink::builder().sync(false).build());
+        elements.add_many([&source, sink.upcast_ref()]).unwrap();
+        source.link(&sink).unwrap();
+        elements.set_state(gst::State::Playing).unwrap();
+        let sample = sink.pull_sample().unwrap();
+        let bytes = sample.buffer_owned().unwrap().into_mapped_buffer_readable().unwrap();
+        let luma = &bytes.as_slice()[..64 * 48];
+        let brightness = luma.iter().map(|level| f32::from(*level)).sum::<f32>() / (64.0 * 48.0);
+        elements.set_state(gst::State::Null).unwrap();
+        assert!(brightness > 3.0 * CareSettings::default().dark_below && brightness < 200.0, "{brightness}");
+    }
 }
