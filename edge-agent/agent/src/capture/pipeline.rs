@@ -313,15 +313,15 @@ mod tests {
     #[test]
     fn the_test_picture_is_neither_dark_nor_burnt_out() {
         gst::init().unwrap();
-        let source = bin(&format!("{} ! identity", drawn(TestPicture { size: (64, 48), fps: 10 }))).unwrap();
+        let source = bin(&format!("{} ! identity", drawn(TestPicture { size: (640, 360), fps: 10 }))).unwrap();
         let (elements, sink) = (gst::Pipeline::new(), AppSink::builder().sync(false).build());
         elements.add_many([&source, sink.upcast_ref()]).unwrap();
         source.link(&sink).unwrap();
         elements.set_state(gst::State::Playing).unwrap();
         let sample = sink.pull_sample().unwrap();
         let bytes = sample.buffer_owned().unwrap().into_mapped_buffer_readable().unwrap();
-        let luma = &bytes.as_slice()[..64 * 48];
-        let brightness = luma.iter().map(|level| f32::from(*level)).sum::<f32>() / (64.0 * 48.0);
+        let luma = &bytes.as_slice()[..640 * 360];
+        let brightness = luma.iter().map(|level| f32::from(*level)).sum::<f32>() / (640.0 * 360.0);
         elements.set_state(gst::State::Null).unwrap();
         assert!(brightness > 3.0 * CareSettings::default().dark_below && brightness < 200.0, "{brightness}");
     }
