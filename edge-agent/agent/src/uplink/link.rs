@@ -9,7 +9,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use edge_protocol::batch::Encoding;
 use edge_protocol::id::{AgencyId, UnitId};
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::PerLane;
 use edge_protocol::record::{LaneCount, Sentence, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::MonoTime;
@@ -205,8 +205,8 @@ impl Uplink {
     fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
         let epoch = self.outbox.epoch();
         self.ends.announcement.set_epoch(epoch);
-        let mut backlog = [Backlog::default(); Lane::ALL.len()];
-        for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
+        let mut backlog = PerLane::<Backlog>::default();
+        for (lane, held) in backlog.iter_mut() {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
