@@ -23,8 +23,8 @@ pub(crate) fn read(outbox: &Path) -> Result<Lanes> {
 }
 
 impl Lanes {
-    /// Sequences given out in the lanes whose records the center keeps as events; the first is 1. Pictures and pieces of
-    /// clips become files there.
+    /// Sequences given out in the lanes whose records the center keeps as events; the first is 1. Pictures and pieces
+    /// of clips become files there.
     pub(crate) fn made(&self) -> u64 {
         let is_event = |lane: i64| usize::try_from(lane).ok().and_then(Lane::from_index).is_some_and(|l| !l.is_bulk());
         self.0.iter().filter(|(lane, _)| is_event(**lane)).map(|(_, (last, _))| last).sum()

@@ -148,7 +148,8 @@ impl Stage<'_> {
         Ok(false)
     }
 
-    /// A technician's visit, when everything else is measured: the checks look at the cameras once more beside the agent.
+    /// A technician's visit, when everything else is measured: the checks look at the cameras once more beside the
+    /// agent.
     fn commission(&self, world: &mut World, summary: &mut Summary) {
         if self.over(world) {
             summary.broken.push("a commissioning report (the demo ended before)".to_owned());

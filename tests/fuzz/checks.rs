@@ -197,8 +197,8 @@ pub fn topic(bytes: &[u8]) {
     }
 }
 
-/// What the center takes from whoever holds a claim certificate or a unit's, and a unit from the broker before it has an
-/// identity: the bytes as they come, and as the payload of an honest signature.
+/// What the center takes from whoever holds a claim certificate or a unit's, and a unit from the broker before it has
+/// an identity: the bytes as they come, and as the payload of an honest signature.
 pub fn enrolment(bytes: &[u8]) {
     let now = WallTime::from_micros(1_790_000_000_000_000);
     let name = ("springfield".parse().expect("an id"), "pole-7".parse().expect("an id"));
@@ -249,8 +249,8 @@ pub fn orders(bytes: &[u8]) {
     drop((chain.subject(), chain.validity(), chain.serial(), chain.public_key()));
 }
 
-/// What a camera answers to ONVIF's questions and to the probe for cameras: what is shown of it disturbs no terminal, and
-/// it leads nowhere else and puts nothing into the next question.
+/// What a camera answers to ONVIF's questions and to the probe for cameras: what is shown of it disturbs no terminal,
+/// and it leads nowhere else and puts nothing into the next question.
 pub fn camera_answers(bytes: &[u8]) {
     let told = onvif::read_any(bytes, "http://192.0.2.1/onvif/device_service");
     let found = told.found.iter().flat_map(|camera| {

@@ -1,7 +1,7 @@
 //! The corpora of the fuzz targets and thousands of seeded mutations of them, with an ordinary compiler.
 //!
-//! `FUZZ_MUTATIONS` says how many of each seed, `FUZZ_SEED` which; a failure prints both and the bytes. `FUZZ_SEEDS_INTO`
-//! names a folder for the whole corpora, with what is made by code: a fuzzer begins with them.
+//! `FUZZ_MUTATIONS` says how many of each seed, `FUZZ_SEED` which; a failure prints both and the bytes.
+//! `FUZZ_SEEDS_INTO` names a folder for the whole corpora, with what is made by code: a fuzzer begins with them.
 #![cfg(test)]
 #![allow(missing_docs, unreachable_pub, missing_debug_implementations, reason = "shared with the fuzz targets")]
 

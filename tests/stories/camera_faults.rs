@@ -1,5 +1,5 @@
-//! What cameras do wrong: each time the technician reads a clear reason, the camera is tried again, and a healthy camera
-//! beside it never notices. Capture runs here as on the box, against an RTSP camera scripted to misbehave.
+//! What cameras do wrong: each time the technician reads a clear reason, the camera is tried again, and a healthy
+//! camera beside it never notices. Capture runs here as on the box, against an RTSP camera scripted to misbehave.
 #![cfg(test)]
 
 mod camera;

@@ -1,4 +1,5 @@
-//! Where pictures may come from: files in their containers, the box's own devices, a drawn picture; and what time it was.
+//! Where pictures may come from: files in their containers, the box's own devices, a drawn picture; and what time it
+//! was.
 #![cfg(test)]
 
 mod camera;

@@ -1,5 +1,5 @@
-//! A center that comes back with an empty database, or with one from an older backup, behind a real broker: its units go
-//! on, their outboxes drain again, and what was stored once and is no longer there is stated to the last record.
+//! A center that comes back with an empty database, or with one from an older backup, behind a real broker: its units
+//! go on, their outboxes drain again, and what was stored once and is no longer there is stated to the last record.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story copies files and reads the clock for deadlines")]
 

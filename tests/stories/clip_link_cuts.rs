@@ -1,4 +1,5 @@
-//! A clip on its way over a line that breaks again and again: it arrives whole, and the line carries hardly more than it.
+//! A clip on its way over a line that breaks again and again: it arrives whole, and the line carries hardly more than
+//! it.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story starts programs and reads the clock for deadlines")]
 #![allow(clippy::print_stderr, reason = "a seed that is not printed cannot be tried again")]
@@ -49,7 +50,8 @@ fn a_clip_whose_line_breaks_twenty_times_arrives_whole_and_costs_a_tenth_more_at
     assert_eq!(world.link.cuts_made(), CUTS, "every cut fell into the clip");
     let verified = world.verify("clip.mp4");
     assert!(verified.succeeded, "rtcc verify:\n{}", verified.said);
-    // Against the clip itself: TLS, MQTT, health records, twenty handshakes and whatever is sent again all count as more.
+    // Against the clip itself: TLS, MQTT, health records, twenty handshakes and whatever is sent again all count as
+    // more.
     let (clip, manifest) = (length(&world, "clip.mp4"), length(&world, "clip.mp4.manifest"));
     let counted = Counted::of(&world);
     let repeated = counted.repeated - counted_before.repeated;

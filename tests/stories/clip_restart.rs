@@ -1,5 +1,5 @@
-//! A unit that dies, or is stopped, in the middle of handing a clip over: whoever asked and is willing to wait gets it all the same, and
-//! the audit log says what happened.
+//! A unit that dies, or is stopped, in the middle of handing a clip over: whoever asked and is willing to wait gets it
+//! all the same, and the audit log says what happened.
 #![cfg(test)]
 
 use std::time::Duration;

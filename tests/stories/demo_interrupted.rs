@@ -41,7 +41,8 @@ fn ends_when_interrupted(interrupt: impl Fn(Pid) -> nix::Result<()>) {
     if !program("demo").with_file_name("libonnxruntime.so").exists() {
         return eprintln!("SKIPPED: no libonnxruntime.so beside the demo: run make test, which puts it there");
     }
-    // Another broker, as one that is looked for by name would be taken for the demo's, and a program without a part in it.
+    // Another broker, as one that is looked for by name would be taken for the demo's, and a program without a part in
+    // it.
     let mut bystanders = (Broker::start(&Pki::new("metro"), &[]), sleeper());
     let camera = RtspCamera::start(Reel::drawn(Coding::H264, (320, 240), 10, 40));
     let folder = tempfile::Builder::new().prefix("edge-demo-").tempdir().expect("a folder");

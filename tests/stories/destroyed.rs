@@ -1,4 +1,5 @@
-//! The unit's files destroyed while the agent is dead: it starts all the same, says what it lost, and loses nothing else.
+//! The unit's files destroyed while the agent is dead: it starts all the same, says what it lost, and loses nothing
+//! else.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story destroys files and reads the clock for deadlines")]
 

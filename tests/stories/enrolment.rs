@@ -1,7 +1,7 @@
 //! A unit from the factory to its first health record under its own name, and everybody who must not get that far.
 //!
-//! Every program is the real one: `rtcc factory`, `rtcc serve`, `rtcc enroll`, `edge-agent enroll`, `edge-agent run`, and
-//! Mosquitto as `rtcc pki` configures it.
+//! Every program is the real one: `rtcc factory`, `rtcc serve`, `rtcc enroll`, `edge-agent enroll`, `edge-agent run`,
+//! and Mosquitto as `rtcc pki` configures it.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes its own files and reads the clock for deadlines")]
 

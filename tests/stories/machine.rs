@@ -1,9 +1,9 @@
-//! The product on a whole machine that is emulated: Debian's kernel and systemd, the agent's Debian package, the image's
-//! units where the recipes put them, a disk with two slots, a TPM, a watchdog, a service port.
+//! The product on a whole machine that is emulated: Debian's kernel and systemd, the agent's Debian package, the
+//! image's units where the recipes put them, a disk with two slots, a TPM, a watchdog, a service port.
 //!
 //! It is not the board's image: another kernel, another systemd, another processor. What it shows is that the units do
-//! what they say under a systemd that runs. Runs where `EDGE_MACHINE=1` asks for it, after `make deb`: it needs root and
-//! the distribution's package servers, and takes long.
+//! what they say under a systemd that runs. Runs where `EDGE_MACHINE=1` asks for it, after `make deb`: it needs root
+//! and the distribution's package servers, and takes long.
 #![cfg(test)]
 #![allow(
     clippy::disallowed_methods,

@@ -1,5 +1,6 @@
 //! The image's packet filter, loaded for real into a network of its own: what a stranger reaches on either port, and
-//! who may talk to the outside. Skipped where that cannot be had: it needs root, `nft`, `ip` and a kernel with nftables.
+//! who may talk to the outside. Skipped where that cannot be had: it needs root, `nft`, `ip` and a kernel with
+//! nftables.
 #![cfg(test)]
 #![allow(
     clippy::disallowed_methods,

@@ -30,8 +30,8 @@ const PHONE: (u32, u32) = (390, 844);
 const VIDEO: Duration = Duration::from_secs(3);
 /// Where the gate hangs, in ten millionths of a degree.
 const PLACE_E7: (i64, i64) = (123_456_000, -456_789_000);
-/// Has all that is read in a picture change, and gives what it was. The addresses of this machine are told as those of a
-/// unit in the field, with an address of RFC 5737 for its camera.
+/// Has all that is read in a picture change, and gives what it was. The addresses of this machine are told as those of
+/// a unit in the field, with an address of RFC 5737 for its camera.
 const ELSEWHERE: &str = r"
     const told = text => text.replace(/\/tmp\/edge-story-\w+\//g, '/etc/edge-agent/').replace(/127\.0\.0\.1:\d+/g, '192.0.2.10');
     const change = to => {

@@ -1,5 +1,5 @@
-//! Updates with the real RAUC: signed bundles, two slots, a bootloader that counts. Slots are files, bundles are mounted
-//! over loop devices, the service sits on a bus of its own; only the boots are a script's.
+//! Updates with the real RAUC: signed bundles, two slots, a bootloader that counts. Slots are files, bundles are
+//! mounted over loop devices, the service sits on a bus of its own; only the boots are a script's.
 //!
 //! What this needs and a machine may lack: root, loop devices, `rauc`, `dbus-run-session`, `mksquashfs`, `openssl`. The
 //! format is plain, since verity needs device-mapper.

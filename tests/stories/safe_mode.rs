@@ -199,8 +199,8 @@ fn a_configuration_that_cannot_be_used_gives_way_to_the_last_good_one_and_says_s
     assert!(kept.contains("pole-1"), "the broken one must not become the last good one");
 }
 
-/// Two files that cannot be used: what is wrong with each is said, and what to do. A file that is wrong stays so, whatever
-/// the disk says of its copy: to start again for that would boot the unit for ever.
+/// Two files that cannot be used: what is wrong with each is said, and what to do. A file that is wrong stays so,
+/// whatever the disk says of its copy: to start again for that would boot the unit for ever.
 #[test]
 fn where_the_last_good_configuration_cannot_stand_in_both_reasons_are_said() {
     let unit = Unit::new();

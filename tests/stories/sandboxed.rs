@@ -1,6 +1,6 @@
 //! The agent with the `/proc` that its service unit leaves it (`ProcSubset=pid`, `ProtectProc=invisible`): its models
-//! run, its list of plugins is made once, and after it was killed it knows how its last life ended, though the kernel's own
-//! files are hidden.
+//! run, its list of plugins is made once, and after it was killed it knows how its last life ended, though the kernel's
+//! own files are hidden.
 //!
 //! Needs root, for namespaces of its own; the rest of the unit's sandbox is looked at on a board.
 #![cfg(test)]

@@ -93,7 +93,8 @@ fn the_exposure_of_every_service_stays_within_bounds() {
     }
 }
 
-/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and whatever else signs the TPM.
+/// Drop-ins give the agent what the technician's page, the board's parts and a TPM need, and whatever else signs the
+/// TPM.
 #[test]
 fn page_board_and_token_open_the_agent_no_further_than_the_bounds() {
     let threshold = format!("--threshold={MOST_EXPOSURE_TENTHS}");
@@ -234,8 +235,8 @@ fn an_order_is_looked_for_where_the_agent_leaves_it() {
     }
 }
 
-/// RAUC's own policy lets every account have bundles installed. Of two rules the later one holds, and the bus reads /etc
-/// after /usr/share.
+/// RAUC's own policy lets every account have bundles installed. Of two rules the later one holds, and the bus reads
+/// /etc after /usr/share.
 #[test]
 fn rauc_listens_to_root_and_the_agent_alone() {
     let policy = std::fs::read_to_string(units().join("de.pengutronix.rauc.edge.conf")).unwrap();

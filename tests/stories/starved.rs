@@ -66,7 +66,8 @@ fn on_a_quarter_of_a_core_analysis_gives_way_and_says_so_and_recording_and_hits_
     world.nothing_is_missing_or_counted_twice();
 }
 
-/// One that loads its libraries and models on the ration takes long, and the stage that waits for it shows that it lives.
+/// One that loads its libraries and models on the ration takes long, and the stage that waits for it shows that it
+/// lives.
 fn another_worker_comes(world: &mut World, worker: i32) {
     let killed = jiff::Timestamp::now().as_microsecond();
     signal(worker, Signal::SIGKILL);

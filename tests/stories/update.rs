@@ -1,8 +1,8 @@
 //! An update that the center orders, with every real program: broker, center, agent, the process that carries orders
 //! out, RAUC with its service, and an HTTPS server behind a line that breaks. Only the boots are a script's.
 //!
-//! `rtcc update` rolls it out to two units in two waves, is killed in the middle with its center, and goes on. What fails
-//! in the first wave keeps the second from ever beginning.
+//! `rtcc update` rolls it out to two units in two waves, is killed in the middle with its center, and goes on. What
+//! fails in the first wave keeps the second from ever beginning.
 //!
 //! What this needs and a machine may lack is what `tests/stories/rauc.rs` needs. The five minutes in which a new slot
 //! proves itself are not waited for here: the bootloader gives it up, and that is told.

@@ -1,6 +1,6 @@
-//! Models as an artefact of their own, with every real program: a signed set is rolled out by `rtcc update`, downloaded,
-//! judged, tested with the real runtime, put to use in the running agent, watched, and kept; and each set that is not fit
-//! ends with the former one in use, without anybody's hand.
+//! Models as an artefact of their own, with every real program: a signed set is rolled out by `rtcc update`,
+//! downloaded, judged, tested with the real runtime, put to use in the running agent, watched, and kept; and each set
+//! that is not fit ends with the former one in use, without anybody's hand.
 //!
 //! A set proves itself for ten seconds here; `UPDATE_PROVES=300` has it take the five minutes of the product.
 #![cfg(test)]

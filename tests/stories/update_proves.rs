@@ -1,6 +1,6 @@
-//! The minutes in which a new slot proves itself, passing in real time with every real program: the agent with camera and
-//! models, broker and center, RAUC with its service and two slots, and the watch beside the agent. Only the boots are a
-//! script's.
+//! The minutes in which a new slot proves itself, passing in real time with every real program: the agent with camera
+//! and models, broker and center, RAUC with its service and two slots, and the watch beside the agent. Only the boots
+//! are a script's.
 //!
 //! A slot proves itself for eight seconds here; `UPDATE_PROVES=300` has it take the five minutes of the product. What
 //! this needs and a machine may lack is what `tests/stories/rauc.rs` needs.
@@ -45,7 +45,8 @@ fn proves() -> u64 {
     std::env::var("UPDATE_PROVES").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(8)
 }
 
-/// An agent that has died is believed for as long as it may go without writing, so a fault needs more than that to show.
+/// An agent that has died is believed for as long as it may go without writing, so a fault needs more than that to
+/// show.
 const BELIEVED: u64 = 20;
 
 struct Story {

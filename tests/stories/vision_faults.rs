@@ -1,4 +1,5 @@
-//! The vision worker of a living agent: killed, hung. Recording goes on, the worker comes back, and every moment that was not looked at is stated.
+//! The vision worker of a living agent: killed, hung. Recording goes on, the worker comes back, and every moment that
+//! was not looked at is stated.
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story starts programs and reads the clock for deadlines")]
 

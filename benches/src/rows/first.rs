@@ -2,8 +2,8 @@
 //! reception at the center.
 //!
 //! The camera is switched on when the real agent has said that it is ready, and its first picture has a vehicle in it
-//! whose plate can be read. The arrival of the first key frame is what the ring says of its first group; the event comes
-//! through a real Mosquitto with TLS to the real center, and both read one machine's clock.
+//! whose plate can be read. The arrival of the first key frame is what the ring says of its first group; the event
+//! comes through a real Mosquitto with TLS to the real center, and both read one machine's clock.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

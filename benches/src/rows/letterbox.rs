@@ -1,5 +1,5 @@
-//! A decoded 1080p picture made into a network's input, and the crop of a plate into a reader's: work of each frame that
-//! is neither decoding nor a model.
+//! A decoded 1080p picture made into a network's input, and the crop of a plate into a reader's: work of each frame
+//! that is neither decoding nor a model.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,8 +1,8 @@
 //! Three days without a link at five events a second: how large the outbox gets, and whether all of it arrives.
 //!
-//! All 1,296,000 records are committed and measured. One in [`SCALE`] of them is drained by a real agent that sees nothing,
-//! through a real Mosquitto with TLS into the real center, to its commit. All of them are then drained by one that
-//! watches the drawn gate meanwhile, whose hits are to overtake them.
+//! All 1,296,000 records are committed and measured. One in [`SCALE`] of them is drained by a real agent that sees
+//! nothing, through a real Mosquitto with TLS into the real center, to its commit. All of them are then drained by one
+//! that watches the drawn gate meanwhile, whose hits are to overtake them.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 #![cfg(test)]
-//! The agent's binary on the shipped models, on models of other makers, and on models that are not what they claim to be.
+//! The agent's binary on the shipped models, on models of other makers, and on models that are not what they claim to
+//! be.
 
 mod foreign;
 

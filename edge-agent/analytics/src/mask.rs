@@ -1,4 +1,5 @@
-//! Privacy masks: areas of a camera's picture that are not looked at, and black in every picture that leaves the worker.
+//! Privacy masks: areas of a camera's picture that are not looked at, and black in every picture that leaves the
+//! worker.
 
 use crate::geometry::Point;
 use crate::picture::RgbCrop;
@@ -12,7 +13,8 @@ pub(crate) fn hides(masks: &[Polygon], point: Point, (width, height): (u32, u32)
     masks.iter().any(|mask| contains(&mask.0, share))
 }
 
-/// Blackens what a crop shows of masked areas. The crop may have been shrunk since it was cut `of` a frame of this size.
+/// Blackens what a crop shows of masked areas. The crop may have been shrunk since it was cut `of` a frame of this
+/// size.
 #[expect(clippy::cast_precision_loss, reason = "frame sides are below 2^24")]
 pub fn cover(crop: &mut RgbCrop, of: PixelRect, frame: (u32, u32), masks: &[Polygon]) {
     if masks.is_empty() {

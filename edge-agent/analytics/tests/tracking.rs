@@ -127,8 +127,8 @@ impl Draw {
     }
 }
 
-/// Seven people who walk through and past each other for six seconds. The detector misses each now and then, all of them
-/// behind a lamp post, is never quite right, and sees people where there are none.
+/// Seven people who walk through and past each other for six seconds. The detector misses each now and then, all of
+/// them behind a lamp post, is never quite right, and sees people where there are none.
 fn drawn(seed: u64) -> (Boxes, BTreeMap<u64, Vec<Detection>>) {
     let (mut draw, mut truth, mut detections) = (Draw(seed), Boxes::new(), BTreeMap::new());
     for frame in 1..=6 * FPS.unsigned_abs() {

@@ -135,8 +135,8 @@ pub enum BadSeal {
 }
 
 impl AuditRecord {
-    /// The chain's hash at this entry. What the log fills in after it has chained the entry, and the seal, are no part of
-    /// the body.
+    /// The chain's hash at this entry. What the log fills in after it has chained the entry, and the seal, are no part
+    /// of the body.
     pub fn hash(&self) -> Hash256 {
         let kind = match self.kind {
             AuditKind::Intent if self.command.is_some() => EntryKind::Intent,

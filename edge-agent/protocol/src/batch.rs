@@ -146,8 +146,8 @@ impl Batch {
         Ok(Self { settled: Some(settled).filter(|settled| *settled != Sequence::ZERO), ..self })
     }
 
-    /// Up to where a center has told the unit before that the lane is stored, as the unit says: before the first record,
-    /// and nothing of it comes again.
+    /// Up to where a center has told the unit before that the lane is stored, as the unit says: before the first
+    /// record, and nothing of it comes again.
     pub const fn settled(&self) -> Option<Sequence> {
         self.settled
     }

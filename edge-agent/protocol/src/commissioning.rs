@@ -272,7 +272,8 @@ impl SealedReport {
         &self.0
     }
 
-    /// Reads it, and checks that its unit has signed it under the agency's root. The certificate may have expired since.
+    /// Reads it, and checks that its unit has signed it under the agency's root. The certificate may have expired
+    /// since.
     ///
     /// # Errors
     /// Why it is not believed.

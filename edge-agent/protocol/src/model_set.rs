@@ -1,8 +1,8 @@
 //! A signed set of models: what it holds, and its head in a file. The models' bytes follow; nobody reads them here.
 //!
 //! The file, byte by byte: `edgemod1`; the length of the signed manifest in 4 bytes, least significant first; the
-//! manifest, a `COSE_Sign1` over deterministic CBOR; then the files named in it, one after the other without anything in
-//! between. The set is whole or nothing: detector, plate finder and reader that were not tested together never meet.
+//! manifest, a `COSE_Sign1` over deterministic CBOR; then the files named in it, one after the other without anything
+//! in between. The set is whole or nothing: detector, plate finder and reader that were not tested together never meet.
 
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,8 @@ pub const MAGIC: [u8; 8] = *b"edgemod1";
 pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 /// The most files in a set.
 pub const MAX_FILES: usize = 256;
-/// The most bytes of a set's files. All are hashed and read at each start of a vision worker, which on a slow card has to
-/// end before the agent's watchdog bites.
+/// The most bytes of a set's files. All are hashed and read at each start of a vision worker, which on a slow card has
+/// to end before the agent's watchdog bites.
 pub const MAX_SET_BYTES: u64 = 128 << 20;
 /// The longest path of a file.
 const MAX_PATH_BYTES: usize = 200;

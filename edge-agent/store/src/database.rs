@@ -208,8 +208,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Opens or makes the file. One that a disk does not let become whole is removed again: the next try would take it for a
-/// damaged one, and set it aside in the place of a file that holds something.
+/// Opens or makes the file. One that a disk does not let become whole is removed again: the next try would take it for
+/// a damaged one, and set it aside in the place of a file that holds something.
 fn try_open(path: &Path, schema: Schema) -> Result<(Connection, bool), DatabaseError> {
     let is_new = path.try_exists().is_ok_and(|there| !there);
     let opened = open_or_make(path, schema);

@@ -1,7 +1,7 @@
 //! Chromium without a window, steered over `WebDriver` as a person would: opens a page, clicks, looks.
 //!
-//! chromedriver listens on a port that it chooses itself and says; the browser has an empty profile of its own and talks
-//! to nobody but the pages that it is given.
+//! chromedriver listens on a port that it chooses itself and says; the browser has an empty profile of its own and
+//! talks to nobody but the pages that it is given.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
-//! Tokens that speak PKCS#11: `SoftHSM` with its objects in a folder of its own, and a TPM that is `swtpm`, both Debian's.
+//! Tokens that speak PKCS#11: `SoftHSM` with its objects in a folder of its own, and a TPM that is `swtpm`, both
+//! Debian's.
 //!
 //! Their libraries find them by environment variables, so whoever uses one is a process of its own.
 

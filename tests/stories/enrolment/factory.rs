@@ -48,8 +48,8 @@ impl FromFactory {
         )
     }
 
-    /// Has it run on the configuration that the factory wrote, and its page listen at a port. What lies elsewhere on this
-    /// machine than on the image is put in its place.
+    /// Has it run on the configuration that the factory wrote, and its page listen at a port. What lies elsewhere on
+    /// this machine than on the image is put in its place.
     pub(crate) fn as_the_factory_left_it(&self, port: u16) {
         let mut text = std::fs::read_to_string(self.home.join("persist/config/edge-agent.toml")).unwrap();
         let (home, models) = (self.home.display(), Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"));

@@ -39,8 +39,8 @@ impl Oracle {
         self.lives.values().filter_map(|lives| Some(lives.last()?.0)).sum()
     }
 
-    /// Every record is at the center, and is the one that was committed: a number that was given again after a kill would
-    /// name a record that was made after that kill.
+    /// Every record is at the center, and is the one that was committed: a number that was given again after a kill
+    /// would name a record that was made after that kill.
     pub(crate) fn check(&self, world: &World) {
         assert_eq!(self.epochs.len(), 1, "the outbox was never lost");
         // Pictures and pieces of clips become files; that they came whole is for those who look at them to say.

@@ -77,8 +77,8 @@ fn boots_in_order(machine: &Machine) {
     );
 }
 
-/// Within the agent's control group, whose filter in the kernel is the question, and as its user, whom the packet filter
-/// lets through.
+/// Within the agent's control group, whose filter in the kernel is the question, and as its user, whom the packet
+/// filter lets through.
 fn connects(machine: &Machine, group: &str, user: &str, to: &str) -> bool {
     let enter =
         if group.is_empty() { String::new() } else { format!("echo 0 >/sys/fs/cgroup/{group}/cgroup.procs && ") };

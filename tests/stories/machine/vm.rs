@@ -18,7 +18,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_mins(8);
 /// Between two looks at something that changes by itself.
 const LOOK: Duration = Duration::from_millis(500);
 const ATTEMPTS: u32 = 3;
-/// PID 1 feeds the watchdog within 30 s on the image; an emulated processor that others are in the way of may take longer.
+/// PID 1 feeds the watchdog within 30 s on the image; an emulated processor that others are in the way of may take
+/// longer.
 const WATCHDOG_S: u32 = 120;
 
 /// A machine that is switched off.

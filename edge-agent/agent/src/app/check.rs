@@ -5,7 +5,8 @@ use std::path::Path;
 use super::named;
 use crate::config::{self, Config, ConfigError, Mistake};
 
-/// Checks a configuration and says everything that is wrong with it; of a good one also what it names that is not there.
+/// Checks a configuration and says everything that is wrong with it; of a good one also what it names that is not
+/// there.
 ///
 /// # Errors
 /// All mistakes at once.

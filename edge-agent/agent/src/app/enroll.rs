@@ -50,7 +50,8 @@ pub struct EnrollArgs {
     /// How many minutes to wait for somebody to approve
     #[arg(long, value_name = "MINUTES", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub wait: u32,
-    /// Where the key is made; in the token (TPM, secure element) where the configuration has `[token]`, else in software
+    /// Where the key is made; in the token (TPM, secure element) where the configuration has `[token]`, else in
+    /// software
     #[arg(long, value_name = "WHERE")]
     pub key: Option<KeyStore>,
     /// Enrol a unit that is enrolled already

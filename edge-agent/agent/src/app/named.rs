@@ -1,7 +1,7 @@
 //! Whether what a configuration names is on this machine: files, folders, devices, and the token of the unit's key.
 //!
-//! A configuration may be written elsewhere, and most of this may come later, so it is told and refuses nothing. Nothing
-//! is opened: whoever looks may be somebody who must not read a key.
+//! A configuration may be written elsewhere, and most of this may come later, so it is told and refuses nothing.
+//! Nothing is opened: whoever looks may be somebody who must not read a key.
 
 use std::fmt;
 use std::io;
@@ -140,8 +140,8 @@ fn source(table: &str, source: &Source) -> Vec<Lack> {
     }
 }
 
-/// The token that holds the unit's key, where the configuration names none of that label: nothing of such a unit goes up,
-/// and no restart helps.
+/// The token that holds the unit's key, where the configuration names none of that label: nothing of such a unit goes
+/// up, and no restart helps.
 pub(super) fn token_unnamed(config: &Config) -> Option<String> {
     let label = Keys::token_of_file(&std::fs::read(&config.uplink.key).ok()?)?;
     let named = config.token.as_ref().is_some_and(|token| token.label == label);

@@ -64,7 +64,8 @@ pub enum Trouble {
     Stream(String),
 }
 
-/// What GStreamer's error means. Whether credentials were given, and what an unreachable address does, the caller knows.
+/// What GStreamer's error means. Whether credentials were given, and what an unreachable address does, the caller
+/// knows.
 pub(super) fn of_error(error: &glib::Error) -> Trouble {
     match error.kind::<gst::ResourceError>() {
         Some(gst::ResourceError::NotAuthorized) => Trouble::CredentialsRefused,
@@ -74,8 +75,8 @@ pub(super) fn of_error(error: &glib::Error) -> Trouble {
     }
 }
 
-/// Looks closer at an address that cannot be connected to, so that the words name the cause. Takes `at_most` altogether,
-/// also where no name server answers: the camera's thread must go on beating.
+/// Looks closer at an address that cannot be connected to, so that the words name the cause. Takes `at_most`
+/// altogether, also where no name server answers: the camera's thread must go on beating.
 pub(super) fn look_closer(url: &str, at_most: Duration) -> Trouble {
     let Some((scheme, rest)) = url.split_once("://") else { return Trouble::UnknownName };
     let authority = rest.split(['/', '?']).next().unwrap_or_default();

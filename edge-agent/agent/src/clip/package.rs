@@ -76,8 +76,8 @@ struct Stated {
     groups: Vec<Group>,
 }
 
-/// Pins the groups of a time under the request's name, makes the file's header and the signed manifest. The video itself stays on the disk and
-/// is read again, group by group, as the pieces are made.
+/// Pins the groups of a time under the request's name, makes the file's header and the signed manifest. The video
+/// itself stays on the disk and is read again, group by group, as the pieces are made.
 ///
 /// # Errors
 /// When there is nothing, or the ring cannot be read.

@@ -1,4 +1,5 @@
-//! What of a selection can be played: the groups that are there and connected, and what the file's header needs of them.
+//! What of a selection can be played: the groups that are there and connected, and what the file's header needs of
+//! them.
 
 use edge_protocol::command::ClipScope;
 use edge_protocol::evidence::ManifestSpan;

@@ -156,8 +156,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Whether the same files may do another time, as where the disk or the number of open files was at fault. A copy that
-    /// cannot be read says nothing of it: whoever waits for its disk beside a file that is wrong boots for ever.
+    /// Whether the same files may do another time, as where the disk or the number of open files was at fault. A copy
+    /// that cannot be read says nothing of it: whoever waits for its disk beside a file that is wrong boots for ever.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Read { source, .. } => !matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData),

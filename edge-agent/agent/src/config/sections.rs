@@ -110,7 +110,8 @@ pub struct Models {
     pub plate_text: String,
     /// Execution providers, best first; one that is absent is named in health and the next one serves.
     pub providers: Vec<String>,
-    /// GStreamer's decoder elements to try before the others, best first; the rest go by the rank of what the board has.
+    /// GStreamer's decoder elements to try before the others, best first; the rest go by the rank of what the board
+    /// has.
     pub decoders: Vec<String>,
     /// ONNX Runtime's shared library, where it is not found beside the program.
     pub library: Option<PathBuf>,

@@ -250,8 +250,8 @@ impl Renewer {
         EnrolError::Unfit { path: self.ends.place.identity(), why }
     }
 
-    /// Removes pairs that an interrupted renewal left and that nothing names. An enrolment may wait for its answer beside
-    /// the present identity.
+    /// Removes pairs that an interrupted renewal left and that nothing names. An enrolment may wait for its answer
+    /// beside the present identity.
     pub(super) fn tidy(&self) -> Result<(), EnrolError> {
         let Ends { place, disk, .. } = &self.ends;
         let named: Vec<PathBuf> = place.files(&**disk)?.into_iter().chain(pending_key(place, &**disk)).collect();

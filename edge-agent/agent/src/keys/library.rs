@@ -74,8 +74,8 @@ fn load(module: &Path) -> Result<Pkcs11, KeyError> {
     }
 }
 
-/// What a library says, by the name that its return code has in PKCS#11: what the crate makes of it is a paragraph of the
-/// standard.
+/// What a library says, by the name that its return code has in PKCS#11: what the crate makes of it is a paragraph of
+/// the standard.
 pub(super) fn words(error: &Error) -> String {
     let Error::Pkcs11(code, function) = error else { return error.to_string() };
     let code = if let RvError::VendorDefined(number) | RvError::UnknownErrorCode(number) = code {

@@ -162,8 +162,8 @@ pub(super) fn clock(leaves: &[Leaf]) -> Result<WallTime, OnvifError> {
     Ok(WallTime::from_micros(stamp.timestamp().as_microsecond()))
 }
 
-/// The media service in the answer to `GetCapabilities`, on the host that was asked: cameras behind a translated network
-/// tell their inner one, and one that lies must not send the agent elsewhere.
+/// The media service in the answer to `GetCapabilities`, on the host that was asked: cameras behind a translated
+/// network tell their inner one, and one that lies must not send the agent elsewhere.
 pub(super) fn media_service(leaves: &[Leaf], asked: &str) -> Result<String, OnvifError> {
     let told = find(leaves, "Media/XAddr");
     let told = told.ok_or(OnvifError::Answer { call: "GetCapabilities", what: "no media service".to_owned() })?;

@@ -101,8 +101,8 @@ fn probe(id: &str) -> String {
     )
 }
 
-/// The camera in an answer to our own question. Of its addresses those on `sender` alone are taken: whoever names another
-/// host would have it shown a camera's password.
+/// The camera in an answer to our own question. Of its addresses those on `sender` alone are taken: whoever names
+/// another host would have it shown a camera's password.
 pub(super) fn matched(answer: &str, id: &str, sender: IpAddr) -> Option<Found> {
     let leaves = leaves(answer).ok()?;
     if !find(&leaves, "Header/RelatesTo")?.ends_with(id) {

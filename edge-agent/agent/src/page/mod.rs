@@ -114,8 +114,8 @@ impl Page {
         served
     }
 
-    /// Until the page is closed or listens at an interface that has gone: an adapter that is plugged in again is another one
-    /// to the kernel. Meanwhile the thread shows that it lives, however long the disk is looked at.
+    /// Until the page is closed or listens at an interface that has gone: an adapter that is plugged in again is
+    /// another one to the kernel. Meanwhile the thread shows that it lives, however long the disk is looked at.
     async fn closed(&self) {
         let is_there = || {
             let (shared, name) = (Arc::clone(&self.shared), self.settings.interface.clone());

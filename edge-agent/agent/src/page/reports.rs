@@ -41,7 +41,8 @@ pub(super) async fn commission(
     report(State(shared)).await
 }
 
-/// What each camera shows now. All are asked before one is waited for, so that those that show nothing cost no more time.
+/// What each camera shows now. All are asked before one is waited for, so that those that show nothing cost no more
+/// time.
 async fn pictures(shared: &Arc<Shared>) -> Result<BTreeMap<CameraId, Picture>, Failure> {
     let mut asked = Vec::new();
     for camera in shared.unit(|unit| unit.glance()).await?.cameras {

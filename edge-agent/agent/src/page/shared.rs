@@ -28,8 +28,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Threads on which the unit does what it is asked: one, so that one thing is done after another. Of two changes none is
-    /// lost, wrong codes are counted, and no two come in at once.
+    /// Threads on which the unit does what it is asked: one, so that one thing is done after another. Of two changes
+    /// none is lost, wrong codes are counted, and no two come in at once.
     pub(super) const THREADS: usize = 1;
     /// So many may wait for it.
     pub(super) const PLACES: usize = 32;
@@ -42,8 +42,8 @@ impl Shared {
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the unit do or tell something away from the one thread that gives all answers, because it reads and writes the
-    /// disk.
+    /// Has the unit do or tell something away from the one thread that gives all answers, because it reads and writes
+    /// the disk.
     pub(super) async fn unit<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&dyn Unit) -> T + Send + 'static,
@@ -83,7 +83,8 @@ impl Shared {
         self.unit.picture(camera).map(|picture| picture.number)
     }
 
-    /// The picture that was asked for, once it is another than the one of that number; none where none comes `until` then.
+    /// The picture that was asked for, once it is another than the one of that number; none where none comes `until`
+    /// then.
     pub(super) async fn other_picture(
         &self,
         camera: &CameraId,

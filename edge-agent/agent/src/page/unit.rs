@@ -57,7 +57,8 @@ pub trait Unit: Send + Sync {
     /// Where it is nowhere on Earth, or cannot be kept.
     fn place(&self, camera: &CameraId, position: &Position, by: &str) -> Result<(), Refusal>;
 
-    /// Has a camera's video come from elsewhere, and writes down who says so. The password is kept and never given back.
+    /// Has a camera's video come from elsewhere, and writes down who says so. The password is kept and never given
+    /// back.
     ///
     /// # Errors
     /// Where it is not as it may be, or cannot be kept.

@@ -1,8 +1,8 @@
 //! Whether the agent crashed lately, counted on the disk, because who crashes cannot count.
 //!
-//! A life that began and did not end in order is a crash. Three within five minutes make the next life one in safe mode:
-//! it records and reports, with the configuration that worked last, and looks at nothing. A boot in between starts the
-//! count anew: a power cut is no crash, and an image that keeps failing is the bootloader's to give up.
+//! A life that began and did not end in order is a crash. Three within five minutes make the next life one in safe
+//! mode: it records and reports, with the configuration that worked last, and looks at nothing. A boot in between
+//! starts the count anew: a power cut is no crash, and an image that keeps failing is the bootloader's to give up.
 //!
 //! The file, replaced whole: one line `edge-lives 1 BOOT STATE SECONDS...`, where BOOT is the kernel's id of the boot,
 //! STATE `alive` or `ended`, and SECONDS the crashes, counted from that boot. A file that is not so counts as none.

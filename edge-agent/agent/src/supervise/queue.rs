@@ -28,7 +28,8 @@ pub struct Bounds {
     pub name: &'static str,
     /// Most items held.
     pub items: usize,
-    /// Most bytes held, as the senders state them. A single item larger than this is still taken when the queue is empty.
+    /// Most bytes held, as the senders state them. A single item larger than this is still taken when the queue is
+    /// empty.
     pub bytes: usize,
     /// What to do when either bound is reached.
     pub overflow: Overflow,

@@ -10,7 +10,8 @@ use edge_protocol::time::MonoTime;
 
 use super::{Clock, Stop};
 
-/// Where a stage sits in the data's way; stages stop in this order, so that nothing upstream feeds a stage that is gone.
+/// Where a stage sits in the data's way; stages stop in this order, so that nothing upstream feeds a stage that is
+/// gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Station {
     /// Cameras to access units.
@@ -173,8 +174,8 @@ impl Run {
             let ended = catch_unwind(AssertUnwindSafe(|| body(&self.stop)));
             let fault = match ended {
                 Ok(Ok(())) => {
-                    // The watchdog does not miss it: it lets go of its heartbeat. In a stop, a stage may end because what
-                    // fed it did.
+                    // The watchdog does not miss it: it lets go of its heartbeat. In a stop, a stage may end because
+                    // what fed it did.
                     if !self.stop.is_set() && !self.stopping.is_set() {
                         tracing::warn!(stage = self.name, "ended without being told to, and is not started again");
                     }

@@ -1,7 +1,8 @@
 //! Updates that cannot brick: what is wanted, what was written, whether it works, and the way back.
 //!
 //! Belongs here: the state of an update, what may be installed, when an image is good. Does not belong here: how RAUC
-//! writes a slot, how a bootloader counts or how HTTPS is spoken; nor cameras, broker and models, of which only evidence is seen.
+//! writes a slot, how a bootloader counts or how HTTPS is spoken; nor cameras, broker and models, of which only
+//! evidence is seen.
 //!
 //! The words are RAUC's: a *bundle* is installed into the *slot* that is not *booted*; that slot becomes *primary* and
 //! boots next; until it is *marked good* the bootloader counts its attempts and then goes back.

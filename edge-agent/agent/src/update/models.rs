@@ -1,10 +1,10 @@
-//! Models as an artefact of their own: a signed set is unpacked beside the one in use, tested where it lies, put to use,
-//! and watched; one that does not prove itself goes, and the former one is in use again.
+//! Models as an artefact of their own: a signed set is unpacked beside the one in use, tested where it lies, put to
+//! use, and watched; one that does not prove itself goes, and the former one is in use again.
 //!
-//! In the folder `models` of the data folder: `sets/REVISION/` holds a set as it was signed, `standing` says which one is
-//! in use and which was before. The agent follows that file: its vision worker ends and begins again with the set that
-//! it names, and nothing else of the agent does. A set that is not whole is named by nobody, and is removed when the next
-//! one is unpacked.
+//! In the folder `models` of the data folder: `sets/REVISION/` holds a set as it was signed, `standing` says which one
+//! is in use and which was before. The agent follows that file: its vision worker ends and begins again with the set
+//! that it names, and nothing else of the agent does. A set that is not whole is named by nobody, and is removed when
+//! the next one is unpacked.
 
 mod fit;
 mod standing;
@@ -333,8 +333,8 @@ fn judge(set: &mut dyn Read, terms: &Terms<'_>, standing: &Standing) -> Result<(
     set.read_exact(&mut first).map_err(short)?;
     let mut sealed = vec![0; ModelSet::manifest_length(first)?];
     set.read_exact(&mut sealed).map_err(short)?;
-    // Of a clock that nobody has set only this is known: it is later than that. An earlier moment would say nothing of a
-    // signer whose certificate begins after it.
+    // Of a clock that nobody has set only this is known: it is later than that. An earlier moment would say nothing of
+    // a signer whose certificate begins after it.
     let known = known_time(terms.latest, terms.now);
     let is_known = is_set(terms.now) || known >= ModelSet::peek(&sealed)?.built;
     let manifest = ModelSet::open(&sealed, terms.agency, terms.root, is_known.then_some(known))?;

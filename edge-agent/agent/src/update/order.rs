@@ -1,7 +1,8 @@
 //! An update that the center asked for, as it lies on this unit until its end.
 //!
-//! The agent writes it, and `edge-agent update carry-out`, a process beside it, carries it out: the download first, since
-//! nothing of the unit's state is concerned by it, then the state machine of every update. Who asked hears of each step.
+//! The agent writes it, and `edge-agent update carry-out`, a process beside it, carries it out: the download first,
+//! since nothing of the unit's state is concerned by it, then the state machine of every update. Who asked hears of
+//! each step.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -141,7 +142,8 @@ impl<'d> Orders<'d> {
         Self { disk, path: folder.join(ORDER) }
     }
 
-    /// The order, if there is one. One that rotted is set aside: whoever asked hears nothing more of it, and asks again.
+    /// The order, if there is one. One that rotted is set aside: whoever asked hears nothing more of it, and asks
+    /// again.
     ///
     /// # Errors
     /// When the disk cannot be read.

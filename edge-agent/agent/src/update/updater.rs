@@ -112,8 +112,8 @@ impl Updater {
         self.handle(Event::Started(standing, boot), mono, wall)
     }
 
-    /// Has the unit boot where that may lead to the other slot and no update is under way: a slot that is not marked good
-    /// uses its attempts up. Whether it boots.
+    /// Has the unit boot where that may lead to the other slot and no update is under way: a slot that is not marked
+    /// good uses its attempts up. Whether it boots.
     ///
     /// # Errors
     /// See [`UpdateFault`].

@@ -78,8 +78,8 @@ impl Budget {
     }
 }
 
-/// Which day it is, as well as the unit knows: counted on from the last time that the clock followed a source, so that a
-/// source that comes and goes does not make a new day.
+/// Which day it is, as well as the unit knows: counted on from the last time that the clock followed a source, so that
+/// a source that comes and goes does not make a new day.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Calendar {
     day: i64,

@@ -20,10 +20,11 @@ const WINDOW: usize = 200;
 /// With no progress for this long, what was sent is sent again, since brokers drop messages silently.
 const FIRST_RESEND: Duration = Duration::from_secs(30);
 const LAST_RESEND: Duration = Duration::from_mins(10);
-/// After a break, pictures and video wait this long for the center to say what it has of what was sent before. It does so
-/// when it hears the unit's birth, a round trip and a commit after the connection.
+/// After a break, pictures and video wait this long for the center to say what it has of what was sent before. It does
+/// so when it hears the unit's birth, a round trip and a commit after the connection.
 const WORD: Duration = Duration::from_secs(3);
-/// Batches of pictures and video that may wait for the center's acknowledgement while it has not spoken since the break.
+/// Batches of pictures and video that may wait for the center's acknowledgement while it has not spoken since the
+/// break.
 const UNSURE_WINDOW: usize = 1;
 /// A lane that cannot be read is tried again after this time.
 const UNREADABLE: Duration = Duration::from_secs(30);
@@ -120,8 +121,8 @@ impl LaneState {
     }
 
     /// Sends again, but what is large not before the center has said what it has: where it keeps silent, one batch asks
-    /// it, since it acknowledges a batch that it has as well. Thus a break costs one batch at most, however many were on
-    /// their way, and a broker that lost them costs nothing, since only the center's word moves the cursor.
+    /// it, since it acknowledges a batch that it has as well. Thus a break costs one batch at most, however many were
+    /// on their way, and a broker that lost them costs nothing, since only the center's word moves the cursor.
     pub(super) fn rewind_unsure(&mut self, now: MonoTime) {
         self.rewind(now);
         self.unsure_since = (self.lane.is_bulk() && self.highest > self.settled).then_some(now);
@@ -223,8 +224,8 @@ impl LaneState {
         if up_to <= self.settled {
             return Verdict::Old;
         }
-        // What an earlier run has sent is believed as far as this one has sent it again. To believe none of it would leave
-        // the lane where it is for ever, once the center is further than the window.
+        // What an earlier run has sent is believed as far as this one has sent it again. To believe none of it would
+        // leave the lane where it is for ever, once the center is further than the window.
         let up_to = up_to.min(self.highest);
         if up_to <= self.settled {
             return Verdict::Early;

@@ -108,8 +108,8 @@ impl EventMaker {
         }
     }
 
-    /// What of a sighting stays on the unit, to be searched: the last word on a plate, and on a track. Whether the center
-    /// is told of it makes no difference.
+    /// What of a sighting stays on the unit, to be searched: the last word on a plate, and on a track. Whether the
+    /// center is told of it makes no difference.
     pub fn kept(&self, sighting: &Sighting, wall: &dyn Fn(MediaTime) -> WallStamp) -> Option<Record> {
         let dates = Dates(wall);
         match sighting {

@@ -303,8 +303,8 @@ impl Found {
     }
 }
 
-/// Whether `later` goes on with what `earlier` began: the same text soon after. One edit apart will do as long as one of
-/// them is not sure yet; two that are sure are two vehicles of one fleet.
+/// Whether `later` goes on with what `earlier` began: the same text soon after. One edit apart will do as long as one
+/// of them is not sure yet; two that are sure are two vehicles of one fleet.
 fn continues(earlier: &Pass, later: &Pass) -> bool {
     let Some((a, b)) = earlier.verdict().zip(later.verdict()) else { return false };
     let both_sure = a.agreeing.min(b.agreeing) >= AGREED && a.sureness().min(b.sureness()) >= SURE_EARLY;

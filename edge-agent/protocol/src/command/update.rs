@@ -66,8 +66,8 @@ pub struct QuietHours {
 }
 
 impl UpdateScope {
-    /// The host that the bundle is on, where the address is one of `https://host[:port]/path` and nothing more: no user,
-    /// no second reading by another parser.
+    /// The host that the bundle is on, where the address is one of `https://host[:port]/path` and nothing more: no
+    /// user, no second reading by another parser.
     pub fn host(&self) -> Option<&str> {
         let (authority, _) = self.url.strip_prefix("https://")?.split_once('/')?;
         if !self.url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {

@@ -150,8 +150,8 @@ words!(
     UpdateStage {
         /// The file is arriving.
         Downloading = 0 "downloading",
-        /// It is in the other slot, which boots next; the unit waits for its hours, and for a clip that is being sent. Of a
-        /// set of models: it passed its self-test, is in use, and is watched.
+        /// It is in the other slot, which boots next; the unit waits for its hours, and for a clip that is being sent.
+        /// Of a set of models: it passed its self-test, is in use, and is watched.
         Installed = 1 "installed",
         /// The unit boots into it.
         Rebooting = 2 "rebooting",

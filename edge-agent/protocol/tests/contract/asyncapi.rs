@@ -32,7 +32,8 @@ fn topics() -> Vec<Topic> {
     up.into_iter().chain(others).collect()
 }
 
-/// What a unit does with a topic. One that is added to the code does not compile here until it is in the list above too.
+/// What a unit does with a topic. One that is added to the code does not compile here until it is in the list above
+/// too.
 fn action(topic: &Topic) -> &'static str {
     match topic {
         Topic::Up(..) | Topic::State(..) | Topic::RenewRequest(..) | Topic::EnrollRequest(_) => "send",

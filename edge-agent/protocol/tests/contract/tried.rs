@@ -1,4 +1,5 @@
-//! Tries `edge.schema.json` on one message of every kind, with Python's `jsonschema`: not only names, but every value's type.
+//! Tries `edge.schema.json` on one message of every kind, with Python's `jsonschema`: not only names, but every value's
+//! type.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -5,8 +5,8 @@
 //!
 //! - [`Audit::intend`] is on the disk before it returns, and only then may the act begin. A power cut between the two
 //!   leaves an intent without outcome ([`Audit::unfinished`]), never an act without trace, and never a second act.
-//! - Entries are chained by their hashes ([`edge_protocol::audit::link`]). To change, drop or reorder an entry breaks the
-//!   chain at the next one ([`Audit::verify`]).
+//! - Entries are chained by their hashes ([`edge_protocol::audit::link`]). To change, drop or reorder an entry breaks
+//!   the chain at the next one ([`Audit::verify`]).
 //! - Where the log cannot be written the error says so and the act must not happen.
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What was seen and stays on the unit: reads that nobody may have without a reason, kept for a day.
 //!
-//! Belongs here: storing, finding, and purging so that nothing is left. Does not belong here: who may search, and for how
-//! long the policy keeps what.
+//! Belongs here: storing, finding, and purging so that nothing is left. Does not belong here: who may search, and for
+//! how long the policy keeps what.
 //!
 //! A purge goes by the clock, so it needs one that is known to be right: [`TrustedNow`] exists only where the clock has
 //! followed a source of time for ten minutes. A box that boots in 1970 or is set ten years ahead deletes nothing.

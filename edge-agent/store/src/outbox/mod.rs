@@ -3,12 +3,13 @@
 //! Belongs here: numbering, durability, settling, what gives way when the disk's share is full. Does not belong here:
 //! what is in a record, and how it travels.
 //!
-//! - A record is named by the file's random [`Epoch`], its lane and a sequence without holes. A new file is a new epoch,
-//!   so a lost counter can never make the center take fresh records for duplicates.
+//! - A record is named by the file's random [`Epoch`], its lane and a sequence without holes. A new file is a new
+//!   epoch, so a lost counter can never make the center take fresh records for duplicates.
 //! - [`Outbox::append`] puts records into the open group, [`Outbox::commit`] makes the group durable: one fsync for all
 //!   of it. Nobody else sees a record before ([`OutboxReader`] is a connection of its own), so nothing is sent that a
 //!   power cut could still take back.
-//! - Only [`Outbox::settle`] forgets. What is dropped because the share is full, or was found rotten, is remembered as a
+//! - Only [`Outbox::settle`] forgets. What is dropped because the share is full, or was found rotten, is remembered as
+//!   a
 //!   [`Loss`] until the record that states it is settled itself.
 //!
 //! One table a lane, its sequence as the row number: appending writes the right edge of the tree, settling removes the

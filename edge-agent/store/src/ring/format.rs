@@ -23,9 +23,9 @@
 //!   8   8  decoding time, ns
 //!  16   8  presentation time, ns
 //! ```
-//! The video is the camera's own, picture by picture: H.264 and H.265 as NAL units behind their lengths in 4 bytes, most
-//! significant first, MJPEG as JPEG. A reader stops at the first group whose checksums are wrong: that is where a power
-//! cut fell.
+//! The video is the camera's own, picture by picture: H.264 and H.265 as NAL units behind their lengths in 4 bytes,
+//! most significant first, MJPEG as JPEG. A reader stops at the first group whose checksums are wrong: that is where a
+//! power cut fell.
 
 use std::time::Duration;
 

@@ -171,8 +171,9 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Opens or makes a ring and repairs what a power cut left; a damaged index is set aside and rebuilt. What was pinned
-    /// is let go, because whoever pinned it is gone with the process, except under names that begin with [`LASTING`].
+    /// Opens or makes a ring and repairs what a power cut left; a damaged index is set aside and rebuilt. What was
+    /// pinned is let go, because whoever pinned it is gone with the process, except under names that begin with
+    /// [`LASTING`].
     ///
     /// # Errors
     /// When the disk cannot be used.

@@ -31,8 +31,8 @@ pub struct Contents {
     pub video: Vec<u8>,
 }
 
-/// A reading end of one camera's ring; there may be several, on any thread. It reads the index that was there when it was
-/// opened: after [`super::Ring::open_anew`] open it again.
+/// A reading end of one camera's ring; there may be several, on any thread. It reads the index that was there when it
+/// was opened: after [`super::Ring::open_anew`] open it again.
 #[derive(Debug)]
 pub struct RingReader {
     disk: Arc<dyn Disk>,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`: from one moment to the next nothing reaches the disk, as when
-/// the power fails. Through perl, which is on every Debian, because the call needs `unsafe`.
+/// `EXT4_IOC_SHUTDOWN` with `EXT4_GOING_FLAGS_NOLOGFLUSH`: from one moment to the next nothing reaches the disk, as
+/// when the power fails. Through perl, which is on every Debian, because the call needs `unsafe`.
 const SHUT_DOWN: &str = r#"open(my $f, "<", $ARGV[0]) or die $!; my $how = pack("L", 2);
                            ioctl($f, 0x8004587d, $how) or die "no shutdown: $!";"#;
 

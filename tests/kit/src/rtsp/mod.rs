@@ -1,8 +1,8 @@
 //! An RTSP camera in this process: plays a [`Reel`] in a loop and misbehaves as told.
 //!
-//! It is GStreamer's RTSP server on a free port of the loopback interface, fed picture by picture from memory, so that a
-//! story knows every byte and time that the camera sends. Faults of the pictures are told to [`Script`]; faults of the
-//! connection (one byte a second, half-open, cut) are a [`crate::proxy::Proxy`] in front of it.
+//! It is GStreamer's RTSP server on a free port of the loopback interface, fed picture by picture from memory, so that
+//! a story knows every byte and time that the camera sends. Faults of the pictures are told to [`Script`]; faults of
+//! the connection (one byte a second, half-open, cut) are a [`crate::proxy::Proxy`] in front of it.
 
 mod play;
 mod reel;

@@ -1,7 +1,7 @@
 //! What the board and its image have of their own: watchdog, sealed storage, the drive's wear, both slots.
 //!
-//! All of it is read from what the kernel shows to everybody in `/sys`; of an `NVMe` drive that is not its wear, which a
-//! service notes (`smart`). Slots are RAUC's, which `edge-agent update` asks.
+//! All of it is read from what the kernel shows to everybody in `/sys`; of an `NVMe` drive that is not its wear, which
+//! a service notes (`smart`). Slots are RAUC's, which `edge-agent update` asks.
 
 use std::fs::read_to_string;
 use std::os::linux::fs::MetadataExt as _;

@@ -1,7 +1,7 @@
 //! What an `NVMe` drive says of its wear: the note that `edge-wear.service` leaves of it, in nvme-cli's own words.
 //!
-//! Only who may send a drive commands can ask it, and the agent may not. So a note is all there is, and one that is old,
-//! half or of nonsense says nothing of the drive.
+//! Only who may send a drive commands can ask it, and the agent may not. So a note is all there is, and one that is
+//! old, half or of nonsense says nothing of the drive.
 
 use std::fs::File;
 use std::io::{self, Read as _};

@@ -1,5 +1,6 @@
-//! What is told of the line while an answer is waited for: each thing once, and what it looks like when two ask with one
-//! claim. The broker lets a name be connected once, so each of them ends the other's connection, for as long as both ask.
+//! What is told of the line while an answer is waited for: each thing once, and what it looks like when two ask with
+//! one claim. The broker lets a name be connected once, so each of them ends the other's connection, for as long as
+//! both ask.
 
 /// So many connections in a row that were taken and cut are no chance.
 const MANY: u32 = 3;

@@ -33,7 +33,8 @@ pub(super) struct TrackArgs {
     /// A video file; every frame of it is analysed
     #[arg(required_unless_present = "detections")]
     video: Option<PathBuf>,
-    /// Detections as MOT rows (frame,id,left,top,width,height,score): the tracker alone runs on them, with the shipped settings
+    /// Detections as MOT rows (frame,id,left,top,width,height,score): the tracker alone runs on them, with the shipped
+    /// settings
     #[arg(long, value_name = "FILE", conflicts_with = "video")]
     detections: Option<PathBuf>,
     /// Frames per second of the detections

@@ -33,7 +33,8 @@ impl Anew {
     }
 }
 
-/// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in order.
+/// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in
+/// order.
 pub(super) struct Ending {
     runtime: tokio::runtime::Runtime,
     terminate: Signal,

@@ -77,7 +77,8 @@ impl<Job, Seen: Progress> Drop for Over<'_, Job, Seen> {
     }
 }
 
-/// Starts the stage that runs errands of this kind. It shows no beats: they take as long as they take, and nobody waits.
+/// Starts the stage that runs errands of this kind. It shows no beats: they take as long as they take, and nobody
+/// waits.
 pub(super) fn start<Job: Send + 'static, Seen: Progress>(
     assembly: &mut Assembly<'_>,
     stage: &'static str,

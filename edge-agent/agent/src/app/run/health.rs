@@ -79,8 +79,8 @@ fn feed_watchdog(heartbeats: &Heartbeats, now: MonoTime) -> bool {
     stale.is_empty()
 }
 
-/// What disk and kernel say. They are asked with nothing locked, so that whoever notes something in [`Vitals`] waits for no
-/// disk.
+/// What disk and kernel say. They are asked with nothing locked, so that whoever notes something in [`Vitals`] waits
+/// for no disk.
 struct Asked {
     rings: BTreeMap<CameraId, RingHealth>,
     storage: StorageHealth,

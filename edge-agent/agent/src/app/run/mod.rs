@@ -169,7 +169,8 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let _alone = alone(&survivor.config.data_dir)?;
     let ending = Ending::new()?;
-    // Before any stage, none of which could beat meanwhile, and before the vision worker, which would make it once more.
+    // Before any stage, none of which could beat meanwhile, and before the vision worker, which would make it once
+    // more.
     list_plugins();
     let mut supervisor = Supervisor::new(clock.clone());
     // A new unit begins anew once it is enrolled.

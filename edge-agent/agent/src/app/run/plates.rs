@@ -14,7 +14,8 @@ use edge_protocol::time::MonoTime;
 use crate::page::{PlateGlance, Seen, TestRead};
 use crate::vision::client::VisionEvent;
 
-/// The height that a plate wants for the models to read it, pixels: see "By height of the plate" in `models/RESULTS.md`.
+/// The height that a plate wants for the models to read it, pixels: see "By height of the plate" in
+/// `models/RESULTS.md`.
 const WANTS_PX: u32 = 24;
 /// How long a test read waits for a plate, and how long it is shown.
 const TEST: Duration = Duration::from_mins(2);

@@ -1,5 +1,5 @@
-//! What somebody puts in force for a camera on the technician's page: read, judged, written down, kept. In this order, and
-//! nowhere else, so that nothing is written down that is not as it may be, or kept that is not written down.
+//! What somebody puts in force for a camera on the technician's page: read, judged, written down, kept. In this order,
+//! and nowhere else, so that nothing is written down that is not as it may be, or kept that is not written down.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use edge_store::disk::{self, RealDisk};
 use crate::config::{self, Camera, Config, ConfigError, Redrawn};
 use crate::page::Refusal;
 
-/// What is put in force: `judge` makes it out of the configuration's text, `note` writes it down. The camera as it is then,
-/// and the configuration with it.
+/// What is put in force: `judge` makes it out of the configuration's text, `note` writes it down. The camera as it is
+/// then, and the configuration with it.
 ///
 /// # Errors
 /// Where it is not as it may be, or cannot be kept.

@@ -8,8 +8,8 @@ use edge_protocol::time::MonoTime;
 
 use crate::vision::CameraProgress;
 
-/// So long without a frame that was looked at or passed over, and nothing is known of what a camera sees; with so much of
-/// a stream meanwhile and no decoded picture it is a fault. Less may be a decoder that has just begun.
+/// So long without a frame that was looked at or passed over, and nothing is known of what a camera sees; with so much
+/// of a stream meanwhile and no decoded picture it is a fault. Less may be a decoder that has just begun.
 const UNDECODED: (Duration, u64) = (Duration::from_secs(10), 20);
 
 /// One camera's counters at the last look, and what they grew by before it.
@@ -34,8 +34,8 @@ struct Newest {
 }
 
 impl Sight {
-    /// Notes whether another frame was met: each one moves the period on whose counts come next. To be called every second
-    /// or so.
+    /// Notes whether another frame was met: each one moves the period on whose counts come next. To be called every
+    /// second or so.
     pub(super) fn meet(&mut self, progress: &CameraProgress, now: MonoTime) {
         let newest = &mut self.newest;
         let period = |of: &CameraProgress| (of.looked_ms, of.period_ms);

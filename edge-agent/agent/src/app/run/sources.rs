@@ -38,7 +38,8 @@ pub(super) struct Sources {
     in_force: Mutex<BTreeMap<CameraId, Source>>,
     /// Whom the service may talk to since its start.
     reach: BTreeSet<Network>,
-    /// Has the agent begin anew soon, where somebody starts it again: what its service may talk to is said before its start.
+    /// Has the agent begin anew soon, where somebody starts it again: what its service may talk to is said before its
+    /// start.
     anew: Option<Stop>,
 }
 

@@ -94,8 +94,8 @@ pub(in crate::app) fn usable(file: &Path) -> Result<Usable, ConfigError> {
     let copy = state.join(LAST_GOOD);
     let config = match Config::read(&copy) {
         Ok(config) => config,
-        // A unit that is nobody's yet waits for its enrolment, and one that never ran has no such copy. One that the disk
-        // does not tell of may be there.
+        // A unit that is nobody's yet waits for its enrolment, and one that never ran has no such copy. One that the
+        // disk does not tell of may be there.
         Err(_) if matches!(error, ConfigError::NotEnrolled { .. }) || matches!(copy.try_exists(), Ok(false)) => {
             return Err(error);
         }

@@ -71,8 +71,8 @@ pub(super) struct CameraVitals {
 }
 
 impl CameraVitals {
-    /// The share of the last period that was looked at, or of the first so far; none once no frame comes any more, whatever
-    /// was seen before.
+    /// The share of the last period that was looked at, or of the first so far; none once no frame comes any more,
+    /// whatever was seen before.
     pub(super) fn coverage(&self, progress: Option<&CameraProgress>, now: MonoTime) -> Option<f32> {
         let so_far = progress.filter(|p| p.period_ms > 0).map(|p| share(p.looked_ms, p.period_ms));
         self.coverage.or(so_far).filter(|_| !self.sight.is_stale(now))
@@ -219,7 +219,8 @@ impl Vitals {
             VisionEvent::Lost { why, .. } => {
                 (shared.worker.running, shared.has_run) = (false, false);
                 shared.worker.restarts += 1;
-                // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out anew.
+                // Who knew of a picture that stands still, and how much was looked at, is gone; the next finds out
+                // anew.
                 shared.cameras.values_mut().for_each(|camera| (camera.frozen, camera.coverage) = (false, None));
                 shared.progress.cameras.iter_mut().for_each(|progress| progress.period_ms = 0);
                 shared.worker.last_end = Some(Sentence::cut(why));
@@ -236,8 +237,8 @@ impl Vitals {
         }
     }
 
-    /// Looks whose frames still come; the last account of one whose do not is of another time. To be called every second or
-    /// so.
+    /// Looks whose frames still come; the last account of one whose do not is of another time. To be called every
+    /// second or so.
     pub(super) fn look(&self, now: MonoTime) {
         let mut shared = self.lock();
         let Shared { progress, order, cameras, .. } = &mut *shared;

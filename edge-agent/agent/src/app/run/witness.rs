@@ -1,8 +1,8 @@
 //! What the running agent says of itself for an update, and what the update has to say through it.
 //!
 //! The watch over a new image is another process ([`crate::app::update`]): an image that cannot start its agent must be
-//! given up too. This one says in the service's runtime folder, which a boot empties, what it does; and it sends on what
-//! the other left in the data folder, since it alone writes to the outbox.
+//! given up too. This one says in the service's runtime folder, which a boot empties, what it does; and it sends on
+//! what the other left in the data folder, since it alone writes to the outbox.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

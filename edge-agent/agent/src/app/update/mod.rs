@@ -104,7 +104,8 @@ the models in use stay. The running agent looks with the new ones within a momen
     },
     /// Watches a new slot until it is good or has to go; marks one that was good before at once
     Confirm(Watching),
-    /// Downloads, installs and boots what the center ordered, or puts ordered models to use; ends when there is no order
+    /// Downloads, installs and boots what the center ordered, or puts ordered models to use; ends when there is no
+    /// order
     CarryOut(Watching),
 }
 
@@ -172,8 +173,8 @@ pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
     }
 }
 
-/// Models are tested in this process, and the runtime is only loaded with its telemetry off. Before anything that cannot
-/// be done twice.
+/// Models are tested in this process, and the runtime is only loaded with its telemetry off. Before anything that
+/// cannot be done twice.
 fn without_telemetry() -> anyhow::Result<()> {
     restart_without_telemetry().context("cannot start again without telemetry")
 }
@@ -293,8 +294,8 @@ impl Here {
         }
     }
 
-    /// What is known of an update lies in the storage: where that stays locked nobody can tell whether this image is new.
-    /// So it is tried again, and after the last of its attempts the bootloader takes the other slot; one that has
+    /// What is known of an update lies in the storage: where that stays locked nobody can tell whether this image is
+    /// new. So it is tried again, and after the last of its attempts the bootloader takes the other slot; one that has
     /// nowhere to go stays.
     fn leaves_locked(&self, updater: &mut Updater, waited: Duration) -> anyhow::Result<bool> {
         let Some(why) = locked::why(&self.data_dir).filter(|_| waited >= self.patience.within) else {

@@ -1,5 +1,5 @@
-//! A set of models that the center ordered, once its file is here: put to use in the order's hours, watched, and kept or
-//! given up. The state of it is that of the sets; this process may end and begin again at any step.
+//! A set of models that the center ordered, once its file is here: put to use in the order's hours, watched, and kept
+//! or given up. The state of it is that of the sets; this process may end and begin again at any step.
 
 use std::time::Duration;
 

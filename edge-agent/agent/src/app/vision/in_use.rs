@@ -1,9 +1,9 @@
 //! The models that each start of a worker gets: the set in use, or the image's own where that set cannot be used.
 //!
-//! A set on trial is watched by whoever put it to use, and nothing stands in for it: what it cannot do must be seen. One
-//! that had proved itself may rot, or need a newer agent than the one that the bootloader fell back to. Then the unit
-//! looks with the image's own models, which is told as every change of models is; another version of the agent tries
-//! the set again.
+//! A set on trial is watched by whoever put it to use, and nothing stands in for it: what it cannot do must be seen.
+//! One that had proved itself may rot, or need a newer agent than the one that the bootloader fell back to. Then the
+//! unit looks with the image's own models, which is told as every change of models is; another version of the agent
+//! tries the set again.
 
 use edge_store::disk::RealDisk;
 

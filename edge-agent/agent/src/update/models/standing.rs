@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::update::{Before, Version};
 
-/// How often an ordered set is begun whose attempts never come to an end: a self-test may take the whole process with it.
+/// How often an ordered set is begun whose attempts never come to an end: a self-test may take the whole process with
+/// it.
 pub(super) const MOST_TRIES: u8 = 3;
 
-/// In how many boots a set is on trial: the watch begins anew with each, and what brings the machine down sooner than the
-/// watch is over would never be given up.
+/// In how many boots a set is on trial: the watch begins anew with each, and what brings the machine down sooner than
+/// the watch is over would never be given up.
 const MOST_BOOTS: usize = 3;
 
 /// What is known of the sets.

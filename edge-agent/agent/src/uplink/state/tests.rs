@@ -165,7 +165,8 @@ fn a_center_that_has_more_of_an_earlier_run_than_the_window_holds_does_not_stop_
         for (_, _, message) in send_all(&mut core, 100, at(millis)) {
             core.apply(&Input::Delivered(message), at(millis));
         }
-        // The center repeats what it has, which a power cut took from the unit's outbox, until what it gets is new to it.
+        // The center repeats what it has, which a power cut took from the unit's outbox, until what it gets is new to
+        // it.
         let sent = core.lanes[Lane::Answer].sent().get();
         core.apply(&ack(Lane::Answer, sent.max(972)), at(millis));
     }

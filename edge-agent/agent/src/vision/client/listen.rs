@@ -141,8 +141,8 @@ impl Listener {
         self.heard().ready
     }
 
-    /// When its analysis answered a heartbeat last, or told of a frame: a starved one may take seconds from one answer to
-    /// the next, and is not hung.
+    /// When its analysis answered a heartbeat last, or told of a frame: a starved one may take seconds from one answer
+    /// to the next, and is not hung.
     pub(super) fn last_heard(&self) -> Option<MonoTime> {
         self.heard().last
     }

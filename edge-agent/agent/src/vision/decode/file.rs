@@ -31,7 +31,8 @@ impl VideoFile {
     /// Opens a file of any kind that the machine's plug-ins read.
     ///
     /// # Errors
-    /// When the file is not there, or the framework does not start. One that is no video shows as the first item's error.
+    /// When the file is not there, or the framework does not start. One that is no video shows as the first item's
+    /// error.
     pub fn open(path: &Path) -> Result<Self, DecodeError> {
         let found = std::fs::metadata(path).map_err(|error| DecodeError::File(error.to_string()))?;
         if found.is_dir() {

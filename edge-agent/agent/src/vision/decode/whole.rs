@@ -40,7 +40,8 @@ pub fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&START) && last(SCAN).is_some_and(|scan| last(END).is_none_or(|end| end < scan))
 }
 
-/// Boxes of ISO/IEC 14496-12, clause 4.2: a 32-bit size and a type, 1 for a 64-bit size behind them, 0 for all the rest.
+/// Boxes of ISO/IEC 14496-12, clause 4.2: a 32-bit size and a type, 1 for a 64-bit size behind them, 0 for all the
+/// rest.
 fn boxes_go_beyond(file: &mut File, length: u64) -> io::Result<bool> {
     let mut place = 0_u64;
     while place < length {
