@@ -249,7 +249,10 @@ fn ask(
                     line.serial
                 ));
             }
-            Heard::Lost(reason) => turns.lost(reason).iter().for_each(|news| tell(news)),
+            Heard::Lost(reason) => {
+                let reason = format!("{}:{}: {reason}", line.host, line.port);
+                turns.lost(&reason).iter().for_each(|news| tell(news));
+            }
             Heard::Connected | Heard::Sent => {}
             Heard::Answer(message) => match asking.read(message) {
                 Ok(Answered::Granted(grant)) => outcome = Some(Ok(grant)),
