@@ -96,7 +96,9 @@ impl SealedRequest {
     pub fn check_claim(&self, root: &Root, now: WallTime) -> Result<(), Refusal> {
         match root.check(&self.claim, Some(now)) {
             Ok(Subject::Claim(serial)) if serial == self.request.serial => Ok(()),
-            Ok(Subject::Claim(_) | Subject::Unit(..) | Subject::Person(..)) => Err(Refusal::WrongSerial),
+            Ok(Subject::Claim(_) | Subject::Unit(..) | Subject::Person(..) | Subject::Center(..)) => {
+                Err(Refusal::WrongSerial)
+            }
             Err(_) if self.claim.is_expired(now) => Err(Refusal::ExpiredClaim),
             Err(_) => Err(Refusal::Untrusted),
         }

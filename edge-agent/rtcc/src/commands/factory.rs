@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use edge_protocol::enrolment::{BrokerAddress, Serial};
 use rtcc::factory::{Network, Order, TimeServer};
@@ -54,12 +53,7 @@ impl Factory {
             time_servers: &self.ntp,
             allow: &self.allow,
         };
-        let authority = Authority::open(&self.pki).with_context(|| {
-            format!(
-                "cannot issue with {}: `rtcc pki init` makes a root, and --pki names its folder",
-                self.pki.display()
-            )
-        })?;
+        let authority = Authority::open(&self.pki)?;
         let made = factory::make(&authority, order, &self.out, clock::wall_us())?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "onto persist   {}", made.persist.display())?;
