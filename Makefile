@@ -18,8 +18,6 @@ SAY := edge-agent/setup/say
 export EDGE_BEGAN_US := $(shell echo $${EPOCHREALTIME//[.,]/})
 # Debian keeps daemons such as mosquitto where a plain user's path does not look.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin
-# What passed is quiet, but for tests that say why they were SKIPPED.
-SKIPPED := awk '/^successes:$$/ { quiet = 1 } /^(failures:|test result:)/ { quiet = 0 } !quiet || /SKIPPED/ { print; fflush() }'
 STEP = @printf '\n=== %s (%(%H:%M:%S)T)\n'
 
 .PHONY: help build demo test test-long arm64 deb machine image image-check bench fmt clippy deny models-check model-tests train setup-build setup-demo setup-test setup-long
@@ -59,7 +57,7 @@ test: setup-test ## Everything that must hold before a change lands
 	@library=$$(edge-agent/setup/onnxruntime); $(CARGO) build --locked --workspace --bins; \
 	cp -u "$$library" $(TARGET)/debug/libonnxruntime.so
 	$(STEP) 'tests'
-	@$(CARGO) test --locked --workspace -- --show-output 2>&1 | $(SKIPPED)
+	@CARGO=$(CARGO) edge-agent/setup/tests
 	$(STEP) 'models'
 	@$(MAKE) --no-print-directory model-tests
 	$(STEP) 'dependencies'

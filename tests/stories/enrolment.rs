@@ -71,6 +71,15 @@ fn from_the_factory_to_the_first_health_under_its_own_name() {
 }
 
 #[test]
+fn a_question_that_a_dead_receiver_took_with_it_is_asked_again() {
+    let city = City::start();
+    city.second_receiver().kill();
+    // The broker goes on sharing messages out between the two: one of these questions goes to the dead one.
+    city.enrol("SN42", "gate-1");
+    city.enrol("SN43", "gate-2");
+}
+
+#[test]
 fn a_new_unit_opens_its_page_by_itself_and_begins_anew_once_it_is_enrolled() {
     let city = City::start();
     let unit = city.factory("SN42");

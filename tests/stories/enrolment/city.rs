@@ -1,6 +1,5 @@
 //! An agency: its root, a real broker as `rtcc pki` configures it, a center that issues certificates, and its units.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
@@ -13,6 +12,7 @@ use edge_agent::uplink::{ClaimLine, Heard};
 use edge_protocol::enrolment::{Answer, Outcome};
 use edge_protocol::id::IdError;
 use edge_tests::label::code_on;
+use edge_tests::port;
 use edge_tests::process::{Process, program};
 use edge_tests::world::{Ended, ended};
 use rtcc::pki::{Authority, Subject};
@@ -35,7 +35,7 @@ pub(crate) fn name<T: FromStr<Err = IdError>>(text: &str) -> T {
 pub(crate) struct City {
     // Ended in this order.
     center: Option<Process>,
-    _broker: Process,
+    broker: Process,
     pub(crate) authority: Authority,
     pub(crate) port: u16,
     listen: u16,
@@ -56,25 +56,38 @@ impl City {
         let authority = Authority::create(&pki, &name("metro"), now).unwrap();
         authority.issue(&Subject::Broker(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]), now).unwrap();
         authority.issue(&Subject::Center(name("center-1")), now).unwrap();
-        let port = free_port();
+        let port = port::free();
         let config = authority.write_broker_files(port, &[name("center-1"), name("center-2")], now).unwrap();
         let broker = Process::spawn("mosquitto", Command::new(mosquitto()).arg("-v").arg("-c").arg(config));
         broker.wait_for_line("running", DEADLINE);
-        let mut city = Self { center: None, _broker: broker, authority, port, listen: free_port(), folder };
+        let mut city = Self { center: None, broker, authority, port, listen: port::free(), folder };
         city.start_center(hangs_up);
         city
     }
 
-    fn start_center(&mut self, hangs_up: bool) {
+    fn receiver(&self, name: &str, port: u16) -> Command {
         let mut serve = Command::new(program("rtcc"));
         serve.args(["serve", "--agency", "metro", "--broker", &format!("localhost:{}", self.port)]);
         serve.arg("--data").arg(self.folder.path().join("center")).arg("--root").arg(self.pki("root.pem"));
-        serve.arg("--cert").arg(self.pki("center-1.pem")).arg("--key").arg(self.pki("center-1.key"));
+        serve.arg("--cert").arg(self.pki(&format!("{name}.pem"))).arg("--key").arg(self.pki(&format!("{name}.key")));
         serve.arg("--issuer").arg(self.authority.folder());
+        serve.args(["--listen", &format!("127.0.0.1:{port}")]).env("NO_COLOR", "1");
+        serve
+    }
+
+    /// A second receiver on the same database, which the broker gives its share.
+    pub(crate) fn second_receiver(&self) -> Process {
+        self.authority.issue(&Subject::Center(name("center-2")), rtcc::clock::wall_us()).unwrap();
+        let receiver = Process::spawn("the second rtcc serve", &mut self.receiver("center-2", 0));
+        self.broker.wait_for_line("Sending SUBACK to metro/center-2", DEADLINE);
+        receiver
+    }
+
+    fn start_center(&mut self, hangs_up: bool) {
+        let mut serve = self.receiver("center-1", self.listen);
         if hangs_up {
             serve.arg("--broker-pid").arg(self.pki("mosquitto.pid"));
         }
-        serve.args(["--listen", &format!("127.0.0.1:{}", self.listen)]).env("NO_COLOR", "1");
         self.center = Some(Process::spawn("rtcc serve", &mut serve));
         self.wait("the center is connected", |city| {
             city.ask("/api/health").filter(|health| health["center"]["broker_connected"] == true)
@@ -256,10 +269,6 @@ mod toml_file {
         let pairs = text.lines().filter_map(|line| line.split_once(" = "));
         pairs.map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned())).collect()
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn mosquitto() -> &'static str {

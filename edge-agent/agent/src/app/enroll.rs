@@ -11,7 +11,7 @@ use edge_store::disk::{Disk, RealDisk};
 
 use super::locked;
 use crate::config::{self, ConfigError};
-use crate::enrolment::{Answered, Asking, Claim, EnrolError, Place, check_code};
+use crate::enrolment::{Answered, Asking, Claim, EnrolError, Place, check_code, erase_claim};
 use crate::keys::{Keys, TokenPlace};
 use crate::supervise::Clock;
 use crate::uplink::tls::{TlsError, client_config};
@@ -169,9 +169,11 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     tell("the certificate is of the agency's root and of this unit's key");
     asking.keep(&grant, &place, disk)?;
     tell(&format!("enrolled as {}/{}: {}", grant.agency, grant.unit, place.identity().display()));
-    if greet(&line, &grant, (place.files(disk)?, &keys), tell)? {
-        match claim.erase(disk) {
-            Ok(()) => tell("the claim's key is erased"),
+    let [root, certificate, key] = place.files(disk)?;
+    let line = ClaimLine { tls: client_config(&root, &certificate, &key, &keys)?, ..line };
+    if greet(line, &grant, tell) {
+        match erase_claim(&place, disk) {
+            Ok(_) => tell("the claim's key is erased"),
             // The unit is enrolled, whatever becomes of the claim.
             Err(error) => tell(&format!("the claim's key is still there, remove it: {error}")),
         }
@@ -256,26 +258,20 @@ fn ask(
 }
 
 /// The first connection under the new name; true if the broker takes it. Only after it the claim is taken away.
-fn greet(
-    line: &ClaimLine,
-    grant: &Grant,
-    ([root, certificate, key], keys): ([PathBuf; 3], &Keys),
-    tell: &mut dyn FnMut(&str),
-) -> Result<bool, EnrollFailure> {
-    let line = ClaimLine {
-        host: grant.broker_host.clone(),
-        port: grant.broker_port,
-        tls: client_config(&root, &certificate, &key, keys)?,
-        serial: line.serial.clone(),
-    };
+fn greet(line: ClaimLine, grant: &Grant, tell: &mut dyn FnMut(&str)) -> bool {
+    let line = ClaimLine { host: grant.broker_host.clone(), port: grant.broker_port, ..line };
     let name = topic::client_name(&grant.agency, grant.unit.as_str());
     let place = format!("{}:{}", line.host, line.port);
     match line.greet(&name) {
-        Ok(()) => tell(&format!("the broker {place} takes the connection of {name}")),
+        Ok(()) => {
+            tell(&format!("the broker {place} takes the connection of {name}"));
+            true
+        }
         Err(why) => {
-            tell(&format!("enrolled, but not yet connected as {name} to {place} ({why}); the claim's key stays"));
-            return Ok(false);
+            tell(&format!(
+                "enrolled, but not yet connected as {name} to {place} ({why}); the agent erases the claim's key when it is"
+            ));
+            false
         }
     }
-    Ok(true)
 }

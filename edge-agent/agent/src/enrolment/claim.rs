@@ -8,6 +8,7 @@ use edge_protocol::time::{ClockQuality, WallStamp};
 use edge_store::disk::{Disk, read};
 use serde::Deserialize;
 
+use super::spent::ClaimKey;
 use super::{EnrolError, at};
 
 /// The claim of a unit that is nobody's yet.
@@ -22,6 +23,7 @@ pub struct Claim {
     pub code: StoredCode,
     pub(super) chain: Chain,
     pub(super) key: SigningKey,
+    pub(super) key_file: ClaimKey,
     /// The agency's root, PEM.
     pub(super) root: Vec<u8>,
 }
@@ -64,7 +66,9 @@ impl Claim {
         let unusable = |name: &'static str| move |error: SignatureError| unfit(name, error.to_string());
         let Label { serial, broker, setup_code } = Label::read(disk, folder)?;
         let chain = Chain::from_pem(&file("claim.pem")?).map_err(unusable("claim.pem"))?;
-        let key = SigningKey::from_pem(&file("claim.key")?).map_err(unusable("claim.key"))?;
+        let key_text = file("claim.key")?;
+        let key = SigningKey::from_pem(&key_text).map_err(unusable("claim.key"))?;
+        let key_file = ClaimKey::new(folder.join("claim.key"), &key_text);
         let root = file("root.pem")?;
         if chain.subject().ok() != Some(Subject::Claim(serial.clone())) {
             return Err(unfit("claim.pem", format!("is not the claim of {serial}: was a disk exchanged?")));
@@ -72,7 +76,7 @@ impl Claim {
         if chain.public_key().ok().as_deref() != Some(key.public()) {
             return Err(unfit("claim.key", "does not belong to claim.pem".to_owned()));
         }
-        let claim = Self { serial, broker, folder: folder.to_owned(), code: setup_code, chain, key, root };
+        let claim = Self { serial, broker, folder: folder.to_owned(), code: setup_code, chain, key, key_file, root };
         claim.check_root(now)?;
         Ok(claim)
     }
@@ -98,14 +102,5 @@ impl Claim {
     /// The files with which the line to the broker is opened: root, certificate, key.
     pub fn files(&self) -> [PathBuf; 3] {
         ["root.pem", "claim.pem", "claim.key"].map(|name| self.folder.join(name))
-    }
-
-    /// Takes the claim away: its key enrols nothing any more, wherever it is found.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn erase(&self, disk: &dyn Disk) -> Result<(), EnrolError> {
-        let path = self.folder.join("claim.key");
-        disk.remove(&path).and_then(|()| disk.sync_folder(&self.folder)).map_err(at("remove", &path))
     }
 }

@@ -12,6 +12,7 @@ mod identity;
 mod key;
 mod renew;
 mod request;
+mod spent;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -28,6 +29,7 @@ pub use claim::{Claim, Label};
 pub use identity::{IDENTITY, Place};
 pub use renew::{Ends, Line, Renewer};
 pub use request::{Answered, Asking};
+pub use spent::erase_claim;
 pub use tries::check_code;
 
 /// Why the unit is not enrolled. Nothing of what it was before is lost.

@@ -15,6 +15,7 @@ use edge_store::disk::{Disk, read};
 
 use super::identity::{Identity, Place, key_file};
 use super::request::pending_key;
+use super::spent::erase_claim;
 use super::{EnrolError, at, key};
 use crate::keys::{KeyError, Keys, NewKey};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -70,6 +71,8 @@ pub struct Renewer {
     state: State,
     /// Made and written down before the center is asked; the same is asked about until there is a certificate for it.
     next: Option<NewKey>,
+    /// Whether the claim that enrolled the unit was seen to, after its first connection.
+    is_claim_erased: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +96,7 @@ struct Present {
 impl Renewer {
     /// Whoever keeps the identity of this place young.
     pub fn new(ends: Ends) -> Self {
-        Self { ends, state: State::Resting(None), next: None }
+        Self { ends, state: State::Resting(None), next: None, is_claim_erased: false }
     }
 
     /// Runs until `stop`.
@@ -116,6 +119,10 @@ impl Renewer {
 
     /// One look.
     pub(super) fn step(&mut self, now: MonoTime, wall: WallTime) -> Result<(), EnrolError> {
+        if !self.is_claim_erased && self.ends.line.is_in_use() {
+            self.is_claim_erased = true;
+            self.erase_claim();
+        }
         let state = std::mem::replace(&mut self.state, State::Resting(None));
         self.state = match state {
             State::Resting(Some(until)) if now < until => State::Resting(Some(until)),
@@ -136,6 +143,15 @@ impl Renewer {
             State::Switching(former) => State::Switching(former),
         };
         Ok(())
+    }
+
+    /// Where the enrolment had no line for its first connection, the key of its claim is still there.
+    fn erase_claim(&self) {
+        match erase_claim(&self.ends.place, &*self.ends.disk) {
+            Ok(true) => tracing::info!("the broker has taken this unit; the claim's key is erased"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the claim's key is still there, remove it"),
+        }
     }
 
     fn look(&mut self, now: MonoTime, wall: WallTime) -> Result<State, EnrolError> {

@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Place, key_file};
+use super::spent::ClaimKey;
 use super::{Claim, EnrolError, key};
 use crate::keys::{KeyError, Keys};
 
@@ -43,6 +44,7 @@ pub struct Asking {
     proof_key: ProofKey,
     keys: Keys,
     key: String,
+    claim_key: ClaimKey,
     sealed: Vec<u8>,
     is_again: bool,
 }
@@ -83,7 +85,8 @@ impl Asking {
         let proof_key = code.proof_key(&claim.serial);
         let asked = Request::new(claim.serial.clone(), nonce, request, &proof_key);
         let sealed = asked.seal(&claim.key, &claim.chain).map_err(|error| EnrolError::Question(error.to_string()))?;
-        Ok(Self { nonce, proof_key, keys, key, sealed, is_again })
+        let claim_key = claim.key_file.clone();
+        Ok(Self { nonce, proof_key, keys, key, claim_key, sealed, is_again })
     }
 
     /// The message.
@@ -136,11 +139,12 @@ impl Asking {
         Ok(())
     }
 
-    /// Writes what was granted; from the last write on the unit is enrolled.
+    /// Writes what was granted. Once `identity.toml` is written the unit is enrolled.
     ///
     /// # Errors
     /// The system's.
     pub fn keep(&self, grant: &Grant, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
+        self.claim_key.note(place, disk)?;
         place.keep(grant, &self.key, disk)?;
         place.remove(PENDING, disk)
     }

@@ -91,6 +91,8 @@ struct StoredTo {
     wall: WallTime,
     /// When its last picture arrived.
     arrival: MonoTime,
+    /// When its last group began, by either clock.
+    began: (WallTime, MonoTime),
 }
 
 /// Takes what the center should know.
@@ -219,8 +221,9 @@ impl Recorder {
         match appended {
             Ok(stored) => {
                 if let (Some(first), Some(last)) = (group.units.first(), group.units.last()) {
-                    self.state_gap(stored.wall.time, first.arrival);
-                    self.stored_to = Some(StoredTo { wall: stored.end(), arrival: last.arrival });
+                    let began = (stored.wall.time, first.arrival);
+                    self.state_gap(began);
+                    self.stored_to = Some(StoredTo { wall: stored.end(), arrival: last.arrival, began });
                 }
                 self.recorded.counts.stored.fetch_add(1, Ordering::Relaxed);
             }
@@ -229,15 +232,16 @@ impl Recorder {
     }
 
     /// States what is missing between what was stored last and what begins at `to`, whose first picture arrived then.
-    fn state_gap(&mut self, to: WallTime, arrival: MonoTime) {
+    fn state_gap(&mut self, (to, arrival): (WallTime, MonoTime)) {
         let because = self.missing_because.take();
-        let Some(StoredTo { wall: from, arrival: before }) = self.stored_to else { return };
+        let Some(StoredTo { wall: from, arrival: before, began }) = self.stored_to else { return };
         if to <= from || (because.is_none() && to.saturating_since(from) <= TOLERANCE) {
             return;
         }
-        let passed = arrival.saturating_since(before);
+        // From beginning to beginning, since a camera that falls behind takes longer for a group than the group lasts.
+        let ran_ahead = to.saturating_since(began.0) > arrival.saturating_since(began.1) + TOLERANCE;
         // After a pause the clocks of camera and box may differ; the pause is what matters then.
-        let clock_was_set = passed <= LONGEST_PAUSE && to.saturating_since(from) > passed + TOLERANCE;
+        let clock_was_set = ran_ahead && arrival.saturating_since(before) <= LONGEST_PAUSE;
         let reason = because.unwrap_or(if clock_was_set { GapReason::Clock } else { GapReason::Camera });
         let gap = Gap { from, to, reason };
         if let Some(Err(error)) = self.ring.as_mut().map(|ring| ring.note_gap(&gap)) {

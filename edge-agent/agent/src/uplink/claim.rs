@@ -42,8 +42,9 @@ pub enum Heard<'m> {
 }
 
 impl ClaimLine {
-    /// Asks, and asks again on every new connection, until `hear` says that it has heard enough; false if that was not
-    /// within the time.
+    /// Asks until `hear` says that it has heard enough; false if that was not within the time. Asks again on every new
+    /// connection, and whenever the line was silent for [`KEEP_ALIVE`]: a receiver that has died may have taken the
+    /// question with it. The center answers the same question the same.
     ///
     /// # Errors
     /// When the system gives no runtime.
@@ -81,6 +82,11 @@ impl ClaimLine {
         let request = Topic::EnrollRequest(self.serial.clone()).to_string();
         let response = Topic::EnrollResponse(self.serial.clone()).to_string();
         let (client, mut events) = self.connection(&self.serial.client_name());
+        let ask = || {
+            let sent = client.try_publish(&request, QoS::AtLeastOnce, false, question.to_vec());
+            sent.map_err(|error| error.to_string())
+        };
+        let mut is_listening = false;
         loop {
             let enough = match events.poll().await.map_err(|error| error.to_string())? {
                 Event::Incoming(Packet::ConnAck(_)) => {
@@ -92,8 +98,12 @@ impl ClaimLine {
                         return Err("the broker does not let a claim hear its answer".to_owned());
                     }
                     // Only now, so that no answer is missed.
-                    let sent = client.try_publish(&request, QoS::AtLeastOnce, false, question.to_vec());
-                    sent.map_err(|error| error.to_string())?;
+                    ask()?;
+                    is_listening = true;
+                    false
+                }
+                Event::Incoming(Packet::PingResp(_)) if is_listening => {
+                    ask()?;
                     false
                 }
                 Event::Incoming(Packet::PubAck(_)) => hear(Heard::Sent),

@@ -31,8 +31,9 @@ pub const ARRIVALS: usize = 4 * RECEIVE_MAXIMUM as usize;
 pub const DEPARTURES: usize = 1024;
 /// The largest packet that is taken from the broker.
 const MAX_PACKET_BYTES: u32 = 2 * 1024 * 1024;
-/// How long the broker keeps messages for a receiver that is away.
-const SESSION_SECONDS: u32 = 3600;
+/// How long the broker keeps messages for a receiver that is away: over a restart, and no longer than units wait before
+/// they send again what nobody acknowledged. Until then it goes on giving that receiver its share.
+const SESSION_SECONDS: u32 = 30;
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -172,7 +173,7 @@ pub async fn run(link: Link, ends: Ends) {
     leave(&client, event_loop).await;
 }
 
-/// Says goodbye, so that the broker gives what comes next to the other receivers at once.
+/// Says goodbye, so that the broker need not find out by itself.
 async fn leave(client: &AsyncClient, mut event_loop: EventLoop) {
     if client.try_disconnect().is_err() {
         return;

@@ -1,5 +1,6 @@
 //! Renewals, by a center in memory that hears what it is asked and answers when the test says so.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ const HOUR: Duration = Duration::from_hours(1);
 /// The line to a center: what was asked, what is answered, and with which key the unit goes on.
 #[derive(Debug, Clone, Default)]
 struct Center {
+    /// Whether the broker has not taken the unit yet.
+    silent: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<Vec<u8>>>>,
     answer: Arc<Mutex<Option<Vec<u8>>>>,
     key: Arc<Mutex<Option<PathBuf>>>,
@@ -35,7 +38,7 @@ impl Line for Center {
     }
 
     fn is_in_use(&self) -> bool {
-        true
+        !self.silent.load(Ordering::Relaxed)
     }
 
     fn refused(&self, _: Refusal) {}
@@ -85,6 +88,23 @@ impl Enrolled {
         keys.sort();
         keys
     }
+}
+
+#[test]
+fn the_key_of_the_claim_goes_with_the_first_connection_and_that_of_a_next_claim_stays() {
+    let is_there = |unit: &Enrolled| edge_store::disk::read(&*unit.disk, &Path::new(CLAIM).join("claim.key")).is_ok();
+    let unit = Enrolled::new();
+    unit.center.silent.store(true, Ordering::Relaxed);
+    let mut renewer = unit.renewer();
+    renewer.step(after(0), now().time).unwrap();
+    assert!(is_there(&unit), "the broker has not taken the unit yet");
+    unit.center.silent.store(false, Ordering::Relaxed);
+    renewer.step(after(0), now().time).unwrap();
+    assert!(!is_there(&unit));
+    let unit = Enrolled::new();
+    unit.agency.factory(&*unit.disk);
+    unit.renewer().step(after(0), now().time).unwrap();
+    assert!(is_there(&unit), "the next claim is not spent");
 }
 
 /// Past two thirds of the certificate's life.

@@ -129,6 +129,18 @@ fn a_clock_that_is_set_forward_is_not_told_as_the_cameras_silence() {
 }
 
 #[test]
+fn a_camera_that_falls_behind_is_not_told_as_a_clock_that_was_set() {
+    let mut bench = Bench::new();
+    for tenth in 0..21 {
+        let AccessUnit { arrival, wall, .. } = unit(3 * tenth);
+        bench.feed.offer(AccessUnit { arrival, wall, ..unit(tenth) });
+        bench.drain();
+    }
+    let gap = Gap { from: wall(10), to: wall(30), reason: GapReason::Camera };
+    assert_eq!(*bench.told.lock().unwrap(), [Told::Missing(bench.place.camera.clone(), gap)]);
+}
+
+#[test]
 fn a_camera_that_was_away_is_told_as_that_although_its_clock_differs() {
     let mut bench = Bench::new();
     bench.record(0..15);
