@@ -74,7 +74,9 @@ impl Identity {
     pub fn check_receiver(&self, agency: &AgencyId, root: &Root) -> Result<(), IdentityError> {
         let certificates = certificates(&self.certificate, "the certificate")?;
         let pem = certificates.into_iter().next().map(|first| first.to_vec()).unwrap_or_default();
-        let why = match root.check(&Chain::from_der(pem), None) {
+        let chain = Chain::from_der(pem);
+        // One that is nobody's is said to be so, before it is judged.
+        let why = match chain.subject().and_then(|_| root.check(&chain, None)) {
             Ok(Holder::Center(of, _)) if of == *agency => return Ok(()),
             Ok(Holder::Center(of, name)) => format!("it is receiver {name}'s of {of} (see --agency)"),
             Ok(Holder::Unit(of, name)) => {
@@ -159,7 +161,7 @@ mod tests {
             (&ours, Subject::Claim("SN42".parse().unwrap()), "metro", "the claim of SN42"),
             (&ours, center(), "other", "it is receiver center-1's of metro (see --agency)"),
             (&theirs, center(), "metro", "is not a valid one of this agency"),
-            (&ours, Subject::Broker(vec!["localhost".into()]), "metro", "is not a valid one of this agency"),
+            (&ours, Subject::Broker(vec!["localhost".into()]), "metro", "it names neither unit, person nor receiver"),
         ] {
             let said = said(by, subject, agency).unwrap();
             assert!(said.contains(words) && said.contains("`rtcc pki center` makes one"), "{said}");

@@ -182,7 +182,8 @@ fn lines(Overview { expected, requests, certificates, .. }: &Overview, zone: &Ti
     let expected = expected.iter().map(|each| {
         let locked = if each["locked_until_us"].is_null() { "" } else { ", locked after wrong setup codes" };
         let (serial, unit, place) = (text(each, "serial"), text(each, "unit"), text(each, "place"));
-        format!("expected  {serial:<12} as {unit:<12} until {}  {place}{locked}", at(each, "until_us"))
+        let line = format!("expected  {serial:<12} as {unit:<12} until {}  {place}{locked}", at(each, "until_us"));
+        line.trim_end().to_owned()
     });
     let requests = requests.iter().map(|each| {
         let code = if each["code_ok"] == true { "code ok" } else { "code WRONG" };

@@ -198,7 +198,10 @@ fn usual_centers(authority: &Authority) -> anyhow::Result<Vec<CenterId>> {
 fn at_the_broker(authority: &Authority, center: &CenterId) -> anyhow::Result<String> {
     Ok(match authority.let_in_also(center)? {
         LetIn::Now(list) => {
-            format!("{} lets it in; a broker that runs has to read that again: SIGHUP, or a restart", list.display())
+            format!(
+                "{} lets it in; the broker has to read it again (SIGHUP, or a restart), a copy of it after it was copied anew",
+                list.display()
+            )
         }
         LetIn::Before(list) => format!("{} let it in before", list.display()),
         LetIn::Nowhere(lines) => format!(

@@ -71,7 +71,7 @@ impl World {
         let mut rtcc = Command::new(env!("CARGO_BIN_EXE_rtcc"));
         let made = rtcc.args(["pki", "center", "--name", name, "--dir"]).arg(self.pki("")).output().unwrap();
         let said = String::from_utf8_lossy(&made.stdout);
-        assert!(made.status.success() && said.contains("lets it in; a broker that runs has to read"), "{made:?}");
+        assert!(made.status.success() && said.contains("lets it in; the broker has to read it again"), "{made:?}");
     }
 
     fn pki(&self, file: &str) -> PathBuf {
