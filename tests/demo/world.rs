@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use edge_tests::port;
 use edge_tests::process::Process;
 use edge_tests::proxy::{Link, Proxy};
 use nix::sys::signal::Signal;
@@ -93,7 +94,7 @@ impl World {
                 fs::remove_file(left.path())?;
             }
         }
-        let (broker_port, center_port) = (free_port()?, free_port()?);
+        let (broker_port, center_port) = (port::free(), port::free());
         certificates(places, broker_port)?;
         say("certificates made: one agency, one unit, one center, one investigator");
         let mut mosquitto = Command::new("mosquitto");
@@ -106,7 +107,7 @@ impl World {
         wait_for_port(center_port, &mut center, "rtcc serve")?;
         say(&format!("center: rtcc serve, http://127.0.0.1:{center_port}/api/events"));
         let config = places.folder.join("edge-agent.toml");
-        let page = Page::make(places, free_port()?)?;
+        let page = Page::make(places, port::free())?;
         fs::write(&config, configuration(places, (link.port(), &page), cameras, test_plates)?)?;
         let mut run = Command::new(places.programs.join("edge-agent"));
         let agent = start("edge-agent", run.arg("run").arg("--config").arg(&config).env("NO_COLOR", "1"))?;
@@ -217,10 +218,6 @@ fn configuration(
         )?;
     }
     Ok(text)
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Waits until the program listens; its own words if it ends instead.

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use edge_agent::control::{
-    ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, Outlet, Policy, Recalled,
-    UpdateAsked,
+    ActionFault, Actions, AuditFault, AuditLog, Challenges, Clip, Control, Ends, Outlet, Policy, Recalled, UpdateAsked,
 };
 use edge_agent::supervise::queue::{self, Bounds, Overflow, Sender};
 use edge_agent::supervise::{Clock, Heartbeats, Stop};
@@ -58,13 +57,16 @@ impl Notes {
 }
 
 impl AuditLog for Notes {
-    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault> {
-        let mut seen = self.seen();
-        if begins.is_some_and(|id| !seen.begun.insert(id)) {
-            return Ok(Appended::Replayed);
+    fn begin(&mut self, draft: AuditRecord, command: CommandId) -> Result<Option<Box<AuditRecord>>, AuditFault> {
+        if !self.seen().begun.insert(command) {
+            return Ok(None);
         }
-        seen.log.push(draft.clone());
-        Ok(Appended::Written(Box::new(draft)))
+        AuditLog::append(self, draft).map(Some)
+    }
+
+    fn append(&mut self, draft: AuditRecord) -> Result<Box<AuditRecord>, AuditFault> {
+        self.seen().log.push(draft.clone());
+        Ok(Box::new(draft))
     }
 
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {

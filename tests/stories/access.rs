@@ -1,7 +1,6 @@
 //! The broker as `rtcc pki` configures it: a unit reaches its own topics and no other agency, unit or client id.
 #![cfg(test)]
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::str::FromStr;
@@ -41,7 +40,7 @@ impl City {
         let authority = Authority::create(folder.path(), &name("metro"), rtcc::clock::wall_us()).unwrap();
         let hosts = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         authority.issue(&Subject::Broker(hosts), rtcc::clock::wall_us()).unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = edge_tests::port::free();
         let config = authority.write_broker_files(port, &[name("center-1")], rtcc::clock::wall_us()).unwrap();
         let broker = Process::spawn("mosquitto", Command::new(mosquitto()).arg("-v").arg("-c").arg(config));
         broker.wait_for_line("running", DEADLINE);

@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use camera::{Watched, patient};
-use edge_agent::capture::{BackoffLimits, Settings, Source, State, Transport, Trust};
+use edge_agent::capture::{Settings, Source, State, Transport, Trust};
+use edge_agent::supervise::Backoff;
 use edge_tests::process::Process;
 use edge_tests::proxy::Proxy;
 use edge_tests::rtsp::{Coding, Reel, RtspCamera};
@@ -49,7 +50,7 @@ fn reconnecting_does_not_cost_memory() {
     let url = format!("rtsp://127.0.0.1:{}/stream", link.port());
     let source = Source::Rtsp { url, transport: Transport::Tcp, credentials: None, trust: Trust::System };
     // The waits between tries are not what is tried here.
-    let backoff = BackoffLimits { first: Duration::from_millis(1), most: Duration::from_millis(1) };
+    let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
     let watched = Watched::start_with("reconnecting", Settings { backoff, ..patient(source) }, drop);
     let (mut warm, mut threads) = (0, 0);
     for round in 0..count {

@@ -5,7 +5,6 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes plain files and starts threads")]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use edge_agent::peripherals::simulated::Bench;
 use edge_agent::peripherals::{Amperes, Power, Tilt, Volts};
 use edge_protocol::time::{ClockQuality, WallStamp, WallTime};
 use edge_tests::pki::Pki;
+use edge_tests::port;
 use edge_tests::process::program;
 use edge_tests::rtsp::{Access, Coding, Reel, RtspCamera};
 use edge_tests::world::{CAMERA, CameraPlan, Plan, UNIT, World};
@@ -29,11 +29,6 @@ const NEVER_SET: WallStamp = WallStamp { time: WallTime::from_millis(60_000), qu
 /// A supply below what the box needs.
 const WEAK: Power = Power { voltage: Volts(9.0), current: Amperes(1.0) };
 
-/// A port that nobody listens at.
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).and_then(|free| free.local_addr()).expect("a free port").port()
-}
-
 /// A camera that looks at a gate.
 fn gate() -> RtspCamera {
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/check/gate_00.jpg");
@@ -47,7 +42,7 @@ fn plan(gate: &RtspCamera) -> Plan {
     Plan {
         cameras: vec![CameraPlan { source, ..CameraPlan::test(CAMERA) }],
         head: "board = \"sim\"\n".to_owned(),
-        metrics: Some(free_port()),
+        metrics: Some(port::free()),
         ..Plan::default()
     }
 }
@@ -136,7 +131,7 @@ fn without_runtime<'f>() -> Fault<'f> {
 
 fn faults_of_the_line<'f>(world: &World, other: &Pki) -> Vec<Fault<'f>> {
     let expired = world.pki.expired_unit(UNIT).certificate_path;
-    let closed = free_port();
+    let closed = port::free();
     vec![
         line("broker down", "port = ", format!("port = {closed}"), "broker", "the broker may be down"),
         line("other authority", "ca = ", format!("ca = {:?}", other.root_path()), "broker", "another authority"),
@@ -149,7 +144,7 @@ fn faults_of_the_line<'f>(world: &World, other: &Pki) -> Vec<Fault<'f>> {
 
 fn faults_of_the_unit<'f>(world: &World, guarded: &str) -> Vec<Fault<'f>> {
     let models = wrong_models(&world.file("."));
-    let nobody = rtsp(&format!("rtsp://127.0.0.1:{}/s", free_port()));
+    let nobody = rtsp(&format!("rtsp://127.0.0.1:{}/s", port::free()));
     vec![
         line("wrong camera", "url = ", nobody, "camera", "check the port"),
         line("password", "url = ", rtsp(guarded), "camera", "source.credentials"),

@@ -329,6 +329,7 @@ fn a_certificate_past_two_thirds_of_its_life_is_renewed_over_the_living_line_and
     city.wait("no gap is left", |city| city.ask("/api/gaps").filter(|gaps| gaps.as_array().is_some_and(Vec::is_empty)));
     assert_eq!(city.ask("/api/units").unwrap()[0]["epochs"], 1);
     assert!(city.decisions().iter().any(|(who, what)| who == "center" && what == "renew"));
+    city.pulls_a_clip_that_verifies();
     assert!(agent.terminate(DEADLINE).success());
 }
 

@@ -38,18 +38,12 @@ impl Unit {
     fn new() -> Unit {
         let folder = tempfile::Builder::new().prefix("edge-story-").tempdir().expect("a folder");
         let pki = Pki::new("demo-city");
-        let unit = pki.unit("pole-1");
-        let (place, root) = (folder.path().display(), pki.root_path());
+        let (place, tables) = (folder.path().display(), pki.agent_tables("pole-1", 1));
         let text = format!(
-            "data_dir = \"{place}/state\"\n[unit]\nagency = \"demo-city\"\nid = \"pole-1\"\n\
-             [uplink]\nhost = \"localhost\"\nport = 1\nca = \"{root}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             [control]\nagency_root = \"{root}\"\n\
+            "data_dir = \"{place}/state\"\n{tables}\
              [models]\ndir = \"{place}/nowhere\"\nlibrary = \"{place}/no-such-library.so\"\n\
              [health]\nevery_s = 1\nmetrics_enabled = false\n\
-             [[camera]]\nid = \"yard\"\nname = \"Yard\"\n[camera.source]\nkind = \"test\"\n",
-            unit.certificate_path.display(),
-            unit.key_path.display(),
-            root = root.display(),
+             [[camera]]\nid = \"yard\"\nname = \"Yard\"\n[camera.source]\nkind = \"test\"\n"
         );
         std::fs::write(folder.path().join("edge-agent.toml"), text).expect("a written configuration");
         std::fs::create_dir_all(folder.path().join("run")).expect("a folder");

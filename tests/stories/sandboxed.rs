@@ -59,19 +59,14 @@ impl Unit {
     fn new() -> Unit {
         let folder = tempfile::Builder::new().prefix("edge-story-").tempdir().expect("a folder");
         let pki = Pki::new("demo-city");
-        let (unit, root) = (pki.unit("pole-1"), pki.root_path());
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         let metrics = port::free();
         let text = format!(
-            "data_dir = \"{place}/data\"\n[unit]\nagency = \"demo-city\"\nid = \"pole-1\"\n\
-             [uplink]\nhost = \"localhost\"\nport = 1\nca = \"{root}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             [control]\nagency_root = \"{root}\"\n[models]\ndir = \"{models}\"\n{library}\
+            "data_dir = \"{place}/data\"\n{tables}[models]\ndir = \"{models}\"\n{library}\
              [health]\nmetrics = \"127.0.0.1:{metrics}\"\n\
              [[camera]]\nid = \"yard\"\nplates = \"off\"\nanalysed_fps = 2.0\n[camera.source]\nkind = \"test\"\n",
-            unit.certificate_path.display(),
-            unit.key_path.display(),
+            tables = pki.agent_tables("pole-1", 1),
             place = folder.path().display(),
-            root = root.display(),
             models = models.display(),
             library = library(),
         );

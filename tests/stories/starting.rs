@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use edge_tests::pki::{Identity, Pki};
+use edge_tests::pki::Pki;
 use edge_tests::process::{Process, program};
 use edge_tests::world::ended;
 use nix::sys::signal::Signal;
@@ -18,14 +18,10 @@ use nix::sys::signal::Signal;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A unit whose models are elsewhere, one of whose cameras has no credentials, and another no ring.
-fn configuration(folder: &Path, unit: &Identity, root: &Path) -> String {
-    let (folder, root) = (folder.display(), root.display());
-    let (certificate, key) = (unit.certificate_path.display(), unit.key_path.display());
+fn configuration(folder: &Path, pki: &Pki) -> String {
+    let (folder, tables) = (folder.display(), pki.agent_tables("pole-1", 1));
     format!(
-        "data_dir = \"{folder}/unit\"\n\
-         [unit]\nagency = \"demo-city\"\nid = \"pole-1\"\n\
-         [uplink]\nhost = \"localhost\"\nport = 1\nca = \"{root}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
-         [control]\nagency_root = \"{root}\"\n\
+        "data_dir = \"{folder}/unit\"\n{tables}\
          [models]\ndir = \"{folder}/nowhere\"\nlibrary = \"{folder}/no-such-library.so\"\n\
          [health]\nmetrics_enabled = false\n\
          [[camera]]\nid = \"yard\"\nname = \"Yard\"\n[camera.source]\nkind = \"test\"\n\
@@ -40,8 +36,7 @@ fn missing_models_library_credentials_and_ring_cost_themselves_alone() {
     let folder = tempfile::Builder::new().prefix("edge-story-").tempdir().expect("a folder");
     let pki = Pki::new("demo-city");
     let config = folder.path().join("edge-agent.toml");
-    let text = configuration(folder.path(), &pki.unit("pole-1"), &pki.root_path());
-    std::fs::write(&config, text).expect("a written configuration");
+    std::fs::write(&config, configuration(folder.path(), &pki)).expect("a written configuration");
     let unit = folder.path().join("unit");
     std::fs::create_dir_all(unit.join("ring")).expect("a folder");
     std::fs::write(unit.join("ring/dock"), "a file where the ring's folder should be").expect("an obstacle");

@@ -1,6 +1,5 @@
 //! The other side of the link: a real Mosquitto with TLS and the real `rtcc serve`, asked over its HTTP interface.
 
-use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use edge_tests::broker::Broker;
 use edge_tests::pki::Pki;
+use edge_tests::port;
 use edge_tests::process::Process;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -37,7 +37,7 @@ impl Center {
         let identity = pki.center("center-1");
         let broker = Broker::start(&pki, &[&identity]);
         let folder = tempfile::tempdir_in(&around.folder)?;
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let port = port::free();
         let mut serve = Command::new(around.programs.join("rtcc"));
         serve.args(["serve", "--agency", AGENCY, "--broker", &format!("localhost:{}", broker.port())]);
         serve.arg("--data").arg(folder.path().join("center")).arg("--root").arg(pki.root_path());

@@ -10,10 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use edge_agent::capture::{
-    BackoffLimits, Camera, CameraHealth, CameraWatch, Settings, Source, State, Transport, Trust,
-};
-use edge_agent::supervise::{Clock, Heartbeats, Stop};
+use edge_agent::capture::{Camera, CameraHealth, CameraWatch, Settings, Source, State, Transport, Trust};
+use edge_agent::supervise::{Backoff, Clock, Heartbeats, Stop};
 use edge_tests::process::Process;
 use edge_tests::proxy::Proxy;
 use edge_tests::rtsp::{Coding, Reel, RtspCamera};
@@ -66,7 +64,7 @@ pub fn be_the_unit(port: u16, count: u32) -> Result<()> {
     let link = Proxy::to(([127, 0, 0, 1], port).into());
     let url = format!("rtsp://127.0.0.1:{}/stream", link.port());
     let source = Source::Rtsp { url, transport: Transport::Tcp, credentials: None, trust: Trust::System };
-    let backoff = BackoffLimits { first: Duration::from_millis(1), most: Duration::from_millis(1) };
+    let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
     let (clock, stop) = (Clock::system(), Stop::new());
     let mut camera = Camera::new(Settings { backoff, ..Settings::new("camera".parse()?, source) }, clock.clone());
     let watch = camera.watch();

@@ -51,17 +51,10 @@ impl Prepared {
     /// Writes the unit's configuration.
     pub(super) fn new(around: &Surroundings, pki: &Pki, told: &Told<'_>) -> Result<Self> {
         let folder = tempfile::tempdir_in(&around.folder)?;
-        let identity = pki.unit(UNIT);
-        let (root, place) = (pki.root_path(), folder.path().display());
+        let (place, tables) = (folder.path().display(), pki.agent_tables(UNIT, told.port));
         let mut text = format!(
-            "profile = \"dev\"\ndata_dir = \"{place}/unit\"\n[unit]\nagency = \"{AGENCY}\"\nid = \"{UNIT}\"\n\
-             [uplink]\nhost = \"localhost\"\nport = {port}\nca = \"{root}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n\
-             [control]\nagency_root = \"{root}\"\n[models]\ndir = \"{models}\"\n[reads]\npublish = \"all\"\n\
+            "profile = \"dev\"\ndata_dir = \"{place}/unit\"\n{tables}[models]\ndir = \"{models}\"\n[reads]\npublish = \"all\"\n\
              [hotlist]\ntest_plates = {plates:?}\n[health]\nmetrics_enabled = false\n",
-            port = told.port,
-            root = root.display(),
-            certificate = identity.certificate_path.display(),
-            key = identity.key_path.display(),
             models = told.models.display(),
             plates = told.test_plates,
         );

@@ -1,6 +1,7 @@
 //! Lanes: the kinds of record a unit sends, in the order in which they may use the line.
 
 use std::fmt;
+use std::ops::{Index, IndexMut};
 use std::str::FromStr;
 
 use minicbor::{Decode, Encode};
@@ -125,6 +126,38 @@ impl FromStr for Lane {
     }
 }
 
+/// One `T` for every lane, in the order of [`Lane::ALL`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PerLane<T>(pub [T; Lane::ALL.len()]);
+
+impl<T> PerLane<T> {
+    /// Every lane with its own, most urgent first.
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
+        Lane::ALL.into_iter().zip(&self.0)
+    }
+
+    /// [`PerLane::iter`], to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Lane, &mut T)> {
+        Lane::ALL.into_iter().zip(&mut self.0)
+    }
+}
+
+#[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
+impl<T> Index<Lane> for PerLane<T> {
+    type Output = T;
+
+    fn index(&self, lane: Lane) -> &T {
+        &self.0[lane.index()]
+    }
+}
+
+#[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
+impl<T> IndexMut<Lane> for PerLane<T> {
+    fn index_mut(&mut self, lane: Lane) -> &mut T {
+        &mut self.0[lane.index()]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +177,15 @@ mod tests {
     fn lanes_are_ordered_by_urgency() {
         assert!(Lane::ALL.is_sorted());
         assert!(Lane::Hit < Lane::Clip);
+    }
+
+    #[test]
+    fn every_lane_has_its_own() {
+        let mut own = PerLane(Lane::ALL.map(Lane::as_str));
+        assert!(own.iter().all(|(lane, word)| *word == lane.as_str() && own[lane] == *word));
+        own[Lane::Read] = "another";
+        let changed: Vec<Lane> =
+            own.iter().filter(|(lane, word)| **word != lane.as_str()).map(|(lane, _)| lane).collect();
+        assert_eq!(changed, [Lane::Read]);
     }
 }

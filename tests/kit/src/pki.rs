@@ -100,6 +100,20 @@ impl Pki {
         self.unit_with(unit, KeyKind::Es256)
     }
 
+    /// What every configuration of an agent says after its first lines: who it is, under a certificate that is made
+    /// here, where its broker listens, and whose word it takes.
+    pub fn agent_tables(&self, unit: &str, port: u16) -> String {
+        let (agency, root, identity) = (&self.agency, self.root_path(), self.unit(unit));
+        format!(
+            "[unit]\nagency = \"{agency}\"\nid = \"{unit}\"\n\
+             [uplink]\nhost = \"localhost\"\nport = {port}\nca = \"{root}\"\ncertificate = \"{}\"\nkey = \"{}\"\n\
+             [control]\nagency_root = \"{root}\"\n",
+            identity.certificate_path.display(),
+            identity.key_path.display(),
+            root = root.display(),
+        )
+    }
+
     /// A unit's certificate over a chosen kind of key.
     pub fn unit_with(&self, unit: &str, kind: KeyKind) -> Identity {
         self.issue(&format!("{}/{unit}", self.agency), kind, Vec::new(), vec![ExtendedKeyUsagePurpose::ClientAuth])

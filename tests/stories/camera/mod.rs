@@ -5,11 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use edge_agent::capture::{
-    BackoffLimits, Camera, CameraHealth, CameraWatch, Settings, Source, State, Trouble, Watchdog,
-};
+use edge_agent::capture::{Camera, CameraHealth, CameraWatch, Settings, Source, State, Trouble, Watchdog};
 use edge_agent::media::AccessUnit;
-use edge_agent::supervise::{Clock, Heartbeats, Stop};
+use edge_agent::supervise::{Backoff, Clock, Heartbeats, Stop};
 
 /// How long anything may take here; machines that run tests are slow and shared.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -23,7 +21,7 @@ pub(crate) fn patient(source: Source) -> Settings {
 pub(crate) fn quick(source: Source) -> Settings {
     let watchdog =
         Watchdog { first: Duration::from_secs(6), silence: Duration::from_secs(3), key: Duration::from_secs(3) };
-    let backoff = BackoffLimits { first: Duration::from_millis(100), most: Duration::from_millis(400) };
+    let backoff = Backoff::new(Duration::from_millis(100), Duration::from_millis(400));
     Settings { watchdog, backoff, ..patient(source) }
 }
 

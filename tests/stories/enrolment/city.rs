@@ -9,6 +9,7 @@ use edge_agent::keys::Keys;
 use edge_agent::supervise::Clock;
 use edge_agent::uplink::tls::client_config;
 use edge_agent::uplink::{ClaimLine, Heard};
+use edge_protocol::command::Role;
 use edge_protocol::enrolment::{Answer, Outcome};
 use edge_protocol::id::IdError;
 use edge_tests::label::code_on;
@@ -155,6 +156,42 @@ impl City {
         self.rtcc_does(&[
             "enroll", "expect", "--serial", &serial, "--unit", called, "--place", "Main St", "--code", &code,
         ]);
+    }
+
+    /// Pulls the last seconds of video of `gate-1` as a supervisor, and verifies the clip under the agency's root.
+    pub(crate) fn pulls_a_clip_that_verifies(&self) {
+        let supervisor = Subject::Person(name("sue"), Role::Supervisor);
+        let issued = self.authority.issue(&supervisor, rtcc::clock::wall_us()).unwrap();
+        let [file, certificate, key, root] =
+            [self.folder.path().join("clip.mp4"), issued.certificate, issued.key, self.pki("root.pem")]
+                .map(|path| path.display().to_string());
+        let to = jiff::Timestamp::now();
+        let (from, to) = ((to - Duration::from_secs(5)).to_string(), to.to_string());
+        self.rtcc_does(&[
+            "clip",
+            "--unit",
+            "gate-1",
+            "--camera",
+            "yard",
+            "--from",
+            &from,
+            "--to",
+            &to,
+            "--purpose",
+            "audit",
+            "--case",
+            "26-0001",
+            "--cert",
+            &certificate,
+            "--key",
+            &key,
+            "--root",
+            &root,
+            "-o",
+            &file,
+        ]);
+        let verified = ended("rtcc", Command::new(program("rtcc")).args(["verify", &file, "--root", &root]));
+        assert!(verified.succeeded, "{}", verified.said);
     }
 
     /// Waits until a serial number waits for approval, and approves it.

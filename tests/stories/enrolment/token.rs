@@ -64,6 +64,7 @@ fn a_key_made_in_a_token_enrols_connects_and_is_renewed_and_never_lies_in_a_file
     agent.wait_for_line("the new certificate is in use", DEADLINE);
     let seen = healths(&city);
     city.wait("health goes on", |city| (healths(city) > seen + 1).then_some(()));
+    city.pulls_a_clip_that_verifies();
     assert!(agent.terminate(DEADLINE).success());
     assert_eq!((token.keys(), private_keys_in(&unit.home)), (1, 0));
 }

@@ -1,11 +1,9 @@
 //! A camera over all its connections: connect, receive, say what is wrong, wait, connect again.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use edge_protocol::time::MonoTime;
 
-use super::backoff::Backoff;
 use super::health::{CameraWatch, State};
 use super::keys::Keys;
 use super::pipeline::Pipeline;
@@ -15,7 +13,7 @@ use super::switch::SourceSwitch;
 use super::timeline::Timeline;
 use super::{Trouble, trouble};
 use crate::media::AccessUnit;
-use crate::supervise::{Clock, Pulse, Stop};
+use crate::supervise::{Backoff, Clock, Pulse, Stop, chance};
 
 /// A camera that was well for this long is tried again soon when it fails.
 const WELL: Duration = Duration::from_secs(10);
@@ -42,9 +40,7 @@ impl Camera {
     /// A camera that is not running yet.
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let live = !matches!(settings.source, Source::File { pace: Pace::Free, .. });
-        // Units that start in the same second must not wait alike.
-        let seed = RandomState::new().hash_one(settings.camera.as_str());
-        let backoff = Backoff::new(settings.backoff, seed);
+        let backoff = settings.backoff.clone();
         let (switch, timeline) = (SourceSwitch::new(settings.source.clone()), Timeline::new(live));
         let keys = Keys::new(settings.watchdog.key);
         Self { settings, switch, number: 0, clock, watch: CameraWatch::new(), timeline, backoff, keys }
@@ -74,7 +70,7 @@ impl Camera {
             let trouble = match self.connect(stop, pulse, deliver) {
                 End::Stopped => break,
                 End::Left => {
-                    self.backoff.reset();
+                    self.backoff.succeeded();
                     continue;
                 }
                 End::Ended if self.watch.health(began).units == before => Trouble::Ended,
@@ -89,7 +85,7 @@ impl Camera {
                 End::Trouble(trouble) => self.in_context(trouble),
             };
             if self.clock.mono().saturating_since(began) > WELL {
-                self.backoff.reset();
+                self.backoff.succeeded();
             }
             self.wait(trouble, stop, pulse);
         }
@@ -126,7 +122,9 @@ impl Camera {
     }
 
     fn wait(&mut self, trouble: Trouble, stop: &Stop, pulse: &Pulse) {
-        let wait = if cfg!(feature = "sabotage-camera-left-alone") { Duration::MAX } else { self.backoff.wait() };
+        // From the upper half: a street of units must not call all cameras in the same second after a power cut.
+        let wait = self.backoff.failed(chance() | 1 << 31);
+        let wait = if cfg!(feature = "sabotage-camera-left-alone") { Duration::MAX } else { wait };
         tracing::warn!(camera = %self.settings.camera, %trouble, wait_ms = wait.as_millis(), "no pictures");
         self.watch.set_state(State::Waiting { trouble, wait });
         let until = self.clock.mono().saturating_add(wait);
@@ -134,7 +132,7 @@ impl Camera {
             let now: MonoTime = self.clock.mono();
             pulse.beat(now);
             if self.switch.has_left(self.number) {
-                self.backoff.reset();
+                self.backoff.succeeded();
                 return;
             }
             let left = until.saturating_since(now);

@@ -8,7 +8,6 @@
 //! keeping them (the recorder does), and deciding which cameras there are.
 
 pub mod assemble;
-mod backoff;
 mod camera;
 mod credentials;
 mod health;
@@ -21,7 +20,6 @@ mod timeline;
 mod trouble;
 mod trust;
 
-pub use backoff::BackoffLimits;
 pub use camera::Camera;
 pub use credentials::{BadLogin, CredentialError, Credentials};
 pub use health::{CameraHealth, CameraWatch, State};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edge_protocol::id::CameraId;
 
-use super::BackoffLimits;
+use crate::supervise::Backoff;
 
 /// One camera.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Settings {
     /// Where its pictures come from.
     pub source: Source,
     /// How long to wait between tries.
-    pub backoff: BackoffLimits,
+    pub backoff: Backoff,
     /// How long to believe in a camera that sends nothing.
     pub watchdog: Watchdog,
 }
@@ -23,7 +23,8 @@ pub struct Settings {
 impl Settings {
     /// A camera with the product's waits.
     pub fn new(camera: CameraId, source: Source) -> Self {
-        Self { camera, source, backoff: BackoffLimits::default(), watchdog: Watchdog::default() }
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+        Self { camera, source, backoff, watchdog: Watchdog::default() }
     }
 }
 

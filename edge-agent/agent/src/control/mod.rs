@@ -18,7 +18,7 @@ mod station;
 
 pub use authorise::Policy;
 pub use challenge::Challenges;
-pub use seams::{ActionFault, Actions, Appended, AuditFault, AuditLog, Clip, MadeClip, Outlet, Recalled, UpdateAsked};
+pub use seams::{ActionFault, Actions, AuditFault, AuditLog, Clip, MadeClip, Outlet, Recalled, UpdateAsked};
 pub use station::{Control, Ends, answered, draft};
 
 #[cfg(test)]

@@ -11,24 +11,21 @@ use edge_protocol::record::{AuditRecord, ClipChunk, ClipOffer, Record};
 #[error("audit log: {0}")]
 pub struct AuditFault(pub String);
 
-/// What became of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Appended {
-    /// It is on disk, with its number and the hash of the entry before it filled in.
-    Written(Box<AuditRecord>),
-    /// The command it would have begun was begun before; nothing was written.
-    Replayed,
-}
-
 /// The unit's audit log, together with the ids of the commands that were begun: both in one file, so that neither can
-/// be on disk without the other.
+/// be on disk without the other. A draft's number and the hash of the entry before it are the log's to fill in.
 pub trait AuditLog: Send {
-    /// Appends an entry and, if `begins` is given, the command's id; on disk when it returns. The draft's number and
-    /// hash are the log's to fill in.
+    /// Appends the entry that a command begins with, and the command's id; on disk when it returns. None where the
+    /// command was begun before: nothing is written then, and nothing may be done.
     ///
     /// # Errors
     /// When the disk does not take it. The command must then be refused.
-    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault>;
+    fn begin(&mut self, draft: AuditRecord, command: CommandId) -> Result<Option<Box<AuditRecord>>, AuditFault>;
+
+    /// Appends any other entry; on disk when it returns.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    fn append(&mut self, draft: AuditRecord) -> Result<Box<AuditRecord>, AuditFault>;
 
     /// Intents without an outcome, oldest first: what the end of the agent interrupted.
     ///

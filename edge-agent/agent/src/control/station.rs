@@ -13,7 +13,7 @@ use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use super::authorise::{Refused, authorise};
 use super::delivery::{Deliveries, Step};
 use super::limit::Limit;
-use super::seams::{ActionFault, Actions, Appended, AuditLog, Clip, MadeClip, Outlet, Recalled, UpdateAsked};
+use super::seams::{ActionFault, Actions, AuditLog, Clip, MadeClip, Outlet, Recalled, UpdateAsked};
 use super::{Challenges, Policy};
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -155,9 +155,9 @@ impl Control {
             Err((asked, refused)) => return self.refuse(asked.as_deref(), &refused, wall),
         };
         let intent = draft(AuditKind::Intent, Some(&command), &describe(&command.operation), wall);
-        match self.ends.audit.append(intent, Some(command.id)) {
-            Ok(Appended::Written(entry)) => self.send(Record::Audit(entry)),
-            Ok(Appended::Replayed) => {
+        match self.ends.audit.begin(intent, command.id) {
+            Ok(Some(entry)) => self.send(Record::Audit(entry)),
+            Ok(None) => {
                 let refused = Refused { reason: Refusal::Replayed, detail: "carried out before".to_owned() };
                 return self.refuse(Some(&command), &refused, wall);
             }
@@ -264,9 +264,8 @@ impl Control {
 
     /// Writes down what has happened already; that it cannot be written changes nothing of it.
     fn audit(&mut self, entry: AuditRecord) {
-        match self.ends.audit.append(entry, None) {
-            Ok(Appended::Written(entry)) => self.send(Record::Audit(entry)),
-            Ok(Appended::Replayed) => {}
+        match self.ends.audit.append(entry) {
+            Ok(entry) => self.send(Record::Audit(entry)),
             Err(error) => tracing::error!(%error, "what was done is not in the audit log"),
         }
     }

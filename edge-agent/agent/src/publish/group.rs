@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Entry, GROUP};
 use edge_protocol::id::Epoch;
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use edge_protocol::time::MonoTime;
 
 /// The pause after a failed write: long enough not to wear the disk, short enough to be back soon.
@@ -21,7 +21,7 @@ pub(super) struct Group {
     /// Whether the disk has refused it, which makes it wait however urgent its entries are.
     refused: bool,
     /// Records that gave way while the disk refused, by lane.
-    given_up: [u64; Lane::ALL.len()],
+    given_up: PerLane<u64>,
 }
 
 impl Group {
@@ -56,7 +56,7 @@ impl Group {
     }
 
     /// How many records of each lane gave way, to be stated in the same commit.
-    pub(super) fn given_up(&self) -> &[u64; Lane::ALL.len()] {
+    pub(super) fn given_up(&self) -> &PerLane<u64> {
         &self.given_up
     }
 
@@ -79,9 +79,9 @@ impl Group {
         let droppable = |entry: &Entry| lane(entry).filter(|lane| lane.may_be_dropped());
         let Some(least_urgent) = self.entries.iter().filter_map(droppable).max() else { return };
         let oldest = self.entries.iter().position(|entry| droppable(entry) == Some(least_urgent));
-        if let (Some(oldest), Some(count)) = (oldest, self.given_up.get_mut(least_urgent.index())) {
+        if let Some(oldest) = oldest {
             self.entries.remove(oldest);
-            *count += 1;
+            self.given_up[least_urgent] += 1;
         }
     }
 }

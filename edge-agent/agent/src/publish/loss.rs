@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use edge_protocol::id::Epoch;
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::PerLane;
 use edge_protocol::record::{
     Alert, AlertKind, Gap, GapOf, LossCause, LossRecord, MAX_LOSS_RANGES, Record, Sentence, SequenceRange,
 };
@@ -26,8 +26,8 @@ fn statement(alike: &[Loss], epoch: Epoch, now: WallStamp) -> Option<Statement> 
 }
 
 /// One record of those that gave way before the disk took them: they never had a number, so it is a gap in words.
-pub(super) fn never_written(counts: &[u64; Lane::ALL.len()], now: WallStamp) -> Option<Record> {
-    let counted = Lane::ALL.into_iter().zip(counts).filter(|(_, count)| **count > 0);
+pub(super) fn never_written(counts: &PerLane<u64>, now: WallStamp) -> Option<Record> {
+    let counted = counts.iter().filter(|(_, count)| **count > 0);
     let told: Vec<String> = counted.map(|(lane, count)| format!("{count} {lane}")).collect();
     let text = format!("the disk refused records for so long that some were given up: {}", told.join(", "));
     (!told.is_empty()).then(|| gap(&text, now))

@@ -8,7 +8,7 @@ use super::loss;
 use crate::supervise::queue::{ReceiveError, Receiver};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
 use edge_protocol::id::{Epoch, Sequence};
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use edge_protocol::record::{LossCause, Record};
 use edge_protocol::time::MonoTime;
 use edge_store::outbox::{Budget, OpenedOutbox, Outbox, OutboxError, Settled, Spent};
@@ -112,7 +112,7 @@ pub struct Publisher {
     /// Whether there are some that are not.
     owes_statement: bool,
     /// What the log was last told of each lane.
-    said: [Sequence; Lane::ALL.len()],
+    said: PerLane<Sequence>,
 }
 
 impl Publisher {
@@ -126,7 +126,7 @@ impl Publisher {
         if let Some(path) = set_aside {
             group.push(Entry::Record(loss::set_aside(&path, ends.clock.wall())), ends.clock.mono());
         }
-        let said = Lane::ALL.map(|lane| outbox.last_committed(lane));
+        let said = PerLane(Lane::ALL.map(|lane| outbox.last_committed(lane)));
         let mut publisher =
             Self { plan, outbox, ends, group, left: None, spent: None, stated: None, owes_statement: false, said };
         publisher.announce();
@@ -207,7 +207,7 @@ impl Publisher {
     }
 
     fn announce(&mut self) {
-        for (lane, said) in Lane::ALL.into_iter().zip(&mut self.said) {
+        for (lane, said) in self.said.iter_mut() {
             let (epoch, last) = (self.outbox.epoch(), self.outbox.last_committed(lane));
             (self.ends.announce)(epoch, lane, last);
             // Whoever reads this knows what must survive whatever comes next.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use edge_protocol::id::Sequence;
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use tokio::sync::Notify;
 
 /// The last committed sequence of every lane, and a bell. Ringing never waits and never loses anything, because only
@@ -16,7 +16,7 @@ pub struct Bell {
 
 #[derive(Debug, Default)]
 struct Shared {
-    last: [AtomicU64; Lane::ALL.len()],
+    last: PerLane<AtomicU64>,
     rung: Notify,
 }
 
@@ -28,9 +28,7 @@ impl Bell {
 
     /// Says that everything of a lane up to here is committed.
     pub fn ring(&self, lane: Lane, last: Sequence) {
-        if let Some(held) = self.shared.last.get(lane.index()) {
-            held.store(last.get(), Ordering::Release);
-        }
+        self.shared.last[lane].store(last.get(), Ordering::Release);
         self.shared.rung.notify_one();
     }
 
@@ -41,7 +39,7 @@ impl Bell {
 
     /// What was said of a lane last; zero before anything was.
     pub(super) fn last(&self, lane: Lane) -> Sequence {
-        Sequence::new(self.shared.last.get(lane.index()).map_or(0, |held| held.load(Ordering::Acquire)))
+        Sequence::new(self.shared.last[lane].load(Ordering::Acquire))
     }
 
     /// Completes when it was rung since the last time.

@@ -1,6 +1,6 @@
 //! Bytes a day: what gives way when they run out.
 
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use edge_protocol::record::LaneCount;
 use edge_protocol::time::{ClockQuality, MonoTime, WallStamp};
 use edge_store::outbox::Spent;
@@ -24,13 +24,13 @@ pub(super) enum Permit {
 pub(super) struct Budget {
     daily_bytes: Option<u64>,
     spent: Spent,
-    withheld: [u64; Lane::ALL.len()],
+    withheld: PerLane<u64>,
 }
 
 impl Budget {
     /// Goes on from what was spent before a restart.
-    pub(super) const fn new(daily_bytes: Option<u64>, spent: Spent) -> Self {
-        Self { daily_bytes, spent, withheld: [0; Lane::ALL.len()] }
+    pub(super) fn new(daily_bytes: Option<u64>, spent: Spent) -> Self {
+        Self { daily_bytes, spent, withheld: PerLane::default() }
     }
 
     /// Which day it is; a new one begins with nothing spent.
@@ -68,15 +68,13 @@ impl Budget {
     }
 
     pub(super) fn withheld(&mut self, lane: Lane, count: u64) {
-        if let Some(held) = self.withheld.get_mut(lane.index()) {
-            *held = held.saturating_add(count);
-        }
+        self.withheld[lane] = self.withheld[lane].saturating_add(count);
     }
 
     /// What was given up today since the agent's start, per lane with any.
     pub(super) fn withheld_today(&self) -> Vec<LaneCount> {
-        let counts = Lane::ALL.into_iter().zip(self.withheld);
-        counts.filter(|(_, count)| *count > 0).map(|(lane, count)| LaneCount { lane, count }).collect()
+        let counted = self.withheld.iter().filter(|(_, count)| **count > 0);
+        counted.map(|(lane, count)| LaneCount { lane, count: *count }).collect()
     }
 }
 

@@ -11,9 +11,8 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, Event, EventLoop};
 
-use super::backoff::Backoff;
-use super::link::{KEEP_ALIVE, chance, client_options};
-use crate::supervise::Clock;
+use super::link::{KEEP_ALIVE, RETRY, client_options};
+use crate::supervise::{Clock, chance};
 
 /// Where the broker is and who asks.
 #[derive(Debug, Clone)]
@@ -57,7 +56,7 @@ impl ClaimLine {
     ) -> std::io::Result<bool> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = runtime.block_on(async {
-            let mut backoff = Backoff::new();
+            let mut backoff = RETRY;
             let talk = async {
                 loop {
                     let began = clock.mono();

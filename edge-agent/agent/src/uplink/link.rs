@@ -5,11 +5,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use bytes::Bytes;
 use edge_protocol::batch::Encoding;
 use edge_protocol::id::{AgencyId, UnitId};
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::PerLane;
 use edge_protocol::record::{LaneCount, Sentence, UplinkHealth};
 use edge_protocol::state::{AckMode, State};
 use edge_protocol::time::MonoTime;
@@ -20,14 +19,13 @@ use rumqttc::v5::mqttbytes::v5::{ConnAck, DisconnectReasonCode, LastWill, Packet
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport};
 
-use super::backoff::Backoff;
 use super::budget::{Budget, Calendar};
 use super::plan::{Outbox, OutboxFault};
 use super::state::{Core, Input};
 use super::talk::Talk;
 use super::{Announcement, Bell, Renewals, trouble};
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Fault, Pulse, Stop};
+use crate::supervise::{Backoff, Clock, Fault, Pulse, Stop, chance};
 
 /// A silent broker is found within two of these.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -39,6 +37,8 @@ const MAX_INCOMING_BYTES: u32 = 64 * 1024;
 const CLIENT_CAPACITY: usize = 128;
 /// The longest time between two looks at clock and counters.
 pub(super) const BEAT: Duration = Duration::from_secs(1);
+/// The waits between tries to reach the broker.
+pub(super) const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1));
 /// A connection that lasted this long was a good one.
 const STEADY: Duration = Duration::from_secs(10);
 /// How long the line is kept after a stop: the other stations have just said what they still had to say. What does not
@@ -139,7 +139,7 @@ impl Uplink {
     }
 
     async fn serve(&mut self, stop: &Stop) -> Result<(), OutboxFault> {
-        let mut backoff = Backoff::new();
+        let mut backoff = RETRY;
         let spent = self.outbox.spent()?;
         self.calendar = Calendar::new(spent.day, self.ends.clock.mono());
         let mut core = self.core(spent)?;
@@ -205,8 +205,8 @@ impl Uplink {
     fn core(&mut self, spent: Spent) -> Result<Core, OutboxFault> {
         let epoch = self.outbox.epoch();
         self.ends.announcement.set_epoch(epoch);
-        let mut backlog = [Backlog::default(); Lane::ALL.len()];
-        for (lane, held) in Lane::ALL.into_iter().zip(&mut backlog) {
+        let mut backlog = PerLane::<Backlog>::default();
+        for (lane, held) in backlog.iter_mut() {
             *held = self.outbox.backlog(lane)?;
         }
         let Settings { ack, daily_bytes, .. } = self.settings;
@@ -333,15 +333,6 @@ pub(super) fn client_options(
         .set_connection_timeout(CONNECT_SECONDS)
         .set_max_packet_size(Some(MAX_INCOMING_BYTES));
     options
-}
-
-pub(super) fn chance() -> u32 {
-    let mut bytes = [0; 4];
-    // Without random bytes the wait is the longest, which is safe.
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => u32::from_ne_bytes(bytes),
-        Err(_) => u32::MAX,
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@
 //! its own.
 
 mod announcement;
-mod backoff;
 mod bell;
 mod budget;
 mod claim;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use edge_protocol::ack::Ack;
 use edge_protocol::id::{Epoch, Sequence};
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use edge_protocol::record::{LaneCount, LossCause, Sentence, UplinkHealth};
 use edge_protocol::state::AckMode;
 use edge_protocol::time::MonoTime;
@@ -84,7 +84,7 @@ struct InFlight {
 pub(super) struct Core {
     epoch: Epoch,
     ack: AckMode,
-    lanes: [LaneState; Lane::ALL.len()],
+    lanes: PerLane<LaneState>,
     /// Messages in flight at most; zero while there is no connection.
     allowed: usize,
     in_flight: HashMap<u64, InFlight>,
@@ -100,18 +100,11 @@ pub(super) struct Core {
 
 impl Core {
     /// Begins from where the outbox's lanes stand.
-    pub(super) fn new(
-        epoch: Epoch,
-        ack: AckMode,
-        budget: Budget,
-        backlog: &[Backlog; Lane::ALL.len()],
-        now: MonoTime,
-    ) -> Self {
-        let mut lanes = Lane::ALL.into_iter().zip(backlog).map(|(lane, backlog)| LaneState::new(lane, *backlog, now));
+    pub(super) fn new(epoch: Epoch, ack: AckMode, budget: Budget, backlog: &PerLane<Backlog>, now: MonoTime) -> Self {
         Self {
             epoch,
             ack,
-            lanes: Lane::ALL.map(|lane| lanes.next().unwrap_or_else(|| LaneState::new(lane, Backlog::default(), now))),
+            lanes: PerLane(Lane::ALL.map(|lane| LaneState::new(lane, backlog[lane], now))),
             allowed: 0,
             in_flight: HashMap::new(),
             bulk_arrived: 0,
@@ -153,7 +146,7 @@ impl Core {
                 Vec::new()
             }
             Input::Committed(lane, last) => {
-                self.lane_mut(lane).committed(last, now);
+                self.lanes[lane].committed(last, now);
                 Vec::new()
             }
             Input::Delivered(message) => self.delivered(message, now),
@@ -165,7 +158,7 @@ impl Core {
     fn start_over(&mut self, now: MonoTime) {
         self.in_flight.clear();
         self.bulk_arrived = 0;
-        for lane in &mut self.lanes {
+        for (_, lane) in self.lanes.iter_mut() {
             if cfg!(feature = "sabotage-forget-in-flight") {
                 lane.forget_in_flight();
                 continue;
@@ -184,7 +177,7 @@ impl Core {
         self.deliveries += 1;
         self.bulk_arrived += usize::from(taken.lane.is_bulk());
         self.rate.delivered(taken.bytes, taken.sent, now);
-        let up_to = self.lane_mut(taken.lane).delivered(message);
+        let up_to = self.lanes[taken.lane].delivered(message);
         match (self.ack, up_to) {
             (AckMode::Broker, Some(up_to)) => self.settle(taken.lane, up_to, now),
             (AckMode::Broker, None) | (AckMode::Center, _) => Vec::new(),
@@ -192,7 +185,7 @@ impl Core {
     }
 
     fn settle(&mut self, lane: Lane, up_to: Sequence, now: MonoTime) -> Vec<Effect> {
-        match self.lane_mut(lane).acknowledged(up_to, now) {
+        match self.lanes[lane].acknowledged(up_to, now) {
             Verdict::Settle(up_to) => vec![Effect::Settle(lane, up_to)],
             Verdict::Old | Verdict::Early | Verdict::Impossible => Vec::new(),
         }
@@ -203,7 +196,7 @@ impl Core {
             // Of an earlier life of the outbox, or of no meaning here.
             return Vec::new();
         }
-        match self.lane_mut(ack.lane).acknowledged(ack.settled, now) {
+        match self.lanes[ack.lane].acknowledged(ack.settled, now) {
             Verdict::Settle(up_to) => vec![Effect::Settle(ack.lane, up_to)],
             Verdict::Old | Verdict::Early => Vec::new(),
             Verdict::Impossible => {
@@ -225,11 +218,8 @@ impl Core {
         if self.ack == AckMode::Broker {
             return Vec::new();
         }
-        let mut lanes = Lane::ALL.into_iter().zip(&mut self.lanes);
-        lanes
-            .by_ref()
-            .filter_map(|(lane, state)| state.resend_if_stuck(now).then_some(Effect::Resending(lane)))
-            .collect()
+        let stuck = self.lanes.iter_mut().filter_map(|(lane, state)| state.resend_if_stuck(now).then_some(lane));
+        stuck.map(Effect::Resending).collect()
     }
 
     /// What to send next, most urgent lane first; none while nothing is due or nothing more may be in flight.
@@ -237,11 +227,11 @@ impl Core {
         let free = self.allowed.saturating_sub(self.in_flight.len());
         let reserved = RESERVED.min(self.allowed.saturating_sub(1));
         Lane::ALL.into_iter().find_map(|lane| {
-            let records = self.lane(lane).due(now)?;
+            let records = self.lanes[lane].due(now)?;
             let permit = self.budget.permit(lane);
             let room = if lane.is_bulk() { free > reserved && self.bulk_has_room() } else { free > 0 };
             let sends = room && permit != Permit::Wait;
-            let wanted = Wanted { lane, after: self.lane(lane).sent(), records, bytes: BATCH_BYTES, permit };
+            let wanted = Wanted { lane, after: self.lanes[lane].sent(), records, bytes: BATCH_BYTES, permit };
             sends.then_some(wanted)
         })
     }
@@ -262,7 +252,7 @@ impl Core {
     /// broker's word is not a center's.
     pub(super) fn settled(&self, lane: Lane) -> Sequence {
         match self.ack {
-            AckMode::Center => self.lane(lane).settled(),
+            AckMode::Center => self.lanes[lane].settled(),
             AckMode::Broker => Sequence::ZERO,
         }
     }
@@ -273,14 +263,14 @@ impl Core {
         let (message, bytes) = (self.next_message, bytes as u64);
         self.in_flight.insert(message, InFlight { lane, bytes, sent: now });
         self.budget.spend(bytes);
-        self.lane_mut(lane).sent_batch(message, last, now);
+        self.lanes[lane].sent_batch(message, last, now);
         message
     }
 
     /// Records of a lane were given up.
     pub(super) fn given_up(&mut self, lane: Lane, sequences: &[Sequence], cause: LossCause, now: MonoTime) {
         if let Some(last) = sequences.last() {
-            self.lane_mut(lane).advance(*last, now);
+            self.lanes[lane].advance(*last, now);
         }
         if cause == LossCause::Budget {
             self.budget.withheld(lane, sequences.len() as u64);
@@ -289,19 +279,19 @@ impl Core {
 
     /// Whether what waits in a lane could be read.
     pub(super) fn set_readable(&mut self, lane: Lane, readable: bool, now: MonoTime) {
-        self.lane_mut(lane).set_readable(readable, now);
+        self.lanes[lane].set_readable(readable, now);
     }
 
     /// What cannot be read, in words.
     fn unreadable(&self) -> Option<Sentence> {
-        let lanes = Lane::ALL.into_iter().filter(|lane| !self.lane(*lane).is_readable()).map(Lane::as_str);
+        let lanes = self.lanes.iter().filter(|(_, state)| !state.is_readable()).map(|(lane, _)| lane.as_str());
         let lanes = lanes.collect::<Vec<_>>().join(", ");
         (!lanes.is_empty()).then(|| Sentence::cut(&format!("what waits to be sent cannot be read: {lanes}")))
     }
 
     /// A lane has nothing more to read.
     pub(super) fn nothing_left(&mut self, lane: Lane) {
-        self.lane_mut(lane).nothing_left();
+        self.lanes[lane].nothing_left();
     }
 
     /// When to look again, if nothing happens until then. What is due already waits for room, which only a delivery
@@ -310,8 +300,8 @@ impl Core {
         if self.allowed == 0 {
             return None;
         }
-        let batches = self.lanes.iter().filter_map(LaneState::due_at);
-        let resends = self.lanes.iter().filter_map(LaneState::resend_at);
+        let batches = self.lanes.iter().filter_map(|(_, lane)| lane.due_at());
+        let resends = self.lanes.iter().filter_map(|(_, lane)| lane.resend_at());
         let stalls = self.in_flight.values().map(|message| message.sent.saturating_add(STALL));
         batches.chain(resends).chain(stalls).filter(|at| *at > now).min()
     }
@@ -329,16 +319,6 @@ impl Core {
             busy,
             trouble: self.unreadable(),
         }
-    }
-
-    #[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
-    fn lane(&self, lane: Lane) -> &LaneState {
-        &self.lanes[lane.index()]
-    }
-
-    #[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
-    fn lane_mut(&mut self, lane: Lane) -> &mut LaneState {
-        &mut self.lanes[lane.index()]
     }
 }
 

@@ -1,7 +1,7 @@
 //! What gives way when the outbox's share of the disk is full: the least urgent lane, its oldest record first.
 
 use edge_protocol::id::Sequence;
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use edge_protocol::record::LossCause;
 use rusqlite::OptionalExtension as _;
 
@@ -13,8 +13,8 @@ use crate::database::DatabaseError;
 pub struct Budget {
     /// For all lanes together.
     pub total: u64,
-    /// For each lane, in the order of [`Lane::ALL`].
-    pub lanes: [u64; Lane::ALL.len()],
+    /// For each lane.
+    pub lanes: PerLane<u64>,
 }
 
 impl Budget {
@@ -23,11 +23,7 @@ impl Budget {
 
     /// A total of which thumbnails may take an eighth, clips a quarter, and every other lane whatever is left.
     pub const fn shared(total: u64) -> Self {
-        Self { total, lanes: [total, total, total, total, total, total, total, total / 8, total / 4] }
-    }
-
-    fn of(&self, lane: Lane) -> u64 {
-        self.lanes.get(lane.index()).copied().unwrap_or(self.total)
+        Self { total, lanes: PerLane([total, total, total, total, total, total, total, total / 8, total / 4]) }
     }
 }
 
@@ -41,11 +37,11 @@ impl Outbox {
     /// Drops what no longer fits after something was appended to `lane`. Hits and audit records never go, even if that
     /// means to exceed the share.
     pub(super) fn keep_within_budget(&mut self, lane: Lane) -> Result<(), DatabaseError> {
-        while lane.may_be_dropped() && self.cursors.of(lane).bytes > self.budget.of(lane) {
+        while lane.may_be_dropped() && self.cursors[lane].bytes > self.budget.lanes[lane] {
             self.drop_oldest(lane)?;
         }
-        while self.cursors.bytes() > self.budget.total {
-            let droppable = |lane: &Lane| lane.may_be_dropped() && self.cursors.of(*lane).records > 0;
+        while lanes::bytes(&self.cursors) > self.budget.total {
+            let droppable = |lane: &Lane| lane.may_be_dropped() && self.cursors[*lane].records > 0;
             let Some(least_urgent) = Lane::ALL.into_iter().rev().find(droppable) else { break };
             self.drop_oldest(least_urgent)?;
         }
@@ -67,7 +63,7 @@ impl Outbox {
         })?;
         let Some(bytes) = bytes else { return Ok(()) };
         let bytes = u64::try_from(bytes).unwrap_or(0) + RECORD_OVERHEAD_BYTES;
-        self.cursors.of_mut(lane).count_out(1, bytes);
+        self.cursors[lane].count_out(1, bytes);
         self.remember_loss(lane, sequence, cause)
     }
 }

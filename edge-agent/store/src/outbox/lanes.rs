@@ -1,10 +1,8 @@
 //! Where each lane stands, and the statements for its table.
 
 use edge_protocol::id::Sequence;
-use edge_protocol::lane::Lane;
+use edge_protocol::lane::{Lane, PerLane};
 use rusqlite::{Connection, Row, params};
-
-const LANES: usize = Lane::ALL.len();
 
 /// What waits in a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,7 +17,7 @@ pub struct Backlog {
     pub settled: Sequence,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) last: Sequence,
     pub(super) settled: Sequence,
@@ -28,8 +26,6 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    const EMPTY: Self = Self { last: Sequence::ZERO, settled: Sequence::ZERO, records: 0, bytes: 0 };
-
     pub(super) fn backlog(self) -> Backlog {
         Backlog { records: self.records, bytes: self.bytes, last: self.last, settled: self.settled }
     }
@@ -58,35 +54,24 @@ impl Cursor {
 }
 
 /// All lanes' cursors.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cursors([Cursor; LANES]);
+pub(super) type Cursors = PerLane<Cursor>;
 
-impl Cursors {
-    pub(super) fn load(connection: &Connection) -> Result<Self, rusqlite::Error> {
-        let mut cursors = Self([Cursor::EMPTY; LANES]);
-        let mut rows = connection.prepare_cached("SELECT lane, last, settled, records, bytes FROM cursor")?;
-        for row in rows.query_map([], Cursor::read)? {
-            let (number, cursor) = row?;
-            if let Some(lane) = lane_of(number) {
-                *cursors.of_mut(lane) = cursor;
-            }
+/// The cursors as they are on the disk.
+pub(super) fn load(connection: &Connection) -> Result<Cursors, rusqlite::Error> {
+    let mut cursors = Cursors::default();
+    let mut rows = connection.prepare_cached("SELECT lane, last, settled, records, bytes FROM cursor")?;
+    for row in rows.query_map([], Cursor::read)? {
+        let (number, cursor) = row?;
+        if let Some(lane) = lane_of(number) {
+            cursors[lane] = cursor;
         }
-        Ok(cursors)
     }
+    Ok(cursors)
+}
 
-    #[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
-    pub(super) fn of(&self, lane: Lane) -> Cursor {
-        self.0[lane.index()]
-    }
-
-    #[allow(clippy::indexing_slicing, reason = "a lane's index is below the number of lanes")]
-    pub(super) fn of_mut(&mut self, lane: Lane) -> &mut Cursor {
-        &mut self.0[lane.index()]
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.iter().map(|cursor| cursor.bytes).sum()
-    }
+/// What all lanes' records take on the disk.
+pub(super) fn bytes(cursors: &Cursors) -> u64 {
+    cursors.iter().map(|(_, cursor)| cursor.bytes).sum()
 }
 
 /// A lane's number in the tables.

@@ -91,7 +91,7 @@ impl Outbox {
     fn try_append_statements(&mut self, statements: &[Statement]) -> Result<(), DatabaseError> {
         self.begin_group()?;
         // First all marks, then the records: making room for a record may drop something that none of them states.
-        let mut sequence = self.cursors.of(Lane::Alert).last;
+        let mut sequence = self.cursors[Lane::Alert].last;
         let mark = "UPDATE lost SET reported = ?1
                     WHERE reported IS NULL AND lane = ?2 AND cause = ?3 AND first >= ?4 AND last <= ?5";
         for Statement { lane, cause, first, last, .. } in statements {
@@ -114,7 +114,7 @@ impl Outbox {
 
     fn try_give_up(&mut self, lane: Lane, given_up: &[Sequence], cause: LossCause) -> Result<(), DatabaseError> {
         self.begin_group()?;
-        let settled = self.cursors.of(lane).settled;
+        let settled = self.cursors[lane].settled;
         let mut waiting = given_up.iter().filter(|sequence| **sequence > settled);
         waiting.try_for_each(|sequence| self.drop_one(lane, *sequence, cause))
     }

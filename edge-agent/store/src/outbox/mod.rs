@@ -126,16 +126,9 @@ impl Outbox {
             Some(stored) => Epoch::new(stored.cast_unsigned()),
             None => draw_epoch(&connection, path)?,
         };
-        let cursors = Cursors::load(&connection).map_err(fail)?;
-        let outbox = Self {
-            path: path.to_owned(),
-            connection,
-            epoch,
-            budget,
-            committed: cursors.clone(),
-            cursors,
-            group_open: false,
-        };
+        let cursors = lanes::load(&connection).map_err(fail)?;
+        let outbox =
+            Self { path: path.to_owned(), connection, epoch, budget, committed: cursors, cursors, group_open: false };
         Ok(OpenedOutbox { outbox, fresh, set_aside })
     }
 
@@ -175,10 +168,10 @@ impl Outbox {
         if epoch != self.epoch {
             return Ok(Settled::OtherEpoch);
         }
-        if sequence > self.committed.of(lane).last {
+        if sequence > self.committed[lane].last {
             return Ok(Settled::Beyond);
         }
-        if sequence <= self.cursors.of(lane).settled {
+        if sequence <= self.cursors[lane].settled {
             return Ok(Settled::Already);
         }
         let forgotten = self.try_settle(lane, sequence);
@@ -187,21 +180,21 @@ impl Outbox {
 
     /// What waits in a lane, the open group included.
     pub fn backlog(&self, lane: Lane) -> Backlog {
-        self.cursors.of(lane).backlog()
+        self.cursors[lane].backlog()
     }
 
     /// The last sequence of a lane that is on the disk.
     pub fn last_committed(&self, lane: Lane) -> Sequence {
         let told = if cfg!(feature = "sabotage-ack-before-commit") { &self.cursors } else { &self.committed };
-        told.of(lane).last
+        told[lane].last
     }
 
     fn try_append(&mut self, lane: Lane, payload: &[u8]) -> Result<Sequence, DatabaseError> {
         self.begin_group()?;
-        let sequence = self.cursors.of(lane).last.next();
+        let sequence = self.cursors[lane].last.next();
         let row = params![sequence.get().cast_signed(), checksum(lane, sequence, payload), payload];
         self.run(|connection| connection.prepare_cached(lanes::insert(lane))?.execute(row))?;
-        let cursor = self.cursors.of_mut(lane);
+        let cursor = &mut self.cursors[lane];
         cursor.last = sequence;
         cursor.records += 1;
         cursor.bytes += payload.len() as u64 + RECORD_OVERHEAD_BYTES;
@@ -218,7 +211,7 @@ impl Outbox {
         self.run(|connection| connection.prepare_cached(lanes::remove(lane))?.execute([up_to]))?;
         let records = u64::try_from(records).unwrap_or(0);
         let bytes = u64::try_from(bytes).unwrap_or(0) + records * RECORD_OVERHEAD_BYTES;
-        let cursor = self.cursors.of_mut(lane);
+        let cursor = &mut self.cursors[lane];
         cursor.count_out(records, bytes);
         cursor.settled = sequence;
         if lane == Lane::Alert {
@@ -243,14 +236,14 @@ impl Outbox {
             return Ok(());
         }
         for lane in Lane::ALL {
-            let cursor = self.cursors.of(lane);
-            if cursor != self.committed.of(lane) {
+            let cursor = self.cursors[lane];
+            if cursor != self.committed[lane] {
                 self.run(|connection| cursor.store(connection, lane))?;
             }
         }
         self.run(|connection| connection.prepare_cached("COMMIT")?.execute([]))?;
         self.group_open = false;
-        self.committed.clone_from(&self.cursors);
+        self.committed = self.cursors;
         Ok(())
     }
 
@@ -261,7 +254,7 @@ impl Outbox {
                 tracing::debug!(%error, "nothing to roll back");
             }
             self.group_open = false;
-            self.cursors.clone_from(&self.committed);
+            self.cursors = self.committed;
         }
         result.map_err(OutboxError::Database)
     }

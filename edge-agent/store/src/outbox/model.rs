@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use edge_protocol::lane::PerLane;
 use edge_protocol::record::LossCause;
 
 use super::*;
@@ -16,7 +17,8 @@ use crate::disk::{Disk, RealDisk};
 
 const LANES: [Lane; 4] = [Lane::Hit, Lane::Alert, Lane::Read, Lane::Object];
 /// Small enough that dropping is an everyday thing.
-const BUDGET: Budget = Budget { total: 6_000, lanes: [6_000, 6_000, 6_000, 6_000, 6_000, 3_000, 2_000, 1_000, 1_000] };
+const BUDGET: Budget =
+    Budget { total: 6_000, lanes: PerLane([6_000, 6_000, 6_000, 6_000, 6_000, 3_000, 2_000, 1_000, 1_000]) };
 
 #[derive(Debug, Clone)]
 enum Action {
@@ -60,7 +62,7 @@ impl Model {
         let sequence = self.last.get(&lane).map_or(Sequence::new(1), |last| last.next());
         self.last.insert(lane, sequence);
         self.records.insert((lane, sequence), payload);
-        let over_lane = |model: &Self| model.lane_bytes(lane) > BUDGET.lanes[lane.index()];
+        let over_lane = |model: &Self| model.lane_bytes(lane) > BUDGET.lanes[lane];
         while lane.may_be_dropped() && over_lane(self) {
             self.drop_oldest(lane);
         }

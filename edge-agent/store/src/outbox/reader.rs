@@ -6,7 +6,7 @@ use edge_protocol::id::{Epoch, Sequence};
 use edge_protocol::lane::Lane;
 use rusqlite::{Connection, params};
 
-use super::lanes::{self, Backlog, Cursors};
+use super::lanes::{self, Backlog};
 use super::{OutboxError, checksum};
 use crate::database::{self, DatabaseError};
 
@@ -76,8 +76,8 @@ impl OutboxReader {
     /// # Errors
     /// When the file cannot be read.
     pub fn backlog(&self, lane: Lane) -> Result<Backlog, OutboxError> {
-        let cursors = Cursors::load(&self.connection).map_err(|error| DatabaseError::new(&self.path, error))?;
-        Ok(cursors.of(lane).backlog())
+        let cursors = lanes::load(&self.connection).map_err(|error| DatabaseError::new(&self.path, error))?;
+        Ok(cursors[lane].backlog())
     }
 
     fn try_unsettled(&self, lane: Lane, after: Sequence, limit: Limit) -> Result<Unsettled, rusqlite::Error> {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::disk::{Disk, RealDisk};
+use edge_protocol::lane::PerLane;
 use edge_protocol::record::LossCause;
 
 const ALL: Limit = Limit { records: 10_000, bytes: usize::MAX };
@@ -107,7 +108,7 @@ fn a_rotten_record_is_never_handed_out_and_becomes_a_loss() {
 #[test]
 fn the_least_urgent_lane_gives_way_and_hits_never_do() {
     let folder = tempfile::tempdir().unwrap();
-    let mut outbox = open(&folder, Budget { total: 2_000, lanes: [2_000; 9] }).outbox;
+    let mut outbox = open(&folder, Budget { total: 2_000, lanes: PerLane([2_000; 9]) }).outbox;
     for _ in 0..5 {
         outbox.append(Lane::Object, &[1; 176]).unwrap();
         outbox.append(Lane::Read, &[2; 176]).unwrap();
@@ -127,8 +128,8 @@ fn the_least_urgent_lane_gives_way_and_hits_never_do() {
 #[test]
 fn a_loss_is_stated_again_until_the_record_that_states_it_is_settled() {
     let folder = tempfile::tempdir().unwrap();
-    let mut lanes = [10_000; 9];
-    (lanes[Lane::Alert.index()], lanes[Lane::Object.index()]) = (150, 100);
+    let mut lanes = PerLane([10_000; 9]);
+    (lanes[Lane::Alert], lanes[Lane::Object]) = (150, 100);
     let mut outbox = open(&folder, Budget { total: 10_000, lanes }).outbox;
     outbox.append(Lane::Object, &[1; 60]).unwrap();
     outbox.append(Lane::Object, &[1; 60]).unwrap();
@@ -236,7 +237,7 @@ fn ranges_that_were_stated_apart_are_stated_again_as_one() {
 #[test]
 fn what_gives_way_to_a_statement_is_left_for_the_next() {
     let folder = tempfile::tempdir().unwrap();
-    let mut outbox = open(&folder, Budget { total: 1_000, lanes: [1_000; 9] }).outbox;
+    let mut outbox = open(&folder, Budget { total: 1_000, lanes: PerLane([1_000; 9]) }).outbox;
     for _ in 0..6 {
         outbox.append(Lane::Object, &[1; 176]).unwrap();
     }
@@ -271,7 +272,7 @@ fn a_look_at_the_losses_that_fails_undoes_the_group_and_nothing_comes_twice() {
 fn a_number_that_is_taken_already_is_damage() {
     let folder = tempfile::tempdir().unwrap();
     let mut outbox = open(&folder, Budget::DEFAULT).outbox;
-    let empty = outbox.cursors.clone();
+    let empty = outbox.cursors;
     outbox.append(Lane::Hit, b"one").unwrap();
     outbox.commit().unwrap();
     outbox.cursors = empty;

@@ -102,8 +102,7 @@ impl World {
     }
 
     fn configure(&self) {
-        let unit = self.pki.unit(UNIT);
-        let text = self.plan.configuration(&self.pki, &unit, self.link.port(), &self.data_dir());
+        let text = self.plan.configuration(&self.pki, self.link.port(), &self.data_dir());
         std::fs::write(self.configuration(), text).expect("write the agent's configuration");
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{CAMERA, UNIT, program};
-use crate::pki::{Identity, Pki};
+use crate::pki::Pki;
 
 /// A camera of the unit.
 #[derive(Debug, Clone)]
@@ -76,21 +76,14 @@ impl Plan {
     }
 
     /// The agent's configuration: a health record every second, one agency's certificates.
-    pub(super) fn configuration(&self, pki: &Pki, unit: &Identity, port: u16, data: &Path) -> String {
+    pub(super) fn configuration(&self, pki: &Pki, port: u16, data: &Path) -> String {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        let (root, agency) = (pki.root_path(), pki.agency());
         let mut text = format!(
-            "profile = \"dev\"\n{head}data_dir = \"{data}\"\n\
-             [unit]\nagency = \"{agency}\"\nid = \"{UNIT}\"\n\
-             [uplink]\nhost = \"localhost\"\nport = {port}\nca = \"{root}\"\ncertificate = \"{certificate}\"\n\
-             key = \"{key}\"\n\
-             [control]\nagency_root = \"{root}\"\n\
+            "profile = \"dev\"\n{head}data_dir = \"{data}\"\n{tables}\
              [models]\ndir = \"{models}\"\n{library}\
              [health]\nevery_s = 1\n{metrics}\n{settings}",
             data = data.display(),
-            root = root.display(),
-            certificate = unit.certificate_path.display(),
-            key = unit.key_path.display(),
+            tables = pki.agent_tables(UNIT, port),
             models = models.display(),
             library = library(),
             metrics = self

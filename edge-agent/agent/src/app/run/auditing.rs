@@ -9,7 +9,7 @@ use super::RunError;
 use super::commands::{Log, signer};
 use crate::clip::Signer;
 use crate::config::Config;
-use crate::control::{Appended, AuditFault, AuditLog as _, draft};
+use crate::control::{AuditFault, AuditLog as _, draft};
 use crate::publish::Entry;
 use crate::supervise::Fault;
 use crate::supervise::queue::Sender;
@@ -27,10 +27,7 @@ pub(super) enum Unwritten {
 
 /// Writes an entry that no command begins; what the center is told of it comes back.
 pub(super) fn write(log: &Path, draft: AuditRecord) -> Result<Box<AuditRecord>, Unwritten> {
-    match Log::open(log)?.append(draft, None)? {
-        Appended::Written(entry) => Ok(entry),
-        Appended::Replayed => Err(AuditFault("an entry without a command was taken for a command".to_owned()).into()),
-    }
+    Ok(Log::open(log)?.append(draft)?)
 }
 
 /// An entry of the log with the unit's seal. What happened is told in any case, without one where the key cannot be

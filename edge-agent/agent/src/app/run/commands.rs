@@ -11,6 +11,7 @@ use edge_protocol::record::{AlertKind, AuditKind, AuditRecord, Record, Sentence,
 use edge_protocol::sign::{Chain, Root};
 use edge_protocol::time::WallStamp;
 use edge_store::audit::{Audit, Entry as Written, Intended};
+use edge_store::database::DatabaseError;
 use edge_store::disk::RealDisk;
 use edge_store::ring::{RingPlace, RingReader};
 
@@ -25,8 +26,8 @@ use crate::app::update::recall::recall;
 use crate::clip::{self, ClipError, Signer};
 use crate::config::Config;
 use crate::control::{
-    ActionFault, Actions, Appended, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy,
-    Recalled, UpdateAsked,
+    ActionFault, Actions, AuditFault, AuditLog, Challenges, Clip, Control, Ends, MadeClip, Outlet, Policy, Recalled,
+    UpdateAsked,
 };
 use crate::enrolment::Place;
 use crate::keys::Keys;
@@ -149,36 +150,35 @@ impl Log {
     }
 
     /// The record with what only the log knows: its number and the hash of the entry before.
-    fn complete(
-        &self,
-        draft: AuditRecord,
-        written: &Written,
-    ) -> Result<AuditRecord, edge_store::database::DatabaseError> {
+    fn complete(&self, draft: AuditRecord, written: &Written) -> Result<Box<AuditRecord>, AuditFault> {
         let before = match written.number.checked_sub(2) {
             Some(after) => self.audit.entries(after, 1)?.first().map(|entry| entry.hash),
             None => None,
         };
-        Ok(AuditRecord { entry: written.number, previous: before.unwrap_or(draft.previous), ..draft })
+        Ok(Box::new(AuditRecord { entry: written.number, previous: before.unwrap_or(draft.previous), ..draft }))
     }
 }
 
 impl AuditLog for Log {
-    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault> {
+    fn begin(&mut self, draft: AuditRecord, command: CommandId) -> Result<Option<Box<AuditRecord>>, AuditFault> {
         let body = Record::Audit(Box::new(draft.clone())).to_payload();
-        let fault = |error: edge_store::database::DatabaseError| AuditFault(error.to_string());
-        let written = match (begins, draft.kind, draft.command) {
-            (Some(command), ..) => match self.audit.intend(command, &body).map_err(fault)? {
-                Intended::Recorded(written) => written,
-                Intended::Replayed => return Ok(Appended::Replayed),
-            },
-            (None, AuditKind::Outcome, Some(command)) => self.audit.conclude(command, &body).map_err(fault)?,
-            (None, _, command) => self.audit.note(command, &body).map_err(fault)?,
+        match self.audit.intend(command, &body)? {
+            Intended::Recorded(written) => self.complete(draft, &written).map(Some),
+            Intended::Replayed => Ok(None),
+        }
+    }
+
+    fn append(&mut self, draft: AuditRecord) -> Result<Box<AuditRecord>, AuditFault> {
+        let body = Record::Audit(Box::new(draft.clone())).to_payload();
+        let written = match (draft.kind, draft.command) {
+            (AuditKind::Outcome, Some(command)) => self.audit.conclude(command, &body)?,
+            (_, command) => self.audit.note(command, &body)?,
         };
-        Ok(Appended::Written(Box::new(self.complete(draft, &written).map_err(fault)?)))
+        self.complete(draft, &written)
     }
 
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {
-        let entries = self.audit.unfinished().map_err(|error| AuditFault(error.to_string()))?;
+        let entries = self.audit.unfinished()?;
         let record = |entry: Written| {
             if let Ok(Record::Audit(record)) = Record::from_payload(Lane::Audit, &entry.body) {
                 return Some(*record);
@@ -187,6 +187,12 @@ impl AuditLog for Log {
             None
         };
         Ok(entries.into_iter().filter_map(record).collect())
+    }
+}
+
+impl From<DatabaseError> for AuditFault {
+    fn from(error: DatabaseError) -> Self {
+        Self(error.to_string())
     }
 }
 

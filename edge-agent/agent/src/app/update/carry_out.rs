@@ -23,6 +23,7 @@ use super::{Here, LOOK, models};
 use crate::app::run::commands::Log;
 use crate::config::{self, Config};
 use crate::control::AuditLog as _;
+use crate::supervise::Backoff;
 use crate::update::{Came, Event, Fetch, Limits, Order, Ordered, Orders, Phase, Refusal, Version, Wanted};
 
 /// After a line that broke off: soon at first, then ever later.
@@ -39,7 +40,7 @@ pub(super) struct Errand<'h> {
     trial: Trial,
     /// When this process began to wait for what it waits for.
     since: MonoTime,
-    pause: Duration,
+    backoff: Backoff,
     /// What the center heard last of the download.
     said: Option<UpdateStep>,
 }
@@ -55,7 +56,8 @@ enum Next {
 impl<'h> Errand<'h> {
     pub(super) fn new(here: &'h Here, config: Config) -> Self {
         let (settings, trial) = (config.update.clone(), Trial::new(config));
-        Self { here, settings, unit: here.unit(), trial, since: here.clock.mono(), pause: FIRST_PAUSE, said: None }
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { here, settings, unit: here.unit(), trial, since: here.clock.mono(), backoff, said: None }
     }
 
     /// Until there is no order any more.
@@ -122,9 +124,11 @@ impl<'h> Errand<'h> {
             }
             Ok(Came::Broken(why)) => {
                 let percent = fetch.percent(order);
-                self.pause = if fetch.have(order) > before { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
+                if fetch.have(order) > before {
+                    self.backoff.succeeded();
+                }
                 self.say(order, percent, &format!("it broke off and goes on: {why}"))?;
-                Ok(Next::After(self.pause))
+                Ok(Next::After(self.backoff.failed(u32::MAX)))
             }
             Ok(Came::Whole(file)) => match &order.what {
                 Ordered::Image { version } => self.hand_over(order, (&file, version)),

@@ -15,7 +15,7 @@ use crate::app::run::auditing::sealed;
 use crate::app::run::commands::Log;
 use crate::app::run::witness;
 use crate::config::Config;
-use crate::control::{Appended, AuditLog as _, answered};
+use crate::control::{AuditLog as _, answered};
 use crate::supervise::Clock;
 use crate::update::{Order, Ordered, Orders, Outside, Refusal, Told, Wanted};
 
@@ -44,11 +44,9 @@ impl Unit {
     pub(super) fn write_down(&mut self, news: &News, order: Option<&Order>) -> Result<(), String> {
         let now = self.clock.wall();
         let mut log = Log::open(&self.data_dir.join("audit.sqlite")).map_err(|error| error.to_string())?;
-        let entry = log.append(news.entry(now), None).map_err(|error| error.to_string())?;
+        let entry = log.append(news.entry(now)).map_err(|error| error.to_string())?;
         let mut records: Vec<Record> = news.alert(now).into_iter().collect();
-        if let Appended::Written(entry) = entry {
-            records.push(Record::Audit(Box::new(self.sealed(*entry))));
-        }
+        records.push(Record::Audit(Box::new(self.sealed(*entry))));
         records.extend(order.map(|order| answer(order, news.verdict.clone(), now)));
         records.iter().try_for_each(|record| self.leave(record, now)).map_err(|error| error.to_string())
     }

@@ -76,17 +76,23 @@ type Shared = Arc<Mutex<Seen>>;
 struct Log(Shared);
 
 impl AuditLog for Log {
-    fn append(&mut self, draft: AuditRecord, begins: Option<CommandId>) -> Result<Appended, AuditFault> {
+    fn begin(&mut self, draft: AuditRecord, command: CommandId) -> Result<Option<Box<AuditRecord>>, AuditFault> {
+        if self.0.lock().unwrap().begun.contains(&command) {
+            return Ok(None);
+        }
+        let written = self.append(draft)?;
+        self.0.lock().unwrap().begun.insert(command);
+        Ok(Some(written))
+    }
+
+    fn append(&mut self, draft: AuditRecord) -> Result<Box<AuditRecord>, AuditFault> {
         let mut seen = self.0.lock().unwrap();
         if seen.log_fails {
             return Err(AuditFault("disk full".to_owned()));
         }
-        if begins.is_some_and(|id| !seen.begun.insert(id)) {
-            return Ok(Appended::Replayed);
-        }
         let written = AuditRecord { entry: seen.log.len() as u64 + 1, ..draft };
         seen.log.push(written.clone());
-        Ok(Appended::Written(Box::new(written)))
+        Ok(Box::new(written))
     }
 
     fn unfinished(&mut self) -> Result<Vec<AuditRecord>, AuditFault> {

@@ -226,7 +226,7 @@ fn what_the_days_bytes_held_back_is_not_told_as_a_loss_of_the_disk() {
 #[test]
 fn what_was_dropped_for_room_is_stated_lane_by_lane() {
     let mut bench = Bench::new();
-    bench.budget.lanes[Lane::Thumb.index()] = 1;
+    bench.budget.lanes[Lane::Thumb] = 1;
     let (mut publisher, sender) = bench.open();
     sender.send(Entry::Record(thumb())).unwrap();
     publisher.run(&stopped()).unwrap();

@@ -14,7 +14,7 @@ fn epoch() -> Epoch {
 
 fn core_with(ack: AckMode, daily_bytes: Option<u64>) -> Core {
     let budget = Budget::new(daily_bytes, Spent::default());
-    Core::new(epoch(), ack, budget, &Default::default(), at(0))
+    Core::new(epoch(), ack, budget, &PerLane::default(), at(0))
 }
 
 /// A core with a connection.
@@ -44,7 +44,7 @@ fn send_all(core: &mut Core, bytes: usize, now: MonoTime) -> Vec<(Lane, u64, u64
     let mut sent = Vec::new();
     while let Some(wanted) = core.wanted(now) {
         let first = wanted.after.get() + 1;
-        let last = core.lane(wanted.lane).last_committed().get().min(wanted.after.get() + u64::from(wanted.records));
+        let last = core.lanes[wanted.lane].last_committed().get().min(wanted.after.get() + u64::from(wanted.records));
         let message = core.sent(wanted.lane, seq(last), bytes, now);
         sent.push((wanted.lane, first, message));
     }
@@ -146,8 +146,8 @@ fn an_acknowledgement_of_what_was_never_sent_is_an_alarm_and_does_nothing_else()
 
 #[test]
 fn an_acknowledgement_for_an_earlier_run_is_ignored_without_an_alarm() {
-    let mut backlog = [Backlog::default(); Lane::ALL.len()];
-    backlog[Lane::Read.index()] = Backlog { last: seq(50), settled: seq(10), records: 40, ..Backlog::default() };
+    let mut backlog = PerLane::<Backlog>::default();
+    backlog[Lane::Read] = Backlog { last: seq(50), settled: seq(10), records: 40, ..Backlog::default() };
     let mut core = Core::new(epoch(), AckMode::Center, Budget::new(None, Spent::default()), &backlog, at(0));
     core.apply(&Input::Connected { allowed: 20 }, at(0));
     assert_eq!(core.apply(&ack(Lane::Read, 45), at(1)), []);
@@ -157,8 +157,8 @@ fn an_acknowledgement_for_an_earlier_run_is_ignored_without_an_alarm() {
 
 #[test]
 fn a_center_that_has_more_of_an_earlier_run_than_the_window_holds_does_not_stop_the_lane() {
-    let mut backlog = [Backlog::default(); Lane::ALL.len()];
-    backlog[Lane::Answer.index()] = Backlog { last: seq(1956), settled: seq(541), records: 1415, ..Backlog::default() };
+    let mut backlog = PerLane::<Backlog>::default();
+    backlog[Lane::Answer] = Backlog { last: seq(1956), settled: seq(541), records: 1415, ..Backlog::default() };
     let mut core = Core::new(epoch(), AckMode::Center, Budget::new(None, Spent::default()), &backlog, at(0));
     core.apply(&Input::Connected { allowed: 20 }, at(0));
     for millis in 1..200 {
@@ -166,10 +166,10 @@ fn a_center_that_has_more_of_an_earlier_run_than_the_window_holds_does_not_stop_
             core.apply(&Input::Delivered(message), at(millis));
         }
         // The center repeats what it has, which a power cut took from the unit's outbox, until what it gets is new to it.
-        let sent = core.lane(Lane::Answer).sent().get();
+        let sent = core.lanes[Lane::Answer].sent().get();
         core.apply(&ack(Lane::Answer, sent.max(972)), at(millis));
     }
-    assert_eq!(core.lane(Lane::Answer).sent(), seq(1956));
+    assert_eq!(core.lanes[Lane::Answer].sent(), seq(1956));
     assert_eq!(core.health(Vec::new(), 0).bad_acks, 0);
 }
 

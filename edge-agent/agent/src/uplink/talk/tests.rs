@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use edge_protocol::batch::{CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
 use edge_protocol::id::{AgencyId, Epoch, Sequence, UnitId};
+use edge_protocol::lane::PerLane;
 use edge_protocol::record::LossCause;
 use edge_protocol::state::{Birth, ReadsPublished};
 use edge_protocol::time::WallStamp;
@@ -116,7 +117,7 @@ fn uplink_of(life: &Arc<AtomicU64>) -> (Uplink, Settled, Receiver<Bytes>) {
 fn only_what_is_said_to_this_unit_of_this_agency_is_believed() {
     let (mut uplink, settled, commands) = uplink();
     let now = uplink.ends.clock.mono();
-    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), &Default::default(), now);
+    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), &PerLane::default(), now);
     core.apply(&Input::Committed(Lane::Health, Sequence::new(5)), now);
     core.sent(Lane::Health, Sequence::new(5), 100, now);
     let (client, _events) = AsyncClient::new(rumqttc::v5::MqttOptions::new("metro/pole-7", "localhost", 1), 8);
@@ -147,7 +148,7 @@ fn a_lane_that_cannot_be_read_holds_up_no_other_and_a_new_file_ends_the_connecti
     let life = Arc::new(AtomicU64::new(EPOCH.get()));
     let (mut uplink, ..) = uplink_of(&life);
     let (health, now) = (uplink.health(), uplink.ends.clock.mono());
-    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), &Default::default(), now);
+    let mut core = Core::new(EPOCH, AckMode::Center, Budget::new(None, Spent::default()), &PerLane::default(), now);
     core.apply(&Input::Connected { allowed: 16 }, now);
     for lane in [Lane::Hit, Lane::Answer] {
         uplink.ends.bell.ring(lane, Sequence::new(1));

@@ -33,7 +33,7 @@ use super::engine::ModelBytes;
 use super::wire::{CameraIndex, Progress, Ready, ToWorker, UnitHead, WireError, write_frame};
 use crate::media::AccessUnit;
 use crate::supervise::queue::{ReceiveError, Receiver, Sender};
-use crate::supervise::{Clock, Fault, Pulse, Stop};
+use crate::supervise::{Backoff, Clock, Fault, Pulse, Stop};
 
 /// The longest this stage goes without looking at its stop, its worker and its clock.
 const TICK: Duration = Duration::from_millis(50);
@@ -206,7 +206,7 @@ impl VisionClient {
     /// # Errors
     /// When the system refuses a process or thread.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !stop.is_set() {
             let born = self.clock.mono();
             let why = match self.live(stop) {
@@ -219,11 +219,12 @@ impl VisionClient {
             if self.events.send(VisionEvent::Lost { why, at }).is_err() {
                 return Ok(());
             }
-            pause = if at.saturating_since(born) > LIVED { FIRST_PAUSE } else { pause };
-            let longest = if self.was_ready { LONGEST_PAUSE } else { LONGEST_PAUSE_UNREADY };
-            pause = pause.min(longest);
+            if at.saturating_since(born) > LIVED {
+                backoff.succeeded();
+            }
+            backoff.most = if self.was_ready { LONGEST_PAUSE } else { LONGEST_PAUSE_UNREADY };
+            let pause = backoff.failed(u32::MAX);
             self.wait(stop, if cfg!(feature = "sabotage-worker-left-dead") { Duration::MAX } else { pause });
-            pause *= 2;
         }
         Ok(())
     }
