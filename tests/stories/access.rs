@@ -3,13 +3,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use edge_agent::keys::Keys;
 use edge_agent::uplink::tls::client_config;
+use edge_protocol::id::IdError;
 use edge_tests::process::Process;
-use rtcc::pki::{Authority, Name, Subject};
+use rtcc::pki::{Authority, Subject};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -27,7 +29,7 @@ struct City {
     _broker: Process,
 }
 
-fn name(text: &str) -> Name {
+fn name<T: FromStr<Err = IdError>>(text: &str) -> T {
     text.parse().unwrap()
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The longest name, in bytes.
 pub const LONGEST_ID: usize = 32;
 
-/// Words that topics use in the place of a unit's name.
+/// Words that topics use in the place of a unit's name, which a receiver's has as well at the broker.
 const RESERVED_UNITS: [&str; 2] = ["all", "enroll"];
 /// The word that topics and claim certificates use in the place of an agency's name.
 const RESERVED_AGENCIES: [&str; 1] = ["enroll"];
@@ -29,7 +29,7 @@ pub enum IdError {
     #[error("only a-z, 0-9 and (not first) '-' may be in a name, see position {0}")]
     Character(usize),
     /// `all` and `enroll` mean something else where a unit's name would stand, `enroll` also where an agency's would.
-    #[error("'all' and 'enroll' are no unit names, and 'enroll' no agency's")]
+    #[error("'all' and 'enroll' name no unit and no receiver, and 'enroll' no agency")]
     Reserved,
 }
 
@@ -175,6 +175,11 @@ name!(
     /// A person who signs commands.
     PersonId,
     NONE_RESERVED
+);
+name!(
+    /// A receiver of an agency's center.
+    CenterId,
+    RESERVED_UNITS
 );
 
 /// An identifier of 16 random bytes, shown as 32 hexadecimal digits.

@@ -133,6 +133,9 @@ impl ModelSet {
             Subject::Unit(..) | Subject::Claim(_) => {
                 return Err(NotGenuine::Signature("its signer is a unit".to_owned()));
             }
+            Subject::Center(..) => {
+                return Err(NotGenuine::Signature("its signer is a receiver".to_owned()));
+            }
         }
         let set = Self::decode(&signed)?;
         if set.agency == *agency { Ok(set) } else { Err(NotGenuine::Agency(set.agency)) }

@@ -1,7 +1,7 @@
 //! Starting and stopping the center: broker connection, receiver and interface, and the order in which they end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,13 +150,16 @@ struct Network {
     database: PathBuf,
 }
 
-fn desk(plan: &Plan) -> Result<Desk, ServeError> {
-    let path = &plan.identity.root;
-    let unfit = |why: String| ServeError::Root { path: path.clone(), why };
+fn root(path: &Path) -> Result<Root, ServeError> {
+    let unfit = |why: String| ServeError::Root { path: path.to_owned(), why };
     let pem = std::fs::read(path).map_err(|error| unfit(error.to_string()))?;
+    Root::from_pem(&pem).map_err(|error| unfit(error.to_string()))
+}
+
+fn desk(plan: &Plan, root: Root) -> Result<Desk, ServeError> {
     Ok(Desk {
         agency: plan.agency.clone(),
-        root: Root::from_pem(&pem).map_err(|error| unfit(error.to_string()))?,
+        root,
         issuer: plan.issuer.as_deref().map(Authority::open).transpose()?,
         told: plan.told.clone(),
         broker_pid: plan.broker_pid.clone(),
@@ -166,6 +169,8 @@ fn desk(plan: &Plan) -> Result<Desk, ServeError> {
 impl Parts {
     fn prepare(plan: &Plan, stop: watch::Receiver<bool>) -> Result<Self, ServeError> {
         let tls = plan.identity.client_configuration().map_err(ServeError::Identity)?;
+        let root = root(&plan.identity.root)?;
+        plan.identity.check_receiver(&plan.agency, &root).map_err(ServeError::Identity)?;
         let files = Files::open(&plan.folder)?;
         let path = plan.folder.join("center.db");
         let database =
@@ -174,7 +179,7 @@ impl Parts {
         let (departures, departures_out) = mpsc::channel(DEPARTURES);
         let (news, watched) = watch::channel(0);
         let status: Arc<ReceiverStatus> = Arc::default();
-        let desk = Arc::new(desk(plan)?);
+        let desk = Arc::new(desk(plan, root)?);
         let worker = Worker {
             agency: plan.agency.clone(),
             desk: Arc::clone(&desk),

@@ -18,9 +18,9 @@ struct Center(Child);
 
 impl Center {
     /// Nothing listens on port 1.
-    fn start(folder: &Path) -> Self {
+    fn start(folder: &Path, whose: &Subject) -> Self {
         let authority = Authority::create(&folder.join("pki"), &"metro".parse().unwrap(), wall_us()).unwrap();
-        let issued = authority.issue(&Subject::Center("center-1".parse().unwrap()), wall_us()).unwrap();
+        let issued = authority.issue(whose, wall_us()).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_rtcc"))
             .args(["serve", "--agency", "metro", "--listen", "127.0.0.1:0", "--broker", "localhost:1", "--data"])
             .arg(folder.join("city/center"))
@@ -56,7 +56,8 @@ impl Center {
 
 impl Drop for Center {
     fn drop(&mut self) {
-        self.0.kill().unwrap();
+        // It may have ended by itself.
+        drop(self.0.kill());
         self.0.wait().unwrap();
     }
 }
@@ -64,7 +65,7 @@ impl Drop for Center {
 #[test]
 fn a_center_that_cannot_reach_its_broker_says_why_and_keeps_what_it_has_from_others() {
     let folder = tempfile::tempdir().unwrap();
-    let mut center = Center::start(folder.path());
+    let mut center = Center::start(folder.path(), &Subject::Center("center-1".parse().unwrap()));
     let said = center.says("cannot reach the broker");
     assert!(said.contains("WARN") && said.contains("localhost:1") && said.contains("nothing listens there"), "{said}");
     let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
@@ -78,4 +79,14 @@ fn a_center_that_cannot_reach_its_broker_says_why_and_keeps_what_it_has_from_oth
     ] {
         assert_eq!(mode(name), expected, "{name}");
     }
+}
+
+#[test]
+fn a_center_with_the_certificate_of_a_unit_does_not_start_and_makes_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut center = Center::start(folder.path(), &Subject::Unit("gate-1".parse().unwrap()));
+    let said = center.says("rtcc: ");
+    assert!(said.contains("unit-gate-1.pem is no receiver's certificate of metro: it is unit gate-1's"), "{said}");
+    assert!(!center.0.wait().unwrap().success());
+    assert!(!folder.path().join("city/center").exists());
 }

@@ -51,6 +51,19 @@ fn a_broker_that_forgets_everything_in_mid_stream_costs_no_record_and_keeps_none
     assert_eq!(centers[0].get("/api/units")[0]["epochs"], 2);
 }
 
+#[test]
+fn a_third_receiver_is_let_in_at_a_broker_that_runs() {
+    let Some(world) = World::new() else { return };
+    let broker = Broker::start(&world);
+    let unit = Unit::connect(&world, 7);
+    world.makes_receiver("center-3");
+    broker.reads_again();
+    let third = Center::start(&world, "center-3");
+    third.wait_connected();
+    unit.send(5, 5);
+    unit.wait_settled(25, PATIENCE);
+}
+
 /// Kills a receiver again and again while records arrive, and compares what the unit forgot with what is kept.
 fn kill_and_compare(times: u32) {
     let Some(world) = World::new() else { return };

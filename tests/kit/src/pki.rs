@@ -1,8 +1,9 @@
 //! An agency's certificates for tests, made on the spot.
 //!
 //! The layout is the product's: one root per agency; the broker's certificate names localhost; a unit's and a center's
-//! common name is `{agency}/{name}`, which the broker takes as user name and client id; a person's role stands in a
-//! subject alternative name `edge://{agency}/person/{name}?role={role}`.
+//! common name is `{agency}/{name}`, which the broker takes as user name and client id; a center has the subject
+//! alternative name `edge://{agency}/center/{name}`, and a person one with the role,
+//! `edge://{agency}/person/{name}?role={role}`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -127,7 +128,10 @@ impl Pki {
 
     /// A center's certificate, common name `{agency}/{center}`: `center`, `center-1`, ...
     pub fn center(&self, center: &str) -> Identity {
-        self.unit(center)
+        let name = format!("{}/{center}", self.agency);
+        let uri = format!("edge://{}/center/{center}", self.agency);
+        let san = vec![SanType::URI(uri.try_into().expect("center uri"))];
+        self.issue(&name, KeyKind::Es256, san, vec![ExtendedKeyUsagePurpose::ClientAuth])
     }
 
     /// A person's certificate with the role in the subject alternative name.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use edge_agent::keys::Keys;
@@ -10,11 +11,12 @@ use edge_agent::uplink::tls::client_config;
 use edge_agent::uplink::{ClaimLine, Heard};
 use edge_protocol::command::Role;
 use edge_protocol::enrolment::{Answer, Outcome};
+use edge_protocol::id::IdError;
 use edge_tests::label::code_on;
 use edge_tests::port;
 use edge_tests::process::{Process, program};
 use edge_tests::world::{Ended, ended};
-use rtcc::pki::{Authority, Name, Subject};
+use rtcc::pki::{Authority, Subject};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,7 +28,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 /// Between two looks at something that changes by itself.
 const LOOK: Duration = Duration::from_millis(50);
 
-pub(crate) fn name(text: &str) -> Name {
+pub(crate) fn name<T: FromStr<Err = IdError>>(text: &str) -> T {
     text.parse().unwrap()
 }
 

@@ -3,11 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
+use edge_protocol::id::IdError;
 use edge_tests::port;
 use edge_tests::process::{Process, program};
 use edge_tests::rtsp::{Coding, Reel, RtspCamera};
-use rtcc::pki::{Authority, Name, Subject};
+use rtcc::pki::{Authority, Subject};
 use serde_json::Value;
 
 use crate::vm::{DEADLINE, must, wait_until};
@@ -31,7 +33,7 @@ const CABLES: &str = "set -e
     nft 'add table ip town; add chain ip town in { type nat hook prerouting priority dstnat; };
         add rule ip town in ip daddr { 10.77.0.1, 10.77.0.33 } tcp dport 1024-65535 dnat to 127.0.0.1'";
 
-fn name(text: &str) -> Name {
+fn name<T: FromStr<Err = IdError>>(text: &str) -> T {
     text.parse().expect("a name")
 }
 

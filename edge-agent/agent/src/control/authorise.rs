@@ -59,7 +59,7 @@ pub(super) fn authorise(
     }
     let is_known = policy.purposes.contains(&command.purpose) || !command.operation.shows_video();
     if !is_known || command.purpose.as_str().trim().is_empty() {
-        return Err(refuse(Refusal::Purpose, format!("purpose {:?}", command.purpose.as_str())));
+        return Err(refuse(Refusal::Purpose, purposes(command, policy)));
     }
     let digits = command.case.as_str().chars().filter(|c| c.is_alphanumeric()).count();
     if digits < SHORTEST_CASE {
@@ -70,6 +70,22 @@ pub(super) fn authorise(
         Operation::Health | Operation::Recall(_) => Ok(()),
         Operation::Update(scope) => can_be_fetched(scope, policy),
     }
+}
+
+/// What was given, and what could have been.
+fn purposes(command: &Command, policy: &Policy) -> String {
+    let given = command.purpose.as_str();
+    if !command.operation.shows_video() {
+        return format!("purpose {given:?}; any word will do");
+    }
+    format!("purpose {given:?}; the policy lists {}", listed(&policy.purposes))
+}
+
+fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ")
 }
 
 /// A command lives five minutes at most. Where the unit knows the time it holds the command to it; the challenge bounds
@@ -105,12 +121,15 @@ fn can_be_fetched(scope: &UpdateScope, policy: &Policy) -> Result<(), Refused> {
 
 fn in_scope(scope: &ClipScope, policy: &Policy) -> Result<(), Refused> {
     if !policy.cameras.contains(&scope.camera) {
-        return Err(refuse(Refusal::Scope, format!("no camera {}", scope.camera)));
+        return Err(refuse(
+            Refusal::Scope,
+            format!("there is no camera {}; there is {}", scope.camera, listed(&policy.cameras)),
+        ));
     }
     let length = scope.to.saturating_since(scope.from);
     if length.is_zero() || length > policy.longest_clip {
         let longest = policy.longest_clip.as_secs();
-        return Err(refuse(Refusal::Scope, format!("{} s; a clip has up to {longest} s", length.as_secs())));
+        return Err(refuse(Refusal::Scope, format!("a clip has 1 to {longest} s, not {}", length.as_secs())));
     }
     Ok(())
 }

@@ -277,10 +277,15 @@ impl Control {
     }
 }
 
-/// A refusal in words; the detail says what of the command it is about, where it may be said.
+/// A refusal in words; the detail says what of the command it is about, where it may be said. Of the many things that a
+/// scope can get wrong it is the one that is.
 fn refused(reason: Refusal, detail: &str) -> Verdict {
     let sentence = reason.sentence();
-    let text = if detail.is_empty() { sentence.to_owned() } else { format!("{sentence} ({detail})") };
+    let text = match (reason, detail) {
+        (_, "") => sentence.to_owned(),
+        (Refusal::Scope, detail) => detail.to_owned(),
+        (_, detail) => format!("{sentence} ({detail})"),
+    };
     Verdict::Refused(RefusedAnswer { reason, text: Sentence::cut(&text) })
 }
 

@@ -171,6 +171,28 @@ fn what_a_command_says_wrongly_is_refused_by_name() {
     }
 }
 
+#[test]
+fn a_refusal_names_what_there_is_instead() {
+    type Change = fn(&mut Command);
+    let cases: [(Change, &str); 4] = [
+        (
+            |command| command.purpose = "curiosity".parse().unwrap(),
+            "a purpose that the policy lists is needed (purpose \"curiosity\"; the policy lists investigation)",
+        ),
+        (|command| command.operation = scope("yard", 15), "there is no camera yard; there is gate"),
+        (|command| command.operation = scope("gate", 3601), "a clip has 1 to 3600 s, not 3601"),
+        (|command| command.operation = scope("gate", 0), "a clip has 1 to 3600 s, not 0"),
+    ];
+    for (change, words) in cases {
+        let mut unit = Unit::new();
+        let mut command = unit.clip();
+        change(&mut command);
+        let verdicts = unit.ask(&command);
+        let [Verdict::Refused(refused)] = &verdicts[..] else { panic!("{verdicts:?}") };
+        assert_eq!(refused.text.as_str(), words);
+    }
+}
+
 fn an_update(host: &str) -> Operation {
     Operation::Update(UpdateScope {
         url: format!("https://{host}/edge-1.5.0.raucb"),

@@ -207,7 +207,7 @@ impl Command {
         }
         let command: Self = batch::decode_message(&signed.payload)?;
         let Subject::Person(agency, name, role) = subject else {
-            return Err(NotAuthentic::new(Refusal::Untrusted, "units sign no commands"));
+            return Err(NotAuthentic::new(Refusal::Untrusted, "units and receivers sign no commands"));
         };
         if (&agency, &name, role) != (&command.agency, &command.issuer, command.role) {
             return Err(NotAuthentic::new(Refusal::Forged, "the certificate names another person, agency or role"));

@@ -96,7 +96,9 @@ impl SealedRequest {
     pub fn check_claim(&self, root: &Root, now: WallTime) -> Result<(), Refusal> {
         match root.check(&self.claim, Some(now)) {
             Ok(Subject::Claim(serial)) if serial == self.request.serial => Ok(()),
-            Ok(Subject::Claim(_) | Subject::Unit(..) | Subject::Person(..)) => Err(Refusal::WrongSerial),
+            Ok(Subject::Claim(_) | Subject::Unit(..) | Subject::Person(..) | Subject::Center(..)) => {
+                Err(Refusal::WrongSerial)
+            }
             Err(_) if self.claim.is_expired(now) => Err(Refusal::ExpiredClaim),
             Err(_) => Err(Refusal::Untrusted),
         }
@@ -146,8 +148,13 @@ impl Refusal {
             Self::ExpiredClaim => "the claim certificate has expired: the unit needs a new one from the factory",
             Self::WrongSerial => "the claim certificate is for another serial number: was a disk exchanged?",
             Self::Unexpected => "the center does not expect this unit now: have it expected (`rtcc enroll expect`)",
-            Self::WrongCode => "the setup code is wrong: compare it with the label",
-            Self::Locked => "too many wrong setup codes: wait ten minutes",
+            // What is typed at a unit it compares itself, before it asks.
+            Self::WrongCode => {
+                "the setup code that was typed at the center is not this unit's: have it expected anew with its label's"
+            }
+            Self::Locked => {
+                "too many wrong setup codes at the center: have it expected anew with this unit's, or wait ten minutes"
+            }
             Self::Replayed => "this request was made before: start the enrolment anew",
             Self::Claimed => "this serial number is enrolled already: if this is the unit, have it expected again",
             Self::BadKey => "the center refuses the unit's key: start the enrolment anew",

@@ -51,7 +51,9 @@ impl Renewal {
         let signed = Signed::open(Kind::Renewal, sealed).map_err(|_| Refusal::Forged)?;
         match root.check(&signed.chain, Some(now)) {
             Ok(Subject::Unit(of, whom)) if (&of, &whom) == (agency, unit) => {}
-            Ok(Subject::Unit(..) | Subject::Claim(_) | Subject::Person(..)) => return Err(Refusal::WrongSerial),
+            Ok(Subject::Unit(..) | Subject::Claim(_) | Subject::Person(..) | Subject::Center(..)) => {
+                return Err(Refusal::WrongSerial);
+            }
             Err(_) => return Err(Refusal::Untrusted),
         }
         let renewal: Self = decoded(&signed.payload).ok_or(Refusal::Malformed)?;
@@ -99,6 +101,8 @@ mod tests {
         for (other, why) in [
             (authority.unit("pole-8"), Refusal::WrongSerial),
             (authority.claim("SN42"), Refusal::WrongSerial),
+            // A receiver that is called like a unit is none.
+            (authority.center("pole-7"), Refusal::WrongSerial),
             (Authority::new("springfield").unit("pole-7"), Refusal::Untrusted),
         ] {
             assert_eq!(open(&renewal.seal(&other.key, &other.chain).unwrap()), Err(why));

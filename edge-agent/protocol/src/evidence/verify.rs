@@ -101,7 +101,7 @@ fn open_manifest(sealed: &[u8], root: &Root) -> Result<ClipManifest, ClipFault> 
     };
     match root.check(&signed.chain, made)? {
         Subject::Unit(agency, unit) if (&agency, &unit) == (&manifest.agency, &manifest.unit) => Ok(manifest),
-        Subject::Unit(..) | Subject::Claim(_) | Subject::Person(..) => Err(ClipFault::Signer),
+        Subject::Unit(..) | Subject::Claim(_) | Subject::Person(..) | Subject::Center(..) => Err(ClipFault::Signer),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Certificates: whose key it is, and that the agency's root says so.
 //!
 //! A unit's certificate has the common name `{agency}/{unit}`, the claim certificate with which a unit enrols
-//! `enroll/{serial}`. A person's has the URI
-//! `edge://{agency}/person/{name}?role={role}` among its alternative names.
+//! `enroll/{serial}`. A person's has the URI `edge://{agency}/person/{name}?role={role}` among its alternative names. A
+//! receiver's is named like a unit's, and told from it by the URI `edge://{agency}/center/{name}`.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use x509_parser::prelude::FromDer;
 use super::{Algorithm, SignatureError};
 use crate::command::Role;
 use crate::enrolment::Serial;
-use crate::id::{AgencyId, PersonId, UnitId};
+use crate::id::{AgencyId, CenterId, PersonId, UnitId};
 use crate::time::WallTime;
 
 /// The most certificates in a chain: the signer's and two authorities between it and the root.
@@ -42,6 +42,8 @@ pub enum Subject {
     Claim(Serial),
     /// A person of an agency, in a role.
     Person(AgencyId, PersonId, Role),
+    /// A receiver of an agency's center, which signs nothing.
+    Center(AgencyId, CenterId),
 }
 
 /// A signer's certificate and those between it and the root, the signer's first.
@@ -83,7 +85,7 @@ impl Chain {
     /// Whom the signer's certificate is for. Says nothing of whether it can be trusted: see [`Root::check`].
     ///
     /// # Errors
-    /// If it says neither unit nor person.
+    /// If it says neither unit, person nor receiver.
     pub fn subject(&self) -> Result<Subject, SignatureError> {
         subject(&parsed(self.split()?.0)?)
     }
@@ -152,7 +154,7 @@ impl Root {
     /// certificates are then judged at the moment the signer's became valid.
     ///
     /// # Errors
-    /// If the chain does not lead here, is not valid at that time, or says neither unit nor person.
+    /// If the chain does not lead here, is not valid at that time, or says neither unit, person nor receiver.
     pub fn check(&self, chain: &Chain, at: Option<WallTime>) -> Result<Subject, SignatureError> {
         let (first, between) = chain.split()?;
         let certificate = parsed(first)?;
@@ -201,16 +203,21 @@ fn subject(certificate: &X509Certificate<'_>) -> Result<Subject, SignatureError>
         .collect();
     let found = match uris.as_slice() {
         [] => unit(certificate),
-        [uri] => person(uri),
+        [uri] => person(uri).or_else(|| center(uri)),
         _ => None,
     };
-    found.ok_or_else(|| SignatureError::Certificate("it names neither a unit nor a person".to_owned()))
+    found.ok_or_else(|| SignatureError::Certificate("it names neither unit, person nor receiver".to_owned()))
 }
 
 fn person(uri: &str) -> Option<Subject> {
     let (path, role) = uri.strip_prefix("edge://")?.split_once("?role=")?;
     let (agency, name) = path.split_once("/person/")?;
     Some(Subject::Person(agency.parse().ok()?, name.parse().ok()?, Role::parse(role)?))
+}
+
+fn center(uri: &str) -> Option<Subject> {
+    let (agency, name) = uri.strip_prefix("edge://")?.split_once("/center/")?;
+    Some(Subject::Center(agency.parse().ok()?, name.parse().ok()?))
 }
 
 fn unit(certificate: &X509Certificate<'_>) -> Option<Subject> {
@@ -232,11 +239,14 @@ mod tests {
     use crate::sign::testing::{Authority, at};
 
     #[test]
-    fn a_certificate_says_unit_or_person_and_role() {
+    fn a_certificate_says_unit_receiver_or_person_and_role() {
         let authority = Authority::new("springfield");
         let unit = authority.unit("pole-7");
         let expected = Subject::Unit("springfield".parse().unwrap(), "pole-7".parse().unwrap());
         assert_eq!(authority.root().check(&unit.chain, Some(at())).unwrap(), expected);
+        let center = authority.center("center-1");
+        let expected = Subject::Center("springfield".parse().unwrap(), "center-1".parse().unwrap());
+        assert_eq!(authority.root().check(&center.chain, Some(at())).unwrap(), expected, "whatever it is called");
         let person = authority.person("ada", "supervisor");
         let expected = Subject::Person("springfield".parse().unwrap(), "ada".parse().unwrap(), Role::Supervisor);
         assert_eq!(authority.root().check(&person.chain, Some(at())).unwrap(), expected);
@@ -252,6 +262,9 @@ mod tests {
             "edge://springfield/person/ada?role=viewer&role=supervisor",
         ] {
             assert_eq!(person(uri), None, "{uri}");
+        }
+        for uri in ["edge://springfield/center/", "edge://Springfield/center/c", "edge://springfield/center/all"] {
+            assert_eq!(center(uri), None, "{uri}");
         }
     }
 

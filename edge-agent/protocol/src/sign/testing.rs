@@ -52,6 +52,15 @@ impl Authority {
         self.issue(parameters, &KeyPair::generate().unwrap())
     }
 
+    pub(crate) fn center(&self, center: &str) -> Identity {
+        let mut parameters = CertificateParams::default();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, format!("{}/{center}", self.agency));
+        let uri = format!("edge://{}/center/{center}", self.agency);
+        parameters.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+        self.issue(parameters, &KeyPair::generate().unwrap())
+    }
+
     pub(crate) fn claim(&self, serial: &str) -> Identity {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = rcgen::DistinguishedName::new();

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use edge_protocol::id::AgencyId;
+use edge_protocol::sign::{Chain, Root, Subject as Holder};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -31,6 +33,16 @@ pub enum IdentityError {
         /// What is wrong.
         source: rustls_pki_types::pem::Error,
     },
+    /// The certificate is not a receiver's of this agency. The broker would let it in, and tell it nothing.
+    #[error("{path} is no receiver's certificate of {agency}: {why}; `rtcc pki center` makes one")]
+    Stranger {
+        /// The certificate.
+        path: PathBuf,
+        /// The agency that is received.
+        agency: AgencyId,
+        /// Whose it is.
+        why: String,
+    },
     /// Root, certificate and key do not fit together.
     #[error("root, certificate and key do not fit together")]
     Mismatch(#[from] rustls::Error),
@@ -52,6 +64,29 @@ impl Identity {
                 .with_root_certificates(roots)
                 .with_client_auth_cert(certificates(&self.certificate, "the certificate")?, private_key(&self.key)?)?;
         Ok(Arc::new(configuration))
+    }
+
+    /// Whether the certificate is that of a receiver of `agency`. Its time is the broker's to judge, since a machine may
+    /// start with a wrong clock.
+    ///
+    /// # Errors
+    /// Says whose it is.
+    pub fn check_receiver(&self, agency: &AgencyId, root: &Root) -> Result<(), IdentityError> {
+        let certificates = certificates(&self.certificate, "the certificate")?;
+        let pem = certificates.into_iter().next().map(|first| first.to_vec()).unwrap_or_default();
+        let chain = Chain::from_der(pem);
+        // One that is nobody's is said to be so, before it is judged.
+        let why = match chain.subject().and_then(|_| root.check(&chain, None)) {
+            Ok(Holder::Center(of, _)) if of == *agency => return Ok(()),
+            Ok(Holder::Center(of, name)) => format!("it is receiver {name}'s of {of} (see --agency)"),
+            Ok(Holder::Unit(of, name)) => {
+                format!("it is unit {name}'s of {of}, or was made before certificates of receivers said that they are")
+            }
+            Ok(Holder::Claim(serial)) => format!("it is the claim of {serial}, a unit that is nobody's yet"),
+            Ok(Holder::Person(_, name, role)) => format!("it is that of {name}, a person ({})", role.as_str()),
+            Err(error) => format!("by {}, {error}", self.root.display()),
+        };
+        Err(IdentityError::Stranger { path: self.certificate.clone(), agency: agency.clone(), why })
     }
 }
 
@@ -82,6 +117,8 @@ pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, IdentityError>
 
 #[cfg(test)]
 mod tests {
+    use edge_protocol::command::Role;
+
     use super::*;
     use crate::pki::{Authority, Subject};
 
@@ -100,5 +137,34 @@ mod tests {
         identity.root = folder.path().join("absent.pem");
         let error = identity.client_configuration().unwrap_err();
         assert!(error.to_string().contains("absent.pem"), "{error}");
+    }
+
+    #[test]
+    fn whose_certificate_it_is_is_said_where_it_is_no_receivers_of_this_agency() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = 1_795_219_200_000_000;
+        let authority =
+            |agency: &str| Authority::create(&folder.path().join(agency), &agency.parse().unwrap(), now).unwrap();
+        let (ours, theirs) = (authority("metro"), authority("other"));
+        let root = Root::from_pem(ours.certificate().as_bytes()).unwrap();
+        let said = |by: &Authority, subject: Subject, agency: &str| {
+            let issued = by.issue(&subject, now).unwrap();
+            let identity =
+                Identity { root: folder.path().join("root.pem"), certificate: issued.certificate, key: issued.key };
+            identity.check_receiver(&agency.parse().unwrap(), &root).err().map(|error| error.to_string())
+        };
+        let center = || Subject::Center("center-1".parse().unwrap());
+        assert_eq!(said(&ours, center(), "metro"), None);
+        for (by, subject, agency, words) in [
+            (&ours, Subject::Unit("gate-1".parse().unwrap()), "metro", "it is unit gate-1's of metro"),
+            (&ours, Subject::Person("ada".parse().unwrap(), Role::Auditor), "metro", "ada, a person (auditor)"),
+            (&ours, Subject::Claim("SN42".parse().unwrap()), "metro", "the claim of SN42"),
+            (&ours, center(), "other", "it is receiver center-1's of metro (see --agency)"),
+            (&theirs, center(), "metro", "is not a valid one of this agency"),
+            (&ours, Subject::Broker(vec!["localhost".into()]), "metro", "it names neither unit, person nor receiver"),
+        ] {
+            let said = said(by, subject, agency).unwrap();
+            assert!(said.contains(words) && said.contains("`rtcc pki center` makes one"), "{said}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::de::DeserializeOwned;
-use ureq::http::{Response, StatusCode};
+use ureq::http::{Response, StatusCode, Uri};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body};
 
@@ -22,17 +22,25 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 #[derive(Debug, Args)]
 pub(crate) struct CenterArguments {
     /// The center's interface.
-    #[arg(long, default_value = "http://127.0.0.1:8480", global = true)]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8480", global = true, value_parser = address)]
     center: String,
     /// For a center at https://: the agency's root certificate.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     tls_root: Option<PathBuf>,
     /// For a center at https://: your certificate, as for signing.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
     /// For a center at https://: your private key.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     tls_key: Option<PathBuf>,
+}
+
+/// An address as a center has one.
+fn address(text: &str) -> Result<String, &'static str> {
+    let fits =
+        |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty());
+    let wrong = "is no address of a center: write http://HOST:PORT or https://HOST:PORT";
+    text.parse().ok().filter(fits).map(|_| text.to_owned()).ok_or(wrong)
 }
 
 /// A center that can be asked.
@@ -179,5 +187,20 @@ impl Center {
 
     fn unreachable(&self, source: ureq::Error) -> NoAnswer {
         NoAnswer::Unreachable { base: self.base.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn what_is_no_address_is_said_before_anybody_is_asked() {
+        for bad in ["rubbish", "127.0.0.1:8480", "ftp://center", "http://", "http://a b", ""] {
+            assert!(address(bad).is_err_and(|words| words.contains("write http://HOST:PORT")), "{bad}");
+        }
+        for good in ["http://127.0.0.1:8480", "https://center.example.org/", "http://[::1]:8480"] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
     }
 }

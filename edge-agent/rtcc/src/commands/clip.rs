@@ -41,11 +41,14 @@ const LOOK: Duration = Duration::from_millis(400);
 /// FILE.unverified and FILE.manifest.unverified.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rtcc clip --unit gate-1 --camera north --from 2026-11-21T14:05:00 --to 2026-11-21T14:06:00 \\
-            --purpose stolen-vehicle --case 26-01234 --key ada.key --cert ada.pem --root root.pem -o clip.mp4
-  rtcc clip ... --from '2026-11-21T14:05:00[America/Los_Angeles]' --to 2026-11-21T22:06:00Z
-  rtcc clip ... --wait 24h            if the unit is away, ask it when it returns
-  rtcc clip ... --request 4f2a...     go on with an earlier request")]
+  rtcc clip --unit gate-1 --camera north \\
+            --from 2026-11-21T14:05:00 --to 2026-11-21T14:06:00 \\
+            --purpose stolen-vehicle --case 26-01234 \\
+            --key ada.key --cert ada.pem --root root.pem -o clip.mp4
+  rtcc clip ... --from '2026-11-21T14:05:00[America/Los_Angeles]' \\
+                --to 2026-11-21T22:06:00Z
+  rtcc clip ... --wait 24h           if the unit is away, ask it when it returns
+  rtcc clip ... --request 4f2a...    go on with an earlier request")]
 pub(crate) struct Clip {
     #[command(flatten)]
     center: CenterArguments,
@@ -56,34 +59,34 @@ pub(crate) struct Clip {
     #[arg(long)]
     camera: CameraId,
     /// From when: RFC 3339, or local time, or local time with [Zone/Name].
-    #[arg(long)]
+    #[arg(long, value_name = "TIME")]
     from: String,
     /// Until when.
-    #[arg(long)]
+    #[arg(long, value_name = "TIME")]
     to: String,
     /// Code of the purpose.
-    #[arg(long)]
+    #[arg(long, value_name = "WORD")]
     purpose: Word,
     /// Number of the case.
     #[arg(long)]
     case: Word,
     /// Your private key, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Your certificate, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     cert: PathBuf,
     /// The agency's root certificate [default: root.pem beside your certificate].
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
     /// Where the clip goes: a name that is not taken yet.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// How long to wait for a unit that is away or silent, as in 24h or 90m.
-    #[arg(long, default_value = "0s")]
+    #[arg(long, default_value = "0s", value_name = "DURATION")]
     wait: SignedDuration,
     /// The id of an earlier request with the same question.
-    #[arg(long)]
+    #[arg(long, value_name = "ID")]
     request: Option<RequestId>,
     /// The findings as JSON.
     #[arg(long)]

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use edge_protocol::enrolment::{Serial, SetupCode};
 use edge_protocol::id::UnitId;
+use jiff::tz::TimeZone;
 use rtcc::show::text::terminal;
 use rtcc::show::time;
 use serde::Deserialize;
@@ -24,7 +25,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// unit; it shows in `list`; `approve` it. Everything else that asks is refused by itself, with an alarm in `rtcc watch`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rtcc enroll expect --serial SN42 --unit gate-1 --place 'Main St / 3rd Ave'   asks for the setup code
+  rtcc enroll expect --serial SN42 --unit gate-1 --place 'Main St / 3rd Ave'
+                     asks for the setup code
   rtcc enroll list
   rtcc enroll approve --serial SN42
   rtcc enroll refuse --serial SN42 --why 'wrong pole'
@@ -35,7 +37,7 @@ pub(crate) struct Enroll {
     #[command(flatten)]
     center: CenterArguments,
     /// Your name for the audit table, where the center does not know you by your certificate [default: $USER].
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "NAME")]
     by: Option<String>,
 }
 
@@ -43,16 +45,17 @@ pub(crate) struct Enroll {
 enum What {
     /// Let a serial number enrol once, for half an hour.
     #[command(after_help = "Examples:
-  rtcc enroll expect --serial SN42 --unit gate-1              asks for the setup code
+  rtcc enroll expect --serial SN42 --unit gate-1    asks for the setup code
   rtcc enroll expect --serial SN42 --unit gate-1 --minutes 600 < code.txt
 
-The setup code stands on the unit's label. It does not leave this program: the center gets a key made from it.")]
+The setup code stands on the unit's label. It does not leave this program: the center gets a \
+key made from it.")]
     Expect {
         /// The serial number on the label.
         #[arg(long)]
         serial: Serial,
         /// What the unit will be called: a-z, 0-9 and '-', at most 32.
-        #[arg(long)]
+        #[arg(long, value_name = "NAME")]
         unit: UnitId,
         /// Where it hangs, in your words.
         #[arg(long, default_value = "")]
@@ -94,7 +97,7 @@ The setup code stands on the unit's label. It does not leave this program: the c
 Ends with 0 once the broker has said that the session is over.")]
     Revoke {
         /// The unit.
-        #[arg(long)]
+        #[arg(long, value_name = "NAME")]
         unit: UnitId,
         /// Why, for the audit table.
         #[arg(long)]
@@ -164,31 +167,36 @@ fn list(center: &Center, json: bool) -> anyhow::Result<()> {
         let all: Value = center.get("/api/enrolments", &[])?;
         return say(&all.to_string());
     }
-    let Overview { expected, requests, certificates, .. } = center.get("/api/enrolments", &[])?;
-    let zone = jiff::tz::TimeZone::system();
+    let overview: Overview = center.get("/api/enrolments", &[])?;
+    let lines = lines(&overview, &TimeZone::system());
+    if lines.is_empty() {
+        return say("nobody is expected, and nobody has asked");
+    }
+    say(&lines.join("\n"))
+}
+
+/// Who is expected, who has asked, and who has a certificate, a line each.
+fn lines(Overview { expected, requests, certificates, .. }: &Overview, zone: &TimeZone) -> Vec<String> {
     let text = |value: &Value, name: &str| terminal(value[name].as_str().unwrap_or_default());
-    let at = |value: &Value, name: &str| value[name].as_i64().map(|at| time::of_day(at, &zone)).unwrap_or_default();
-    for each in &expected {
+    let at = |value: &Value, name: &str| value[name].as_i64().map(|at| time::full(at, zone)).unwrap_or_default();
+    let expected = expected.iter().map(|each| {
         let locked = if each["locked_until_us"].is_null() { "" } else { ", locked after wrong setup codes" };
         let (serial, unit, place) = (text(each, "serial"), text(each, "unit"), text(each, "place"));
-        say(&format!("expected  {serial:<12} as {unit:<12} until {}  {place}{locked}", at(each, "until_us")))?;
-    }
-    for each in &requests {
+        let line = format!("expected  {serial:<12} as {unit:<12} until {}  {place}{locked}", at(each, "until_us"));
+        line.trim_end().to_owned()
+    });
+    let requests = requests.iter().map(|each| {
         let code = if each["code_ok"] == true { "code ok" } else { "code WRONG" };
         let (state, serial, unit) = (text(each, "state"), text(each, "serial"), text(each, "unit"));
         let (place, reason) = (text(each, "place"), text(each, "reason"));
         let line = format!("{state:<9} {serial:<12} as {unit:<12} {}  {code}  {place}  {reason}", at(each, "asked_us"));
-        say(line.trim_end())?;
-    }
-    for each in certificates.iter().filter(|each| each["revoked_us"].is_null()) {
+        line.trim_end().to_owned()
+    });
+    let certificates = certificates.iter().filter(|each| each["revoked_us"].is_null()).map(|each| {
         let (unit, serial, number) = (text(each, "unit"), text(each, "serial"), text(each, "number"));
-        let until = each["until_us"].as_i64().map(time::rfc3339).unwrap_or_default();
-        say(&format!("enrolled  {serial:<12} as {unit:<12} until {until}  certificate {number}"))?;
-    }
-    if expected.is_empty() && requests.is_empty() && certificates.is_empty() {
-        say("nobody is expected, and nobody has asked")?;
-    }
-    Ok(())
+        format!("enrolled  {serial:<12} as {unit:<12} until {}  certificate {number}", at(each, "until_us"))
+    });
+    expected.chain(requests).chain(certificates).collect()
 }
 
 /// Revoked is revoked; whether the session has ended is the broker's to say.
@@ -214,4 +222,27 @@ fn wait_for_the_broker(center: &Center, unit: &UnitId) -> anyhow::Result<()> {
 fn say(line: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_of_the_list_has_its_day_and_its_offset() {
+        let at_us = 1_795_219_200_000_000_i64;
+        let overview: Overview = serde_json::from_value(json!({
+            "expected": [{ "serial": "SN42", "unit": "gate-1", "place": "Main St", "until_us": at_us }],
+            "requests": [{ "serial": "SN42", "unit": "gate-1", "state": "refused", "asked_us": at_us, "code_ok": false }],
+            "certificates": [{ "serial": "SN7", "unit": "gate-7", "number": "0a", "until_us": at_us }],
+            "revocations": [],
+        }))
+        .unwrap();
+        let zone = TimeZone::fixed(jiff::tz::offset(-8));
+        let lines = lines(&overview, &zone);
+        assert_eq!(lines.len(), 3);
+        for line in &lines {
+            assert!(line.contains(" 2026-11-20 16:00:00.000 -08:00  "), "{line}");
+        }
+    }
 }

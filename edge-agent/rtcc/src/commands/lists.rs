@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Args;
 use jiff::tz::TimeZone;
 use rtcc::show::lists;
+use rtcc::show::text::terminal;
 use serde_json::Value;
 
 use super::center::CenterArguments;
@@ -39,7 +40,8 @@ pub(crate) struct Cameras {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  rtcc ring --unit gate-1\n  rtcc ring --unit gate-1 --camera north --json
 
-The unit says this once a minute, so the newest video is younger than what is shown.")]
+A unit says this once a minute, so the newest video is younger than what is \
+shown.")]
 pub(crate) struct Ring {
     #[command(flatten)]
     center: CenterArguments,
@@ -78,9 +80,31 @@ impl Cameras {
 impl Ring {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let query = chosen(&[("unit", &self.unit), ("camera", &self.camera)]);
-        let rings: Vec<Value> = self.center.open()?.get("/api/ring", &query)?;
-        show(self.json, &rings, lists::ring)
+        let center = self.center.open()?;
+        let rings: Vec<Value> = center.get("/api/ring", &query)?;
+        if self.json {
+            return show(true, &rings, lists::ring);
+        }
+        let units: Vec<Value> = center.get("/api/units", &[])?;
+        let silent = silent(&units, self.unit.as_deref());
+        for unit in &silent {
+            watch::warn(&format!(
+                "{} has not said yet what video it has; a unit does so once a minute",
+                terminal(unit)
+            ))?;
+        }
+        if rings.is_empty() && !silent.is_empty() {
+            return Ok(());
+        }
+        show(false, &rings, lists::ring)
     }
+}
+
+/// The units that are there and have sent no health so far.
+fn silent<'a>(units: &'a [Value], asked: Option<&str>) -> Vec<&'a str> {
+    let has_said = |unit: &Value| unit.get("health").is_some_and(|health| !health.is_null());
+    let silent = units.iter().filter(|unit| unit["online"] == true && !has_said(unit));
+    silent.filter_map(|unit| unit["unit"].as_str()).filter(|unit| asked.is_none_or(|asked| asked == *unit)).collect()
 }
 
 fn chosen<'a>(pairs: &[(&'a str, &'a Option<String>)]) -> Vec<(&'a str, &'a str)> {
@@ -100,4 +124,24 @@ fn show(json: bool, values: &[Value], line: impl Fn(&Value) -> String) -> anyhow
         writeln!(out, "{}", line(value))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::silent;
+
+    #[test]
+    fn a_unit_that_has_sent_no_health_yet_is_not_one_without_video() {
+        let units = [
+            json!({ "unit": "gate-1", "online": true, "health": null }),
+            json!({ "unit": "gate-2", "online": true, "health": {} }),
+            json!({ "unit": "gate-3", "online": false, "health": null }),
+            json!({ "unit": "gate-4", "online": true }),
+        ];
+        assert_eq!(silent(&units, None), ["gate-1", "gate-4"]);
+        assert_eq!(silent(&units, Some("gate-4")), ["gate-4"]);
+        assert!(silent(&units, Some("gate-2")).is_empty());
+    }
 }

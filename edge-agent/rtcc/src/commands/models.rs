@@ -20,9 +20,11 @@ use super::signer::Signer;
 /// The set is whole or nothing: a unit tests all of it on its own board before it uses any of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rtcc models --from models --revision 7 --least-software 0.1.0 --key pat.key --cert pat.pem -o models-7.set
+  rtcc models --from models --revision 7 --least-software 0.1.0 \\
+              --key pat.key --cert pat.pem -o models-7.set
 
-FOLDER holds one folder per model: road-objects, plates, plate-text. The signer is a policy-admin.")]
+FOLDER holds one folder per model: road-objects, plates, plate-text. The signer \
+is a policy-admin.")]
 pub(crate) struct Models {
     /// The folder with one folder per model.
     #[arg(long, value_name = "FOLDER")]
@@ -34,13 +36,13 @@ pub(crate) struct Models {
     #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
     least_software: Word,
     /// Your private key, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Your certificate, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     cert: PathBuf,
     /// Where the set goes.
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
 

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use edge_protocol::commissioning::{Jpeg, Report as Commissioned, SealedReport};
-use edge_protocol::id::CameraId;
+use edge_protocol::id::{CameraId, UnitId};
 use edge_protocol::sign::Root;
 use rtcc::files;
 use rtcc::show::text::terminal;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::center::{Center, CenterArguments};
 
@@ -23,17 +24,18 @@ const NEWEST: &str = "5000";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rtcc report gate-1 --root pki/root.pem
-  rtcc report gate-1 --root pki/root.pem -o gate-1.cose      keeps the signed file as well, and its pictures beside it
+  rtcc report gate-1 --root pki/root.pem -o gate-1.cose
+              keeps the signed file as well, and its pictures beside it
   rtcc report --file metro-gate-1.cose --root root.pem --json")]
 pub(crate) struct Report {
     /// The unit.
     #[arg(required_unless_present = "file", conflicts_with = "file")]
-    unit: Option<String>,
+    unit: Option<UnitId>,
     /// A report that was kept, in place of the center's.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// The agency's root certificate.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     root: PathBuf,
     /// Where to keep the signed report, readable by its owner alone; nothing is overwritten. Each camera's picture is
     /// kept beside it, as metro-gate-1-CAMERA.jpg for metro-gate-1.cose.
@@ -94,11 +96,18 @@ fn keep(files: &[(PathBuf, &[u8])]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn newest(center: &Center, unit: &str) -> anyhow::Result<SealedReport> {
-    let question = [("lane", "audit"), ("unit", unit), ("newest", "true"), ("limit", NEWEST)];
+fn newest(center: &Center, unit: &UnitId) -> anyhow::Result<SealedReport> {
+    // A unit that was never heard is another matter than one that has sent no report.
+    let _known: Value = center.get(&format!("/api/units/{unit}"), &[])?;
+    let question = [("lane", "audit"), ("unit", unit.as_str()), ("newest", "true"), ("limit", NEWEST)];
     let page: Page = center.get("/api/events", &question)?;
     let found = page.events.into_iter().find_map(|event| event.record.report);
-    found.with_context(|| format!("{unit} has sent no commissioning report lately"))
+    found.with_context(|| {
+        format!(
+            "there is no commissioning report among the newest {NEWEST} entries of {unit}'s audit log; \
+             one that the technician kept is read with --file"
+        )
+    })
 }
 
 /// Each camera's picture, as it was signed with the report.
@@ -161,7 +170,24 @@ fn list<T: AsRef<str>>(words: &[T]) -> String {
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+    use edge_protocol::command::Role;
+
     use super::*;
+    use crate::commands::stage::World;
+
+    #[test]
+    fn a_unit_that_was_never_heard_is_another_matter_than_one_without_a_report() {
+        let world = World::new("ada", Role::Technician);
+        world.unit("gate-1").is_born(1);
+        let center = format!("http://{}", world.address);
+        let root = world.path("pki/root.pem").display().to_string();
+        let ask = |unit: &str| {
+            let words = ["rtcc", "report", unit, "--root", &root, "--center", &center];
+            format!("{:#}", World::run(words.map(str::to_owned).to_vec()).join().unwrap().unwrap_err())
+        };
+        assert!(ask("gate-2").contains("no unit called \"gate-2\" was ever heard"), "{}", ask("gate-2"));
+        assert!(ask("gate-1").contains("among the newest 5000 entries of gate-1's audit log"), "{}", ask("gate-1"));
+    }
 
     #[test]
     fn report_and_pictures_are_their_owners_alone_and_overwrite_nothing() {

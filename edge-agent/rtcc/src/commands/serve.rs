@@ -15,11 +15,15 @@ use rtcc::serve::{Plan, serve};
 /// Several receivers may share one --data folder on one machine; each needs its own certificate and its own --listen.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rtcc serve --agency metro --data center --root pki/root.pem --cert pki/center-1.pem --key pki/center-1.key
+  rtcc serve --agency metro --data center --root pki/root.pem \\
+             --cert pki/center-1.pem --key pki/center-1.key
   rtcc serve --config center.toml
-  rtcc serve --config center.toml --issuer pki --unit-broker broker.example.org:8883 --broker-pid pki/mosquitto.pid
-  rtcc serve --config center.toml --listen 0.0.0.0:8480 --tls-cert interface.pem --tls-key interface.key
-  rtcc serve --config center.toml --cert pki/center-2.pem --key pki/center-2.key --listen 127.0.0.1:8481
+  rtcc serve --config center.toml --issuer pki --broker-pid pki/mosquitto.pid \\
+             --unit-broker broker.example.org:8883       enrols units
+  rtcc serve --config center.toml --listen 0.0.0.0:8480 \\
+             --tls-cert interface.pem --tls-key interface.key
+  rtcc serve --config center.toml --listen 127.0.0.1:8481 \\
+             --cert pki/center-2.pem --key pki/center-2.key
 
 A configuration file has the same names:
   agency = \"metro\"
@@ -31,7 +35,7 @@ A configuration file has the same names:
   listen = \"127.0.0.1:8480\"")]
 pub(crate) struct Serve {
     /// A TOML file with these settings; what is given here as well counts more.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
@@ -42,47 +46,47 @@ pub(crate) struct Serve {
 #[serde(deny_unknown_fields)]
 struct Settings {
     /// The agency whose units are received.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     agency: Option<String>,
     /// The folder for database, clips and pictures.
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
     /// The broker as host:port; the host as its certificate has it [default: localhost:8883].
-    #[arg(long)]
+    #[arg(long, value_name = "HOST:PORT")]
     broker: Option<BrokerAddress>,
     /// The agency's root certificate.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     root: Option<PathBuf>,
     /// This receiver's certificate.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// This receiver's private key.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// The address of the interface [default: 127.0.0.1:8480].
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// The interface's certificate: needed for an address that other machines reach. Persons alone are let in.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     #[serde(rename = "tls-cert")]
     tls_cert: Option<PathBuf>,
     /// The interface's private key.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     #[serde(rename = "tls-key")]
     tls_key: Option<PathBuf>,
     /// The folder with the key that issues certificates to units; without it this receiver enrols nobody.
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER")]
     issuer: Option<PathBuf>,
     /// The broker as units are told to reach it, host:port [default: the same as --broker].
-    #[arg(long)]
+    #[arg(long, value_name = "HOST:PORT")]
     #[serde(rename = "unit-broker")]
     unit_broker: Option<BrokerAddress>,
     /// The file with the process id of a broker on this machine: it is told when certificates are revoked.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     #[serde(rename = "broker-pid")]
     broker_pid: Option<PathBuf>,
     /// A purpose for which video of newly enrolled units may be asked; repeatable [default: the usual five].
-    #[arg(long = "purpose")]
+    #[arg(long = "purpose", value_name = "WORD")]
     #[serde(default)]
     purposes: Vec<String>,
 }

@@ -41,19 +41,24 @@ const LOOK: Duration = Duration::from_secs(1);
 #[command(
     subcommand_negates_reqs = true,
     after_help = "Examples:
-  rtcc update --version 1.5.0 --bundle edge-1.5.0.raucb --url https://updates.example/edge-1.5.0.raucb \\
+  rtcc update --version 1.5.0 --bundle edge-1.5.0.raucb \\
+              --url https://updates.example/edge-1.5.0.raucb \\
               --units gate-1 --case CHG-17 --key grace.key --cert grace.pem
-  rtcc update --version 1.5.0 --bundle edge-1.5.0.raucb --url https://updates.example/edge-1.5.0.raucb \\
-              --all --waves 1,10%,100% --stop-after 1 --window 02:00-04:00 --case CHG-17 --key grace.key --cert grace.pem
-  rtcc update --bundle models-7.set --url https://updates.example/models-7.set --all --case CHG-18 --key ... --cert ...
-  rtcc update status                  how far each unit is
-  rtcc update stop --why 'wrong file' nobody else is asked
+  rtcc update --version 1.5.0 --bundle edge-1.5.0.raucb \\
+              --url https://updates.example/edge-1.5.0.raucb \\
+              --all --waves 1,10%,100% --stop-after 1 --window 02:00-04:00 \\
+              --case CHG-17 --key grace.key --cert grace.pem
+  rtcc update --bundle models-7.set --url https://updates.example/models-7.set \\
+              --all --case CHG-18 --key grace.key --cert grace.pem
+  rtcc update status                    how far each unit is
+  rtcc update stop --why 'wrong file'   nobody else is asked
   rtcc update recall --key grace.key --cert grace.pem
-                                      the same, and who was asked and has not begun does not begin
+                     the same, and who has not begun does not begin
   rtcc update resume --key grace.key --cert grace.pem
 
-The file must lie at the address before: units download it from there, from hosts that their configuration names. Units
-that were asked already finish what they do where nobody calls it back, whatever stops the rollout."
+The file must lie at the address before: units download it from there, from \
+hosts that their configuration names. Units that were asked already finish what \
+they do where nobody calls it back, whatever stops the rollout."
 )]
 pub(crate) struct Update {
     #[command(subcommand)]
@@ -68,10 +73,10 @@ pub(crate) struct Update {
 #[derive(Debug, Args)]
 struct Signing {
     /// Your private key, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Your certificate, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     cert: PathBuf,
 }
 
@@ -87,7 +92,7 @@ struct Begin {
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
     /// These units, in this order.
-    #[arg(long, value_delimiter = ',', required_unless_present = "all")]
+    #[arg(long, value_delimiter = ',', required_unless_present = "all", value_name = "UNITS")]
     units: Vec<UnitId>,
     /// Every unit that the center has heard of.
     #[arg(long, conflicts_with = "units")]
@@ -105,20 +110,20 @@ struct Begin {
     #[arg(long, requires = "window", allow_hyphen_values = true, value_parser = offset)]
     utc_offset: Option<i16>,
     /// How long a unit may take, and how long one that is away is waited for.
-    #[arg(long, default_value = "36h")]
+    #[arg(long, default_value = "36h", value_name = "DURATION")]
     patience: SignedDuration,
     /// Code of the purpose.
-    #[arg(long, default_value = "maintenance")]
+    #[arg(long, default_value = "maintenance", value_name = "WORD")]
     purpose: Word,
     /// Number of the change.
     #[arg(long)]
     case: Word,
     // Not the shared arguments of `resume`: a group within a group would hide from clap that this one is given.
     /// Your private key, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Your certificate, PEM.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     cert: PathBuf,
 }
 
@@ -142,14 +147,14 @@ enum What {
     #[command(after_help = "Example:
   rtcc update recall --why 'wrong file' --key grace.key --cert grace.pem
 
-A unit ends what it downloads and what waits for its hours. What is in its other slot already, or in use, has begun and
-goes on; another update undoes that.")]
+A unit ends what it downloads and what waits for its hours. What is in its other \
+slot already, or in use, has begun and goes on; another update undoes that.")]
     Recall {
         /// Why, for whoever looks at it later.
         #[arg(long, default_value = "")]
         why: String,
         /// How long to wait for units that are away.
-        #[arg(long, default_value = "1m")]
+        #[arg(long, default_value = "1m", value_name = "DURATION")]
         wait: SignedDuration,
         #[command(flatten)]
         signing: Signing,
@@ -288,16 +293,29 @@ fn by() -> String {
     std::env::var("USER").unwrap_or_default()
 }
 
+/// What is said where nothing was begun.
+const NO_ROLLOUT: &str = "there was no rollout so far";
+
 /// The newest rollout's id.
 fn newest(center: &Center) -> anyhow::Result<String> {
+    find_newest(center)?.context(NO_ROLLOUT)
+}
+
+fn find_newest(center: &Center) -> anyhow::Result<Option<String>> {
     let all: Vec<Value> = center.get("/api/rollouts", &[])?;
-    let id = all.first().and_then(|newest| newest.get("id")?.as_str().map(str::to_owned));
-    id.context("there was no rollout so far")
+    Ok(all.first().and_then(|newest| newest.get("id")?.as_str().map(str::to_owned)))
 }
 
 fn status(center: &Center, as_json: bool) -> anyhow::Result<()> {
-    let path = format!("/api/rollouts/{}", newest(center)?);
     let mut out = std::io::stdout();
+    let Some(id) = find_newest(center)? else {
+        if as_json {
+            writeln!(out, "null")?;
+            return Ok(());
+        }
+        return note(NO_ROLLOUT);
+    };
+    let path = format!("/api/rollouts/{id}");
     if as_json {
         let all: Value = center.get(&path, &[])?;
         writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;

@@ -22,10 +22,10 @@ pub(crate) struct Verify {
     /// The MP4 file.
     file: PathBuf,
     /// The signed manifest [default: FILE.manifest].
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
     /// The agency's root certificate.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     root: PathBuf,
     /// The findings as JSON.
     #[arg(long)]
@@ -49,11 +49,16 @@ pub(super) fn manifest_beside(file: &Path) -> PathBuf {
 
 /// Checks a clip that is on disk.
 pub(super) fn check(file: &Path, manifest: &Path, root: &Path) -> anyhow::Result<VerifiedClip> {
+    let media = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let sealed = std::fs::read(manifest).with_context(|| without_manifest(manifest))?;
     let root_pem = std::fs::read(root).with_context(|| format!("cannot read {}", root.display()))?;
     let root = Root::from_pem(&root_pem).context("the root certificate")?;
-    let sealed = std::fs::read(manifest).with_context(|| format!("cannot read {}", manifest.display()))?;
-    let media = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     verify_clip(&mut BufReader::new(media), &sealed, &root).with_context(|| format!("NOT VERIFIED: {}", file.display()))
+}
+
+fn without_manifest(path: &Path) -> String {
+    let path = path.display();
+    format!("cannot read {path} (a clip and its FILE.manifest stay together, or --manifest names it)")
 }
 
 /// Says what was found.
@@ -73,6 +78,18 @@ mod tests {
     use rtcc::pki::Authority;
 
     use super::*;
+
+    #[test]
+    fn the_file_that_is_not_there_is_named_the_video_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let [media, manifest, root] = ["a.mp4", "a.mp4.manifest", "root.pem"].map(|name| folder.path().join(name));
+        let said = || format!("{:#}", check(&media, &manifest, &root).unwrap_err());
+        assert!(said().starts_with(&format!("cannot read {}: ", media.display())), "{}", said());
+        files::replace(&media, b"garbage", Access::Owner).unwrap();
+        assert!(said().contains("a.mp4.manifest (a clip and its FILE.manifest stay together"), "{}", said());
+        files::replace(&manifest, b"garbage", Access::Owner).unwrap();
+        assert!(said().starts_with(&format!("cannot read {}: ", root.display())), "{}", said());
+    }
 
     #[test]
     fn what_is_wrong_with_a_clip_is_said_once() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use edge_protocol::record::{NotAPlate, PlateText};
 use jiff::tz::TimeZone;
 use rtcc::database::enrolment::OWN_NAME;
 use rtcc::database::queries::EVENT_LANES;
@@ -28,12 +29,14 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// Each line has the time of day; the date stands above the first line of a day.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  rtcc watch                                    everything from now on
-  rtcc watch --lane hit --last 20               the last 20 hits, and every further one
-  rtcc watch --unit gate-1 --camera north       one camera
-  rtcc watch --plate 8ABC123 --all --no-follow  every event of one plate so far
-  rtcc watch --json | jq .record                for other programs, one object a line
-  rtcc watch --csv --all --no-follow > day.csv  for a spreadsheet")]
+  rtcc watch                                everything from now on
+  rtcc watch --lane hit --last 20           the last 20 hits, and further ones
+  rtcc watch --unit gate-1 --camera north   one camera
+  rtcc watch --plate 8ABC123 --all --no-follow
+                                            every event of one plate so far
+  rtcc watch --json | jq .record            for other programs, an object a line
+  rtcc watch --csv --all --no-follow > day.csv
+                                            for a spreadsheet")]
 #[expect(clippy::struct_excessive_bools, reason = "a command line has flags")]
 pub(crate) struct Watch {
     #[command(flatten)]
@@ -48,8 +51,8 @@ pub(crate) struct Watch {
     #[arg(long, value_parser = PossibleValuesParser::new(EVENT_LANES))]
     lane: Option<String>,
     /// Only exactly this plate, in capitals or not.
-    #[arg(long)]
-    plate: Option<String>,
+    #[arg(long, value_parser = plate)]
+    plate: Option<PlateText>,
     /// Begin with so many of the newest events.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=5000))]
     last: u32,
@@ -149,9 +152,10 @@ impl Watch {
     }
 
     fn ask(&self, center: &Center, more: &[(&str, &str)]) -> anyhow::Result<Page> {
-        let filters = [("unit", &self.unit), ("camera", &self.camera), ("lane", &self.lane), ("plate", &self.plate)];
+        let filters = [("unit", &self.unit), ("camera", &self.camera), ("lane", &self.lane)];
         let mut query: Vec<(&str, &str)> =
             filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+        query.extend(self.plate.as_ref().map(|plate| ("plate", plate.as_str())));
         query.extend(more);
         center.get("/api/events", &query)
     }
@@ -178,6 +182,11 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Plates are read and kept in capitals; one that no read can be is a slip of whoever asks.
+fn plate(text: &str) -> Result<PlateText, NotAPlate> {
+    text.to_uppercase().parse()
 }
 
 /// A center that is started again goes on where it was, so following goes on as well.
@@ -212,6 +221,15 @@ mod tests {
     fn a_lane_that_is_none_is_refused_with_those_there_are() {
         let words = Arguments::try_parse_from(["rtcc", "watch", "--lane", "hits"]).unwrap_err().to_string();
         assert!(words.contains("hits") && words.contains("alert"), "{words}");
+    }
+
+    #[test]
+    fn a_plate_that_no_read_can_be_is_refused() {
+        for bad in ["!!", "", "8ABC 123"] {
+            let words = Arguments::try_parse_from(["rtcc", "watch", "--plate", bad]).unwrap_err().to_string();
+            assert!(words.contains("a plate is 1 to 16 upper-case letters and digits"), "{bad}: {words}");
+        }
+        Arguments::try_parse_from(["rtcc", "watch", "--plate", "8abc123"]).unwrap();
     }
 
     #[test]

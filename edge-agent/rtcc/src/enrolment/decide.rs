@@ -1,6 +1,7 @@
 //! What people decide: whom to expect, whom to approve, whom to refuse, whose certificates to revoke.
 
 use edge_protocol::enrolment::{Answer, Grant, ProofKey, Refusal};
+use edge_protocol::id::UnitId;
 use edge_protocol::sign::Chain;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -10,7 +11,7 @@ use crate::broker::Departure;
 use crate::database::DatabaseError;
 use crate::database::enrolment::{Enrolment, NewCertificate, NewDecision, NewExpectation};
 use crate::database::ingest::Ingest;
-use crate::pki::{self, Authority, Name, PkiError, Subject};
+use crate::pki::{self, Authority, PkiError, Subject};
 
 /// Why a decision was not carried out. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,12 @@ impl Desk {
                 "{unit} is {other}: revoke it first (`rtcc enroll revoke --unit {unit}`), or give this one another name"
             )));
         }
+        // The list is the broker's, and may be for its eyes alone.
+        if self.issuer.as_ref().is_some_and(|issuer| issuer.is_receiver(unit).unwrap_or(false)) {
+            return Err(DecisionError::Conflict(format!(
+                "{unit} is a receiver's name at the broker: give the unit another one"
+            )));
+        }
         if ingest.is_shut_out(unit)? && self.broker_pid.is_none() {
             return Err(DecisionError::Conflict(format!(
                 "{unit} was revoked, and without --broker-pid the center cannot tell the broker to know the old \
@@ -99,12 +106,12 @@ impl Desk {
             )));
         };
         self.check_name(ingest, &expected.unit, serial)?;
-        let name: Name = expected.unit.parse().map_err(|error| DecisionError::Conflict(format!("{error}")))?;
+        let unit: UnitId = expected.unit.parse().map_err(|error| DecisionError::Conflict(format!("{error}")))?;
         // A unit that enrols again has lost its former key, or somebody else has it.
         let former = ingest.revoke(&expected.unit)?;
-        let der = issuer.certify(&Subject::Unit(name), &waiting.key_request, ingest.now_us())?;
+        let der = issuer.certify(&Subject::Unit(unit.clone()), &waiting.key_request, ingest.now_us())?;
         keep(ingest, (&expected.unit, Some(serial)), &waiting.key_request, &der)?;
-        let grant = self.grant(issuer, &expected.unit, der)?;
+        let grant = self.grant(issuer, unit, der)?;
         let answer = Answer::grant(waiting.nonce, &grant, &ProofKey::from_bytes(expected.proof_key)).encode();
         ingest.decide(waiting.id, Some(&answer), "")?;
         ingest.expect_no_longer(serial)?;
@@ -123,10 +130,9 @@ impl Desk {
         Ok(departures)
     }
 
-    fn grant(&self, issuer: &Authority, unit: &str, certificate: Vec<u8>) -> Result<Grant, DecisionError> {
+    fn grant(&self, issuer: &Authority, unit: UnitId, certificate: Vec<u8>) -> Result<Grant, DecisionError> {
         let root = CertificateDer::from_pem_slice(issuer.certificate().as_bytes());
         let root = root.map_err(|error| PkiError::Certificate { reason: error.to_string() })?;
-        let unit = unit.parse().map_err(|error| DecisionError::Conflict(format!("{error}")))?;
         Ok(Grant {
             agency: self.agency.clone(),
             unit,

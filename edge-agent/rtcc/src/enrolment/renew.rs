@@ -7,7 +7,7 @@ use super::decide::keep;
 use super::{About, Desk, EnrolmentError, RULE, alarm, now};
 use crate::database::enrolment::NewDecision;
 use crate::database::ingest::Ingest;
-use crate::pki::{self, Name, Subject};
+use crate::pki::{self, Subject};
 
 impl Desk {
     /// Gives a unit its next certificate, or the same again where the answer was lost. The present certificate speaks
@@ -49,10 +49,8 @@ impl Desk {
             Some(_) => return Ok(Err(Refusal::BadKey)),
             None => {}
         }
-        let (Some(issuer), Ok(name)) = (&self.issuer, unit.as_str().parse::<Name>()) else {
-            return Ok(Err(Refusal::Unavailable));
-        };
-        let der = issuer.certify(&Subject::Unit(name), &renewal.certificate_request, ingest.now_us())?;
+        let Some(issuer) = &self.issuer else { return Ok(Err(Refusal::Unavailable)) };
+        let der = issuer.certify(&Subject::Unit(unit.clone()), &renewal.certificate_request, ingest.now_us())?;
         let serial = present.and_then(|(serial, _)| serial);
         keep(ingest, (unit.as_str(), serial.as_deref()), &renewal.certificate_request, &der)?;
         let decision = NewDecision {

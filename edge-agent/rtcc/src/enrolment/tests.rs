@@ -158,6 +158,16 @@ fn refused(outcome: Option<Outcome>) -> Refusal {
 }
 
 #[test]
+fn no_unit_gets_the_name_of_a_receiver_which_hears_all_units() {
+    let mut city = City::new();
+    let issuer = city.desk.issuer.as_ref().unwrap();
+    issuer.write_broker_files(8883, &["center-1".parse().unwrap()], NOW_US).unwrap();
+    let said = city.expect("SN42", "center-1").unwrap_err();
+    assert!(said.contains("a receiver's name at the broker"), "{said}");
+    city.expect("SN42", "center-2").unwrap();
+}
+
+#[test]
 fn a_unit_with_the_right_code_waits_for_a_person_and_gets_a_certificate_of_its_key_and_name() {
     let mut city = City::new();
     city.expect("SN42", "pole-7").unwrap();

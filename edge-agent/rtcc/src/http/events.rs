@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use edge_protocol::record::PlateText;
 use serde::{Deserialize, Serialize};
 
 use super::center::Center;
@@ -55,14 +56,16 @@ pub(super) async fn events(
     if let Some(lane) = question.lane.as_deref().filter(|lane| !EVENT_LANES.contains(lane)) {
         return Err(ApiError::Bad(format!("lane is one of {}, not {lane:?}", EVENT_LANES.join(", "))));
     }
+    // Plates are read and kept in capitals.
+    let plate = question.plate.map(|plate| plate.to_uppercase().parse::<PlateText>()).transpose();
+    let plate = plate.map_err(|error| ApiError::Bad(error.to_string()))?;
     let wait = Duration::from_millis(question.wait_ms.min(LONGEST_WAIT_MS));
     let filter = EventFilter {
         after: question.after,
         unit: question.unit,
         camera: question.camera,
         lane: question.lane,
-        // Plates are read and kept in capitals.
-        plate: question.plate.map(|plate| plate.to_ascii_uppercase()),
+        plate: plate.map(|plate| plate.as_str().to_owned()),
         newest: question.newest,
         limit,
     };

@@ -199,6 +199,7 @@ fn what_cannot_be_answered_is_said_in_words() {
         ("/api/events?limit=100000", 400),
         ("/api/events?lane=hits", 400),
         ("/api/events?lane=clip", 400),
+        ("/api/events?plate=%21%21", 400),
         ("/api/units/gate-9", 404),
         ("/api/cameras?unit=gate-9", 404),
         ("/api/ring?camera=nocam", 404),

@@ -6,9 +6,16 @@
 //! A revoked certificate is on a list that the broker reads at its start and on SIGHUP. The session that a revoked unit
 //! has is ended through Mosquitto's own dynamic-security plugin, where it is installed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::Name;
+use edge_protocol::id::{AgencyId, CenterId};
+
+use super::{Authority, PkiError, at};
+use crate::files::Access;
+
+/// The access list's name in the folder.
+const ACCESS_LIST: &str = "acl";
 
 /// What the broker's configuration needs to know.
 #[derive(Debug)]
@@ -18,15 +25,15 @@ pub struct BrokerPlan<'a> {
     /// The port to listen on, on 127.0.0.1 alone.
     pub port: u16,
     /// The agency whose units and receivers connect.
-    pub agency: &'a Name,
+    pub agency: &'a AgencyId,
     /// The names of the receivers' certificates.
-    pub centers: &'a [Name],
+    pub centers: &'a [CenterId],
     /// Mosquitto's dynamic-security plugin, where there is one.
     pub plugin: Option<&'a Path>,
 }
 
 /// What the plugin knows before anybody was revoked: it leaves everything to the access list.
-pub(super) const NOBODY_SHUT_OUT: &str = r#"{
+const NOBODY_SHUT_OUT: &str = r#"{
   "defaultACLAccess": {
     "publishClientSend": false, "publishClientReceive": false, "subscribe": false, "unsubscribe": false
   },
@@ -35,7 +42,7 @@ pub(super) const NOBODY_SHUT_OUT: &str = r#"{
 "#;
 
 /// Mosquitto's dynamic-security plugin where packages put it.
-pub(super) fn plugin() -> Option<PathBuf> {
+fn plugin() -> Option<PathBuf> {
     const NAME: &str = "mosquitto_dynamic_security.so";
     let mut folders = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/local/lib")];
     // Debian's folder is called like the machine.
@@ -101,21 +108,102 @@ impl BrokerPlan<'_> {
             "pattern write rtcc/v1/%u/request".to_owned(),
             "pattern read rtcc/v1/%u/response".to_owned(),
         ];
-        for center in self.centers {
-            lines.extend([
-                String::new(),
-                format!("user {agency}/{center}"),
-                format!("topic read rtcc/v1/{agency}/+/up/#"),
-                format!("topic read rtcc/v1/{agency}/+/state"),
-                format!("topic write rtcc/v1/{agency}/+/down/#"),
-                format!("topic write rtcc/v1/{agency}/all/#"),
-                "topic read rtcc/v1/enroll/+/request".to_owned(),
-                "topic write rtcc/v1/enroll/+/response".to_owned(),
-                "topic write $CONTROL/dynamic-security/v1".to_owned(),
-                "topic read $CONTROL/dynamic-security/v1/response".to_owned(),
-            ]);
-        }
         lines.push(String::new());
-        lines.join("\n")
+        self.centers.iter().fold(lines.join("\n"), |list, center| list + &paragraph(agency, center))
+    }
+}
+
+/// What the access list says of one receiver.
+fn paragraph(agency: &AgencyId, center: &CenterId) -> String {
+    format!(
+        "\n\
+         user {agency}/{center}\n\
+         topic read rtcc/v1/{agency}/+/up/#\n\
+         topic read rtcc/v1/{agency}/+/state\n\
+         topic write rtcc/v1/{agency}/+/down/#\n\
+         topic write rtcc/v1/{agency}/all/#\n\
+         topic read rtcc/v1/enroll/+/request\n\
+         topic write rtcc/v1/enroll/+/response\n\
+         topic write $CONTROL/dynamic-security/v1\n\
+         topic read $CONTROL/dynamic-security/v1/response\n"
+    )
+}
+
+/// What became of a receiver's place in the broker's access list.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LetIn {
+    /// The list in this file has the receiver now. A broker that runs has to read it again.
+    Now(PathBuf),
+    /// It had the receiver before.
+    Before(PathBuf),
+    /// There is no list beside the root. This has to stand in the broker's.
+    Nowhere(String),
+}
+
+impl Authority {
+    /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in. What the broker knows
+    /// of revoked units stays.
+    ///
+    /// # Errors
+    /// Returns what the file system says.
+    pub fn write_broker_files(&self, port: u16, centers: &[CenterId], now_us: i64) -> Result<PathBuf, PkiError> {
+        let folder = self.folder.canonicalize().map_err(|source| at(&self.folder, source))?;
+        let plugin = plugin();
+        let plan = BrokerPlan { folder: &folder, port, agency: &self.agency, centers, plugin: plugin.as_deref() };
+        if !folder.join("revoked.pem").exists() {
+            self.write("revoked.pem", &self.revocation_list(&[], now_us)?, Access::Everybody)?;
+        }
+        if plugin.is_some() && !folder.join("dynamic-security.json").exists() {
+            self.write("dynamic-security.json", NOBODY_SHUT_OUT, Access::Owner)?;
+        }
+        self.write(ACCESS_LIST, &plan.access_list(), Access::Owner)?;
+        self.write("mosquitto.conf", &plan.configuration(), Access::Everybody)
+    }
+
+    /// The receivers that the access list beside the root lets hear all units; none where there is no list.
+    ///
+    /// # Errors
+    /// Returns what the file system says.
+    pub fn let_in(&self) -> Result<Vec<CenterId>, PkiError> {
+        let list = self.access_list()?.unwrap_or_default();
+        let agency = &self.agency;
+        let (user, reads) = (format!("user {agency}/"), format!("topic read rtcc/v1/{agency}/+/up/#"));
+        // Others may stand in the list as well, who read something else.
+        let pairs = list.lines().zip(list.lines().skip(1)).filter(|(_, next)| **next == reads);
+        Ok(pairs.filter_map(|(line, _)| line.strip_prefix(&user)?.parse().ok()).collect())
+    }
+
+    /// Whether a unit of that name would be let in as a receiver.
+    ///
+    /// # Errors
+    /// Returns what the file system says.
+    pub fn is_receiver(&self, unit: &str) -> Result<bool, PkiError> {
+        Ok(self.let_in()?.iter().any(|center| center.as_str() == unit))
+    }
+
+    /// Puts a receiver into the access list beside the root, where there is one. What else stands in it stays.
+    ///
+    /// # Errors
+    /// Returns what the file system says.
+    pub fn let_in_also(&self, center: &CenterId) -> Result<LetIn, PkiError> {
+        let path = self.folder.join(ACCESS_LIST);
+        let Some(list) = self.access_list()? else {
+            return Ok(LetIn::Nowhere(paragraph(&self.agency, center)));
+        };
+        if self.let_in()?.contains(center) {
+            return Ok(LetIn::Before(path));
+        }
+        let end = if list.is_empty() || list.ends_with('\n') { "" } else { "\n" };
+        let list = format!("{list}{end}{}", paragraph(&self.agency, center));
+        self.write(ACCESS_LIST, &list, Access::Owner).map(LetIn::Now)
+    }
+
+    fn access_list(&self) -> Result<Option<String>, PkiError> {
+        let path = self.folder.join(ACCESS_LIST);
+        match std::fs::read_to_string(&path) {
+            Ok(list) => Ok(Some(list)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(at(&path, source)),
+        }
     }
 }

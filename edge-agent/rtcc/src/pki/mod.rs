@@ -4,21 +4,20 @@
 //! Does not belong here: enrolment of real units, whose keys never leave them.
 
 mod broker;
-mod name;
 mod subject;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_protocol::hash::Hash256;
+use edge_protocol::id::{AgencyId, CenterId, IdError, UnitId};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams,
     CertifiedIssuer, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKey, PublicKeyData as _, RevokedCertParams, SerialNumber,
 };
 
-pub use broker::BrokerPlan;
-pub use name::{BadName, Name};
+pub use broker::{BrokerPlan, LetIn};
 pub use subject::Subject;
 
 use crate::files::{self, Access};
@@ -37,6 +36,15 @@ pub enum PkiError {
         /// The root certificate that is there.
         path: PathBuf,
     },
+    /// There is no root in the folder.
+    #[error(
+        "there is no agency's root in {}: `rtcc pki init --agency AGENCY --dir {}` makes one",
+        .folder.display(), .folder.display()
+    )]
+    Absent {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file could not be read or written.
     #[error("cannot use {path}")]
     File {
@@ -51,13 +59,19 @@ pub enum PkiError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: BadName,
+        source: IdError,
     },
-    /// An agency or unit may not be called that, since the name has a meaning in topics.
-    #[error("neither agency nor unit can be called {name}: the name has a meaning in topics")]
-    Reserved {
+    /// A receiver called that would get the files of another.
+    #[error("a receiver cannot be called {name}: that is what files of the root are called")]
+    Taken {
         /// The refused name.
-        name: Name,
+        name: CenterId,
+    },
+    /// A unit called like a receiver would read what all units say.
+    #[error("{name} is a receiver's name at the broker: give the unit another one")]
+    Receiver {
+        /// The refused name.
+        name: UnitId,
     },
     /// Key or certificate could not be made or read.
     #[error("cannot make or read a certificate: {reason}")]
@@ -94,7 +108,7 @@ impl std::fmt::Debug for Made {
 #[derive(Debug)]
 pub struct Authority {
     folder: PathBuf,
-    agency: Name,
+    agency: AgencyId,
     certificate_pem: String,
     key_pem: String,
 }
@@ -104,12 +118,8 @@ impl Authority {
     ///
     /// # Errors
     /// Refuses a folder that has a root, and returns what the file system says.
-    pub fn create(folder: &Path, agency: &Name, now_us: i64) -> Result<Self, PkiError> {
+    pub fn create(folder: &Path, agency: &AgencyId, now_us: i64) -> Result<Self, PkiError> {
         std::fs::create_dir_all(folder).map_err(|source| at(folder, source))?;
-        // Claim certificates begin with this word, and the broker would take one for the other.
-        if agency.as_str() == "enroll" {
-            return Err(PkiError::Reserved { name: agency.clone() });
-        }
         let path = folder.join("root.pem");
         if path.exists() {
             return Err(PkiError::Exists { path });
@@ -129,9 +139,12 @@ impl Authority {
     /// Opens the root that [`Authority::create`] made in `folder`.
     ///
     /// # Errors
-    /// Returns which file is missing or not what it should be.
+    /// Says that there is none, or which file is missing or not what it should be.
     pub fn open(folder: &Path) -> Result<Self, PkiError> {
         let path = folder.join("agency");
+        if !path.exists() {
+            return Err(PkiError::Absent { folder: folder.to_owned() });
+        }
         let agency = read(&path)?.trim().parse().map_err(|source| PkiError::Agency { path, source })?;
         Ok(Self {
             folder: folder.to_owned(),
@@ -142,7 +155,7 @@ impl Authority {
     }
 
     /// The agency whose root this is.
-    pub fn agency(&self) -> &Name {
+    pub fn agency(&self) -> &AgencyId {
         &self.agency
     }
 
@@ -154,9 +167,9 @@ impl Authority {
     /// Makes a fresh key and a certificate for `subject`, and writes both into the folder.
     ///
     /// # Errors
-    /// Refuses names with a meaning in topics, and returns what the file system says.
+    /// Refuses names that belong to somebody else, and returns what the file system says.
     pub fn issue(&self, subject: &Subject, now_us: i64) -> Result<Issued, PkiError> {
-        subject.check()?;
+        self.check(subject)?;
         let made = self.make(subject, now_us)?;
         let stem = subject.file_stem();
         Ok(Issued {
@@ -183,33 +196,13 @@ impl Authority {
         Ok(Made { certificate: leaf.pem(), key: key.serialize_pem() })
     }
 
-    /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in. What the broker knows
-    /// of revoked units stays.
-    ///
-    /// # Errors
-    /// Returns what the file system says.
-    pub fn write_broker_files(&self, port: u16, centers: &[Name], now_us: i64) -> Result<PathBuf, PkiError> {
-        let folder = self.folder.canonicalize().map_err(|source| at(&self.folder, source))?;
-        let plugin = broker::plugin();
-        let plan = BrokerPlan { folder: &folder, port, agency: &self.agency, centers, plugin: plugin.as_deref() };
-        if !folder.join("revoked.pem").exists() {
-            self.write("revoked.pem", &self.revocation_list(&[], now_us)?, Access::Everybody)?;
-        }
-        if plugin.is_some() && !folder.join("dynamic-security.json").exists() {
-            self.write("dynamic-security.json", broker::NOBODY_SHUT_OUT, Access::Owner)?;
-        }
-        self.write("acl", &plan.access_list(), Access::Owner)?;
-        self.write("mosquitto.conf", &plan.configuration(), Access::Everybody)
-    }
-
     /// Makes a certificate for the public key of a certificate request. The names that the request asks for are not
     /// looked at: whom the certificate is for is the center's decision.
     ///
     /// # Errors
-    /// Refuses names with a meaning in topics, and a request that is none, is not signed by its own key or is for a key
-    /// of another kind than P-256 or Ed25519.
+    /// Refuses a request that is none, is not signed by its own key or is for a key of another kind than P-256 or
+    /// Ed25519.
     pub fn certify(&self, subject: &Subject, request: &[u8], now_us: i64) -> Result<Vec<u8>, PkiError> {
-        subject.check()?;
         let key = read_request(request)?;
         let mut parameters = subject.parameters(&self.agency).map_err(certificate)?;
         set_validity(&mut parameters, now_us, LEAF_DAYS);
@@ -244,6 +237,20 @@ impl Authority {
         list.signed_by(&self.issuer()?).and_then(|list| list.pem()).map_err(certificate)
     }
 
+    fn check(&self, subject: &Subject) -> Result<(), PkiError> {
+        match subject {
+            Subject::Center(name) if subject::has_files_called(name) => Err(PkiError::Taken { name: name.clone() }),
+            Subject::Unit(name) if self.is_receiver(name.as_str())? => Err(PkiError::Receiver { name: name.clone() }),
+            Subject::Broker(_)
+            | Subject::Interface(_)
+            | Subject::Page(_)
+            | Subject::Claim(_)
+            | Subject::Unit(_)
+            | Subject::Center(_)
+            | Subject::Person(..) => Ok(()),
+        }
+    }
+
     fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
         let key = KeyPair::from_pem(&self.key_pem).map_err(certificate)?;
         Issuer::from_ca_cert_pem(&self.certificate_pem, key).map_err(certificate)
@@ -274,7 +281,7 @@ fn read_request(request: &[u8]) -> Result<PublicKey, PkiError> {
     }
 }
 
-fn root_parameters(agency: &Name, now_us: i64) -> CertificateParams {
+fn root_parameters(agency: &AgencyId, now_us: i64) -> CertificateParams {
     let mut parameters = CertificateParams::default();
     set_validity(&mut parameters, now_us, ROOT_DAYS);
     parameters.distinguished_name = DistinguishedName::new();

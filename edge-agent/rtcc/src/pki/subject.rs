@@ -2,9 +2,8 @@
 
 use edge_protocol::command::Role;
 use edge_protocol::enrolment::Serial;
+use edge_protocol::id::{AgencyId, CenterId, PersonId, UnitId};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType};
-
-use super::{Name, PkiError};
 
 /// Whom a certificate is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +17,20 @@ pub enum Subject {
     /// A unit that is nobody's yet: opens its own enrolment topics at the broker and nothing else.
     Claim(Serial),
     /// A unit of the agency.
-    Unit(Name),
+    Unit(UnitId),
     /// A receiver of the agency's center; each has its own certificate, since the broker ends the older of two
-    /// connections with one client id.
-    Center(Name),
+    /// connections with one client id. It is named like a unit's, and says that it is a receiver's.
+    Center(CenterId),
     /// A person who signs commands.
-    Person(Name, Role),
+    Person(PersonId, Role),
+}
+
+/// Whether a receiver of that name would have the files of the root, or of another subject.
+pub(super) fn has_files_called(name: &CenterId) -> bool {
+    const ROOTS: [&str; 4] = ["root", "revoked", "dynamic-security", "mosquitto"];
+    const OTHERS: [&str; 4] = ["broker", "interface", "page", "claim"];
+    let name = name.as_str();
+    ROOTS.contains(&name) || OTHERS.contains(&name) || name.starts_with("unit-") || name.starts_with("person-")
 }
 
 impl Subject {
@@ -40,23 +47,7 @@ impl Subject {
         }
     }
 
-    /// Refuses names that have a meaning in topics.
-    pub(super) fn check(&self) -> Result<(), PkiError> {
-        match self {
-            Self::Unit(name) if matches!(name.as_str(), "all" | "enroll") => {
-                Err(PkiError::Reserved { name: name.clone() })
-            }
-            Self::Broker(_)
-            | Self::Interface(_)
-            | Self::Page(_)
-            | Self::Claim(_)
-            | Self::Unit(_)
-            | Self::Center(_)
-            | Self::Person(..) => Ok(()),
-        }
-    }
-
-    pub(super) fn parameters(&self, agency: &Name) -> Result<CertificateParams, rcgen::Error> {
+    pub(super) fn parameters(&self, agency: &AgencyId) -> Result<CertificateParams, rcgen::Error> {
         let (common_name, alternative, usage) = match self {
             Self::Broker(names) | Self::Interface(names) => (
                 self.file_stem(),
@@ -69,8 +60,11 @@ impl Subject {
                 Some(ExtendedKeyUsagePurpose::ServerAuth),
             ),
             Self::Claim(serial) => (serial.client_name(), Vec::new(), Some(ExtendedKeyUsagePurpose::ClientAuth)),
-            Self::Unit(name) | Self::Center(name) => {
-                (format!("{agency}/{name}"), Vec::new(), Some(ExtendedKeyUsagePurpose::ClientAuth))
+            Self::Unit(name) => (format!("{agency}/{name}"), Vec::new(), Some(ExtendedKeyUsagePurpose::ClientAuth)),
+            Self::Center(name) => {
+                let uri = format!("edge://{agency}/center/{name}");
+                let alternative = vec![SanType::URI(uri.try_into()?)];
+                (format!("{agency}/{name}"), alternative, Some(ExtendedKeyUsagePurpose::ClientAuth))
             }
             Self::Person(name, role) => {
                 let uri = format!("edge://{agency}/person/{name}?role={}", role.as_str());

@@ -1,3 +1,5 @@
+use std::str::FromStr;
+
 use edge_protocol::command::Role;
 use edge_protocol::sign::{Chain, Root, Subject as Signer};
 
@@ -6,7 +8,7 @@ use super::*;
 /// 2026-11-21T00:00:00Z.
 const NOW_US: i64 = 1_795_219_200_000_000;
 
-fn name(text: &str) -> Name {
+fn name<T: FromStr<Err = IdError>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
@@ -34,13 +36,36 @@ fn keys_are_readable_by_their_owner_alone() {
 }
 
 #[test]
-fn a_unit_cannot_take_a_name_that_topics_use() {
+fn a_receiver_gets_no_files_of_others_and_no_unit_the_name_of_a_receiver() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
-    for reserved in ["all", "enroll"] {
-        let refused = authority.issue(&Subject::Unit(name(reserved)), NOW_US);
-        assert!(matches!(refused, Err(PkiError::Reserved { .. })));
+    authority.write_broker_files(18883, &[name("center-1")], NOW_US).unwrap();
+    for taken in ["root", "broker", "unit-gate-1"] {
+        let refused = authority.issue(&Subject::Center(name(taken)), NOW_US);
+        assert!(matches!(refused, Err(PkiError::Taken { .. })), "{taken}");
     }
+    assert_eq!(std::fs::read_to_string(folder.path().join("root.pem")).unwrap(), authority.certificate_pem);
+    let refused = authority.issue(&Subject::Unit(name("center-1")), NOW_US);
+    assert!(matches!(refused, Err(PkiError::Receiver { .. })));
+}
+
+#[test]
+fn a_further_receiver_is_let_in_once_and_what_else_stands_in_the_list_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    let third: CenterId = name("center-3");
+    let Ok(LetIn::Nowhere(lines)) = authority.let_in_also(&third) else { panic!("there is no list") };
+    authority.write_broker_files(18883, &[name("center-1")], NOW_US).unwrap();
+    let list = folder.path().join("acl");
+    let before = std::fs::read_to_string(&list).unwrap() + "user metro/monitor\ntopic read $SYS/#";
+    files::replace(&list, before.as_bytes(), Access::Owner).unwrap();
+    assert_eq!(authority.let_in_also(&third).unwrap(), LetIn::Now(list.clone()));
+    let now = std::fs::read_to_string(&list).unwrap();
+    assert_eq!(now, format!("{before}\n{lines}"));
+    assert!(lines.contains("user metro/center-3\ntopic read rtcc/v1/metro/+/up/#\n"), "{lines}");
+    assert_eq!(authority.let_in_also(&third).unwrap(), LetIn::Before(list.clone()));
+    assert_eq!(std::fs::read_to_string(&list).unwrap(), now);
+    assert_eq!(authority.let_in().unwrap(), ["center-1", "center-3"].map(name::<CenterId>));
 }
 
 #[test]
@@ -66,7 +91,7 @@ fn every_subject_gets_a_certificate_that_the_root_signed() {
 }
 
 #[test]
-fn units_and_persons_are_to_the_contract_who_they_were_issued_for() {
+fn units_receivers_and_persons_are_to_the_contract_who_they_were_issued_for() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
     let root = Root::from_pem(authority.certificate_pem.as_bytes()).unwrap();
@@ -82,6 +107,8 @@ fn units_and_persons_are_to_the_contract_who_they_were_issued_for() {
     }
     let unit = Signer::Unit("metro".parse().unwrap(), "gate-1".parse().unwrap());
     assert_eq!(subject(&Subject::Unit(name("gate-1"))), unit);
+    let center = Signer::Center("metro".parse().unwrap(), "center-1".parse().unwrap());
+    assert_eq!(subject(&Subject::Center(name("center-1"))), center);
 }
 
 #[test]

@@ -4,18 +4,19 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use edge_protocol::ack::Ack;
 use edge_protocol::batch::{Batch, Encoding};
-use edge_protocol::id::{Epoch, Sequence};
+use edge_protocol::id::{CenterId, Epoch, IdError, Sequence};
 use edge_protocol::record::{Alert, AlertKind, Record, Sentence, Word};
 use edge_protocol::time::{ClockQuality, Moment};
 use rtcc::broker::tls::Identity;
 use rtcc::clock::Stopwatch;
-use rtcc::pki::{Authority, Name, Subject};
+use rtcc::pki::{Authority, Subject};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
@@ -25,7 +26,7 @@ use serde_json::Value;
 const STEP: Duration = Duration::from_millis(20);
 const START: Duration = Duration::from_secs(20);
 
-fn name(text: &str) -> Name {
+fn name<T: FromStr<Err = IdError>>(text: &str) -> T {
     text.parse().unwrap()
 }
 
@@ -54,7 +55,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let now = rtcc::clock::wall_us();
         let authority = Authority::create(&folder.path().join("pki"), &name("metro"), now).unwrap();
-        let centers = [name("center-1"), name("center-2")];
+        let centers: [CenterId; 2] = [name("center-1"), name("center-2")];
         let mut subjects = vec![Subject::Broker(vec!["localhost".into()]), Subject::Unit(name("gate-1"))];
         subjects.extend(centers.iter().cloned().map(Subject::Center));
         for subject in subjects {
@@ -63,6 +64,14 @@ impl World {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         authority.write_broker_files(port, &centers, rtcc::clock::wall_us()).unwrap();
         Some(Self { folder, port })
+    }
+
+    /// `rtcc pki center`.
+    pub(crate) fn makes_receiver(&self, name: &str) {
+        let mut rtcc = Command::new(env!("CARGO_BIN_EXE_rtcc"));
+        let made = rtcc.args(["pki", "center", "--name", name, "--dir"]).arg(self.pki("")).output().unwrap();
+        let said = String::from_utf8_lossy(&made.stdout);
+        assert!(made.status.success() && said.contains("lets it in; the broker has to read it again"), "{made:?}");
     }
 
     fn pki(&self, file: &str) -> PathBuf {
@@ -107,6 +116,12 @@ impl Broker {
         self.process.kill();
         self.process = spawn_broker(&self.configuration);
         self.wait_listening();
+    }
+
+    /// SIGHUP, on which it reads its access list again.
+    pub(crate) fn reads_again(&self) {
+        let told = Command::new("kill").args(["-HUP", &self.process.0.id().to_string()]).status().unwrap();
+        assert!(told.success());
     }
 
     fn wait_listening(&self) {

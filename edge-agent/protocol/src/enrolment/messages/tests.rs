@@ -67,6 +67,15 @@ fn the_contract_has_every_refusal_with_its_number() {
 }
 
 #[test]
+fn a_code_typed_wrongly_at_the_center_is_not_blamed_on_whoever_read_the_label() {
+    for refusal in [Refusal::WrongCode, Refusal::Locked] {
+        let words = refusal.sentence();
+        assert!(words.contains("at the center") && words.contains("expected anew"), "{words}");
+        assert!(!words.contains("compare"), "the unit has compared it: {words}");
+    }
+}
+
+#[test]
 fn one_changed_bit_of_a_request_is_found() {
     let claim = Authority::new("springfield").claim("SN42");
     let sealed = request().seal(&claim.key, &claim.chain).unwrap();

@@ -64,6 +64,14 @@ fn scope(command: &Command) -> UpdateScope {
 }
 
 #[test]
+fn that_there_was_no_rollout_is_an_answer() {
+    let (world, _units) = world();
+    World::run(world.words(&["status"])).join().unwrap().unwrap();
+    World::run(world.words(&["status", "--json"])).join().unwrap().unwrap();
+    assert!(failure(World::run(world.words(&["stop"]))).contains("there was no rollout so far"));
+}
+
+#[test]
 fn the_second_wave_is_asked_when_the_first_is_good() {
     let (mut world, [mut first, mut second, mut third]) = world();
     let run = world.roll_out(&["--waves", "1,100%", "--window", "02:00-04:00", "--utc-offset", "-08:00"]);
