@@ -6,6 +6,8 @@ const PAUSE_MS = 1000;
 /** Turned lens or not: within this share of the peak nobody sees a difference. */
 const AT_THE_PEAK = 0.95;
 const LEVEL_WITHIN_DEG = 2;
+/** Words of a part of the board that fit beside its name on a phone; longer ones stand below it. */
+const FITS_BESIDE = 20;
 
 let inside = false;
 let camera = null;
@@ -248,6 +250,7 @@ function showBoard(readings) {
     const [part, words] = ["dt", "dd"].map(tag => document.createElement(tag));
     part.textContent = of;
     say(words, measured, wrong ? "bad" : "");
+    words.toggleAttribute("data-long", measured.length > FITS_BESIDE);
     return [part, words];
   }));
 }

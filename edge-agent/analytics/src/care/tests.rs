@@ -106,3 +106,26 @@ fn a_camera_that_stays_turned_is_accepted_in_its_new_place() {
     assert_eq!((told.len(), over.1), (2, Finding::Moved));
     assert!((620..=650).contains(&over.0), "{told:?}");
 }
+
+#[test]
+fn the_field_guide_names_every_limit_as_it_is_shipped() {
+    let guide = include_str!("../../../docs/field-guide.md");
+    let CareSettings { dark_below, burnt_above, covered_below, focus_below, likeness_below, lasts_s } =
+        CareSettings::default();
+    let limit = |finding| match finding {
+        Finding::Covered => format!("below {covered_below} | `covered_below`"),
+        Finding::Defocused => format!("below {focus_below} | `focus_below`"),
+        Finding::Moved => format!("below {likeness_below} | `likeness_below`"),
+        Finding::TooDark => format!("below {dark_below} of 255 | `dark_below`"),
+        Finding::OverExposed => format!("above {burnt_above} | `burnt_above`"),
+        Finding::Frozen => format!("from {} | –", still::LASTS.as_secs()),
+    };
+    for finding in Finding::BY_CARE.into_iter().chain([Finding::Frozen]) {
+        let row = format!("| {} | {} | {} |\n", finding.as_str(), finding.measure(), limit(finding));
+        assert!(guide.contains(&row), "the field guide has no row {row}");
+    }
+    let lasts = format!("lasts {lasts_s} seconds (`lasts_s`)");
+    assert!(guide.contains(&lasts), "{lasts}");
+    let margin = format!("{:.0} % on the good side", MARGIN * 100.0);
+    assert!(guide.contains(&margin), "{margin}");
+}
