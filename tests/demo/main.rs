@@ -12,6 +12,7 @@
 
 mod cameras;
 mod center;
+mod diagnosis;
 mod errand;
 mod interruption;
 mod ledger;

@@ -208,6 +208,12 @@ pub(crate) fn judge(summary: &mut Summary, seconds: u64) {
         must(green, format!("every check of the unit is green ({})", left.not_green.join("; ")));
         must(!left.board.is_empty(), "the simulated board's readings arrive".to_owned());
     }
+    if let Some(doctor) = &summary.doctor {
+        let red = doctor.failed > 0 || doctor.status > 1;
+        must(!red, format!("edge-agent doctor is not red ({} failed, status {})", doctor.failed, doctor.status));
+        let green = summary.gate.is_none() || doctor.not_green.is_empty();
+        must(green, format!("edge-agent doctor is green ({})", doctor.not_green.join("; ")));
+    }
     summary.broken.extend(broken);
 }
 
@@ -256,6 +262,9 @@ pub(crate) fn show(summary: &Summary, folder: &Path) -> Result<()> {
             left.ok, left.warnings, left.failed, left.file
         );
     }
+    if let Some(doctor) = &summary.doctor {
+        println!("doctor   {} checks ok, {} warnings, {} failed", doctor.ok, doctor.warnings, doctor.failed);
+    }
     let path = folder.join("summary.json");
     fs::write(&path, serde_json::to_string_pretty(summary)?)?;
     println!("summary  {}", path.display());
@@ -265,7 +274,7 @@ pub(crate) fn show(summary: &Summary, folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::Commissioning;
+    use crate::summary::{Commissioning, Diagnosis};
 
     /// What is broken of a demo in which everything but the checks was left out.
     fn broken(failed: usize, not_green: &[&str], gate: bool) -> Vec<String> {
@@ -292,5 +301,26 @@ mod tests {
         let warning = ["warning position gate: unknown"];
         assert_eq!(broken(0, &warning, true), ["every check of the unit is green (warning position gate: unknown)"]);
         assert!(broken(0, &warning, false).is_empty(), "a visitor's own camera");
+    }
+
+    #[test]
+    fn a_demo_on_which_the_doctor_is_red_breaks_its_promise() {
+        let broken = |failed, status, not_green: &[&str], gate: bool| {
+            let not_green = not_green.iter().map(ToString::to_string).collect();
+            let doctor = Diagnosis { ok: 20, warnings: 1, failed, excused: Vec::new(), not_green, status };
+            let mut summary = Summary { doctor: Some(doctor), ..Summary::default() };
+            summary.gate = gate.then(Score::default);
+            judge(&mut summary, 60);
+            summary.broken.retain(|promise| promise.contains("doctor"));
+            summary.broken
+        };
+        assert!(broken(0, 1, &[], true).is_empty(), "warnings that are the machine's own affair");
+        let red = ["failed broker: nobody listens"];
+        assert_eq!(broken(1, 2, &red, true).len(), 2);
+        assert_eq!(broken(1, 2, &red, false), ["edge-agent doctor is not red (1 failed, status 2)"]);
+        assert_eq!(broken(0, 101, &[], true), ["edge-agent doctor is not red (0 failed, status 101)"]);
+        let warning = ["warning position gate: unknown"];
+        assert_eq!(broken(0, 1, &warning, true), ["edge-agent doctor is green (warning position gate: unknown)"]);
+        assert!(broken(0, 1, &warning, false).is_empty(), "a visitor's own camera");
     }
 }

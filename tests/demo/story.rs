@@ -14,6 +14,7 @@ use nix::sys::statvfs::statvfs;
 use crate::Arguments;
 use crate::cameras::Cameras;
 use crate::center::Center;
+use crate::diagnosis;
 use crate::errand;
 use crate::interruption::Interruption;
 use crate::ledger;
@@ -149,7 +150,7 @@ impl Stage<'_> {
     }
 
     /// A technician's visit, when everything else is measured: the checks look at the cameras once more beside the
-    /// agent.
+    /// agent. Then the same in a terminal.
     fn commission(&self, world: &mut World, summary: &mut Summary) {
         if self.over(world) {
             summary.broken.push("a commissioning report (the demo ended before)".to_owned());
@@ -158,6 +159,10 @@ impl Stage<'_> {
         match visit::commission(self.places, &world.page, self.center, &self.steps) {
             Ok(report) => summary.commissioning = Some(report),
             Err(error) => summary.broken.push(format!("a commissioning report: {error:#}")),
+        }
+        match diagnosis::examine(self.places, &self.steps) {
+            Ok(diagnosis) => summary.doctor = Some(diagnosis),
+            Err(error) => summary.broken.push(format!("edge-agent doctor: {error:#}")),
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Summary {
     pub(crate) clip: Option<Clip>,
     /// How a technician left the unit.
     pub(crate) commissioning: Option<Commissioning>,
+    /// What `edge-agent doctor` says in a terminal.
+    pub(crate) doctor: Option<Diagnosis>,
     /// What was promised and did not happen; empty is success.
     pub(crate) broken: Vec<String>,
 }
@@ -125,6 +127,23 @@ pub(crate) struct Commissioning {
     pub(crate) verified: bool,
     /// Where the signed report is.
     pub(crate) file: String,
+}
+
+/// What `edge-agent doctor` came to.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Diagnosis {
+    /// Checks that were well.
+    pub(crate) ok: usize,
+    /// Checks that want something done.
+    pub(crate) warnings: usize,
+    /// Checks that failed.
+    pub(crate) failed: usize,
+    /// Warnings that are the affair of a machine such as this, in words.
+    pub(crate) excused: Vec<String>,
+    /// What is not well beside them, in words.
+    pub(crate) not_green: Vec<String>,
+    /// How the program ended: 0, 1 with warnings, 2 when something failed.
+    pub(crate) status: i32,
 }
 
 /// A stretch of time, RFC 3339.

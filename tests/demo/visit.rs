@@ -145,7 +145,7 @@ pub(crate) fn commission(places: &Places, page: &Page, center: &Center, steps: &
 
 /// Whether a check is well, of something that this machine has not, or tells what is the machine's own affair: whether
 /// its clock follows a source, and how fast a disk and processors are that others use too.
-fn is_green(found: &Value) -> bool {
+pub(crate) fn is_green(found: &Value) -> bool {
     let slow = found["advice"].as_str().is_some_and(|advice| advice.contains("too slow"));
     let excused = match found["check"].as_str() {
         Some("clock" | "inference") => true,
@@ -155,7 +155,7 @@ fn is_green(found: &Value) -> bool {
     found["verdict"] == "ok" || found["verdict"] == "unchecked" || (found["verdict"] == "warning" && excused)
 }
 
-fn words(found: &Value) -> String {
+pub(crate) fn words(found: &Value) -> String {
     let text = |key: &str| found[key].as_str().unwrap_or_default();
     format!("{} {} {}: {}", text("verdict"), text("check"), text("of"), text("measured"))
 }

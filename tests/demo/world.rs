@@ -192,6 +192,8 @@ fn configuration(
 ) -> Result<String> {
     let (port, claim) = (page.port, page.claim.display());
     let (folder, models) = (places.folder.display(), places.models.display());
+    // Where `edge-agent doctor` asks the agent how it is.
+    let numbers = port::free();
     let hotlist = format!("test_plates = {}", serde_json::Value::from(test_plates));
     let mut text = format!(
         "# Written by the demo. Every setting is explained in edge-agent/docs/edge-agent.example.toml.\n\
@@ -206,7 +208,7 @@ fn configuration(
          [reads]\npublish = \"all\"\n\n\
          [hotlist]\n{hotlist}\n\n\
          [models]\ndir = \"{models}\"\n\n\
-         [health]\nevery_s = 10\nmetrics_enabled = false\n\n\
+         [health]\nevery_s = 10\nmetrics = \"127.0.0.1:{numbers}\"\n\n\
          # The technician's page, open all the time. On a unit it is open only while the unit is commissioned.\n\
          [page]\nlisten = \"127.0.0.1:{port}\"\nclaim = \"{claim}\"\narmed = true\n"
     );

@@ -160,6 +160,21 @@ fn the_recipe_fetches_the_crates_of_the_lock_file() {
     assert!(output.status.success(), "{}", said(&output));
 }
 
+/// How long PID 1 may be silent before the hardware resets the board. The layer sets it for oe-core's recipe, which writes
+/// it as `RuntimeWatchdogSec` into the image's system.conf; the doctor warns of what is none or long.
+#[test]
+fn the_image_has_pid_1_feed_the_hardwares_watchdog() {
+    let layer = repository().join("yocto/meta-edge-agent");
+    let distro = std::fs::read_to_string(layer.join("conf/distro/edge.conf")).unwrap();
+    let set: Vec<_> =
+        distro.lines().filter_map(|line| line.strip_prefix("WATCHDOG_RUNTIME_SEC:pn-systemd = ")).collect();
+    assert_eq!(set, ["\"30\""], "RuntimeWatchdogSec, once");
+    let kernel = std::fs::read_to_string(layer.join("recipes-kernel/linux/files/edge.cfg")).unwrap();
+    for option in ["CONFIG_WATCHDOG=y", "CONFIG_WATCHDOG_NOWAYOUT=y", "CONFIG_WATCHDOG_SYSFS=y"] {
+        assert!(kernel.lines().any(|line| line == option), "{option}");
+    }
+}
+
 /// A root as an image has it.
 fn root(passwords: &str) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();

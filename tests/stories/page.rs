@@ -3,6 +3,8 @@
 #![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a story writes plain files")]
 
+#[path = "page/board.rs"]
+mod board;
 #[path = "page/camera.rs"]
 mod camera;
 
@@ -219,10 +221,16 @@ fn a_technician_logs_in_with_the_labels_code_and_aims_the_camera() {
     assert_eq!(fits(&browser), true);
     browser.run("window.scrollTo(0, 0)");
     keep(&browser, "page-aim.png");
+    board::lives(&browser);
+    board::is_readable(&browser);
+    keep(&browser, "page-box.png");
     browser.be_a_phone(PHONE);
     assert_eq!(picture(&browser), 960);
     assert_eq!(fits(&browser), true);
+    browser.run("window.scrollTo(0, 0)");
     keep(&browser, "page-aim-phone.png");
+    board::is_readable(&browser);
+    keep(&browser, "page-box-phone.png");
 
     browser.click("#logout");
     browser.wait("the way in again", |browser| text(browser, "#enter").contains("Log in").then_some(()));

@@ -57,7 +57,8 @@ fn address_and_password_typed_on_the_page_bring_the_picture_stay_secret_and_outl
     let nobody = format!("rtsp://127.0.0.1:{}/stream1", port::free());
     let settings = CameraPlan::test(CAMERA).settings.replace("\"off\"", "\"frame\"");
     let cameras = vec![CameraPlan { settings, ..CameraPlan::rtsp(CAMERA, &nobody) }];
-    let mut world = World::with("metro", Plan { cameras, settings: unit.settings(true), ..Plan::default() });
+    let settings = unit.settings(true) + &board::that_does_not_answer(&unit);
+    let mut world = World::with("metro", Plan { cameras, settings, ..Plan::default() });
     world.start_agent();
     browser.resize(DESK);
     unit.open(&browser, &world);
@@ -88,6 +89,7 @@ fn address_and_password_typed_on_the_page_bring_the_picture_stay_secret_and_outl
     assert_eq!(fits(&browser), true);
     browser.run("document.querySelector('#source-box').scrollIntoView()");
     keep(&browser, "page-camera-phone.png");
+    board::tells_what_does_not_answer(&browser);
     // Nothing typed keeps the password of the same camera.
     save(&browser, &camera.url(), "", "");
     words(&browser, "#source-words", "saved and in force");

@@ -48,6 +48,11 @@ impl Camera {
     pub fn mask_version(&self) -> Option<Version> {
         (!self.masks.is_empty()).then(|| Version::of(format!("{:?}", self.masks).as_bytes()))
     }
+
+    /// What its picture is held against when somebody looks at it, whether or not alerts come of that.
+    pub fn care_limits(&self) -> CareSettings {
+        self.care.unwrap_or_default()
+    }
 }
 
 /// Where a camera's video comes from.

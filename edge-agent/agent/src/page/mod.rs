@@ -28,7 +28,8 @@ use shared::Shared;
 pub use source::{FoundCamera, Offer, Search, SourceGlance, TypedSource};
 use tokio::net::TcpListener;
 pub use unit::{
-    CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Position, Refusal, Seen, Shape, Steps, TestRead, Unit,
+    CameraGlance, Checks, Drawing, Glance, Picture, PlateGlance, Position, Reading, Refusal, Seen, Shape, Steps,
+    TestRead, Unit,
 };
 
 use crate::supervise::{Clock, Fault, Pulse, Stop};

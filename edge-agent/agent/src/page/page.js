@@ -141,9 +141,10 @@ function draw(blob, measures) {
   $("picture").src = URL.createObjectURL(blob);
   if (before) URL.revokeObjectURL(before);
   show($("no-picture"), false);
-  const { focus, light, brightness } = measures;
+  const { focus, light, limits, brightness } = measures;
   $("light").textContent = `${Math.round(brightness / 2.55)} %`;
   say($("light-words"), light || "good", light ? "bad" : "good");
+  $("light-limits").textContent = limits;
   if (focus === null) {
     $("focus").textContent = "–";
     say($("focus-words"), "no edges in sight", "warn-words");
@@ -184,6 +185,7 @@ function render(glance) {
     showPlace(mine);
   }
   level(glance.tilt);
+  showBoard(glance.board);
   checks(glance.checks);
   showReport(glance.commissioned);
   enrolment(glance.enrolment);
@@ -237,6 +239,17 @@ function level(tilt) {
   $("tilt").textContent = `${tilt.toFixed(1)}°`;
   bar($("tilt-bar"), tilt / 15, good ? "good" : "bad");
   say($("tilt-words"), good ? "upright" : "off upright: straighten the box", good ? "good" : "bad");
+}
+
+/** What the board's parts say now; what they are called and what is wrong is the unit's to say. */
+function showBoard(readings) {
+  show($("board-meter"), readings.length > 0);
+  $("board").replaceChildren(...readings.flatMap(({ of, measured, wrong }) => {
+    const [part, words] = ["dt", "dd"].map(tag => document.createElement(tag));
+    part.textContent = of;
+    say(words, measured, wrong ? "bad" : "");
+    return [part, words];
+  }));
 }
 
 function checks({ running, at, findings }) {

@@ -117,6 +117,8 @@ pub struct Picture {
     pub brightness: f32,
     /// What to do about its light, in words; none where it is good.
     pub light: Option<String>,
+    /// What was measured of its light, each beside its limit.
+    pub limits: String,
     /// A JPEG file.
     #[serde(skip)]
     pub jpeg: Bytes,
@@ -138,6 +140,8 @@ pub struct Glance {
     pub cameras: Vec<CameraGlance>,
     /// How far the box leans from upright, degrees; none without a part that tells.
     pub tilt: Option<f32>,
+    /// What the board's parts say.
+    pub board: Vec<Reading>,
     /// What is wrong, in words.
     pub problems: Vec<String>,
     /// The test read that was asked for last.
@@ -150,6 +154,17 @@ pub struct Glance {
     pub search: Search,
     /// How far the enrolment is; none where the unit is enrolled.
     pub enrolment: Option<Steps>,
+}
+
+/// A part of the box's board as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// Which one.
+    pub of: String,
+    /// What it reads or does, or why it gives nothing, in words.
+    pub measured: String,
+    /// Whether somebody has to do something about it.
+    pub wrong: bool,
 }
 
 /// How far an enrolment is.

@@ -16,7 +16,7 @@ use crate::time::MediaTime;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
 /// Without a new picture for so long it stands still; longer than cameras go without a key frame.
-const LASTS: Duration = Duration::from_mins(1);
+pub(super) const LASTS: Duration = Duration::from_mins(1);
 /// Pictures that are remembered: the ways in which one picture is coded, and far fewer than a loop of video has.
 const REMEMBERED: usize = 16;
 /// Of every so many rows one is compared; what moves in a street is taller.

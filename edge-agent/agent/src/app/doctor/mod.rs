@@ -23,7 +23,7 @@ use edge_protocol::time::{WallStamp, WallTime};
 pub use edge_protocol::commissioning::{Finding, Verdict};
 pub use machine::Machine;
 pub use report::Report;
-pub use rules::{focus_score, light_advice};
+pub use rules::{focus_score, light_advice, light_measured};
 
 use super::{locked, named};
 use crate::config::{self, Config, ConfigError, Source};
@@ -262,7 +262,7 @@ fn seen(config: &Config, around: &Around, running: Option<&Health>) -> Vec<Findi
     let library = storage::runtime(config);
     let models = storage::models(config);
     match watch::watch(config, around.program.clone(), &watched) {
-        Ok(watched) => findings.extend(cameras(&watched)),
+        Ok(watched) => findings.extend(cameras(config, &watched)),
         Err(fault) => {
             findings.push(Finding::failed("camera", fault.to_string(), "restart the unit: it has no threads left"));
         }
@@ -273,7 +273,7 @@ fn seen(config: &Config, around: &Around, running: Option<&Health>) -> Vec<Findi
     findings
 }
 
-fn cameras(watched: &Watched) -> Vec<Finding> {
+fn cameras(config: &Config, watched: &Watched) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, facts) in &watched.cameras {
         findings.push(rules::camera(facts).of(id.as_str()));
@@ -283,7 +283,8 @@ fn cameras(watched: &Watched) -> Vec<Finding> {
             Err(_) => "not decoded: the vision worker does not start",
         };
         let appearance = watched.pictures.get(id).map(|picture| &picture.appearance).ok_or(why);
-        findings.push(rules::picture(appearance).of(id.as_str()));
+        let limits = config.cameras.iter().find(|camera| camera.id == *id).map(config::Camera::care_limits);
+        findings.push(rules::picture(appearance, &limits.unwrap_or_default()).of(id.as_str()));
     }
     findings.push(rules::self_test(&watched.worker));
     if watched.worker.is_ok() {

@@ -106,8 +106,9 @@ fn camera_advice(trouble: &Trouble) -> String {
     .to_owned()
 }
 
-/// `appearance` is that of a decoded picture; none where none was decoded, for the reason in words.
-pub(super) fn picture(appearance: Result<&Appearance, &str>) -> Finding {
+/// `appearance` is that of a decoded picture; none where none was decoded, for the reason in words. `limits` are those of
+/// its camera.
+pub(super) fn picture(appearance: Result<&Appearance, &str>, limits: &CareSettings) -> Finding {
     let appearance = match appearance {
         Ok(appearance) => appearance,
         Err(why) => {
@@ -118,18 +119,15 @@ pub(super) fn picture(appearance: Result<&Appearance, &str>) -> Finding {
     };
     let sharpness =
         appearance.sharpness.map_or_else(|| "no edges".to_owned(), |sharp| format!("focus {}", focus_score(sharp)));
-    let burnt = appearance.burnt * 100.0;
-    let measured =
-        format!("decoded; brightness {:.0} of 255, {burnt:.0} % burnt out, {sharpness}", appearance.brightness);
-    match light_advice(appearance) {
+    let measured = format!("decoded; {}, {sharpness}", light_measured(appearance, limits));
+    match light_advice(appearance, limits) {
         Some(advice) => Finding::warning("picture", measured, advice),
         None => Finding::ok("picture", measured),
     }
 }
 
 /// What to do about a picture's light; none where it is good.
-pub fn light_advice(appearance: &Appearance) -> Option<&'static str> {
-    let limits = CareSettings::default();
+pub fn light_advice(appearance: &Appearance, limits: &CareSettings) -> Option<&'static str> {
     if appearance.brightness < limits.dark_below {
         Some("too dark to see: take the lens cap off, open the iris, or switch the illuminator on")
     } else if appearance.burnt > limits.burnt_above {
@@ -137,6 +135,16 @@ pub fn light_advice(appearance: &Appearance) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What was measured of a picture's light, each beside the limit that it is held against.
+pub fn light_measured(appearance: &Appearance, limits: &CareSettings) -> String {
+    let Appearance { brightness, burnt, .. } = appearance;
+    let (dark, most) = (limits.dark_below, limits.burnt_above * 100.0);
+    format!(
+        "brightness {brightness:.0} of 255 (dark below {dark}), {:.0} % burnt out (at most {most:.0} %)",
+        burnt * 100.0
+    )
 }
 
 /// The focus number that technicians see: 100 for clean edges, 12 for the softest slope, more with fine texture.

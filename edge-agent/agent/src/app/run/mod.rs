@@ -29,6 +29,7 @@ mod page;
 mod plates;
 mod problems;
 mod putting;
+mod readings;
 mod recording;
 mod renewing;
 mod rings;

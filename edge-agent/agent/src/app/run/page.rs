@@ -20,12 +20,13 @@ use super::enrolling::{self, Asked, Enrolling};
 use super::opening::{Opening, is_always_open};
 use super::plates::Plates;
 use super::putting::{in_words, put};
+use super::readings::Fit;
 use super::searching::{self, Searching};
 use super::sources::Sources;
 use super::surviving::is_managed;
 use super::vitals::Vitals;
 use super::{Assembly, RunError, auditing, checking};
-use crate::app::doctor::{focus_score, light_advice};
+use crate::app::doctor::{focus_score, light_advice, light_measured};
 use crate::app::locked;
 use crate::capture::SourceSwitch;
 use crate::config::{Camera, Config, PlateSearch};
@@ -70,6 +71,7 @@ struct Here {
     tries: PathBuf,
     data_dir: PathBuf,
     cameras: Vec<Camera>,
+    fit: Fit,
     /// Where they hang by now.
     places: Mutex<BTreeMap<CameraId, Position>>,
     entries: Sender<Entry>,
@@ -112,6 +114,7 @@ pub(super) fn start(
         tries: config.enrolment.clone().unwrap_or_else(|| config.data_dir.clone()),
         data_dir: config.data_dir.clone(),
         cameras: config.cameras.clone(),
+        fit: Fit::of(&config.board),
         places: Mutex::new(config.cameras.iter().filter_map(position).collect()),
         entries: entries.clone(),
         vitals: vitals.clone(),
@@ -165,6 +168,7 @@ impl Unit for Here {
             enrolled: self.name.is_some(),
             cameras: self.cameras.iter().map(glance).collect(),
             tilt,
+            board: health.board.iter().flat_map(|board| self.fit.say(board, &health.temperatures)).collect(),
             problems: self
                 .sources
                 .waits(self.clock.mono())
@@ -190,12 +194,14 @@ impl Unit for Here {
     fn picture(&self, camera: &CameraId) -> Option<Picture> {
         let snapshot = self.looks.viewfinder.newest(camera)?;
         let seen = snapshot.appearance;
+        let limits = self.cameras.iter().find(|known| known.id == *camera)?.care_limits();
         Some(Picture {
             number: snapshot.media.as_nanos() / 1_000_000,
             size: snapshot.size,
             focus: seen.sharpness.map(focus_score),
             brightness: seen.brightness,
-            light: light_advice(&seen).map(str::to_owned),
+            light: light_advice(&seen, &limits).map(str::to_owned),
+            limits: light_measured(&seen, &limits),
             jpeg: snapshot.jpeg.clone().into(),
             small: snapshot.small.clone().into(),
         })

@@ -81,6 +81,7 @@ impl Unit for Fake {
             focus: Some(93),
             brightness: 120.0,
             light: None,
+            limits: String::new(),
             small: jpeg.clone(),
             jpeg,
         })

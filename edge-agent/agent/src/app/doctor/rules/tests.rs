@@ -63,10 +63,18 @@ fn a_camera_is_judged_by_what_came_of_it() {
 #[test]
 fn a_picture_is_judged_by_its_light() {
     let day = Appearance { brightness: 110.0, burnt: 0.01, sharpness: Some(0.11) };
-    says(&picture(Ok(&day)), Verdict::Ok, "focus 88", "");
-    says(&picture(Ok(&Appearance { brightness: 3.0, ..day })), Verdict::Warning, "brightness 3", "lens cap");
-    says(&picture(Ok(&Appearance { burnt: 0.8, ..day })), Verdict::Warning, "80 % burnt", "over-exposed");
-    says(&picture(Err("none was decoded")), Verdict::Failed, "none was decoded", "decoders");
+    let shipped = CareSettings::default();
+    let good = "decoded; brightness 110 of 255 (dark below 12), 1 % burnt out (at most 50 %), focus 88";
+    says(&picture(Ok(&day), &shipped), Verdict::Ok, good, "");
+    let dark = Appearance { brightness: 3.0, ..day };
+    says(&picture(Ok(&dark), &shipped), Verdict::Warning, "brightness 3 of 255 (dark below 12)", "lens cap");
+    let burnt = Appearance { burnt: 0.8, ..day };
+    says(&picture(Ok(&burnt), &shipped), Verdict::Warning, "80 % burnt out (at most 50 %)", "over-exposed");
+    says(&picture(Err("none was decoded"), &shipped), Verdict::Failed, "none was decoded", "decoders");
+    // What the configuration says of a camera is what its picture is held against.
+    let own = CareSettings { dark_below: 2.5, burnt_above: 0.9, ..shipped };
+    says(&picture(Ok(&dark), &own), Verdict::Ok, "brightness 3 of 255 (dark below 2.5)", "");
+    says(&picture(Ok(&burnt), &own), Verdict::Ok, "80 % burnt out (at most 90 %)", "");
 }
 
 #[test]
