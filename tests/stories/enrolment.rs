@@ -18,6 +18,7 @@ mod token;
 
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use city::{City, DEADLINE};
 use edge_agent::app::enroll::{EnrollArgs, enrol};
@@ -220,23 +221,42 @@ fn with_expired_claim(city: &City, unit: &FromFactory) -> Vec<u8> {
     expired.request([8; 16], &unit.code)
 }
 
+/// The longest that a revoked unit's living session may go on.
+const REVOKED_WITHIN: Duration = Duration::from_secs(60);
+
 #[test]
 fn a_revoked_unit_is_thrown_out_and_its_name_is_its_replacements() {
+    let (to, from) = ("rtcc/v1/metro/gate-1/down/cmd", "rtcc/v1/metro/gate-1/up/alert");
     let city = City::start();
     let unit = city.enrol("SN42", "gate-1");
     let mut peer = city.connect(&unit, "gate-1").expect("the unit is let in");
-    peer.subscribe("rtcc/v1/metro/gate-1/down/#");
-    assert_eq!(peer.may_publish("rtcc/v1/metro/gate-1/up/alert", &alert(1)), Some(true));
+    let mut center = city.issued("center-2");
+    // Not to what the center acknowledges, of which something may be on its way all the time.
+    peer.subscribe(to);
+    assert_eq!(peer.may_publish(from, &alert(1)), Some(true));
+    assert_eq!(center.may_publish(to, b"a first command"), Some(true));
+    assert_eq!(peer.hears().as_deref(), Some(&b"a first command"[..]), "as long as it is one of the agency's");
+    let begun = Instant::now();
     let said = city.rtcc_does(&["enroll", "revoke", "--unit", "gate-1", "--why", "stolen"]);
     assert!(said.contains("gate-1 is revoked, and the broker has ended its session"), "{said}");
-    assert!(peer.ends(), "the living session ends, and hears nothing before");
+    assert_eq!(center.may_publish(to, b"a second command"), Some(true), "the center stays");
+    peer.publish(from, &alert(2));
+    let left = REVOKED_WITHIN.saturating_sub(begun.elapsed());
+    assert!(peer.ends_within(left), "the living session has not ended {REVOKED_WITHIN:?} after `rtcc enroll revoke`");
     city.wait("the broker has read the list", |city| city.connect(&unit, "gate-1").is_none().then_some(()));
     // The pole gets another unit under the same name.
     let next = city.enrol("SN43", "gate-1");
     let mut peer = city.connect(&next, "gate-1").expect("the replacement is let in");
-    assert_eq!(peer.may_publish("rtcc/v1/metro/gate-1/up/alert", &alert(2)), Some(true));
+    assert_eq!(peer.may_publish(from, &alert(3)), Some(true));
     assert!(city.connect(&unit, "gate-1").is_none(), "the old one stays out");
-    assert_eq!(peer.may_publish("rtcc/v1/metro/gate-1/up/alert", &alert(3)), Some(true), "and disturbs nobody");
+    assert_eq!(peer.may_publish(from, &alert(4)), Some(true), "and disturbs nobody");
+    // What the broker took comes in its order: had it taken what the revoked unit sent, that would be here by now.
+    let taken = city.wait("what the replacement says", |city| {
+        let page = city.ask("/api/events?unit=gate-1&lane=alert")?;
+        let taken: Vec<_> = page["events"].as_array()?.iter().filter_map(|event| event["sequence"].as_i64()).collect();
+        taken.contains(&4).then_some(taken)
+    });
+    assert_eq!(taken, [1, 3, 4], "nothing of what the revoked unit sent is taken");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //!
 //! Belongs here: how the center replaces a file. Does not belong here: what is in it.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Who may read a file that is written here.
@@ -30,12 +30,41 @@ impl Access {
 /// # Errors
 /// Returns the first failure of the file system; the target is then untouched.
 pub fn replace(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    put(path, bytes, access, None)
+}
+
+/// As [`replace`], for a file that another program reads as another user: the new one has owner, group and mode of the
+/// one that is there. Where the name is a link, what it leads to is replaced, since that is what is read.
+///
+/// # Errors
+/// Says where the file could not be given to its owner or group, and returns the first failure of the file system. The
+/// target is then untouched.
+pub fn replace_as_it_is(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    put(&path, bytes, Access::Owner, Some(&std::fs::metadata(&path)?))
+}
+
+fn put(path: &Path, bytes: &[u8], access: Access, former: Option<&Metadata>) -> io::Result<()> {
     let temporary = temporary_name(path);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(access.mode()).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let given = former.map_or(Ok(()), |former| give(&file, former));
+    let written = given.and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+    written.inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
     drop(file);
     rename(&temporary, path)
+}
+
+/// Gives a file owner, group and mode of another.
+fn give(file: &File, former: &Metadata) -> io::Result<()> {
+    let (owner, group) = (former.uid(), former.gid());
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) != (owner, group) {
+        fchown(file, Some(owner), Some(group)).map_err(|error| {
+            let words = format!("it is user {owner}'s and group {group}'s and would not stay so: do this as root");
+            io::Error::new(error.kind(), format!("{words} ({error})"))
+        })?;
+    }
+    file.set_permissions(Permissions::from_mode(former.mode() & 0o7777))
 }
 
 /// Makes a file that its owner alone may read and that was not there; one that cannot be written whole goes again.
@@ -129,6 +158,27 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_as_it_is_keeps_its_owner_group_and_mode_also_behind_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("acl"), folder.path().join("link"));
+        replace(&path, b"first", Access::Owner).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(12_345), Some(23_456)).unwrap();
+        }
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let whose = || std::fs::metadata(&path).map(|file| (file.uid(), file.gid(), file.mode() & 0o7777)).unwrap();
+        let before = whose();
+        for (name, bytes) in [(&path, b"second"), (&link, b"third!")] {
+            replace_as_it_is(name, bytes).unwrap();
+            assert_eq!((whose(), &*std::fs::read(&path).unwrap()), (before, &bytes[..]), "{}", name.display());
+        }
+        assert_eq!(before.2, 0o640);
+        assert!(link.is_symlink());
+        assert!(replace_as_it_is(&folder.path().join("absent"), b"x").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge_protocol::id::AgencyId;
+use edge_protocol::id::{AgencyId, UnitId};
 use edge_protocol::sign::Root;
 use edge_protocol::topic;
 use tokio::net::TcpListener;
@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::broker::tls::{Identity, IdentityError};
 use crate::broker::{self, ARRIVALS, DEPARTURES, Ends, Link, LinkStatus};
 use crate::clock;
+use crate::database::queries::is_unit;
 use crate::database::{Database, DatabaseError};
 use crate::enrolment::{Desk, Lives, RESPONSES, Told};
 use crate::http::tls::{InterfaceIdentity, Person, PersonListener};
@@ -166,15 +167,46 @@ fn desk(plan: &Plan, root: Root) -> Result<Desk, ServeError> {
     })
 }
 
+fn open(path: &Path) -> Result<Database, ServeError> {
+    Database::open(path, PATIENCE).map_err(|source| ServeError::Database { path: path.to_owned(), source })
+}
+
+/// Whether the certificate is a receiver's. One that was made before those said so is let in where it can be told from
+/// a unit's, so that a center that ran starts again after an update.
+fn check_receiver(plan: &Plan, root: &Root, database: &Path) -> Result<(), ServeError> {
+    match plan.identity.check_receiver(&plan.agency, root) {
+        Err(IdentityError::Stranger { path, bare: Some(name), .. }) if is_no_units(database, &name)? => {
+            tracing::warn!(
+                "{} does not say that it is a receiver's. It is taken for one that was made before they said so, since \
+                 no unit here is called {name}, and passes for a unit's everywhere else: `rtcc pki center` makes it \
+                 anew",
+                path.display()
+            );
+            Ok(())
+        }
+        judged => judged.map_err(ServeError::Identity),
+    }
+}
+
+/// Whether units are known, and none of that name. A center that knows none cannot tell.
+fn is_no_units(path: &Path, name: &UnitId) -> Result<bool, ServeError> {
+    if !path.exists() {
+        return Ok(false);
+    }
+    let known = is_unit(open(path)?.reader(), name.as_str());
+    known
+        .map(|known| known == Some(false))
+        .map_err(|error| ServeError::Database { path: path.to_owned(), source: error.into() })
+}
+
 impl Parts {
     fn prepare(plan: &Plan, stop: watch::Receiver<bool>) -> Result<Self, ServeError> {
         let tls = plan.identity.client_configuration().map_err(ServeError::Identity)?;
         let root = root(&plan.identity.root)?;
-        plan.identity.check_receiver(&plan.agency, &root).map_err(ServeError::Identity)?;
-        let files = Files::open(&plan.folder)?;
         let path = plan.folder.join("center.db");
-        let database =
-            Database::open(&path, PATIENCE).map_err(|source| ServeError::Database { path: path.clone(), source })?;
+        check_receiver(plan, &root, &path)?;
+        let files = Files::open(&plan.folder)?;
+        let database = open(&path)?;
         let (arrivals_in, arrivals) = mpsc::channel(ARRIVALS);
         let (departures, departures_out) = mpsc::channel(DEPARTURES);
         let (news, watched) = watch::channel(0);

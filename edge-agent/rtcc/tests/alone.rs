@@ -9,6 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use rtcc::clock::wall_us;
+use rtcc::database::Database;
 use rtcc::pki::{Authority, Subject};
 
 const START: Duration = Duration::from_secs(20);
@@ -19,7 +20,9 @@ struct Center(Child);
 impl Center {
     /// Nothing listens on port 1.
     fn start(folder: &Path, whose: &Subject) -> Self {
-        let authority = Authority::create(&folder.join("pki"), &"metro".parse().unwrap(), wall_us()).unwrap();
+        let pki = folder.join("pki");
+        let authority =
+            Authority::open(&pki).or_else(|_| Authority::create(&pki, &"metro".parse().unwrap(), wall_us())).unwrap();
         let issued = authority.issue(whose, wall_us()).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_rtcc"))
             .args(["serve", "--agency", "metro", "--listen", "127.0.0.1:0", "--broker", "localhost:1", "--data"])
@@ -38,19 +41,27 @@ impl Center {
 
     /// The first line of its log with these words.
     fn says(&mut self, words: &'static str) -> String {
+        self.says_up_to(words).pop().unwrap()
+    }
+
+    /// Its log up to the first line with these words.
+    fn says_up_to(&mut self, words: &'static str) -> Vec<String> {
         let log = BufReader::new(self.0.stderr.take().unwrap());
-        let (found, line) = sync_channel(1);
+        let (found, lines) = sync_channel(1);
         let read = move || {
+            let mut lines = Vec::new();
             for line in log.lines().map_while(Result::ok) {
                 println!("{line}");
-                if line.contains(words) {
-                    found.send(line).unwrap();
+                let last = line.contains(words);
+                lines.push(line);
+                if last {
+                    found.send(lines).unwrap();
                     return;
                 }
             }
         };
         std::thread::Builder::new().spawn(read).unwrap();
-        line.recv_timeout(START).unwrap_or_else(|_| panic!("rtcc serve does not say {words:?}"))
+        lines.recv_timeout(START).unwrap_or_else(|_| panic!("rtcc serve does not say {words:?}"))
     }
 }
 
@@ -89,4 +100,38 @@ fn a_center_with_the_certificate_of_a_unit_does_not_start_and_makes_no_folder() 
     assert!(said.contains("unit-gate-1.pem is no receiver's certificate of metro: it is unit gate-1's"), "{said}");
     assert!(!center.0.wait().unwrap().success());
     assert!(!folder.path().join("city/center").exists());
+}
+
+/// A certificate of a receiver that was made before those said that they are is to the bit such a one as a unit's.
+#[test]
+fn a_center_that_ran_starts_with_a_certificate_of_before_that_is_no_units_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("city/center");
+    std::fs::create_dir_all(&data).unwrap();
+    let path = data.join("center.db");
+    drop(Database::open(&path, START).unwrap());
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let bare = |name: &str| Subject::Unit(name.parse().unwrap());
+    let refused = |name: &'static str| {
+        let mut center = Center::start(folder.path(), &bare(name));
+        let said = center.says("rtcc: ");
+        assert!(said.contains(&format!("it is unit {name}'s of metro, or was made before")), "{said}");
+        assert!(!center.0.wait().unwrap().success());
+    };
+    // Whose it is cannot be told where no unit is known.
+    refused("center-1");
+    database
+        .execute_batch(
+            "INSERT INTO units (unit, heard_us) VALUES ('gate-1', 1);
+             INSERT INTO certificates (number, unit, key_hash, der, issued_us, until_us)
+             VALUES ('1', 'gate-2', '1', x'00', 1, 2);",
+        )
+        .unwrap();
+    refused("gate-1");
+    refused("gate-2");
+    let mut center = Center::start(folder.path(), &bare("center-1"));
+    let said = center.says_up_to("the interface listens");
+    let told =
+        said.iter().find(|line| line.contains("unit-center-1.pem does not say that it is a receiver's")).unwrap();
+    assert!(told.contains("WARN") && told.contains("`rtcc pki center` makes it anew"), "{told}");
 }

@@ -1,6 +1,7 @@
 //! A connection to the broker in the hands of a test, and what a unit says over it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use edge_protocol::batch::{Batch, CONTRACT_VERSION, Encoding};
 use edge_protocol::command::Challenge;
@@ -35,6 +36,15 @@ impl Peer {
 
     /// The next packet of the wanted kind; none when the connection ends.
     fn next<T>(&mut self, wanted: impl Fn(&Packet) -> Option<T>) -> Option<T> {
+        self.next_within(DEADLINE, wanted).expect("the broker answers")
+    }
+
+    /// As [`Peer::next`]; an error where neither comes in that time.
+    fn next_within<T>(
+        &mut self,
+        limit: Duration,
+        wanted: impl Fn(&Packet) -> Option<T>,
+    ) -> Result<Option<T>, tokio::time::error::Elapsed> {
         let events = &mut self.events;
         let found = async {
             loop {
@@ -49,12 +59,22 @@ impl Peer {
                 }
             }
         };
-        self.runtime.block_on(async { tokio::time::timeout(DEADLINE, found).await }).expect("the broker answers")
+        self.runtime.block_on(async { tokio::time::timeout(limit, found).await })
+    }
+
+    /// Sends a message, and does not look what becomes of it.
+    pub(crate) fn publish(&mut self, topic: &str, payload: &[u8]) {
+        self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).unwrap();
+    }
+
+    /// The next message that it hears; none when the connection ends.
+    pub(crate) fn hears(&mut self) -> Option<Vec<u8>> {
+        self.next(|packet| if let Packet::Publish(heard) = packet { Some(heard.payload.to_vec()) } else { None })
     }
 
     /// Whether the broker lets a message through; none when the connection ends.
     pub(crate) fn may_publish(&mut self, topic: &str, payload: &[u8]) -> Option<bool> {
-        self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).unwrap();
+        self.publish(topic, payload);
         let reason = self.next(|packet| if let Packet::PubAck(ack) = packet { Some(ack.reason) } else { None })?;
         assert!(
             matches!(reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers | PubAckReason::NotAuthorized),
@@ -70,7 +90,7 @@ impl Peer {
 
     /// As [`Peer::may_publish`], but a message that comes before the answer is the end of the test.
     pub(crate) fn hears_or_may_publish(&mut self, topic: &str, payload: &[u8]) -> Option<bool> {
-        self.client.try_publish(topic, QoS::AtLeastOnce, false, payload.to_vec()).unwrap();
+        self.publish(topic, payload);
         self.next(|packet| {
             assert!(!matches!(packet, Packet::Publish(_)), "it hears {packet:?}");
             if let Packet::PubAck(ack) = packet { Some(ack.reason != PubAckReason::NotAuthorized) } else { None }
@@ -79,7 +99,16 @@ impl Peer {
 
     /// Waits for the broker to end the connection.
     pub(crate) fn ends(mut self) -> bool {
-        self.next(|packet| matches!(packet, Packet::Publish(_)).then_some(())).is_none()
+        self.hears().is_none()
+    }
+
+    /// Whether the broker ends the connection in that time; a message that comes before is the end of the test.
+    pub(crate) fn ends_within(mut self, limit: Duration) -> bool {
+        self.next_within(limit, |packet| {
+            assert!(!matches!(packet, Packet::Publish(_)), "it hears {packet:?}");
+            None::<()>
+        })
+        .is_ok()
     }
 }
 

@@ -150,7 +150,7 @@ fn comes_back_from_a_kill(machine: &Machine, town: &Town) {
     let health = town.wait_for_news("health", "the cause of the start", |event| {
         event["record"]["board"]["last_reset"].as_str().is_some_and(|cause| cause.contains("without being told"))
     });
-    assert_eq!(health["record"]["cameras"][0]["camera"], "gate-1/yard");
+    assert_eq!(health["record"]["cameras"][0]["camera"], "yard");
     assert_eq!(machine.does("systemctl show --property=NRestarts --value edge-agent"), "1");
 }
 

@@ -180,7 +180,8 @@ pub fn enrol(arguments: &EnrollArgs, disk: &dyn Disk, tell: &mut dyn FnMut(&str)
     let line = ClaimLine { tls: client_config(&root, &certificate, &key, &keys)?, ..line };
     if greet(line, &grant, tell) {
         match erase_claim(&place, disk) {
-            Ok(_) => tell("the claim's key is erased"),
+            Ok(true) => tell("the claim's key is erased"),
+            Ok(false) => tell("the claim's key is gone already"),
             // The unit is enrolled, whatever becomes of the claim.
             Err(error) => tell(&format!("the claim's key is still there, remove it: {error}")),
         }
@@ -242,8 +243,11 @@ fn ask(
             Heard::Connected if turns.taken() => {
                 tell(&format!("the broker {}:{} takes the claim certificate", line.host, line.port));
             }
-            Heard::Sent if !waits => {
-                waits = true;
+            Heard::Sent => {
+                turns.asked(clock.mono());
+                if std::mem::replace(&mut waits, true) {
+                    return false;
+                }
                 tell(&format!(
                     "asked; waiting for approval at the center: `rtcc enroll approve --serial {}`",
                     line.serial
@@ -251,9 +255,9 @@ fn ask(
             }
             Heard::Lost(reason) => {
                 let reason = format!("{}:{}: {reason}", line.host, line.port);
-                turns.lost(&reason).iter().for_each(|news| tell(news));
+                turns.lost(&reason, clock.mono()).iter().for_each(|news| tell(news));
             }
-            Heard::Connected | Heard::Sent => {}
+            Heard::Connected => {}
             Heard::Answer(message) => match asking.read(message) {
                 Ok(Answered::Granted(grant)) => outcome = Some(Ok(grant)),
                 Ok(Answered::NotOurs(why)) => tell(&format!("not the answer that is waited for: {why}")),

@@ -318,7 +318,7 @@ mod tests {
         elements.add_many([&source, sink.upcast_ref()]).unwrap();
         source.link(&sink).unwrap();
         elements.set_state(gst::State::Playing).unwrap();
-        let sample = sink.pull_sample().unwrap();
+        let sample = sink.try_pull_sample(gst::ClockTime::from_seconds(60)).expect("a picture within a minute");
         let bytes = sample.buffer_owned().unwrap().into_mapped_buffer_readable().unwrap();
         let luma = &bytes.as_slice()[..640 * 360];
         let brightness = luma.iter().map(|level| f32::from(*level)).sum::<f32>() / (640.0 * 360.0);

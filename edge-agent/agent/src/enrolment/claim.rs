@@ -67,6 +67,8 @@ impl Claim {
     /// # Errors
     /// Names the file that is missing or not what it should be.
     pub fn open(disk: &dyn Disk, folder: &Path, now: WallStamp) -> Result<Self, EnrolError> {
+        // Whoever erases its key later may stand in another folder.
+        let folder = &std::path::absolute(folder).map_err(at("find", folder))?;
         let file = |name: &str| {
             let path = folder.join(name);
             read(disk, &path).map_err(at("read", &path))

@@ -15,7 +15,7 @@ use edge_store::disk::{Disk, read};
 
 use super::identity::{Identity, Place, key_file};
 use super::request::pending_key;
-use super::spent::erase_claim;
+use super::spent::ClaimKey;
 use super::{EnrolError, at, key};
 use crate::keys::{KeyError, Keys, NewKey};
 use crate::supervise::{Clock, Fault, Pulse, Stop};
@@ -71,8 +71,8 @@ pub struct Renewer {
     state: State,
     /// Made and written down before the center is asked; the same is asked about until there is a certificate for it.
     next: Option<NewKey>,
-    /// Whether the claim that enrolled the unit was seen to, after its first connection.
-    is_claim_erased: bool,
+    /// The key of the claim that enrolled the unit, where the enrolment had no line for its first connection.
+    spent: Option<ClaimKey>,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ struct Present {
 impl Renewer {
     /// Whoever keeps the identity of this place young.
     pub fn new(ends: Ends) -> Self {
-        Self { ends, state: State::Resting(None), next: None, is_claim_erased: false }
+        Self { ends, state: State::Resting(None), next: None, spent: None }
     }
 
     /// Runs until `stop`.
@@ -104,9 +104,7 @@ impl Renewer {
     /// # Errors
     /// Where the identity cannot be read or written.
     pub fn run(&mut self, stop: &Stop) -> Result<(), Fault> {
-        // A stage that is started again has what it had; the file of the key that was asked about goes now.
-        (self.next, self.state) = (None, State::Resting(None));
-        self.tidy().map_err(|error| Fault::from_error(&error))?;
+        self.begin().map_err(|error| Fault::from_error(&error))?;
         loop {
             let now = self.ends.clock.mono();
             self.ends.pulse.beat(now);
@@ -117,11 +115,23 @@ impl Renewer {
         }
     }
 
+    /// A stage that is started again has what it had; the file of the key that was asked about goes now.
+    pub(super) fn begin(&mut self) -> Result<(), EnrolError> {
+        (self.next, self.state) = (None, State::Resting(None));
+        self.tidy()?;
+        self.spent = ClaimKey::spent(&self.ends.place, &*self.ends.disk).unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether the claim's key is still there is not known");
+            None
+        });
+        Ok(())
+    }
+
     /// One look.
     pub(super) fn step(&mut self, now: MonoTime, wall: WallTime) -> Result<(), EnrolError> {
-        if !self.is_claim_erased && self.ends.line.is_in_use() {
-            self.is_claim_erased = true;
-            self.erase_claim();
+        if self.ends.line.is_in_use()
+            && let Some(key) = self.spent.take()
+        {
+            self.erase_claim(&key);
         }
         let state = std::mem::replace(&mut self.state, State::Resting(None));
         self.state = match state {
@@ -145,9 +155,8 @@ impl Renewer {
         Ok(())
     }
 
-    /// Where the enrolment had no line for its first connection, the key of its claim is still there.
-    fn erase_claim(&self) {
-        match erase_claim(&self.ends.place, &*self.ends.disk) {
+    fn erase_claim(&self, key: &ClaimKey) {
+        match key.erase(&self.ends.place, &*self.ends.disk) {
             Ok(true) => tracing::info!("the broker has taken this unit; the claim's key is erased"),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the claim's key is still there, remove it"),

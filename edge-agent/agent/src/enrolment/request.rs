@@ -144,7 +144,7 @@ impl Asking {
     /// # Errors
     /// The system's.
     pub fn keep(&self, grant: &Grant, place: &Place, disk: &dyn Disk) -> Result<(), EnrolError> {
-        self.claim_key.note(place, disk)?;
+        self.claim_key.note(&place.file(&key_file(&self.key)), place, disk)?;
         place.keep(grant, &self.key, disk)?;
         place.remove(PENDING, disk)
     }

@@ -43,7 +43,7 @@ pub enum Heard<'m> {
 
 impl ClaimLine {
     /// Asks until `hear` says that it has heard enough; false if that was not within the time. Asks again on every new
-    /// connection, and whenever the line was silent for `KEEP_ALIVE`: a receiver that has died may have taken the
+    /// connection, and with each answer to a ping (every `KEEP_ALIVE`): a receiver that has died may have taken the
     /// question with it. The center answers the same question the same.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use edge_protocol::id::AgencyId;
+use edge_protocol::id::{AgencyId, UnitId};
 use edge_protocol::sign::{Chain, Root, Subject as Holder};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
@@ -42,6 +42,9 @@ pub enum IdentityError {
         agency: AgencyId,
         /// Whose it is.
         why: String,
+        /// The name in it where it says no more than that: a unit's certificate, or a receiver's that was made before
+        /// those said that they are.
+        bare: Option<UnitId>,
     },
     /// Root, certificate and key do not fit together.
     #[error("root, certificate and key do not fit together")]
@@ -72,21 +75,30 @@ impl Identity {
     /// # Errors
     /// Says whose it is.
     pub fn check_receiver(&self, agency: &AgencyId, root: &Root) -> Result<(), IdentityError> {
-        let certificates = certificates(&self.certificate, "the certificate")?;
-        let pem = certificates.into_iter().next().map(|first| first.to_vec()).unwrap_or_default();
-        let chain = Chain::from_der(pem);
+        let path = &self.certificate;
+        let unreadable = |source| IdentityError::File {
+            what: "the certificate",
+            path: path.clone(),
+            source: rustls_pki_types::pem::Error::Io(source),
+        };
+        let chain = Chain::from_pem(&std::fs::read(path).map_err(unreadable)?);
+        let mut bare = None;
         // One that is nobody's is said to be so, before it is judged.
-        let why = match chain.subject().and_then(|_| root.check(&chain, None)) {
+        let why = match chain.and_then(|chain| chain.subject().and_then(|_| root.check(&chain, None))) {
             Ok(Holder::Center(of, _)) if of == *agency => return Ok(()),
             Ok(Holder::Center(of, name)) => format!("it is receiver {name}'s of {of} (see --agency)"),
             Ok(Holder::Unit(of, name)) => {
-                format!("it is unit {name}'s of {of}, or was made before certificates of receivers said that they are")
+                let why = format!(
+                    "it is unit {name}'s of {of}, or was made before certificates of receivers said that they are"
+                );
+                bare = (of == *agency).then_some(name);
+                why
             }
             Ok(Holder::Claim(serial)) => format!("it is the claim of {serial}, a unit that is nobody's yet"),
             Ok(Holder::Person(_, name, role)) => format!("it is that of {name}, a person ({})", role.as_str()),
             Err(error) => format!("by {}, {error}", self.root.display()),
         };
-        Err(IdentityError::Stranger { path: self.certificate.clone(), agency: agency.clone(), why })
+        Err(IdentityError::Stranger { path: path.clone(), agency: agency.clone(), why, bare })
     }
 }
 
@@ -137,6 +149,34 @@ mod tests {
         identity.root = folder.path().join("absent.pem");
         let error = identity.client_configuration().unwrap_err();
         assert!(error.to_string().contains("absent.pem"), "{error}");
+    }
+
+    #[test]
+    fn a_receiver_may_have_its_certificate_from_an_authority_below_the_root() {
+        use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+        let authority = |name: &str| {
+            let mut parameters = CertificateParams::default();
+            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            parameters.distinguished_name.push(DnType::CommonName, name);
+            (parameters, KeyPair::generate().unwrap())
+        };
+        let (parameters, key) = authority("root");
+        let root = CertifiedIssuer::self_signed(parameters, key).unwrap();
+        let (parameters, key) = authority("issuer");
+        let between = CertifiedIssuer::signed_by(parameters, key, &root).unwrap();
+        let mut receiver = CertificateParams::default();
+        receiver.subject_alt_names = vec![SanType::URI("edge://metro/center/center-1".try_into().unwrap())];
+        let receiver = receiver.signed_by(&KeyPair::generate().unwrap(), &between).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = folder.path().join("center-1.pem");
+        let identity = Identity { root: "root.pem".into(), certificate, key: "center-1.key".into() };
+        let judged = |chain: String| {
+            crate::files::replace(&identity.certificate, chain.as_bytes(), crate::files::Access::Everybody).unwrap();
+            identity.check_receiver(&"metro".parse().unwrap(), &Root::from_pem(root.pem().as_bytes()).unwrap())
+        };
+        judged(receiver.pem() + &between.pem()).unwrap();
+        let error = judged(receiver.pem()).unwrap_err().to_string();
+        assert!(error.contains("is not a valid one of this agency"), "{error}");
     }
 
     #[test]

@@ -130,6 +130,20 @@ pub struct Unit {
     pub forgotten: i64,
 }
 
+/// Whether a unit of that name was ever heard, or given a certificate; none where no unit was.
+///
+/// # Errors
+/// Returns what the database says.
+pub fn is_unit(database: &Connection, name: &str) -> rusqlite::Result<Option<bool>> {
+    let sql = "WITH known AS (SELECT unit FROM units UNION SELECT unit FROM certificates) \
+               SELECT EXISTS (SELECT 1 FROM known), EXISTS (SELECT 1 FROM known WHERE unit = ?1)";
+    database.query_row(sql, [name], |row| {
+        let any: bool = row.get(0)?;
+        let found: bool = row.get(1)?;
+        Ok(any.then_some(found))
+    })
+}
+
 /// Every unit that was ever heard.
 ///
 /// # Errors

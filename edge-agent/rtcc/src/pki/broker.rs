@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use edge_protocol::id::{AgencyId, CenterId};
 
 use super::{Authority, PkiError, at};
-use crate::files::Access;
+use crate::files::{self, Access};
 
 /// The access list's name in the folder.
 const ACCESS_LIST: &str = "acl";
@@ -142,10 +142,10 @@ pub enum LetIn {
 
 impl Authority {
     /// Writes `mosquitto.conf` and `acl` for a broker on `port` that lets the named receivers in. What the broker knows
-    /// of revoked units stays.
+    /// of revoked units stays, and so does whose an access list is that is there.
     ///
     /// # Errors
-    /// Returns what the file system says.
+    /// Says where the list could not stay whose it is, and returns what the file system says.
     pub fn write_broker_files(&self, port: u16, centers: &[CenterId], now_us: i64) -> Result<PathBuf, PkiError> {
         let folder = self.folder.canonicalize().map_err(|source| at(&self.folder, source))?;
         let plugin = plugin();
@@ -156,7 +156,7 @@ impl Authority {
         if plugin.is_some() && !folder.join("dynamic-security.json").exists() {
             self.write("dynamic-security.json", NOBODY_SHUT_OUT, Access::Owner)?;
         }
-        self.write(ACCESS_LIST, &plan.access_list(), Access::Owner)?;
+        self.write_access_list(&plan.access_list())?;
         self.write("mosquitto.conf", &plan.configuration(), Access::Everybody)
     }
 
@@ -181,10 +181,11 @@ impl Authority {
         Ok(self.let_in()?.iter().any(|center| center.as_str() == unit))
     }
 
-    /// Puts a receiver into the access list beside the root, where there is one. What else stands in it stays.
+    /// Puts a receiver into the access list beside the root, where there is one. What else stands in it stays, and so
+    /// does whose it is.
     ///
     /// # Errors
-    /// Returns what the file system says.
+    /// Says where the list could not stay whose it is, and returns what the file system says.
     pub fn let_in_also(&self, center: &CenterId) -> Result<LetIn, PkiError> {
         let path = self.folder.join(ACCESS_LIST);
         let Some(list) = self.access_list()? else {
@@ -195,7 +196,18 @@ impl Authority {
         }
         let end = if list.is_empty() || list.ends_with('\n') { "" } else { "\n" };
         let list = format!("{list}{end}{}", paragraph(&self.agency, center));
-        self.write(ACCESS_LIST, &list, Access::Owner).map(LetIn::Now)
+        self.write_access_list(&list).map(LetIn::Now)
+    }
+
+    /// The broker reads the list as another user, who must still be able to: Mosquitto goes on without any list, and
+    /// lets everybody do everything, where it cannot read its own on SIGHUP.
+    fn write_access_list(&self, list: &str) -> Result<PathBuf, PkiError> {
+        let path = self.folder.join(ACCESS_LIST);
+        if !path.exists() {
+            return self.write(ACCESS_LIST, list, Access::Owner);
+        }
+        files::replace_as_it_is(&path, list.as_bytes()).map_err(|source| at(&path, source))?;
+        Ok(path)
     }
 
     fn access_list(&self) -> Result<Option<String>, PkiError> {

@@ -68,6 +68,46 @@ fn a_further_receiver_is_let_in_once_and_what_else_stands_in_the_list_stays() {
     assert_eq!(authority.let_in().unwrap(), ["center-1", "center-3"].map(name::<CenterId>));
 }
 
+/// Changes whose files somebody else may be given, so it shows nothing where root does not run it.
+#[test]
+fn an_access_list_stays_whose_it_is_and_is_left_alone_by_whoever_cannot_keep_it_so() {
+    use nix::unistd::{Uid, setfsuid};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    if !nix::unistd::geteuid().is_root() {
+        println!("SKIPPED: only root can give a file to somebody else");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::create(folder.path(), &name("metro"), NOW_US).unwrap();
+    authority.write_broker_files(18883, &[name("center-1")], NOW_US).unwrap();
+    let list = folder.path().join("acl");
+    let (broker, somebody) = (12_345, 23_456);
+    chown(&list, Some(broker), Some(broker)).unwrap();
+    std::fs::set_permissions(&list, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let whose = || std::fs::metadata(&list).map(|file| (file.uid(), file.gid(), file.mode() & 0o7777)).unwrap();
+    authority.let_in_also(&name("center-3")).unwrap();
+    assert_eq!(whose(), (broker, broker, 0o644), "rtcc pki center");
+    authority.write_broker_files(18883, &[name("center-1")], NOW_US).unwrap();
+    assert_eq!(whose(), (broker, broker, 0o644), "rtcc pki broker");
+    // The folder is somebody's who may write into it, and give nothing away.
+    chown(folder.path(), Some(somebody), Some(somebody)).unwrap();
+    let before = std::fs::read_to_string(&list).unwrap();
+    let refused = std::thread::scope(|scope| {
+        let as_somebody = || {
+            // Of this thread alone.
+            setfsuid(Uid::from_raw(somebody));
+            authority.let_in_also(&name("center-4")).unwrap_err()
+        };
+        scope.spawn(as_somebody).join().unwrap()
+    });
+    let PkiError::File { path, source } = refused else { panic!("{refused}") };
+    assert_eq!(path, list);
+    assert!(source.to_string().starts_with("it is user 12345's and group 12345's"), "{source}");
+    assert_eq!((whose(), std::fs::read_to_string(&list).unwrap()), ((broker, broker, 0o644), before));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
+}
+
 #[test]
 fn every_subject_gets_a_certificate_that_the_root_signed() {
     let folder = tempfile::tempdir().unwrap();

@@ -92,19 +92,29 @@ impl Enrolled {
 
 #[test]
 fn the_key_of_the_claim_goes_with_the_first_connection_and_that_of_a_next_claim_stays() {
-    let is_there = |unit: &Enrolled| edge_store::disk::read(&*unit.disk, &Path::new(CLAIM).join("claim.key")).is_ok();
+    let key = Path::new(CLAIM).join("claim.key");
+    let is_there = |unit: &Enrolled| edge_store::disk::read(&*unit.disk, &key).is_ok();
+    let connects = |unit: &Enrolled| {
+        let mut renewer = unit.renewer();
+        renewer.begin().unwrap();
+        renewer.step(after(0), now().time).unwrap();
+    };
     let unit = Enrolled::new();
     unit.center.silent.store(true, Ordering::Relaxed);
-    let mut renewer = unit.renewer();
-    renewer.step(after(0), now().time).unwrap();
+    connects(&unit);
     assert!(is_there(&unit), "the broker has not taken the unit yet");
     unit.center.silent.store(false, Ordering::Relaxed);
-    renewer.step(after(0), now().time).unwrap();
+    connects(&unit);
     assert!(!is_there(&unit));
     let unit = Enrolled::new();
     unit.agency.factory(&*unit.disk);
-    unit.renewer().step(after(0), now().time).unwrap();
+    connects(&unit);
     assert!(is_there(&unit), "the next claim is not spent");
+    // Enrolled again, and cut off after the note: the unit is still who it was.
+    let (place, claim, _) = begin(&*unit.disk).unwrap();
+    claim.key_file.note(&place.file("unit-of-the-next.key"), &place, &*unit.disk).unwrap();
+    connects(&unit);
+    assert!(is_there(&unit), "that claim has enrolled nobody");
 }
 
 /// Past two thirds of the certificate's life.

@@ -8,6 +8,8 @@ use std::path::Path;
 const START: [u8; 2] = [0xFF, 0xD8];
 const SCAN: [u8; 2] = [0xFF, 0xDA];
 const END: [u8; 2] = [0xFF, 0xD9];
+/// Longer files that begin as a JPEG are films of them, each of which has its own end.
+const LARGEST_PICTURE: u64 = 32 << 20;
 /// Begin of Matroska's header, and of the one element behind it (RFC 8794, RFC 9559).
 const EBML: [u8; 4] = [0x1A, 0x45, 0xDF, 0xA3];
 const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
@@ -17,17 +19,22 @@ const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
 /// # Errors
 /// The system's.
 pub fn is_cut_off(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
+    let found = std::fs::metadata(path)?;
+    // A pipe gives its bytes once, and not to whoever only looks.
+    if !found.is_file() {
+        return Ok(false);
+    }
+    let (mut file, length) = (File::open(path)?, found.len());
     let head = at(&mut file, 0)?;
     if head.get(4..8) == Some(b"ftyp") {
         boxes_go_beyond(&mut file, length)
     } else if head.starts_with(b"RIFF") {
         let size = head.get(4..8).and_then(|size| size.try_into().ok()).map(u32::from_le_bytes);
-        Ok(size.is_some_and(|size| u64::from(size) + 8 > length))
+        // Written to a pipe, it does not say how long it is.
+        Ok(size.is_some_and(|size| size != u32::MAX && u64::from(size) + 8 > length))
     } else if head.starts_with(&EBML) {
         segment_goes_beyond(&mut file, length)
-    } else if head.starts_with(&START) {
+    } else if head.starts_with(&START) && length <= LARGEST_PICTURE {
         Ok(is_cut_off_jpeg(&std::fs::read(path)?))
     } else {
         Ok(false)
@@ -44,7 +51,8 @@ pub fn is_cut_off_jpeg(bytes: &[u8]) -> bool {
 /// rest.
 fn boxes_go_beyond(file: &mut File, length: u64) -> io::Result<bool> {
     let mut place = 0_u64;
-    while place < length {
+    // Fewer bytes than a head has are no box.
+    while place.saturating_add(4) <= length {
         let head = at(file, place)?;
         let size = match number(&head, 0, 4) {
             Some(0) => return Ok(false),
@@ -110,15 +118,17 @@ mod tests {
             replace(&RealDisk, &path, bytes).unwrap();
             is_cut_off(&path).unwrap()
         };
-        for count in 17..media.len() {
+        for count in 20..media.len() {
             assert!(says(&media[..count]), "{count} of {}", media.len());
         }
+        assert!(!says(&[&media[..], b"end"].concat()), "what is too short for a box is none");
         assert!(!says(&media));
         let large = film(b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x14film");
         assert!(!says(&large) && says(&large[..large.len() - 1]));
         assert!(!says(&film(b"\0\0\0\0mdatfilm")), "up to the end of the file, wherever that is");
         let avi = b"RIFF\x0c\0\0\0AVI LISTfilm";
         assert!(!says(avi) && says(&avi[..19]));
+        assert!(!says(b"RIFF\xff\xff\xff\xffAVI LISTfilm"), "written to a pipe");
         let matroska = [&EBML[..], &[0x82, 1, 2], &SEGMENT, &[0x01, 0, 0, 0, 0, 0, 0, 4], b"film"].concat();
         assert!(!says(&matroska) && says(&matroska[..matroska.len() - 1]));
         let live = [&EBML[..], &[0x82, 1, 2], &SEGMENT, &[0x01, 255, 255, 255, 255, 255, 255, 255]].concat();
