@@ -222,7 +222,7 @@ fn with_expired_claim(city: &City, unit: &FromFactory) -> Vec<u8> {
 }
 
 /// The longest that a revoked unit's living session may go on.
-const REVOKED_WITHIN: Duration = Duration::from_secs(60);
+const REVOKED_WITHIN: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_revoked_unit_is_thrown_out_and_its_name_is_its_replacements() {
