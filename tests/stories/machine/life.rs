@@ -36,6 +36,7 @@ fn life_in_a_network_of_its_own() {
     // What the center has it had acknowledged; the machine goes on counting where that ends.
     let before = numbers(&town);
     machine.loses_power();
+    town.camera_hangs_up();
     let machine = hardware.power_on();
     machine.is_up();
     boots_in_order(&machine);

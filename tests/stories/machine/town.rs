@@ -118,6 +118,12 @@ impl Town {
         wait_until(what, || self.records(lane).into_iter().skip(before).find(|record| wanted(record)))
     }
 
+    /// The camera ends its connections. This one gives everybody one stream, which a machine that has gone without a word
+    /// would hold up for the next.
+    pub(crate) fn camera_hangs_up(&self) {
+        self.camera.throw_out();
+    }
+
     /// The port of everything that listens here on the loopback interface.
     pub(crate) fn broker_port(&self) -> u16 {
         self.port
