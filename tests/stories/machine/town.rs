@@ -118,8 +118,8 @@ impl Town {
         wait_until(what, || self.records(lane).into_iter().skip(before).find(|record| wanted(record)))
     }
 
-    /// The camera ends its connections. This one gives everybody one stream, which a machine that has gone without a word
-    /// would hold up for the next.
+    /// The camera ends its connections. This one gives everybody one stream, which a machine that has gone without a
+    /// word would hold up for the next.
     pub(crate) fn camera_hangs_up(&self) {
         self.camera.throw_out();
     }
