@@ -9,8 +9,7 @@
 //!   of it. Nobody else sees a record before ([`OutboxReader`] is a connection of its own), so nothing is sent that a
 //!   power cut could still take back.
 //! - Only [`Outbox::settle`] forgets. What is dropped because the share is full, or was found rotten, is remembered as
-//!   a
-//!   [`Loss`] until the record that states it is settled itself.
+//!   a [`Loss`] until the record that states it is settled itself.
 //!
 //! One table a lane, its sequence as the row number: appending writes the right edge of the tree, settling removes the
 //! left edge.

@@ -164,15 +164,9 @@ fn unreadable(path: &Path, error: &ConfigError) -> Finding {
         | ConfigError::NoStandIn { .. } => "correct the lines named above; nothing else can be checked before",
     };
     let words = Fault::from_error(error).to_string();
-    let measured = match error {
-        ConfigError::Read { .. } => words,
-        ConfigError::Named { .. }
-        | ConfigError::NotEnrolled { .. }
-        | ConfigError::Syntax { .. }
-        | ConfigError::Mistakes(_)
-        | ConfigError::NoPlace { .. }
-        | ConfigError::NoStandIn { .. } => format!("{}: {words}", path.display()),
-    };
+    // That names the file itself.
+    let measured =
+        if matches!(error, ConfigError::Read { .. }) { words } else { format!("{}: {words}", path.display()) };
     Finding::failed("configuration", measured, advice)
 }
 
