@@ -15,6 +15,7 @@ use edge_agent::onvif;
 use edge_agent::vision::read_any;
 use edge_analytics::hotlist::normalise;
 use edge_analytics::manifest::ModelSpec;
+use edge_protocol::agent_release::{AgentRelease, MAX_PROGRAM_BYTES};
 use edge_protocol::command::Command;
 use edge_protocol::enrolment::{Answer, Renewal, RenewalAnswer, SealedRequest, SetupCode};
 use edge_protocol::evidence::verify_clip;
@@ -26,6 +27,7 @@ use edge_protocol::topic::Topic;
 use edge_store::disk::RealDisk;
 use edge_store::ring::{Ring, RingPlace, RingReader};
 use edge_tests::pki::{Identity, Pki};
+use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 
 /// What must hold for any bytes.
 pub type Check = fn(&[u8]);
@@ -43,6 +45,7 @@ pub const ALL: &[(&str, Check)] = &[
     ("topic", topic),
     ("enrolment", enrolment),
     ("models", models),
+    ("release", release),
     ("orders", orders),
     ("onvif", camera_answers),
 ];
@@ -86,6 +89,23 @@ pub static SIGNERS: LazyLock<Signers> = LazyLock::new(|| {
         technician: keys(&pki.person("bo", "technician")),
         stranger: keys(&Pki::new("springfield").person("ada", "investigator")),
     }
+});
+
+/// Whoever makes images: the root in their keyring, and what signs bundles and releases of the agent under it.
+pub static MAKER: LazyLock<(Root, SigningKey, Chain)> = LazyLock::new(|| {
+    let new_key = || KeyPair::generate().expect("a key");
+    let mut root = CertificateParams::default();
+    root.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+    let root = CertifiedIssuer::self_signed(root, new_key()).expect("a root");
+    let mut signing = CertificateParams::default();
+    signing.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
+    let key = new_key();
+    let certificate = signing.signed_by(&key, &root).expect("a certificate");
+    (
+        Root::from_pem(root.pem().as_bytes()).expect("a root"),
+        SigningKey::from_pem(key.serialize_pem().as_bytes()).expect("a key"),
+        Chain::from_der(certificate.der().to_vec()),
+    )
 });
 
 /// What a camera with a harmless token is asked.
@@ -232,6 +252,25 @@ pub fn models(bytes: &[u8]) {
             assert!(!set.files.iter().any(|file| leaves(&file.path)), "no file goes outside the folder of models");
         }
     }
+}
+
+/// A release of the agent as it is downloaded: the head of the file, and a manifest signed by whoever makes images.
+pub fn release(bytes: &[u8]) {
+    if let Some(head) = bytes.first_chunk::<12>() {
+        drop(AgentRelease::manifest_length(*head));
+    }
+    let (root, key, chain) = &*MAKER;
+    let sealed = |key, chain| Signed::seal(Kind::AgentRelease, bytes.to_vec(), key, chain).expect("a seal");
+    for manifest in [bytes, &sealed(key, chain)] {
+        if let Ok(release) = AgentRelease::open(manifest, root, None) {
+            assert!((1..=MAX_PROGRAM_BYTES).contains(&release.bytes), "a program that is taken has a length");
+            assert!(!release.images.is_empty(), "a release is for an image");
+        }
+    }
+    let (key, chain) = &SIGNERS.administrator;
+    let theirs = sealed(key, chain);
+    assert!(AgentRelease::open(&theirs, root, None).is_err(), "the agency makes no releases");
+    assert!(AgentRelease::open(&theirs, &SIGNERS.root, None).is_err(), "a person's certificate signs no release");
 }
 
 /// An order to a unit, all the way through its judgement: the bytes as they come, and as the payload of a signature for

@@ -64,6 +64,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         "verify" => seeds.push(seeds::clip()),
         "enrolment" => seeds.extend(seeds::enrolment()),
         "models" => seeds.push(seeds::models()),
+        "release" => seeds.push(seeds::release()),
         "orders" => {
             seeds.extend(seeds::orders());
             seeds.extend(seeds::orders().into_iter().map(sealed));
@@ -163,6 +164,11 @@ fn manifests_of_sets_of_models() {
 }
 
 #[test]
+fn manifests_of_releases_of_the_agent() {
+    replay("release", 300);
+}
+
+#[test]
 fn orders_to_a_unit() {
     replay("orders", 60);
 }
@@ -188,6 +194,9 @@ fn the_seeds_are_taken() {
     let set = sealed(seeds::models(), Kind::ModelSet, &signers.administrator);
     let agency = "springfield".parse().unwrap();
     assert!(edge_protocol::model_set::ModelSet::open(&set, &agency, &signers.root, None).is_ok());
+    let (root, key, chain) = &*checks::MAKER;
+    let release = Signed::seal(Kind::AgentRelease, seeds::release(), key, chain).unwrap();
+    assert!(edge_protocol::agent_release::AgentRelease::open(&release, root, None).is_ok());
     let clip = seeds::clip();
     let (length, rest) = clip.split_first_chunk::<4>().unwrap();
     let (manifest, media) = rest.split_at(u32::from_le_bytes(*length) as usize);

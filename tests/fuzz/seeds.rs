@@ -63,13 +63,15 @@ pub fn orders() -> Vec<Vec<u8>> {
         quiet: Some(QuietHours { from_min: 120, to_min: 240, offset_min: -480 }),
         artefact: None,
     };
-    let models = UpdateScope { artefact: Some(Artefact::Models), ..update.clone() };
+    let alone = |artefact| UpdateScope { artefact: Some(artefact), ..update.clone() };
+    let (models, agent) = (alone(Artefact::Models), alone(Artefact::Agent));
     vec![
         order("ada", Role::Investigator, Operation::Clip(ClipScope { camera: "gate".parse().unwrap(), from: at, to })),
         order("bo", Role::Technician, Operation::Health),
         order("kim", Role::PolicyAdmin, Operation::Update(update.clone())),
         order("kim", Role::PolicyAdmin, Operation::Update(UpdateScope { quiet: None, ..update })),
         order("kim", Role::PolicyAdmin, Operation::Update(models)),
+        order("kim", Role::PolicyAdmin, Operation::Update(agent)),
         order("kim", Role::PolicyAdmin, Operation::Recall(RequestId::from_bytes([3; 16]))),
     ]
 }
@@ -159,4 +161,17 @@ pub fn models() -> Vec<u8> {
         files: vec![file],
     };
     minicbor::to_vec(&set).unwrap()
+}
+
+/// The payload of a release's manifest.
+pub fn release() -> Vec<u8> {
+    let release = edge_protocol::agent_release::AgentRelease {
+        version: CONTRACT_VERSION,
+        software: "1.4.1".parse().unwrap(),
+        built: stamp().time,
+        images: vec!["1.4.0".parse().unwrap()],
+        bytes: 8,
+        hash: Hash256::of(b"program!"),
+    };
+    minicbor::to_vec(&release).unwrap()
 }

@@ -34,6 +34,16 @@ fn line(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap().trim_end().to_owned()
 }
 
+/// Releases of the agent name the images that they are for by it.
+#[test]
+fn an_image_has_the_version_of_the_agent_that_it_brings() {
+    let layer = repository().join("yocto/meta-edge-agent");
+    let distro = std::fs::read_to_string(layer.join("conf/distro/edge.conf")).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(distro.contains(&format!("\nDISTRO_VERSION = \"{version}\"\n")), "{distro}");
+    assert!(layer.join(format!("recipes-core/edge-agent/edge-agent_{version}.bb")).exists());
+}
+
 #[test]
 fn a_unit_gets_its_identity_once_and_keeps_it() {
     let persist = tempfile::tempdir().unwrap();

@@ -10,6 +10,8 @@
     reason = "a story starts programs and says aloud what it skips"
 )]
 
+#[path = "update/bench.rs"]
+mod bench;
 #[path = "update/bystander.rs"]
 mod bystander;
 
@@ -17,19 +19,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Program;
 use std::time::{Duration, Instant};
 
-use bystander::Bystander;
-use edge_agent::update::Evidence;
+use bench::{Bench, OTHER, proves};
 use edge_agent::update::models::ModelSets;
 use edge_agent::update::rauc::Rauc;
 use edge_store::disk::RealDisk;
-use edge_tests::files::FileServer;
 use edge_tests::process::{Process, program};
-use edge_tests::world::{DEADLINE, Plan, UNIT, World, signal};
+use edge_tests::world::{DEADLINE, UNIT, signal};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-/// The other unit, of the second wave.
-const OTHER: &str = "pole-2";
 
 #[test]
 fn a_signed_set_of_models_is_rolled_out_proves_itself_and_stays_and_an_unfit_one_goes_by_itself() {
@@ -44,50 +41,22 @@ fn a_signed_set_of_models_is_rolled_out_proves_itself_and_stays_and_an_unfit_one
     story.look_with_the_images_models_where_the_set_in_use_rots();
 }
 
-/// How long a set has to prove itself.
-fn proves() -> u64 {
-    std::env::var("UPDATE_PROVES").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(10)
-}
-
 struct Story {
-    bystander: Bystander,
-    world: World,
-    server: FileServer,
-    /// The agent's runtime folder.
-    run: tempfile::TempDir,
+    bench: Bench,
 }
 
 impl Story {
     fn new() -> Story {
-        let run = tempfile::Builder::new().prefix("edge-models-").tempdir().unwrap();
-        let runtime = format!("RUNTIME_DIRECTORY={}", run.path().display());
-        let mut world =
-            World::with("demo-city", Plan { started_by: vec!["env".to_owned(), runtime], ..Plan::default() });
-        let server = FileServer::start(&world.pki.server());
-        world.start_agent();
-        let bystander = Bystander::connect(&world.pki, world.broker.port(), OTHER);
-        for unit in [UNIT, OTHER] {
-            world.wait("the unit is online", || {
-                world.ask(&format!("/api/units/{unit}")).filter(|unit| unit["online"] == true)
-            });
-        }
-        let story = Story { bystander, world, server, run };
-        story.world.wait("a model has run", || story.seen()?.worker);
-        story
-    }
-
-    /// What the running agent says of itself.
-    fn seen(&self) -> Option<Evidence> {
-        serde_json::from_slice(&std::fs::read(self.run.path().join("evidence")).ok()?).ok()
+        Story { bench: Bench::start(Vec::new(), &[]) }
     }
 
     fn set_in_use(&self) -> Option<u64> {
-        ModelSets::new(&RealDisk, &self.world.data_dir()).in_use().map(|set| set.revision)
+        ModelSets::new(&RealDisk, &self.bench.world.data_dir()).in_use().map(|set| set.revision)
     }
 
     /// A folder with the product's models.
     fn models(&self, name: &str) -> PathBuf {
-        let (from, to) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"), self.world.file(name));
+        let (from, to) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("../models"), self.bench.world.file(name));
         for model in ["road-objects", "plates", "plate-text"] {
             std::fs::create_dir_all(to.join(model).join("golden")).unwrap();
             for file in files(&from.join(model)).chain(files(&from.join(model).join("golden"))) {
@@ -99,76 +68,25 @@ impl Story {
 
     /// Signs a folder as a set and puts it on the server.
     fn publish(&self, revision: u64, folder: &Path) -> PathBuf {
-        let (person, set) = (self.world.pki.person("pat", "policy-admin"), self.world.file(&format!("{revision}.set")));
+        let (person, set) =
+            (self.bench.world.pki.person("pat", "policy-admin"), self.bench.world.file(&format!("{revision}.set")));
         let mut models = Program::new(program("rtcc"));
         models.args(["models", "--revision", &revision.to_string()]).arg("--from").arg(folder).arg("-o").arg(&set);
         models.arg("--key").arg(&person.key_path).arg("--cert").arg(&person.certificate_path);
         let mut process = Process::spawn("rtcc models", &mut models);
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
-        self.server.put(&format!("/{revision}.set"), std::fs::read(&set).unwrap());
+        self.bench.server.put(&format!("/{revision}.set"), std::fs::read(&set).unwrap());
         set
     }
 
-    /// `rtcc update` as a supervisor types it.
-    fn rtcc_update(&self, arguments: &[&str]) -> Process {
-        let person = self.world.pki.person("grace", "supervisor");
-        let mut update = Program::new(program("rtcc"));
-        update.arg("update").args(arguments).args(["--center", &self.world.center_address()]);
-        if !["status", "stop"].contains(&arguments[0]) {
-            update.arg("--key").arg(&person.key_path).arg("--cert").arg(&person.certificate_path);
-        }
-        Process::spawn("rtcc update", &mut update)
-    }
-
-    fn roll_out(&self, set: &Path, units: &str) -> Process {
-        let name = set.file_name().unwrap().to_str().unwrap();
-        let url = format!("https://localhost:{}/{name}", self.server.address().port());
-        let (set, what) = (set.display().to_string(), ["--case", "CHG-2026-18", "--waves", "1,1", "--units", units]);
-        self.rtcc_update(&[&["--bundle", &set, "--url", &url][..], &what].concat())
-    }
-
-    /// What edge-update.path starts, once the order is there.
-    fn carry_out(&self, within: u64) -> Process {
-        let order = self.world.data_dir().join("update/order");
-        self.world.wait("the order", || order.exists().then_some(()));
-        let mut update = Program::new(program("edge-agent"));
-        update.args(["update", "carry-out", "--hold", &proves().to_string(), "--within", &within.to_string()]);
-        update.arg("--config").arg(self.world.configuration()).env("NO_COLOR", "1");
-        update.env("RUNTIME_DIRECTORY", self.run.path());
-        Process::spawn("edge-agent update", &mut update)
-    }
-
-    /// The first unit's state in the newest rollout, and what it says.
-    fn status(&self) -> (String, String) {
-        let mut status = self.rtcc_update(&["status", "--json"]);
-        assert!(status.wait(DEADLINE).success(), "{}", status.lines().join("\n"));
-        let shown: Value = serde_json::from_str(&status.lines().join("\n")).unwrap();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        (text(&shown["units"][0]["state"]), text(&shown["units"][0]["words"]))
-    }
-
-    /// Waits, longer than for anything else, until the unit is so.
-    fn wait_for(&self, state: &str, words: &str) {
-        let until = Instant::now() + DEADLINE + Duration::from_secs(2 * proves());
-        loop {
-            let (found, said) = self.status();
-            if found == state && said.contains(words) {
-                return;
-            }
-            assert!(Instant::now() < until && ["asked", "waiting"].contains(&found.as_str()), "{found}: {said}");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    }
-
-    /// One unit alone, which must fail with these words, and the rollout with it.
+    /// One unit alone, which must fail with these words; the models in use stay.
     fn fails(&self, set: &Path, words: &str) {
-        let mut rollout = self.roll_out(set, UNIT);
-        let mut process = self.carry_out(60);
-        assert!(!rollout.wait(DEADLINE).success());
-        let (state, said) = self.status();
-        assert!(state == "failed" && said.contains(words), "{state}: {said}");
-        assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
-        assert_eq!((self.set_in_use(), self.seen().unwrap().worker.unwrap().set), (Some(7), Some(7)));
+        self.bench.fails(set, words);
+        assert_eq!((self.set_in_use(), self.set_of_the_worker()), (Some(7), Some(7)));
+    }
+
+    fn set_of_the_worker(&self) -> Option<u64> {
+        self.bench.seen().unwrap().worker.unwrap().set
     }
 
     fn take_a_set_that_works(&mut self) {
@@ -178,39 +96,29 @@ impl Story {
         changed["version"] = "7.7.7".into();
         std::fs::write(&manifest, changed.to_string()).unwrap();
         let set = self.publish(7, &folder);
-        let former = self.world.worker(None);
-        let mut rollout = self.roll_out(&set, &format!("{UNIT},{OTHER}"));
-        let mut first = self.carry_out(60 + proves());
-        self.wait_for("asked", "models 7 passed the self-test here and are in use on trial");
-        assert_eq!(self.bystander.heard(), 0, "the second wave waits for the first");
+        let former = self.bench.world.worker(None);
+        let mut rollout = self.bench.roll_out(&set, &format!("{UNIT},{OTHER}"));
+        let mut first = self.bench.carry_out(60 + proves());
+        self.bench.wait_for("asked", "models 7 passed the self-test here and are in use on trial");
+        assert_eq!(self.bench.bystander.heard(), 0, "the second wave waits for the first");
         // Whoever watches may end and begin again.
         let _killed: std::process::ExitStatus = first.kill();
         let begun = Instant::now();
-        let mut second = self.carry_out(60 + proves());
-        self.wait_for("good", "models 7 are in use, after the image's models");
+        let mut second = self.bench.carry_out(60 + proves());
+        self.bench.wait_for("good", "models 7 are in use, after the image's models");
         assert!(begun.elapsed() >= Duration::from_secs(proves()), "it had to prove itself: {:?}", begun.elapsed());
         assert!(second.wait(DEADLINE).success(), "{}", second.lines().join("\n"));
-        assert_ne!(self.world.worker(Some(former)), former, "another worker looks");
-        assert_eq!((self.set_in_use(), self.seen().unwrap().worker.unwrap().set), (Some(7), Some(7)));
-        self.told("update", "image's models", "models 7");
-        let of_health = self.world.wait_for_event("health", "the new model's name", |event| {
+        assert_ne!(self.bench.world.worker(Some(former)), former, "another worker looks");
+        assert_eq!((self.set_in_use(), self.set_of_the_worker()), (Some(7), Some(7)));
+        self.bench.told("update", "image's models", "models 7");
+        let of_health = self.bench.world.wait_for_event("health", "the new model's name", |event| {
             event["record"].to_string().contains("road-objects-7.7.7")
         });
         assert_eq!(of_health["unit"], UNIT);
-        self.world.wait("the second wave", || (self.bystander.heard() > 0).then_some(()));
-        let mut stop = self.rtcc_update(&["stop", "--why", "the other is a test's"]);
+        self.bench.world.wait("the second wave", || (self.bench.bystander.heard() > 0).then_some(()));
+        let mut stop = self.bench.rtcc_update(&["stop", "--why", "the other is a test's"]);
         assert!(stop.wait(DEADLINE).success());
         assert!(!rollout.wait(DEADLINE).success());
-    }
-
-    /// The alert, and the audit entry under the unit's seal.
-    fn told(&self, kind: &str, from: &str, to: &str) {
-        self.world.wait_for_event("alert", "the alert", |event| {
-            let versions = &event["record"]["kind"][kind];
-            versions["from"].as_str().is_some_and(|text| text.contains(from)) && versions["to"] == to
-        });
-        self.world
-            .wait_for_sealed_entry(|text| text.contains(to) && text.contains("in use") && !text.contains("trial"));
     }
 
     fn refuse_an_older_one(&self) {
@@ -224,42 +132,46 @@ impl Story {
         bytes[..4].copy_from_slice(&1000_f32.to_le_bytes());
         std::fs::write(&output, bytes).unwrap();
         self.fails(&self.publish(8, &folder), "fails its self-test here");
-        assert!(!self.world.data_dir().join("models/sets/8").exists(), "nothing is left of it");
+        assert!(!self.bench.world.data_dir().join("models/sets/8").exists(), "nothing is left of it");
     }
 
     /// It passes its self-test, and rots before its worker is started.
     fn give_up_one_with_which_no_worker_comes_up(&mut self) {
         let set = self.publish(9, &self.models("models-9"));
-        let mut rollout = self.roll_out(&set, UNIT);
-        let mut process = self.carry_out(25);
-        self.wait_for("asked", "models 9 passed the self-test here and are in use on trial");
-        let model = self.world.data_dir().join("models/sets/9/plates/plates.onnx");
+        let mut rollout = self.bench.roll_out(&set, UNIT);
+        let mut process = self.bench.carry_out(25);
+        self.bench.wait_for("asked", "models 9 passed the self-test here and are in use on trial");
+        let model = self.bench.world.data_dir().join("models/sets/9/plates/plates.onnx");
         std::fs::write(model, b"rotten").unwrap();
-        signal(self.world.worker(None), Signal::SIGKILL);
-        self.wait_for("failed", "models 7 are in use again, models 9 were given up: no model has run");
+        signal(self.bench.world.worker(None), Signal::SIGKILL);
+        self.bench.wait_for("failed", "models 7 are in use again, models 9 were given up: no model has run");
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
         assert!(!rollout.wait(DEADLINE).success());
-        self.told("rollback", "models 9", "models 7");
-        self.world.wait("the former models look", || self.seen()?.worker.filter(|worker| worker.set == Some(7)));
+        self.bench.told("rollback", "models 9", "models 7");
+        self.bench
+            .world
+            .wait("the former models look", || self.bench.seen()?.worker.filter(|worker| worker.set == Some(7)));
         assert_eq!(self.set_in_use(), Some(7));
     }
 
     /// Nobody watches a set that had proved itself; the agent alone sees that its files are no longer what was signed.
     fn look_with_the_images_models_where_the_set_in_use_rots(&mut self) {
-        let golden = self.world.data_dir().join("models/sets/7/plates/golden/p16.f32");
+        let golden = self.bench.world.data_dir().join("models/sets/7/plates/golden/p16.f32");
         std::fs::write(golden, b"rotten").unwrap();
-        signal(self.world.worker(None), Signal::SIGKILL);
-        self.told("rollback", "models 7", "the image's models");
-        self.world.wait("the image's models look", || self.seen()?.worker.filter(|worker| worker.set.is_none()));
-        let standing = ModelSets::new(&RealDisk, &self.world.data_dir()).standing().unwrap();
+        signal(self.bench.world.worker(None), Signal::SIGKILL);
+        self.bench.told("rollback", "models 7", "the image's models");
+        self.bench
+            .world
+            .wait("the image's models look", || self.bench.seen()?.worker.filter(|worker| worker.set.is_none()));
+        let standing = ModelSets::new(&RealDisk, &self.bench.world.data_dir()).standing().unwrap();
         assert_eq!((self.set_in_use(), standing.floor), (None, Some(7)));
         // The same set may come anew.
-        let mut rollout = self.roll_out(&self.world.file("7.set"), UNIT);
-        let mut process = self.carry_out(60 + proves());
-        self.wait_for("good", "models 7 are in use, after the image's models");
+        let mut rollout = self.bench.roll_out(&self.bench.world.file("7.set"), UNIT);
+        let mut process = self.bench.carry_out(60 + proves());
+        self.bench.wait_for("good", "models 7 are in use, after the image's models");
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
         assert!(rollout.wait(DEADLINE).success());
-        assert_eq!((self.set_in_use(), self.seen().unwrap().worker.unwrap().set), (Some(7), Some(7)));
+        assert_eq!((self.set_in_use(), self.set_of_the_worker()), (Some(7), Some(7)));
     }
 }
 

@@ -7,9 +7,11 @@
 //! center says that it has stored them ([`ack`]). A person asks by a signed [`command`] ([`sign`]) and gets a clip of
 //! the camera's own [`media`] that anybody can verify ([`evidence`], [`hash`]). Before any of this a unit gets its name
 //! and certificate by [`enrolment`], and a technician's report on how it hangs ([`commissioning`]). What it did stands
-//! in its [`audit`] log. Models travel apart from the rest, as a signed [`model_set`].
+//! in its [`audit`] log. Models travel apart from the rest, as a signed [`model_set`], and so does the agent itself, as an
+//! [`agent_release`].
 
 pub mod ack;
+pub mod agent_release;
 pub mod audit;
 pub mod batch;
 pub mod command;
@@ -17,6 +19,7 @@ pub mod commissioning;
 pub mod enrolment;
 pub mod evidence;
 pub mod hash;
+mod head;
 pub mod id;
 pub mod lane;
 pub mod media;
@@ -26,4 +29,5 @@ pub mod sign;
 pub mod state;
 pub mod time;
 pub mod topic;
+pub mod version;
 pub mod wire;

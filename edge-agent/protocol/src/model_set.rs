@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{self, CONTRACT_VERSION, Encoding};
 use crate::command::Role;
 use crate::hash::Hash256;
+use crate::head;
 use crate::id::AgencyId;
 use crate::record::Word;
 use crate::sign::{Chain, Kind, Root, SignatureError, Signed, SigningKey, Subject};
@@ -17,8 +18,6 @@ use crate::time::WallTime;
 
 /// The first bytes of the file.
 pub const MAGIC: [u8; 8] = *b"edgemod1";
-/// The longest signed manifest.
-pub const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 /// The most files in a set.
 pub const MAX_FILES: usize = 256;
 /// The most bytes of a set's files. All are hashed and read at each start of a vision worker, which on a slow card has
@@ -100,9 +99,7 @@ impl ModelSet {
     pub fn head(&self, key: &SigningKey, chain: &Chain) -> Result<Vec<u8>, NotGenuine> {
         self.sound()?;
         let sealed = Signed::seal(Kind::ModelSet, batch::encode_message(self, Encoding::Cbor), key, chain)?;
-        let length = u32::try_from(sealed.len()).ok().filter(|_| sealed.len() <= MAX_MANIFEST_BYTES);
-        let length = length.ok_or_else(|| NotGenuine::Malformed("the manifest is too long".to_owned()))?;
-        Ok([MAGIC.as_slice(), &length.to_le_bytes(), &sealed].concat())
+        head::head(MAGIC, &sealed).ok_or_else(|| NotGenuine::Malformed("the manifest is too long".to_owned()))
     }
 
     /// The length of the signed manifest that follows these first 12 bytes of a file.
@@ -110,13 +107,8 @@ impl ModelSet {
     /// # Errors
     /// If they are not those of a set.
     pub fn manifest_length(first: [u8; 12]) -> Result<usize, NotGenuine> {
-        let (magic, length) = first.split_at(MAGIC.len());
-        let length = length.try_into().map_or(u32::MAX, u32::from_le_bytes);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if magic != MAGIC || length > MAX_MANIFEST_BYTES {
-            return Err(NotGenuine::Malformed("it does not begin as one".to_owned()));
-        }
-        Ok(length)
+        let none = || NotGenuine::Malformed("it does not begin as one".to_owned());
+        head::manifest_length(MAGIC, first).ok_or_else(none)
     }
 
     /// Reads a signed manifest and checks that a policy administrator of the agency has signed it.

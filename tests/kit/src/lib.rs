@@ -9,6 +9,7 @@
 //! - [`port`] a port that nobody listens on
 //! - [`proxy`] a TCP proxy that cuts at exact bytes, throttles, holds and refuses
 //! - [`ration`] a quarter of one core for a program
+//! - [`release`] a build of the agent that calls itself by another version, signed as a release
 //! - [`rtsp`] an RTSP camera in this process, scripted to misbehave
 //! - [`process`] a program under test: its lines, its end, and that nothing of it stays behind
 //! - [`token`] a token that holds keys and signs with them, which can be taken away
@@ -39,6 +40,7 @@ pub mod port;
 pub mod process;
 pub mod proxy;
 pub mod ration;
+pub mod release;
 pub mod rtsp;
 pub mod token;
 pub mod world;

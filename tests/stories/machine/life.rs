@@ -1,18 +1,24 @@
-//! The first boot, an ordinary life under the units' sandbox, and what ends it: a kill, a standstill, a power cut.
+//! The first boot, an ordinary life under the units' sandbox, what ends it: a kill, a standstill, a power cut; and a
+//! release of the agent in the image's own one's place.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use edge_tests::release;
 use serde_json::Value;
 
 use crate::town::{ELSEWHERE, HERE, PHONE, Town};
 use crate::vm::{Hardware, Machine, must, wait_until};
-use crate::{account, begin, in_a_network_of_its_own};
+use crate::{account, begin, in_a_network_of_its_own, package};
 
 /// The service port's own address, as the label has it.
 const SERVICE: &str = "192.168.217.1";
+
+/// What the release calls itself.
+const NEXT: &str = "0.1.1";
 
 #[test]
 fn a_unit_boots_records_tells_and_comes_back_from_whatever_ends_it() {
@@ -23,7 +29,9 @@ fn a_unit_boots_records_tells_and_comes_back_from_whatever_ends_it() {
 #[ignore = "started by the test above, in a network of its own"]
 fn life_in_a_network_of_its_own() {
     let (images, town) = begin();
-    let hardware = Hardware::new(&images, &town.persist(account(&images), ""));
+    let persist = town.persist(account(&images), "");
+    put_a_release(&images, &persist);
+    let hardware = Hardware::new(&images, &persist);
     let machine = hardware.power_on();
     machine.is_up();
     boots_in_order(&machine);
@@ -33,6 +41,7 @@ fn life_in_a_network_of_its_own() {
     answers_nobody(&machine);
     comes_back_from_a_kill(&machine, &town);
     comes_back_from_a_standstill(&machine, &town);
+    gives_way_to_a_release(&machine, &town);
     // What the center has it had acknowledged; the machine goes on counting where that ends.
     let before = numbers(&town);
     machine.loses_power();
@@ -40,7 +49,7 @@ fn life_in_a_network_of_its_own() {
     let machine = hardware.power_on();
     machine.is_up();
     boots_in_order(&machine);
-    town.wait_for_news("health", "it records after the power cut", records);
+    town.wait_for_news("health", "the release records after the power cut", of_the_release);
     let after = numbers(&town);
     assert!(before.is_subset(&after), "the center keeps what it acknowledged");
     let (epochs, last) = (epochs(&after), after.iter().map(|(_, number)| *number).max());
@@ -53,6 +62,31 @@ fn life_in_a_network_of_its_own() {
 fn records(event: &Value) -> bool {
     let camera = &event["record"]["cameras"][0];
     camera["condition"] == "streaming" && camera["ring"]["newest"].is_string()
+}
+
+fn of_the_release(event: &Value) -> bool {
+    records(event) && event["record"]["software"] == format!("edge-agent {NEXT}")
+}
+
+/// The package's own program, which calls itself by the next version, signed like the image.
+fn put_a_release(images: &Path, persist: &Path) {
+    let unpacked = tempfile::tempdir().expect("a folder");
+    must(Command::new("dpkg-deb").arg("-x").arg(package()).arg(unpacked.path()));
+    let program = release::called(&unpacked.path().join("usr/bin/edge-agent"), NEXT);
+    let signed = release::signed(&program, NEXT, &images.join("keys"), &unpacked.path().join("agent.release"));
+    std::fs::copy(signed, persist.join("agent.release")).expect("a copied release");
+}
+
+/// Under the unit's sandbox, which lets it execute no file of the data folder.
+fn gives_way_to_a_release(machine: &Machine, town: &Town) {
+    let edge = "setpriv --reuid=edge --regid=edge --clear-groups edge-agent update";
+    let said = machine.does(&format!("{edge} agent /persist/agent.release"));
+    assert!(said.contains(&format!("agent {NEXT} is tested and in use")), "{said}");
+    town.wait_for_news("health", "the release records", of_the_release);
+    let program = machine.does("readlink /proc/$(systemctl show --property=MainPID --value edge-agent)/exe");
+    assert!(program.contains("memfd:edge-agent"), "{program}");
+    let status = machine.does(&format!("{edge} status"));
+    assert!(status.contains(&format!("agent: agent {NEXT}")), "{status}");
 }
 
 /// Epoch and number of every health record that the center has.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 
 use super::{InferenceError, telemetry_is_off};
+use crate::supervise::program;
 
 /// The version that the build fetches and the tests ran with.
 pub const VERSION: &str = "1.31.1";
@@ -28,7 +29,7 @@ impl Surroundings {
     pub fn of_this_process() -> Self {
         let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         Self {
-            program_folder: std::env::current_exe().ok().and_then(|path| path.parent().map(Path::to_path_buf)),
+            program_folder: program::folder(),
             named_by_environment: absolute("ORT_DYLIB_PATH"),
             cache: absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache"))),
         }

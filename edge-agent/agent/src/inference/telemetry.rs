@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use super::library::TELEMETRY_SWITCH;
+use crate::supervise::program;
 
 /// Whether a library loaded now would stay silent.
 pub fn telemetry_is_off() -> bool {
@@ -23,7 +24,6 @@ pub fn restart_without_telemetry() -> io::Result<()> {
     if telemetry_is_off() {
         return Ok(());
     }
-    let itself = std::env::current_exe()?;
-    let error = Command::new(itself).args(std::env::args_os().skip(1)).env(TELEMETRY_SWITCH, "1").exec();
+    let error = Command::new(program::itself()?).args(std::env::args_os().skip(1)).env(TELEMETRY_SWITCH, "1").exec();
     Err::<Infallible, _>(error).map(|never| match never {})
 }

@@ -88,6 +88,12 @@ impl Life {
         (life, mode)
     }
 
+    /// Goes on with the life that another program began in this very process.
+    pub fn go_on(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
+        let count = read(disk.as_ref(), &path).unwrap_or_default();
+        Self { disk, path, count }
+    }
+
     /// Ends it in order.
     pub fn end(mut self) {
         self.count = Count { alive: false, crashes: Vec::new(), ..self.count };

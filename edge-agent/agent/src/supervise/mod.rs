@@ -7,6 +7,7 @@
 //! - [`queue`]: the only way stages hand work to each other; bounded, with a stated policy for "full", counted.
 //! - [`Heartbeats`]: every stage shows progress; the service watchdog is fed only while all of them do.
 //! - [`Life`]: after three crashes within five minutes the agent lives in safe mode.
+//! - [`program`]: how this very program is started once more, or gives its place to another.
 //! - [`Backoff`]: how long to wait before the next try of what has failed.
 //! - [`Supervisor`]: starts named threads, restarts those that fault, stops and joins them in the order of the data.
 //!
@@ -16,6 +17,7 @@ mod backoff;
 mod clock;
 mod heartbeat;
 mod lives;
+pub mod program;
 pub mod queue;
 mod stop;
 mod supervisor;

@@ -7,6 +7,8 @@ use edge_protocol::id::CameraId;
 use edge_protocol::time::{MonoTime, WallTime};
 use serde::{Deserialize, Serialize};
 
+use super::Version;
+
 /// For how long everything must hold without a break.
 pub const HOLD: Duration = Duration::from_mins(5);
 /// Within what time from the start of the watch it must have begun to hold.
@@ -63,6 +65,9 @@ pub struct Evidence {
     /// The vision worker of now, once it has run a model; agents before this was said say nothing of it.
     #[serde(default)]
     pub worker: Option<Worker>,
+    /// The release of the agent that this is; none is the image's own.
+    #[serde(default)]
+    pub release: Option<Version>,
 }
 
 /// One life of the vision worker.
@@ -225,6 +230,7 @@ pub(super) mod tests {
             acknowledged: true,
             spared: false,
             worker: None,
+            release: None,
         }
     }
 

@@ -10,7 +10,11 @@
 //! [`apply`] decides, without clock, disk or RAUC; [`Updater`] keeps the state on the disk before it does anything, so
 //! that a power cut at any step finds what was under way. [`Slots`] is the seam to RAUC. What the center asks for is an
 //! [`Order`]; its bundle is brought here by a [`Fetch`] before the rest begins.
+//!
+//! What changes more often than an image lies beside it as an [`artefact`]: [`models`], and the agent itself as a
+//! [`release`].
 
+pub mod artefact;
 mod bundle;
 mod decide;
 mod evidence;
@@ -19,15 +23,17 @@ mod keep;
 pub mod models;
 mod order;
 pub mod rauc;
+pub mod release;
 mod slots;
 mod state;
 mod updater;
-mod version;
 
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod power_cuts;
+
+pub use edge_protocol::version::{BadVersion, Version};
 
 pub use bundle::{BUNDLE_LIFE, Bundle, Refusal, Wanted};
 pub use decide::{Effect, Event, Step, apply};
@@ -40,4 +46,16 @@ pub use order::{Order, Ordered, Orders};
 pub use slots::{BootState, BundleInfo, Slot, SlotName, Slots, SlotsFault, Standing};
 pub use state::{Change, Confirmed, Phase, State, Told};
 pub use updater::{FETCHED, Outside, UpdateFault, Updater};
-pub use version::{BadVersion, Version};
+
+/// The version of this agent, which is that of the image that brings it unless it runs as a release.
+pub fn own_version() -> Version {
+    env!("CARGO_PKG_VERSION").parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_agent_knows_its_version() {
+        assert_eq!(super::own_version().to_string(), env!("CARGO_PKG_VERSION"));
+    }
+}

@@ -41,6 +41,11 @@ pub enum Ordered {
         /// Its revision.
         revision: u64,
     },
+    /// A release of the agent.
+    Agent {
+        /// Its version.
+        agent: Version,
+    },
 }
 
 impl fmt::Display for Ordered {
@@ -48,6 +53,7 @@ impl fmt::Display for Ordered {
         match self {
             Self::Image { version } => version.fmt(f),
             Self::Models { revision } => write!(f, "models {revision}"),
+            Self::Agent { agent } => write!(f, "agent {agent}"),
         }
     }
 }
@@ -55,11 +61,10 @@ impl fmt::Display for Ordered {
 impl Ordered {
     fn read(scope: &UpdateScope) -> Result<Self, String> {
         let text = scope.version.as_str();
+        let version = || text.parse().map_err(|_| format!("`{text}` is no version such as 1.5.0"));
         match scope.artefact {
-            None | Some(Artefact::Image) => match text.parse() {
-                Ok(version) => Ok(Self::Image { version }),
-                Err(_) => Err(format!("`{text}` is no version such as 1.5.0")),
-            },
+            None | Some(Artefact::Image) => Ok(Self::Image { version: version()? }),
+            Some(Artefact::Agent) => Ok(Self::Agent { agent: version()? }),
             Some(Artefact::Models) => match text.parse() {
                 Ok(revision) => Ok(Self::Models { revision }),
                 Err(_) => Err(format!("`{text}` is no revision such as 7")),
@@ -85,7 +90,7 @@ pub struct Order {
     /// the image that wrote it.
     #[serde(flatten)]
     pub what: Ordered,
-    /// When the unit may boot into it, or look with other models.
+    /// When the unit may boot into it, look with other models, or start another agent.
     pub quiet: Option<QuietHours>,
     /// When it was given; none where the clock was not set.
     pub given: Option<WallTime>,
@@ -105,12 +110,9 @@ impl Order {
         Ok(Self { request, command, url, hash, bytes, what, quiet, given, handed: false })
     }
 
-    /// The revision of the set that it orders, if it is one.
-    pub const fn models(&self) -> Option<u64> {
-        match self.what {
-            Ordered::Image { .. } => None,
-            Ordered::Models { revision } => Some(revision),
-        }
+    /// Whether it is an image, for the other slot.
+    pub const fn is_image(&self) -> bool {
+        matches!(self.what, Ordered::Image { .. })
     }
 
     /// Whether the time for its download is over. `waited` is how long whoever asks has waited itself.
@@ -268,14 +270,20 @@ pub(super) mod tests {
 
     /// The image that ends an order may be another than the one that took it.
     #[test]
-    fn an_order_of_an_image_is_written_as_it_was_before_there_were_sets_of_models() {
+    fn an_order_of_an_image_is_written_as_it_was_before_there_were_artefacts_beside_it() {
         let image = serde_json::to_value(order(b"bundle")).unwrap();
-        assert_eq!(image["version"], "1.5.0");
-        let mut models = image.clone();
-        models.as_object_mut().unwrap().remove("version");
-        models["revision"] = 7.into();
-        let models: Order = serde_json::from_value(models).unwrap();
-        assert_eq!((models.models(), order(b"bundle").models()), (Some(7), None));
-        assert_eq!(serde_json::from_value::<Order>(serde_json::to_value(&models).unwrap()).unwrap(), models);
+        assert_eq!((&image["version"], order(b"bundle").is_image()), (&"1.5.0".into(), true));
+        let others: [(&str, serde_json::Value, Ordered); 2] = [
+            ("revision", 7.into(), Ordered::Models { revision: 7 }),
+            ("agent", "1.5.1".into(), Ordered::Agent { agent: "1.5.1".parse().unwrap() }),
+        ];
+        for (field, value, what) in others {
+            let mut other = image.clone();
+            other.as_object_mut().unwrap().remove("version");
+            other[field] = value;
+            let other: Order = serde_json::from_value(other).unwrap();
+            assert_eq!((&other.what, other.is_image()), (&what, false));
+            assert_eq!(serde_json::from_value::<Order>(serde_json::to_value(&other).unwrap()).unwrap(), other);
+        }
     }
 }

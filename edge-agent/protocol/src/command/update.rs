@@ -21,6 +21,8 @@ words!(
         Image = 0 "image",
         /// The models alone: a signed set, beside the one in use.
         Models = 1 "models",
+        /// The agent alone: a signed release, which the image's agent checks and starts in its own place.
+        Agent = 2 "agent",
     }
 );
 
@@ -37,7 +39,7 @@ pub struct UpdateScope {
     /// How long the file is.
     #[n(2)]
     pub bytes: u64,
-    /// The version that the bundle says to be, or the revision of the set.
+    /// The version that the bundle or the release says to be, or the revision of the set.
     #[n(3)]
     pub version: Word,
     /// The hours in which the unit may boot; as soon as it is installed where none are given.
@@ -87,11 +89,12 @@ impl UpdateScope {
         (is_host && port.is_none_or(is_port)).then_some(host)
     }
 
-    /// What it brings, in a word or two: `1.5.0`, `models 7`.
+    /// What it brings, in a word or two: `1.5.0`, `models 7`, `agent 1.5.1`.
     pub fn label(&self) -> String {
         match self.artefact {
             None | Some(Artefact::Image) => self.version.to_string(),
             Some(Artefact::Models) => format!("models {}", self.version),
+            Some(Artefact::Agent) => format!("agent {}", self.version),
         }
     }
 

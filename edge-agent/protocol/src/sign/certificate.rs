@@ -24,6 +24,8 @@ use crate::time::WallTime;
 const MAX_CHAIN: usize = 3;
 /// `id-kp-clientAuth`, which a certificate may name; a person's names no usage at all.
 const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
+/// `id-kp-emailProtection`, which RAUC asks for of a certificate that signs bundles and names a usage at all.
+const EMAIL_PROTECTION: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x04];
 
 const ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
     algorithms::ECDSA_P256_SHA256,
@@ -146,7 +148,22 @@ impl Root {
     pub fn from_pem(pem: &[u8]) -> Result<Self, SignatureError> {
         let der =
             CertificateDer::from_pem_slice(pem).map_err(|error| SignatureError::Certificate(error.to_string()))?;
-        let anchor = webpki::anchor_from_trusted_cert(&der);
+        Self::from_der(&der)
+    }
+
+    /// Reads every root of a PEM file, as a keyring holds them.
+    ///
+    /// # Errors
+    /// If there is none, or one that cannot be trusted as a root.
+    pub fn all_from_pem(pem: &[u8]) -> Result<Vec<Self>, SignatureError> {
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let certificates = certificates.map_err(|error| SignatureError::Certificate(error.to_string()))?;
+        let roots = certificates.iter().map(Self::from_der).collect::<Result<Vec<Self>, _>>()?;
+        if roots.is_empty() { Err(SignatureError::Certificate("there is none".to_owned())) } else { Ok(roots) }
+    }
+
+    fn from_der(der: &CertificateDer<'_>) -> Result<Self, SignatureError> {
+        let anchor = webpki::anchor_from_trusted_cert(der);
         Ok(Self { anchor: anchor.map_err(|error| SignatureError::Certificate(error.to_string()))?.to_owned() })
     }
 
@@ -156,17 +173,36 @@ impl Root {
     /// # Errors
     /// If the chain does not lead here, is not valid at that time, or says neither unit, person nor receiver.
     pub fn check(&self, chain: &Chain, at: Option<WallTime>) -> Result<Subject, SignatureError> {
+        let certificate = self.vouches(chain, CLIENT_AUTH, at)?;
+        subject(&certificate)
+    }
+
+    /// Whether the chain leads to this root, and its signer may sign bundles for RAUC; whom it names does not matter.
+    /// As for the time, see [`Root::check`].
+    ///
+    /// # Errors
+    /// If the chain does not lead here, is for something else, or is not valid at that time.
+    pub fn vouches_for_bundles_of(&self, chain: &Chain, at: Option<WallTime>) -> Result<(), SignatureError> {
+        self.vouches(chain, EMAIL_PROTECTION, at).map(drop)
+    }
+
+    fn vouches<'c>(
+        &self,
+        chain: &'c Chain,
+        usage: &'static [u8],
+        at: Option<WallTime>,
+    ) -> Result<X509Certificate<'c>, SignatureError> {
         let (first, between) = chain.split()?;
         let certificate = parsed(first)?;
         let at = at.map_or_else(|| certificate.validity().not_before.timestamp(), |at| at.as_millis() / 1000);
         let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at).unwrap_or(0)));
         let untrusted = |error: webpki::Error| SignatureError::Untrusted(error.to_string());
         let signer = EndEntityCert::try_from(first).map_err(untrusted)?;
-        let usage = KeyUsage::required_if_present(CLIENT_AUTH);
+        let usage = KeyUsage::required_if_present(usage);
         let anchors = std::slice::from_ref(&self.anchor);
         let path = signer.verify_for_usage(ACCEPTED, anchors, between, at, usage, None, None);
         path.map_err(untrusted)?;
-        subject(&certificate)
+        Ok(certificate)
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Kind {
     Renewal,
     /// The manifest of a set of models.
     ModelSet,
+    /// The manifest of a release of the agent.
+    AgentRelease,
     /// A commissioning report.
     Commissioning,
     /// The head of the audit log at one of its entries.
@@ -37,6 +39,7 @@ impl Kind {
             Self::Enrolment => b"edge enrolment v1",
             Self::Renewal => b"edge renewal v1",
             Self::ModelSet => b"edge model set v1",
+            Self::AgentRelease => b"edge agent release v1",
             Self::Commissioning => b"edge commissioning v1",
             Self::AuditHead => b"edge audit head v1",
         }

@@ -1,6 +1,8 @@
 //! Certificates for this crate's own tests.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType,
+};
 
 use super::{Chain, Root, SigningKey};
 use crate::time::WallTime;
@@ -65,6 +67,22 @@ impl Authority {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
         parameters.distinguished_name.push(DnType::CommonName, format!("enroll/{serial}"));
+        self.issue(parameters, &KeyPair::generate().unwrap())
+    }
+
+    /// Who signs bundles for RAUC.
+    pub(crate) fn bundle_signer(&self) -> Identity {
+        self.with_usage(ExtendedKeyUsagePurpose::EmailProtection)
+    }
+
+    /// Who may connect somewhere and sign nothing.
+    pub(crate) fn client(&self) -> Identity {
+        self.with_usage(ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn with_usage(&self, usage: ExtendedKeyUsagePurpose) -> Identity {
+        let mut parameters = CertificateParams::default();
+        parameters.extended_key_usages = vec![usage];
         self.issue(parameters, &KeyPair::generate().unwrap())
     }
 

@@ -1,5 +1,6 @@
 //! One file per subcommand: arguments, help with examples, and what it does.
 
+mod agent;
 mod center;
 mod clip;
 mod enroll;
@@ -46,6 +47,7 @@ enum Command {
     Pki(pki::Pki),
     Factory(factory::Factory),
     Models(models::Models),
+    Agent(agent::Agent),
     Enroll(enroll::Enroll),
     Report(report::Report),
     Update(Box<update::Update>),
@@ -65,6 +67,7 @@ impl Arguments {
             Command::Pki(command) => command.run(),
             Command::Factory(command) => command.run(),
             Command::Models(command) => command.run(),
+            Command::Agent(command) => command.run(),
             Command::Enroll(command) => command.run(),
             Command::Report(command) => command.run(),
             Command::Update(command) => command.run(),

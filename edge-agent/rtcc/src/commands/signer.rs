@@ -1,4 +1,4 @@
-//! A person's key and certificate, and the commands they sign.
+//! Keys and certificates that sign, and the commands of persons.
 
 use std::path::Path;
 
@@ -36,19 +36,10 @@ pub(super) struct Question<'a> {
 impl Signer {
     /// Reads key and certificate.
     pub(super) fn open(key: &Path, certificate: &Path) -> anyhow::Result<Self> {
-        let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-        let (key_pem, chain_pem) = (read(key)?, read(certificate)?);
-        let is_key = |pem: &[u8]| PrivateKeyDer::from_pem_slice(pem).is_ok();
-        ensure!(
-            is_key(&key_pem) || !is_key(&chain_pem),
-            "--key and --cert are exchanged: {} is the private key",
-            certificate.display()
-        );
-        let chain = Chain::from_pem(&chain_pem).context("your certificate")?;
+        let (key, chain) = pair(key, certificate)?;
         let Subject::Person(agency, person, role) = chain.subject().context("your certificate")? else {
             bail!("{} is a unit's certificate: commands are signed by persons", certificate.display());
         };
-        let key = SigningKey::from_pem(&key_pem).context("your key")?;
         Ok(Self { key, chain, agency, person, role })
     }
 
@@ -94,6 +85,20 @@ impl Signer {
         };
         command.seal(&self.key, &self.chain).context("cannot sign: does the key belong to the certificate?")
     }
+}
+
+/// Reads a private key and the certificates it signs with, whoever they are for.
+pub(super) fn pair(key: &Path, certificate: &Path) -> anyhow::Result<(SigningKey, Chain)> {
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let (key_pem, chain_pem) = (read(key)?, read(certificate)?);
+    let is_key = |pem: &[u8]| PrivateKeyDer::from_pem_slice(pem).is_ok();
+    ensure!(
+        is_key(&key_pem) || !is_key(&chain_pem),
+        "--key and --cert are exchanged: {} is the private key",
+        certificate.display()
+    );
+    let chain = Chain::from_pem(&chain_pem).context("your certificate")?;
+    Ok((SigningKey::from_pem(&key_pem).context("your key")?, chain))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A center without a broker, and units whose words the test speaks: what tests of subcommands share.
 
+pub(super) mod maker;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `rtcc update`: another software version or other models for units, in waves that a failure stops.
+//! `rtcc update`: another software version, other models or another agent for units, in waves that a failure stops.
 
 mod named;
 mod recall;
@@ -32,7 +32,7 @@ use named::Named;
 /// How often the center is asked how far it is.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Give units another software version or other models, in waves.
+/// Give units another software version, other models or another agent, in waves.
 ///
 /// The commands are signed with your key, as a supervisor or policy-admin, and judged by each unit itself. The next wave
 /// is asked when every unit of the one before is good, has failed, or was away for too long; when --stop-after units have
@@ -50,6 +50,9 @@ const LOOK: Duration = Duration::from_secs(1);
               --case CHG-17 --key grace.key --cert grace.pem
   rtcc update --bundle models-7.set --url https://updates.example/models-7.set \\
               --all --case CHG-18 --key grace.key --cert grace.pem
+  rtcc update --bundle agent-1.4.1.release \\
+              --url https://updates.example/agent-1.4.1.release \\
+              --all --case CHG-19 --key grace.key --cert grace.pem
   rtcc update status                    how far each unit is
   rtcc update stop --why 'wrong file'   nobody else is asked
   rtcc update recall --key grace.key --cert grace.pem
@@ -82,13 +85,14 @@ struct Signing {
 
 #[derive(Debug, Args)]
 struct Begin {
-    /// The version that the bundle says to be; a set of models says its revision itself.
+    /// The version that the bundle says to be; a set of models and a release of the agent say theirs themselves.
     #[arg(long)]
     version: Option<Word>,
     /// Where units download the file, over https.
     #[arg(long)]
     url: String,
-    /// The same file here, for its hash and length: a bundle, or a set of models as `rtcc models` makes it.
+    /// The same file here, for its hash and length: a bundle, a set of models from `rtcc models`, or a release of the
+    /// agent from `rtcc agent`.
     #[arg(long, value_name = "FILE")]
     bundle: PathBuf,
     /// These units, in this order.

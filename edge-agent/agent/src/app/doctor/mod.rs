@@ -28,7 +28,7 @@ pub use rules::{focus_score, light_advice, light_measured};
 use super::{locked, named};
 use crate::config::{self, Config, ConfigError, Source};
 use crate::peripherals::simulated::Bench;
-use crate::supervise::{Clock, Fault};
+use crate::supervise::{Clock, Fault, program};
 use line::Agent;
 use watch::Watched;
 
@@ -89,7 +89,7 @@ pub enum DoctorError {
 /// # Errors
 /// When the report cannot be told; what is wrong with the unit is in the report.
 pub fn run(arguments: &DoctorArgs) -> Result<ExitCode, DoctorError> {
-    let program = std::env::current_exe().map_err(DoctorError::Program)?;
+    let program = program::itself().map_err(DoctorError::Program)?;
     let around = Around {
         now: Clock::system().wall(),
         program,

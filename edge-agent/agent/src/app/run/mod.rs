@@ -16,6 +16,7 @@ mod enrolling;
 mod errand;
 pub(super) mod eyes;
 pub(super) mod fitting;
+mod giving_way;
 mod health;
 mod heat;
 mod holding;
@@ -60,7 +61,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::publish::Entry;
 use crate::record::{self, Recorder};
 use crate::supervise::queue::{Bounds, Overflow, Sender, bounded};
-use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Stop, Supervisor};
+use crate::supervise::{Clock, Heartbeats, Mode, Restart, Station, Stop, Supervisor, program};
 use crate::uplink;
 use crate::vision::Numbers;
 use crate::vision::client::{Throttle, Viewfinder, VisionClient, VisionQueues, VisionSettings};
@@ -166,6 +167,7 @@ fn system(doing: &'static str) -> impl Fn(io::Error) -> RunError {
 /// See [`RunError`].
 pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
+    giving_way::give_way(&arguments.config, &clock);
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let _alone = alone(&survivor.config.data_dir)?;
@@ -227,7 +229,7 @@ fn start(
     let shared = Shared { entries, moments: Moments::default(), vitals: vitals.clone(), plates: Plates::default() };
     let sightings = start_events(&mut assembly, &shared)?;
     let (throttle, viewfinder) = (Throttle::default(), Viewfinder::default());
-    let program = std::env::current_exe().map_err(system("cannot find the agent's own program"))?;
+    let program = program::itself().map_err(system("cannot find the agent's own program"))?;
     let settings = super::vision::settings(config, program.clone(), &throttle, &viewfinder);
     let (assignment, plates) = (settings.cameras.clone(), shared.plates.clone());
     let eyes = match survivor.mode {

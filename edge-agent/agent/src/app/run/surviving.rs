@@ -21,7 +21,7 @@ use crate::config::{Config, ConfigError, PassedOver, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
-use crate::supervise::{Clock, Fault, Life, Mode, Stop};
+use crate::supervise::{Clock, Fault, Life, Mode, Stop, program};
 
 /// A configuration with which the agent has run for so long is good.
 pub(super) const PROVED: Duration = Duration::from_mins(5);
@@ -70,6 +70,14 @@ fn state_folder() -> Option<PathBuf> {
 /// Whether somebody starts the agent again when it ends.
 pub(super) fn is_managed() -> bool {
     state_folder().is_some()
+}
+
+/// Where lives are counted; none where nobody starts the agent again when it ends.
+pub(super) fn lives() -> Option<PathBuf> {
+    let home = state_folder()?;
+    // Should it not be there and not be made, the count says so.
+    drop(std::fs::create_dir_all(&home));
+    Some(home.join(LIVES))
 }
 
 /// A configuration that can be used.
@@ -128,13 +136,11 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     let locked = locked_storage(&config);
     let mut words: Vec<String> = locked.iter().map(|why| locked::words(why)).chain(why).collect();
     words.extend(config.passed_over.as_ref().map(put_away));
-    let Some(home) = state_folder() else {
+    let Some(lives) = lives() else {
         return Ok(Start { config, mode: Mode::Normal, words, awaited: None, locked, life: None, proof: None });
     };
-    // Should it not be there and not be made, the count says so.
-    drop(std::fs::create_dir_all(&home));
-    let (life, mode) = Life::begin(Arc::new(RealDisk), home.join(LIVES), &clock.boot());
-    let copy = home.join(LAST_GOOD);
+    let copy = lives.with_file_name(LAST_GOOD);
+    let (life, mode) = begin_life(lives, clock);
     Ok(match mode {
         Mode::Normal => {
             let proof = text.map(|text| Proof { text, copy });
@@ -147,6 +153,14 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
             Start { config, mode, words, awaited: None, locked, life: Some(life), proof: None }
         }
     })
+}
+
+/// Counts this life, where the image's own agent has not counted it already ([`super::giving_way`]).
+fn begin_life(lives: PathBuf, clock: &Clock) -> (Life, Mode) {
+    match program::first() {
+        Some(_) => (Life::go_on(Arc::new(RealDisk), lives), Mode::Normal),
+        None => Life::begin(Arc::new(RealDisk), lives, &clock.boot()),
+    }
 }
 
 /// The start of a unit that lacks nothing but its enrolment, and has a page for who enrols it.

@@ -17,8 +17,9 @@ use edge_store::outbox::OutboxReader;
 
 use super::vitals::Vitals;
 use crate::publish::Entry;
+use crate::supervise::program;
 use crate::supervise::queue::Sender;
-use crate::update::Evidence;
+use crate::update::{Evidence, own_version};
 
 /// How often evidence is written.
 const EVERY: Duration = Duration::from_secs(5);
@@ -120,6 +121,7 @@ impl Witness {
             acknowledged: seen.acknowledged || after(newest.map(|(_, settled)| settled)),
             spared: now.spared,
             worker: now.worker,
+            release: program::first().map(|_| own_version()),
         };
     }
 }

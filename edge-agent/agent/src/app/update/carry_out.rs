@@ -2,24 +2,28 @@
 //!
 //! The download needs nobody's leave and takes as long as the line takes. Only then does the lock say that this process
 //! owns the update's state, and the same state machine installs that a technician's command drives. The boot waits for
-//! its hours and for clips. A set of models goes another way from there ([`Trial`]). What a restart or a power cut
+//! its hours and for clips. A set of models and a release of the agent go another way from there
+//! ([`Trial`]). What a restart or a power cut
 //! interrupts goes on from the order and the state on the disk.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use edge_protocol::agent_release::AgentRelease;
 use edge_protocol::lane::Lane;
+use edge_protocol::model_set::ModelSet;
 use edge_protocol::record::{Sentence, UpdateStage, UpdateStep};
 use edge_protocol::time::MonoTime;
 use edge_store::disk::RealDisk;
 use edge_store::outbox::OutboxReader;
 
+use super::artefacts::Ours;
 use super::lock::Lock;
 use super::outside::Unit;
 use super::trial::Trial;
 use super::web::Https;
-use super::{Here, LOOK, models};
+use super::{Here, LOOK};
 use crate::app::run::commands::Log;
 use crate::config::{self, Config};
 use crate::control::AuditLog as _;
@@ -68,16 +72,19 @@ impl<'h> Errand<'h> {
             let next = match (order.handed, &order.what) {
                 (false, _) => self.bring(&order, &folder)?,
                 (true, Ordered::Image { version }) => self.see_through(&order, version)?,
-                (true, Ordered::Models { revision }) => {
-                    let (here, waited) = (self.here, self.waited());
-                    Next::After(self.trial.step(here, &mut self.unit, (&order, *revision), waited)?)
-                }
+                (true, Ordered::Models { revision }) => self.try_out::<ModelSet>(&order, revision)?,
+                (true, Ordered::Agent { agent }) => self.try_out::<AgentRelease>(&order, agent)?,
             };
             match next {
                 Next::End => return Ok(()),
                 Next::After(pause) => std::thread::sleep(pause),
             }
         }
+    }
+
+    fn try_out<A: Ours>(&mut self, order: &Order, revision: &A::Revision) -> anyhow::Result<Next> {
+        let (here, waited) = (self.here, self.waited());
+        Ok(Next::After(self.trial.step::<A>(here, &mut self.unit, (order, revision), waited)?))
     }
 
     /// Removes what was downloaded for an order that was refused or called back.
@@ -132,12 +139,12 @@ impl<'h> Errand<'h> {
             }
             Ok(Came::Whole(file)) => match &order.what {
                 Ordered::Image { version } => self.hand_over(order, (&file, version)),
-                Ordered::Models { .. } => self.hand_on(order),
+                Ordered::Models { .. } | Ordered::Agent { .. } => self.hand_on(order),
             },
         }
     }
 
-    /// Marks a set of models as here; the trial goes on with it.
+    /// Marks an artefact as here; the trial goes on with it.
     fn hand_on(&mut self, order: &Order) -> anyhow::Result<Next> {
         let folder = self.here.folder();
         let _changing = Lock::order(&folder)?;
@@ -176,8 +183,8 @@ impl<'h> Errand<'h> {
     fn hand_over(&mut self, order: &Order, (file, version): (&Path, &Version)) -> anyhow::Result<Next> {
         let Some((mut updater, _lock)) = self.here.try_updater()? else { return Ok(Next::After(LOOK)) };
         // With two things new at once nobody could say which of them a fault is of.
-        if models::settle(self.here)? {
-            return self.give_up(order, &Refusal::Busy("a set of models is on trial".to_owned()));
+        if let Some(on_trial) = self.here.on_trial()? {
+            return self.give_up(order, &Refusal::Busy(on_trial));
         }
         updater.start(self.here.clock.mono(), self.here.clock.wall())?;
         if !updater.state().phase.is_open() {

@@ -1,5 +1,5 @@
-//! Locks between processes: who runs on a data folder, who owns the update's state, who the sets of models, and who
-//! changes the order.
+//! Locks between processes: who runs on a data folder, who owns the update's state, who the artefacts of a
+//! kind, and who changes the order.
 
 use std::fs::File;
 use std::io;
@@ -22,9 +22,10 @@ impl Lock {
         Ok(Flock::lock(file(folder, "lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
     }
 
-    /// Owns the sets of models; none while another process does, which can take a minute.
-    pub(super) fn models(folder: &Path) -> io::Result<Option<Self>> {
-        Ok(Flock::lock(file(folder, "models.lock")?, FlockArg::LockExclusiveNonblock).ok().map(Self))
+    /// Owns the artefacts of a kind; none while another process does, which can take a minute.
+    pub(super) fn artefact(folder: &Path, kind: &str) -> io::Result<Option<Self>> {
+        let file = file(folder, &format!("{kind}.lock"))?;
+        Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok().map(Self))
     }
 
     /// May change the order: waits for whoever does so, which is a matter of moments.

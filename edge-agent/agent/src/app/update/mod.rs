@@ -5,12 +5,14 @@
 //! the unit's configuration, must be given up too. One of them at a time owns the update's state; a lock on a file says
 //! which.
 
+pub(super) mod artefacts;
 mod carry_out;
 pub(super) mod lock;
 pub(super) mod models;
 mod news;
 pub(super) mod outside;
 pub(super) mod recall;
+pub(super) mod release;
 mod sight;
 mod status;
 mod trial;
@@ -24,6 +26,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
+use edge_protocol::agent_release::AgentRelease;
+use edge_protocol::model_set::ModelSet;
 use edge_store::disk::RealDisk;
 
 use crate::app::locked;
@@ -33,6 +37,7 @@ use crate::inference::restart_without_telemetry;
 use crate::supervise::Clock;
 use crate::update::rauc::Rauc;
 use crate::update::{Before, Event, FETCHED, HOLD, Patience, Phase, Refusal, State, Updater, WITHIN, Wanted};
+use artefacts::Ours as _;
 use carry_out::Errand;
 use lock::Lock;
 use outside::Unit;
@@ -102,10 +107,22 @@ the models in use stay. The running agent looks with the new ones within a momen
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Checks a signed release of the agent, tests it here, and has the image's agent start it in its own place
+    #[command(after_help = "Examples:
+  edge-agent update agent /media/agent-1.4.1.release
+
+Releases are made with `rtcc agent` by whoever signs images. One that is signed by anybody else, not \
+whole, not above the image's own version, older than one that proved itself, or made for other images is \
+refused; the agent in use stays. The running agent ends and the new one starts within a moment. After three \
+crashes within five minutes the image's own agent runs again.")]
+    Agent {
+        /// The release
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Watches a new slot until it is good or has to go; marks one that was good before at once
     Confirm(Watching),
-    /// Downloads, installs and boots what the center ordered, or puts ordered models to use; ends when there is no
-    /// order
+    /// Downloads what the center ordered, and installs and boots it or puts it to use; ends when there is no order
     CarryOut(Watching),
 }
 
@@ -149,13 +166,15 @@ pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
     let here = Here {
         data_dir: data_dir.unwrap_or_else(|| DATA_DIR.into()),
         config: usable.as_ref().ok().cloned(),
+        config_file: arguments.config.clone(),
         rauc_conf: arguments.rauc_conf.clone(),
         clock: Clock::system(),
         patience: match &arguments.command {
             UpdateCommand::Confirm(watching) | UpdateCommand::CarryOut(watching) => Patience::from(*watching),
-            UpdateCommand::Status { .. } | UpdateCommand::Install { .. } | UpdateCommand::Models { .. } => {
-                Patience::default()
-            }
+            UpdateCommand::Status { .. }
+            | UpdateCommand::Install { .. }
+            | UpdateCommand::Models { .. }
+            | UpdateCommand::Agent { .. } => Patience::default(),
         },
     };
     match &arguments.command {
@@ -163,8 +182,9 @@ pub fn run(arguments: &UpdateArgs) -> anyhow::Result<()> {
         UpdateCommand::Install { file, reboot } => here.install(file, *reboot),
         UpdateCommand::Models { file } => {
             without_telemetry()?;
-            models::install(&here, &usable?, file)
+            artefacts::install::<ModelSet>(&here, &usable?, file)
         }
+        UpdateCommand::Agent { file } => artefacts::install::<AgentRelease>(&here, &usable?, file),
         UpdateCommand::Confirm(_) => here.confirm(),
         UpdateCommand::CarryOut(_) => {
             without_telemetry()?;
@@ -180,10 +200,12 @@ fn without_telemetry() -> anyhow::Result<()> {
 }
 
 /// This unit.
-struct Here {
+pub(in crate::app) struct Here {
     data_dir: PathBuf,
     /// None where no configuration can be used.
     config: Option<Config>,
+    /// Its file.
+    config_file: PathBuf,
     rauc_conf: Option<PathBuf>,
     clock: Clock,
     patience: Patience,
@@ -237,6 +259,13 @@ impl Here {
         Ok(self.folder())
     }
 
+    /// What beside the image is on trial, in words. One that nobody watches any more is given up.
+    fn on_trial(&self) -> anyhow::Result<Option<String>> {
+        let models = artefacts::settle::<ModelSet>(self)?.then_some(ModelSet::WORDS.one);
+        let agent = artefacts::settle::<AgentRelease>(self)?.then_some(AgentRelease::WORDS.one);
+        Ok(models.or(agent).map(|one| format!("{one} is on trial")))
+    }
+
     /// Has the state machine install a bundle, with what the running agent says of itself.
     fn ask(&self, updater: &mut Updater, wanted: Wanted) -> anyhow::Result<Option<Refusal>> {
         let seen = witness::runtime_folder().and_then(|folder| witness::read(&folder));
@@ -249,8 +278,9 @@ impl Here {
 
     fn install(&self, file: &Path, reboot: bool) -> anyhow::Result<()> {
         let (mut updater, _lock) = self.updater()?;
-        let on_trial = models::settle(self)?;
-        ensure!(!on_trial, "a set of models is on trial: wait until it is in use or has gone");
+        if let Some(on_trial) = self.on_trial()? {
+            bail!("{on_trial}: wait until it is in use or has gone");
+        }
         let file = std::path::absolute(file)?;
         updater.start(self.clock.mono(), self.clock.wall())?;
         let wanted = Wanted { file: file.clone(), hash: None, version: None };
@@ -270,8 +300,8 @@ impl Here {
 
     fn confirm(&self) -> anyhow::Result<()> {
         let (mut updater, _lock) = self.updater()?;
-        if let Err(error) = models::settle(self) {
-            tracing::error!(error = format!("{error:#}"), "whether a set of models is on trial is not known");
+        if let Err(error) = self.on_trial() {
+            tracing::error!(error = format!("{error:#}"), "whether models or an agent are on trial is not known");
         }
         updater.start(self.clock.mono(), self.clock.wall())?;
         let mut sight = Sight::new(witness::runtime_folder());

@@ -1,14 +1,41 @@
 //! What becomes of an update, in the words and records that the audit log, the center and whoever asked get of it.
 
+use std::fmt;
+
 use edge_protocol::record::{
     AlertKind, AuditKind, AuditRecord, Change as Versions, Record, Sentence, UpdateStage, UpdateStep, Verdict, Word,
 };
 use edge_protocol::time::WallStamp;
 
+use super::artefacts::Ours;
 use crate::app::run;
 use crate::control::draft;
-use crate::update::models::{ModelsFault, ModelsTold};
+use crate::update::artefact::{self, ArtefactFault};
 use crate::update::{Change, Refusal, Told, Version};
+
+/// How people speak of a kind of artefact.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) struct Words {
+    /// With a revision after it.
+    pub(super) noun: &'static str,
+    /// What the image brings with it.
+    pub(super) own: &'static str,
+    /// Any of them.
+    pub(super) one: &'static str,
+    pub(super) is: &'static str,
+    pub(super) was: &'static str,
+    /// What is under way while one is put to use.
+    pub(super) is_being: &'static str,
+    /// What becomes of the one in use where another is refused.
+    pub(super) stays: &'static str,
+}
+
+impl Words {
+    /// One of them; none is the image's own.
+    pub(super) fn name<R: fmt::Display>(&self, revision: Option<&R>) -> String {
+        revision.map_or_else(|| self.own.to_owned(), |revision| format!("{} {revision}", self.noun))
+    }
+}
 
 /// One piece of news.
 #[derive(Debug)]
@@ -41,21 +68,21 @@ impl News {
         }
     }
 
-    /// Of a set of models.
-    pub(super) fn of_models(told: &ModelsTold) -> Self {
-        let swap = told.swap();
-        let (former, new) = (set(swap.from), set(Some(swap.to)));
+    /// Of an artefact beside the image.
+    pub(super) fn of_artefact<A: Ours>(told: &artefact::Told<A::Revision>) -> Self {
+        let (swap, Words { is, was, .. }) = (told.swap(), A::WORDS);
+        let (former, new) = (A::WORDS.name(swap.from.as_ref()), A::WORDS.name(Some(&swap.to)));
         let (words, alert, failed) = match told {
-            ModelsTold::OnTrial(_) => {
+            artefact::Told::OnTrial(_) => {
                 return Self::underway(format!(
-                    "{new} passed the self-test here and are in use on trial, after {former}"
+                    "{new} passed the self-test here and {is} in use on trial, after {former}"
                 ));
             }
-            ModelsTold::Taken(_) => {
-                (format!("{new} are in use, after {former}"), AlertKind::Update(versions(&former, &new)), false)
+            artefact::Told::Taken(_) => {
+                (format!("{new} {is} in use, after {former}"), AlertKind::Update(versions(&former, &new)), false)
             }
-            ModelsTold::GoneBack(_, why) => {
-                let words = format!("{former} are in use again, {new} were given up: {why}");
+            artefact::Told::GoneBack(_, why) => {
+                let words = format!("{former} {is} in use again, {new} {was} given up: {why}");
                 (words, AlertKind::Rollback(versions(&new, &former)), true)
             }
         };
@@ -64,21 +91,23 @@ impl News {
         Self { kind: AuditKind::Outcome, words, alert: Some(alert), verdict }
     }
 
-    /// Of a set that is in use already.
-    pub(super) fn already(revision: u64) -> Self {
-        let words = format!("models {revision} were in use already");
+    /// Of one that is in use already.
+    pub(super) fn already<A: Ours>(revision: &A::Revision) -> Self {
+        let words = format!("{} {} in use already", A::WORDS.name(Some(revision)), A::WORDS.was);
         let verdict = Verdict::Done(Sentence::cut(&words));
         Self { kind: AuditKind::Outcome, words, alert: None, verdict }
     }
 
-    /// Of a set that is not taken.
-    pub(super) fn models_refused(why: &ModelsFault) -> Self {
-        Self::refused(format!("a set of models was refused, the ones in use stay: {why}"))
+    /// Of one that is not taken.
+    pub(super) fn not_fit<A: Ours>(why: &ArtefactFault) -> Self {
+        let Words { one, stays, .. } = A::WORDS;
+        Self::refused(format!("{one} was refused, {stays}: {why}"))
     }
 
-    /// Of a set that did not get so far as to be judged.
-    pub(super) fn models_not_taken(revision: u64, why: &Refusal) -> Self {
-        Self::refused(format!("models {revision} were not taken, the ones in use stay: {why}"))
+    /// Of one that did not get so far as to be judged.
+    pub(super) fn not_taken<A: Ours>(revision: &A::Revision, why: &Refusal) -> Self {
+        let Words { was, stays, .. } = A::WORDS;
+        Self::refused(format!("{} {was} not taken, {stays}: {why}", A::WORDS.name(Some(revision))))
     }
 
     fn refused(words: String) -> Self {
@@ -106,10 +135,6 @@ impl News {
 
 fn versions(from: &str, to: &str) -> Versions {
     Versions { from: Word::cut(from), to: Word::cut(to) }
-}
-
-fn set(revision: Option<u64>) -> String {
-    revision.map_or_else(|| "the image's models".to_owned(), |revision| format!("models {revision}"))
 }
 
 fn version(version: Option<&Version>) -> String {

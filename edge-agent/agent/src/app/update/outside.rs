@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use edge_protocol::agent_release::AgentRelease;
 use edge_protocol::hash::Hash256;
+use edge_protocol::model_set::ModelSet;
 use edge_protocol::record::{AuditRecord, Record, UpdateStep, Verdict};
 use edge_protocol::time::WallStamp;
 use edge_store::disk::RealDisk;
@@ -77,9 +79,10 @@ impl Unit {
 
     /// Gives up an order that the update's state machine has not got yet.
     pub(super) fn give_up(&mut self, order: &Order, why: &Refusal) -> Result<(), String> {
-        let told = match order.what {
+        let told = match &order.what {
             Ordered::Image { .. } => News::of_image(&Told::Refused(why.to_string())),
-            Ordered::Models { revision } => News::models_not_taken(revision, why),
+            Ordered::Models { revision } => News::not_taken::<ModelSet>(revision, why),
+            Ordered::Agent { agent } => News::not_taken::<AgentRelease>(agent, why),
         };
         self.end(order, &told)
     }
@@ -97,8 +100,7 @@ impl Unit {
     /// Writes down what became of the update that is under way, and ends the order that it came from with it.
     fn conclude(&mut self, told: &Told) -> Result<(), String> {
         let orders = self.orders(&RealDisk);
-        let order =
-            orders.read().map_err(|error| error.to_string())?.filter(|order| order.handed && order.models().is_none());
+        let order = orders.read().map_err(|error| error.to_string())?.filter(|order| order.handed && order.is_image());
         self.write_down(&News::of_image(told), order.as_ref())?;
         match told {
             Told::Refused(_) | Told::Good(_) | Told::RolledBack(..) if order.is_some() => {

@@ -3,12 +3,14 @@
 
 use std::path::Path;
 
+use edge_protocol::agent_release::AgentRelease;
 use edge_protocol::id::RequestId;
+use edge_protocol::model_set::ModelSet;
 use edge_store::disk::RealDisk;
 
 use super::lock::Lock;
 use crate::control::Recalled;
-use crate::update::models::ModelSets;
+use crate::update::artefact::{Artefact, Artefacts};
 use crate::update::{Order, Ordered, Orders};
 
 /// Ends the order of a request, if it is there and nothing was changed for it yet; the order comes back with it.
@@ -19,21 +21,29 @@ pub(in crate::app) fn recall(data_dir: &Path, request: RequestId) -> Result<(Rec
     let orders = Orders::new(&RealDisk, &folder);
     let found = orders.read().map_err(|error| words(&error))?.filter(|order| order.request == request);
     let Some(order) = found else { return Ok((Recalled::NotThere, None)) };
-    // Held until the order is gone: a set that is being put to use at this moment has begun.
-    let sets = Lock::models(&folder).map_err(|error| words(&error))?;
-    let has_begun = match order.what {
-        Ordered::Image { .. } => order.handed,
-        Ordered::Models { revision } => {
-            let standing = ModelSets::new(&RealDisk, data_dir).standing().map_err(|error| words(&error))?;
-            order.handed && (sets.is_none() || standing.used() == Some(revision))
-        }
+    // Held until the order is gone: what is being put to use at this moment has begun.
+    let kind = match order.what {
+        Ordered::Image { .. } | Ordered::Models { .. } => ModelSet::FOLDER,
+        Ordered::Agent { .. } => AgentRelease::FOLDER,
     };
+    let owned = Lock::artefact(&folder, kind).map_err(|error| words(&error))?;
+    let is_used = match &order.what {
+        Ordered::Image { .. } => true,
+        Ordered::Models { revision } => owned.is_none() || is_used::<ModelSet>(data_dir, revision)?,
+        Ordered::Agent { agent } => owned.is_none() || is_used::<AgentRelease>(data_dir, agent)?,
+    };
+    let has_begun = order.handed && is_used;
     if has_begun {
         let why = format!("the update to {} has begun; what undoes it is another update", order.what);
         return Ok((Recalled::TooLate(why), None));
     }
     orders.remove().map_err(|error| words(&error))?;
     Ok((Recalled::Ended(order.what.to_string()), Some(order)))
+}
+
+fn is_used<A: Artefact>(data_dir: &Path, revision: &A::Revision) -> Result<bool, String> {
+    let standing = Artefacts::<A>::new(&RealDisk, data_dir).standing().map_err(|error| error.to_string())?;
+    Ok(standing.used() == Some(revision))
 }
 
 #[cfg(test)]
@@ -44,6 +54,7 @@ mod tests {
     use edge_protocol::time::WallStamp;
 
     use super::*;
+    use crate::update::artefact::Artefact as _;
     use crate::update::models::world::{World, passes};
 
     fn request(number: u8) -> RequestId {
@@ -87,7 +98,7 @@ mod tests {
             assert_eq!((order.is_some(), is_there(&unit)), (ends, !ends), "{version} {handed}");
         }
         let unit = ordered(Some(Artefact::Models), "7", true);
-        let _being_put_to_use = Lock::models(&unit.path().join("update")).unwrap().unwrap();
+        let _being_put_to_use = Lock::artefact(&unit.path().join("update"), ModelSet::FOLDER).unwrap().unwrap();
         assert!(matches!(recall(unit.path(), request(1)).unwrap().0, Recalled::TooLate(_)));
         assert!(is_there(&unit));
     }
@@ -101,7 +112,7 @@ mod tests {
         std::fs::create_dir_all(world.data.path().join("update")).unwrap();
         orders.write(&order).unwrap();
         assert!(matches!(recall(world.data.path(), request(1)).unwrap().0, Recalled::TooLate(_)));
-        world.sets().pass_over(7, &"0.1.0".parse().unwrap(), "a file has rotted".to_owned()).unwrap();
+        world.sets().pass_over(&7, &"0.1.0".parse().unwrap(), "a file has rotted".to_owned()).unwrap();
         assert!(matches!(recall(world.data.path(), request(1)).unwrap().0, Recalled::Ended(_)));
     }
 

@@ -2,11 +2,16 @@
 
 use std::io::Write;
 
+use edge_protocol::agent_release::AgentRelease;
+use edge_protocol::model_set::ModelSet;
 use edge_store::disk::RealDisk;
 use serde_json::json;
 
 use super::Here;
-use crate::update::models::{self, ModelSets};
+use super::artefacts::Ours;
+use crate::update::artefact;
+use crate::update::models::ModelSets;
+use crate::update::release::Releases;
 use crate::update::{BootState, Order, Orders, SlotName, Slots, Standing, State};
 
 /// Shows it. Changes nothing and takes no lock.
@@ -16,6 +21,7 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
     let order = Orders::new(&RealDisk, &folder).read()?;
     let standing = here.rauc().status();
     let models = ModelSets::new(&RealDisk, &here.data_dir).standing()?;
+    let agents = Releases::new(&RealDisk, &here.data_dir).standing()?;
     let mut out = std::io::stdout();
     if as_json {
         let slots = standing.as_ref().ok().map(|standing| {
@@ -27,7 +33,7 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
         });
         let why = standing.as_ref().err().map(ToString::to_string);
         let answer = json!({ "state": state.phase.as_str(), "floor": state.floor, "slots": slots,
-            "why_no_slots": why, "models": models, "order": order });
+            "why_no_slots": why, "models": models, "agents": agents, "order": order });
         writeln!(out, "{answer}")?;
         return Ok(());
     }
@@ -40,7 +46,8 @@ pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
         Err(fault) => writeln!(out, "no slots are known here: {fault}")?,
     }
     writeln!(out, "update: {}", summary(&state))?;
-    writeln!(out, "models: {}", sets(&models))?;
+    writeln!(out, "models: {}", line_of::<ModelSet>(&models))?;
+    writeln!(out, "agent: {}", line_of::<AgentRelease>(&agents))?;
     if let Some(order) = order {
         writeln!(out, "ordered by the center: {}", ordered(&order))?;
     }
@@ -64,11 +71,13 @@ fn ordered(order: &Order) -> String {
     format!("{}, {how} from {}", order.what, order.url)
 }
 
-fn sets(models: &models::Standing) -> String {
-    let set = |revision: Option<u64>| revision.map_or_else(|| "the image's own".to_owned(), |set| format!("set {set}"));
-    let trial = if models.trial.is_some() { ", on trial" } else { "" };
-    let passed_over = models.passed_over.as_ref().map(|over| format!(", since set {} cannot be used", over.revision));
-    format!("{}{trial}{}; before: {}", set(models.used()), passed_over.unwrap_or_default(), set(models.former))
+fn line_of<A: Ours>(standing: &artefact::Standing<A::Revision>) -> String {
+    let name = |revision: Option<&A::Revision>| A::WORDS.name(revision);
+    let trial = if standing.trial.is_some() { ", on trial" } else { "" };
+    let passed_over = standing.passed_over.as_ref();
+    let passed_over = passed_over.map(|over| format!(", since {} cannot be used", name(Some(&over.revision))));
+    let (used, former) = (name(standing.used()), name(standing.former.as_ref()));
+    format!("{used}{trial}{}; before: {former}", passed_over.unwrap_or_default())
 }
 
 fn summary(state: &State) -> String {

@@ -8,11 +8,12 @@
 use edge_store::disk::RealDisk;
 
 use super::{begin, in_folder};
-use crate::app::update::models::change_sets;
+use crate::app::update::artefacts;
 use crate::config::Config;
 use crate::supervise::Clock;
-use crate::update::models::{InUse, ModelSets};
-use crate::update::{KeepFault, Version};
+use crate::update::artefact::InUse;
+use crate::update::models::ModelSets;
+use crate::update::{KeepFault, Version, own_version};
 use crate::vision::Numbers;
 use crate::vision::client::{Former, Prepare, Start};
 
@@ -56,8 +57,7 @@ impl Chooser {
         let data_dir = self.config.data_dir.clone();
         let sets = ModelSets::new(&RealDisk, &data_dir);
         let Ok(standing) = sets.standing() else { return self.begin(None) };
-        let software: Version =
-            env!("CARGO_PKG_VERSION").parse().map_err(|_| "this agent has no version".to_owned())?;
+        let software = own_version();
         let Some(set) = sets.to_try(&standing, &software) else {
             if !standing.untold.is_empty() {
                 self.note(|_| Ok(()))?;
@@ -68,12 +68,12 @@ impl Chooser {
             return self.begin(Some(&set));
         }
         match self.attempt(&sets, &set, &software, former) {
-            Ok(start) if standing.used().is_none() => self.note(|sets| sets.take_up(set.revision)).map(|()| start),
+            Ok(start) if standing.used().is_none() => self.note(|sets| sets.take_up(&set.revision)).map(|()| start),
             Ok(start) => Ok(start),
             Err(why) => {
                 // What keeps the image's own models from running as well is no fault of the set.
                 let start = self.begin(None).map_err(|_| why.clone())?;
-                self.note(|sets| sets.pass_over(set.revision, &software, why)).map(|()| start)
+                self.note(|sets| sets.pass_over(&set.revision, &software, why)).map(|()| start)
             }
         }
     }
@@ -81,7 +81,7 @@ impl Chooser {
     fn attempt(
         &mut self,
         sets: &ModelSets<'_>,
-        set: &InUse,
+        set: &InUse<u64>,
         software: &Version,
         former: Former,
     ) -> Result<Start, String> {
@@ -95,7 +95,7 @@ impl Chooser {
     }
 
     /// Reads the models of a set, or the image's own.
-    fn begin(&mut self, set: Option<&InUse>) -> Result<Start, String> {
+    fn begin(&mut self, set: Option<&InUse<u64>>) -> Result<Start, String> {
         (self.begun)(set.map(|set| set.revision));
         let folders = in_folder(&self.config, set.map_or(&self.config.models.dir, |set| &set.folder));
         begin(self.config.models.library.as_deref(), &folders, &mut self.numbers)
@@ -104,7 +104,7 @@ impl Chooser {
     /// Has something of the sets written down and told. Where the disk takes nothing the unit looks all the same; while
     /// another process changes the sets it waits for that to end.
     fn note(&self, change: impl FnOnce(&ModelSets<'_>) -> Result<(), KeepFault>) -> Result<(), String> {
-        match change_sets(&self.config, &self.clock, change) {
+        match artefacts::change(&self.config, &self.clock, change) {
             Ok(true) => Ok(()),
             Ok(false) => Err("another set of models is being put to use".to_owned()),
             Err(error) => {

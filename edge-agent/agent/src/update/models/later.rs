@@ -1,19 +1,23 @@
 //! What becomes of a set that had proved itself, and of what is known of it.
 
-use edge_protocol::record::Word;
-use edge_store::disk::RealDisk;
+use std::path::Path;
 
+use edge_protocol::record::Word;
+use edge_protocol::time::WallStamp;
+use edge_store::disk::{Disk as _, RealDisk};
+
+use super::super::Before;
+use super::super::artefact::{Standing, Swap, Told};
 use super::world::{World, passes};
 use super::*;
-use crate::update::Before;
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
 }
 
-fn gone_back(to: u64, standing: &Standing) -> String {
+fn gone_back(to: u64, standing: &Standing<u64>) -> String {
     match standing.untold.last() {
-        Some(ModelsTold::GoneBack(swap, why)) if *swap == (Swap { from: None, to }) => why.clone(),
+        Some(Told::GoneBack(swap, why)) if *swap == (Swap { from: None, to }) => why.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -52,9 +56,9 @@ fn a_set_that_is_passed_over_keeps_the_floor_and_is_for_another_agent_to_try() {
     let sets = world.sets();
     world.install(&world.set(6, "six", |_| {}), &mut passes).unwrap();
     world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
-    sets.pass_over(6, &version("0.1.0"), "it is not the one in use".to_owned()).unwrap();
+    sets.pass_over(&6, &version("0.1.0"), "it is not the one in use".to_owned()).unwrap();
     assert_eq!(world.revision(), Some(7));
-    sets.pass_over(7, &version("0.1.0"), "a file has rotted".to_owned()).unwrap();
+    sets.pass_over(&7, &version("0.1.0"), "a file has rotted".to_owned()).unwrap();
     let standing = sets.standing().unwrap();
     assert_eq!((sets.in_use(), standing.floor, standing.current), (None, Some(7), Some(7)));
     assert_eq!(gone_back(7, &standing), "a file has rotted");
@@ -63,10 +67,10 @@ fn a_set_that_is_passed_over_keeps_the_floor_and_is_for_another_agent_to_try() {
     assert_eq!(tried.revision, 7);
     let older = world.install(&world.set(6, "six", |_| {}), &mut passes).unwrap_err().to_string();
     assert!(older.contains("revision 6 is below 7"), "{older}");
-    sets.take_up(7).unwrap();
+    sets.take_up(&7).unwrap();
     let standing = sets.standing().unwrap();
     assert_eq!((world.revision(), standing.passed_over.as_ref()), (Some(7), None));
-    assert_eq!(standing.untold.last(), Some(&ModelsTold::Taken(Swap { from: None, to: 7 })));
+    assert_eq!(standing.untold.last(), Some(&Told::Taken(Swap { from: None, to: 7 })));
 }
 
 #[test]
@@ -75,11 +79,11 @@ fn a_set_that_is_passed_over_may_come_anew_and_gives_way_to_the_next() {
         let world = World::new();
         let sets = world.sets();
         world.install(&world.set(7, "seven", |_| {}), &mut passes).unwrap();
-        sets.pass_over(7, &version("0.1.0"), "a file has rotted".to_owned()).unwrap();
+        sets.pass_over(&7, &version("0.1.0"), "a file has rotted".to_owned()).unwrap();
         assert!(world.install(&world.set(next, text, |_| {}), &mut passes).unwrap());
         let standing = sets.standing().unwrap();
         assert_eq!((world.current().as_deref(), world.revision()), (Some(text), Some(next)));
-        assert_eq!(standing.untold.last(), Some(&ModelsTold::Taken(Swap { from: None, to: next })));
+        assert_eq!(standing.untold.last(), Some(&Told::Taken(Swap { from: None, to: next })));
     }
 }
 
@@ -89,7 +93,7 @@ fn a_set_on_trial_is_never_passed_over() {
     let sets = world.sets();
     world.install_on(&sets, &world.set(7, "seven", |_| {}), Some(Before::default()), &mut passes).unwrap();
     let before = sets.standing().unwrap();
-    sets.pass_over(7, &version("0.1.0"), "it is for the trial to say".to_owned()).unwrap();
+    sets.pass_over(&7, &version("0.1.0"), "it is for the trial to say".to_owned()).unwrap();
     assert_eq!(sets.standing().unwrap(), before);
 }
 
@@ -156,6 +160,6 @@ fn a_set_leaves_a_fiftieth_of_the_disk_to_the_others() {
     };
     let mut never = |_: &Path| panic!("tested");
     let refused = world.install_on(&sets, &of(98_500), None, &mut never).unwrap_err();
-    assert!(matches!(refused, ModelsFault::DiskFull { .. }), "{refused}");
+    assert!(matches!(refused, ArtefactFault::DiskFull { .. }), "{refused}");
     world.install_on(&sets, &of(90_000), None, &mut passes).unwrap();
 }

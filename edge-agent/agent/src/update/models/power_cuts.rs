@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
+use edge_protocol::time::MonoTime;
 use edge_store::disk::Disk;
 use edge_store::disk::faulty::{FaultyDisk, Plan};
 
-use super::super::Worker;
+use super::super::artefact::Told;
 use super::super::evidence::tests::healthy;
+use super::super::{Before, Patience, Watch, Worker, keep};
 use super::world::{World, passes};
 use super::*;
 
@@ -47,7 +49,7 @@ fn in_use(disk: &FaultyDisk) -> Result<String, String> {
 }
 
 /// One life of whoever carries the order out; true when it came to rest.
-fn live(world: &World, disk: &FaultyDisk, worth: Worth, told: &mut Vec<ModelsTold>) -> bool {
+fn live(world: &World, disk: &FaultyDisk, worth: Worth, told: &mut Vec<Told<u64>>) -> bool {
     let sets = ModelSets::new(disk, Path::new(DATA));
     let seen = || {
         let worker = Worker { set: Some(8), life: 1, cameras: healthy().cameras };
@@ -73,7 +75,7 @@ fn live(world: &World, disk: &FaultyDisk, worth: Worth, told: &mut Vec<ModelsTol
             }
             continue;
         }
-        let ended = |told: &ModelsTold| matches!(told, ModelsTold::Taken(_) | ModelsTold::GoneBack(..));
+        let ended = |told: &Told<u64>| matches!(told, Told::Taken(_) | Told::GoneBack(..));
         if told.iter().any(ended) {
             return true;
         }
@@ -81,7 +83,7 @@ fn live(world: &World, disk: &FaultyDisk, worth: Worth, told: &mut Vec<ModelsTol
         let before = Some(Before::from(&healthy()));
         match world.install_on(&sets, &world.set(8, "eight", |_| {}), before, &mut test) {
             Ok(_) => {}
-            Err(ModelsFault::SelfTest(_)) if !disk.crashed() => return true,
+            Err(ArtefactFault::SelfTest(_)) if !disk.crashed() => return true,
             Err(_) => return false,
         }
     }

@@ -1,9 +1,12 @@
+use std::path::Path;
 use std::time::Duration;
 
 use edge_protocol::record::Word;
+use edge_protocol::time::MonoTime;
 
-use super::super::Worker;
+use super::super::artefact::{Standing, Swap, Told};
 use super::super::evidence::tests::healthy;
+use super::super::{Before, Patience, Watch, Worker};
 use super::world::{World, passes};
 use super::*;
 
@@ -51,7 +54,7 @@ fn at(seconds: u64) -> MonoTime {
 }
 
 /// What the sets say after looks at these seconds.
-fn looked(sets: &ModelSets<'_>, looks: &[(u64, Option<Evidence>)]) -> Standing {
+fn looked(sets: &ModelSets<'_>, looks: &[(u64, Option<Evidence>)]) -> Standing<u64> {
     let mut watch = Watch::default();
     for (second, evidence) in looks {
         sets.look(&mut watch, evidence.as_ref(), Patience::default(), (at(*second), "boot")).unwrap();
@@ -88,13 +91,13 @@ fn a_set_on_trial_is_kept_when_its_own_worker_has_worked_for_five_minutes_and_go
         match what {
             "works" => {
                 assert_eq!((&standing.trial, standing.floor), (&None, Some(8)), "{what}");
-                assert_eq!(standing.untold.last(), Some(&ModelsTold::Taken(swap)), "{what}");
+                assert_eq!(standing.untold.last(), Some(&Told::Taken(swap)), "{what}");
             }
             "the watch is not over" | "it comes up and dies" => assert!(standing.trial.is_some(), "{what}"),
             _ => {
                 assert_eq!((&standing.trial, standing.floor), (&None, Some(7)), "{what}");
                 let told = standing.untold.last();
-                assert!(matches!(told, Some(ModelsTold::GoneBack(of, _)) if *of == swap), "{what}: {told:?}");
+                assert!(matches!(told, Some(Told::GoneBack(of, _)) if *of == swap), "{what}: {told:?}");
                 assert_eq!(world.current().as_deref(), Some("seven"), "{what}");
                 // It may come again, and has to prove itself again.
                 world.install_on(&sets, &world.set(8, "better", |_| {}), before(), &mut passes).unwrap();
@@ -130,7 +133,7 @@ fn a_set_with_which_the_unit_boots_three_times_anew_is_given_up() {
     assert!(look("fourth"));
     assert_eq!((world.current().as_deref(), world.revision()), (Some("seven"), Some(7)));
     let standing = sets.standing().unwrap();
-    let Some(ModelsTold::GoneBack(_, why)) = standing.untold.last() else { panic!("{standing:?}") };
+    let Some(Told::GoneBack(_, why)) = standing.untold.last() else { panic!("{standing:?}") };
     assert!(why.contains("booted anew 3 times"), "{why}");
     assert!(standing.boots.is_empty() && standing.trial.is_none());
 }
@@ -170,7 +173,7 @@ fn a_set_that_is_still_on_trial_when_another_comes_is_given_up() {
     world.install_on(&sets, &world.set(9, "nine", |_| {}), Some(Before::default()), &mut passes).unwrap();
     let standing = sets.standing().unwrap();
     assert_eq!((standing.current, standing.former), (Some(9), Some(7)));
-    assert!(standing.untold.iter().any(|told| matches!(told, ModelsTold::GoneBack(swap, _) if swap.to == 8)));
+    assert!(standing.untold.iter().any(|told| matches!(told, Told::GoneBack(swap, _) if swap.to == 8)));
     assert!(!world.data.path().join("models/sets/8").exists());
 }
 

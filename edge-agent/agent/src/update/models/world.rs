@@ -1,21 +1,25 @@
 //! An agency that signs sets of models, and a unit that takes them.
 
+use std::path::Path;
+
 use edge_protocol::batch::CONTRACT_VERSION;
 use edge_protocol::hash::Hash256;
 use edge_protocol::model_set::ModelFile;
 use edge_protocol::record::Word;
 use edge_protocol::sign::{Chain, SigningKey};
-use edge_protocol::time::ClockQuality;
+use edge_protocol::time::{ClockQuality, WallStamp};
 use edge_store::disk::RealDisk;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
+use super::super::Before;
+use super::super::artefact::{ArtefactFault, Terms};
 use super::*;
 
 const NOW: &str = "2026-11-25T12:00:00Z";
 
 /// An agency with its policy administrator, and a unit's data folder.
 pub(crate) struct World {
-    root: Root,
+    trust: Agency,
     key: SigningKey,
     chain: Chain,
     pub(crate) data: tempfile::TempDir,
@@ -34,7 +38,10 @@ impl World {
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &issuer).unwrap();
         World {
-            root: Root::from_pem(issuer.pem().as_bytes()).unwrap(),
+            trust: Agency {
+                id: "springfield".parse().unwrap(),
+                root: Root::from_pem(issuer.pem().as_bytes()).unwrap(),
+            },
             key: SigningKey::from_pem(key.serialize_pem().as_bytes()).unwrap(),
             chain: Chain::from_pem(certificate.pem().as_bytes()).unwrap(),
             data: tempfile::tempdir().unwrap(),
@@ -80,7 +87,7 @@ impl World {
         &self,
         set: &[u8],
         test: &mut dyn FnMut(&Path) -> Result<(), String>,
-    ) -> Result<bool, ModelsFault> {
+    ) -> Result<bool, ArtefactFault> {
         self.install_on(&self.sets(), set, None, test)
     }
 
@@ -91,29 +98,37 @@ impl World {
         set: &[u8],
         before: Option<Before>,
         test: &mut dyn FnMut(&Path) -> Result<(), String>,
-    ) -> Result<bool, ModelsFault> {
+    ) -> Result<bool, ArtefactFault> {
         self.with_terms(|_| {}, |terms| sets.install(&mut &*set, terms, before, test))
     }
 
     /// With other terms than usual, and a self-test that passes.
-    pub(crate) fn judged(&self, set: &[u8], change: impl FnOnce(&mut Terms<'_>)) -> Result<bool, ModelsFault> {
+    pub(crate) fn judged(
+        &self,
+        set: &[u8],
+        change: impl FnOnce(&mut Terms<'_, ModelSet>),
+    ) -> Result<bool, ArtefactFault> {
         self.with_terms(change, |terms| self.sets().install(&mut &*set, terms, None, &mut passes))
     }
 
     /// By an agent of another version.
-    pub(crate) fn judged_by(&self, software: &Version, set: &[u8]) -> Result<bool, ModelsFault> {
+    pub(crate) fn judged_by(&self, software: &Version, set: &[u8]) -> Result<bool, ArtefactFault> {
         self.with_terms(
             |_| {},
             |terms| self.sets().install(&mut &*set, &Terms { software, ..*terms }, None, &mut passes),
         )
     }
 
-    fn with_terms<T>(&self, change: impl FnOnce(&mut Terms<'_>), install: impl FnOnce(&Terms<'_>) -> T) -> T {
-        let (agency, software) = ("springfield".parse().unwrap(), "0.1.0".parse().unwrap());
+    fn with_terms<T>(
+        &self,
+        change: impl FnOnce(&mut Terms<'_, ModelSet>),
+        install: impl FnOnce(&Terms<'_, ModelSet>) -> T,
+    ) -> T {
+        let software = "0.1.0".parse().unwrap();
         let quality = ClockQuality::Synchronised { bound_ms: 500 };
         let now = WallStamp { time: NOW.parse::<WallTime>().unwrap(), quality };
         let latest = WallTime::default();
-        let mut terms = Terms { agency: &agency, root: &self.root, software: &software, now, latest, wanted: None };
+        let mut terms = Terms { trust: &self.trust, software: &software, now, latest, wanted: None };
         change(&mut terms);
         install(&terms)
     }

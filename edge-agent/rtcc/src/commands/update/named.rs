@@ -6,9 +6,10 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use aws_lc_rs::digest;
+use edge_protocol::agent_release::{self, AgentRelease};
 use edge_protocol::command::Artefact;
 use edge_protocol::hash::Hash256;
-use edge_protocol::model_set::{MAGIC, ModelSet};
+use edge_protocol::model_set::{self, ModelSet};
 use edge_protocol::record::Word;
 
 /// A file is hashed in pieces of this size.
@@ -19,37 +20,65 @@ const PIECE: usize = 1 << 16;
 pub(super) struct Named {
     pub(super) hash: Hash256,
     pub(super) bytes: u64,
-    /// A bundle's version as it was given, a set's revision as it says itself.
+    /// A bundle's version as it was given; a set's revision and a release's version as they say themselves.
     pub(super) version: Word,
     pub(super) artefact: Option<Artefact>,
 }
 
 impl Named {
-    /// Reads a file. A version that is given must be that of a set of models.
+    /// Reads a file. A version that is given must be the one that the file says itself, where it says one.
     pub(super) fn read(path: &Path, version: Option<Word>) -> anyhow::Result<Self> {
         let name = || path.display().to_string();
         let (hash, bytes) = hash_of(path).with_context(name)?;
-        if let Some(set) = set(path).with_context(name)? {
-            let revision = Word::cut(&set.revision.to_string());
-            let other = version.filter(|version| *version != revision);
-            ensure!(other.is_none(), "{} is revision {revision} of the models, whatever --version says", name());
-            return Ok(Self { hash, bytes, version: revision, artefact: Some(Artefact::Models) });
+        if let Some(own) = Own::read(path).with_context(name)? {
+            let other = version.filter(|version| *version != own.version);
+            ensure!(other.is_none(), "{} is {}, whatever --version says", name(), own.words());
+            return Ok(Self { hash, bytes, version: own.version, artefact: Some(own.artefact) });
         }
         let version = version.context("--version is missing: a bundle does not say it to everybody")?;
         Ok(Self { hash, bytes, version, artefact: None })
     }
 }
 
-/// The manifest of a set of models, if it is one.
-fn set(path: &Path) -> anyhow::Result<Option<ModelSet>> {
-    let mut file = File::open(path)?;
-    let mut first = [0; 12];
-    if file.read_exact(&mut first).is_err() || !first.starts_with(&MAGIC) {
-        return Ok(None);
+/// What a file with a signed head says of itself.
+struct Own {
+    artefact: Artefact,
+    version: Word,
+}
+
+impl Own {
+    /// Reads the head; none where the file has no such.
+    fn read(path: &Path) -> anyhow::Result<Option<Self>> {
+        let mut file = File::open(path)?;
+        let mut first = [0; 12];
+        if file.read_exact(&mut first).is_err() {
+            return Ok(None);
+        }
+        if first.starts_with(&model_set::MAGIC) {
+            let set = ModelSet::peek(&sealed(&mut file, ModelSet::manifest_length(first)?)?)?;
+            return Ok(Some(Self { artefact: Artefact::Models, version: Word::cut(&set.revision.to_string()) }));
+        }
+        if first.starts_with(&agent_release::MAGIC) {
+            let release = AgentRelease::peek(&sealed(&mut file, AgentRelease::manifest_length(first)?)?)?;
+            return Ok(Some(Self { artefact: Artefact::Agent, version: Word::cut(&release.software.to_string()) }));
+        }
+        Ok(None)
     }
-    let mut sealed = vec![0; ModelSet::manifest_length(first)?];
+
+    fn words(&self) -> String {
+        match self.artefact {
+            Artefact::Image => format!("image {}", self.version),
+            Artefact::Models => format!("revision {} of the models", self.version),
+            Artefact::Agent => format!("version {} of the agent", self.version),
+        }
+    }
+}
+
+/// The signed manifest that follows a file's first bytes.
+fn sealed(file: &mut File, length: usize) -> anyhow::Result<Vec<u8>> {
+    let mut sealed = vec![0; length];
     file.read_exact(&mut sealed).context("it ends within its head")?;
-    Ok(Some(ModelSet::peek(&sealed)?))
+    Ok(sealed)
 }
 
 fn hash_of(path: &Path) -> std::io::Result<(Hash256, u64)> {

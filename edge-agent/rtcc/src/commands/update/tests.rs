@@ -1,11 +1,13 @@
 //! Rollouts to units that say what the test has them say.
 
+use edge_protocol::agent_release::AgentRelease;
 use edge_protocol::command::{Artefact, Command, Role};
 use edge_protocol::hash::Hash256;
 use rtcc::database::requests::RequestStatus;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::*;
+use crate::commands::stage::maker::Maker;
 use crate::commands::stage::{Unit, World};
 
 const UNITS: [&str; 3] = ["gate-1", "gate-2", "gate-3"];
@@ -119,6 +121,52 @@ fn a_set_of_models_is_rolled_out_like_a_bundle_and_names_itself() {
     let asked = second.hear(&mut world.commands);
     second.answer(&asked, RequestStatus::Failed, None);
     assert!(failure(run).contains("STOPPED in wave 2 of 2"));
+}
+
+#[test]
+fn a_release_of_the_agent_is_rolled_out_like_a_bundle_and_names_itself() {
+    let (mut world, [mut first, ..]) = world();
+    let maker = Maker::new();
+    maker.release(&[]).unwrap();
+    let release = maker.path("agent.release").display().to_string();
+    let url = "https://updates.example/agent-1.4.1.release";
+    let what = ["--url", url, "--bundle", &release, "--units", "gate-1", "--case", "CHG-19"];
+    let wrong = World::run(world.signed(&[&what[..], &["--version", "1.4.2", "--patience", "1s"]].concat()));
+    assert!(failure(wrong).contains("is version 1.4.1 of the agent, whatever --version says"));
+    let run = World::run(world.signed(&[&what[..], &["--version", "1.4.1"]].concat()));
+    let asked = first.hear(&mut world.commands);
+    let scope = scope(&asked);
+    assert_eq!((scope.artefact, scope.version.as_str()), (Some(Artefact::Agent), "1.4.1"));
+    let whole = std::fs::read(&release).unwrap();
+    assert_eq!((scope.hash, scope.bytes), (Hash256::of(&whole), whole.len() as u64));
+    assert_eq!(scope.label(), "agent 1.4.1");
+    first.answer(&asked, RequestStatus::Complete, None);
+    run.join().unwrap().unwrap();
+}
+
+/// What is cut off, and what was changed after it was signed, would be refused by every unit.
+#[test]
+fn a_release_whose_head_is_not_whole_is_no_bundle_either() {
+    let (mut world, _units) = world();
+    let maker = Maker::new();
+    maker.release(&[]).unwrap();
+    let whole = std::fs::read(maker.path("agent.release")).unwrap();
+    let length = AgentRelease::manifest_length(*whole.first_chunk().unwrap()).unwrap();
+    let mut forged = whole.clone();
+    forged[12 + length - 1] ^= 1;
+    for (bytes, words) in [
+        (&whole[..40], "it ends within its head"),
+        (&forged, "the signature is not the certificate's"),
+        (&b"edgeagt1\xff\xff\xff\xff"[..], "it does not begin as one"),
+    ] {
+        maker.write("damaged", bytes);
+        let damaged = maker.path("damaged").display().to_string();
+        let what = ["--version", "1.4.1", "--url", "https://updates.example/b", "--bundle", &damaged];
+        let whom = ["--units", "gate-1", "--case", "CHG-19", "--patience", "1s"];
+        let found = failure(World::run(world.signed(&[&what[..], &whom].concat())));
+        assert!(found.contains(words), "{found}");
+    }
+    assert!(world.is_quiet());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use edge_protocol::sign::Root;
 
 use super::*;
 use crate::app::update::outside::{certified, left};
-use crate::update::models::Standing;
+use crate::update::artefact::Standing;
 use crate::update::models::world::{World, passes};
 
 /// A unit with the product's models in its image and a data folder for sets.
@@ -148,7 +148,7 @@ fn a_set_that_needs_a_newer_agent_waits_for_it() {
 #[test]
 fn a_set_that_another_agent_could_not_use_is_taken_up_again_with_a_sealed_word() {
     let pole = Pole::new();
-    pole.sets().pass_over(7, &"0.0.1".parse().unwrap(), "it was too old for it".to_owned()).unwrap();
+    pole.sets().pass_over(&7, &"0.0.1".parse().unwrap(), "it was too old for it".to_owned()).unwrap();
     pole.sets().told(1).unwrap();
     assert_eq!(pole.starts(&mut pole.chooser(), Former::WasNot), Some(7));
     let told = pole.told();
@@ -187,7 +187,7 @@ fn a_state_of_the_sets_that_is_lost_is_told_and_the_image_looks() {
     std::fs::remove_file(pole.world.data.path().join("models/standing")).unwrap();
     assert_eq!(pole.starts(&mut pole.chooser(), Former::WasNot), None);
     let told = pole.told();
-    assert!(told[0].1.contains("what was known of the sets of models was damaged or lost"), "{told:?}");
+    assert!(told[0].1.contains("what was known of them was damaged or lost"), "{told:?}");
     let Standing { floor, current, .. } = pole.sets().standing().unwrap();
     assert_eq!((floor, current), (Some(7), None));
 }

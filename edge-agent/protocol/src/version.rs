@@ -1,4 +1,4 @@
-//! Versions of images and models: Semantic Versioning 2.0.0, as RAUC's own `min-bundle-version` reads them.
+//! Versions of images and agents: Semantic Versioning 2.0.0, as RAUC's own `min-bundle-version` reads them.
 //!
 //! Own code rather than a crate: one type with the precedence of clause 11, and nothing else of that specification.
 
@@ -6,13 +6,15 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+use minicbor::encode::Write;
+use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use serde::{Deserialize, Serialize};
 
 /// The longest text of a version.
 const MOST_BYTES: usize = 64;
 
 /// A version. What follows a `+` says how it was built and is not part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version {
     numbers: [u64; 3],
@@ -111,6 +113,20 @@ impl TryFrom<String> for Version {
 impl From<Version> for String {
     fn from(version: Version) -> Self {
         version.to_string()
+    }
+}
+
+/// As text.
+impl<C> Encode<C> for Version {
+    fn encode<W: Write>(&self, encoder: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        encoder.str(&self.to_string())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Version {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        let at = decoder.position();
+        decoder.str()?.parse().map_err(|error: BadVersion| decode::Error::message(error.to_string()).at(at))
     }
 }
 

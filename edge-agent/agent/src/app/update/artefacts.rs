@@ -1,0 +1,126 @@
+//! Artefacts beside the image, on this unit: judged, unpacked, tested with what this unit has, put to use, and told of.
+//! What they have in common; [`super::models`] and [`super::release`] say what each kind needs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use edge_store::disk::RealDisk;
+
+use super::Here;
+use super::lock::Lock;
+use super::news::{News, Words};
+use super::outside::Unit;
+use crate::config::Config;
+use crate::supervise::Clock;
+use crate::update::artefact::{Artefact, ArtefactFault, Artefacts, Terms, open};
+use crate::update::{Before, KeepFault, Order, Orders, Version};
+
+/// What a kind of artefact needs of this unit.
+pub(in crate::app) trait Ours: Artefact {
+    /// How people speak of it.
+    const WORDS: Words;
+
+    /// Which one an order is of; none where it is of something else.
+    fn ordered(order: &Order) -> Option<Self::Revision>;
+
+    /// The file that says who may sign one.
+    fn voucher(config: &Config) -> PathBuf;
+
+    /// Who may sign one.
+    ///
+    /// # Errors
+    /// When the file that says it cannot be read.
+    fn trust(config: &Config) -> anyhow::Result<Self::Trust>;
+
+    /// The version of the agent that it has to suit.
+    fn suited(data_dir: &Path) -> Version;
+
+    /// Tests the one in a folder where it lies.
+    fn self_test(here: &Here, config: &Config, folder: &Path) -> Result<(), String>;
+}
+
+/// Puts to use what a technician brought; the one in use stays where it is refused. Nobody watches it afterwards.
+pub(super) fn install<A: Ours>(here: &Here, config: &Config, file: &Path) -> anyhow::Result<()> {
+    let folder = here.owned_folder()?;
+    let words = A::WORDS;
+    let _lock =
+        Lock::artefact(&folder, A::FOLDER)?.with_context(|| format!("another {} put to use", words.is_being))?;
+    let ordered = Orders::new(&RealDisk, &folder).read()?.filter(|order| order.handed);
+    if let Some(order) = ordered {
+        ensure!(order.is_image(), "the center's order of {} is under way", order.what);
+    }
+    let taken = put_to_use::<A>(here, config, file, None, None)?;
+    let taken = taken.with_context(|| format!("{} is refused, {}", file.display(), words.stays))?;
+    let artefacts = Artefacts::<A>::new(&RealDisk, &here.data_dir);
+    tell(&mut here.unit(), &artefacts, &folder)?;
+    let name = words.name(artefacts.in_use().map(|one| one.revision).as_ref());
+    let said = if taken { format!("{} tested and in use", words.is) } else { format!("{} in use already", words.was) };
+    writeln!(std::io::stdout(), "{name} {said}")?;
+    Ok(())
+}
+
+/// Has something of them written down and told, from within the agent. False where another process owns them.
+pub(in crate::app) fn change<A: Ours>(
+    config: &Config,
+    clock: &Clock,
+    change: impl FnOnce(&Artefacts<'_, A>) -> Result<(), KeepFault>,
+) -> anyhow::Result<bool> {
+    let folder = config.data_dir.join("update");
+    let Some(_lock) = Lock::artefact(&folder, A::FOLDER)? else { return Ok(false) };
+    let artefacts = Artefacts::new(&RealDisk, &config.data_dir);
+    change(&artefacts)?;
+    tell(&mut Unit::new(config.data_dir.clone(), Some(config.clone()), clock.clone()), &artefacts, &folder)?;
+    Ok(true)
+}
+
+/// Whether one is on trial. One whose order is lost, so that nobody watches it, is given up.
+pub(super) fn settle<A: Ours>(here: &Here) -> anyhow::Result<bool> {
+    let artefacts = Artefacts::<A>::new(&RealDisk, &here.data_dir);
+    let standing = artefacts.standing()?;
+    if standing.trial.is_none() && standing.untold.is_empty() {
+        return Ok(false);
+    }
+    let folder = here.owned_folder()?;
+    let Some(_lock) = Lock::artefact(&folder, A::FOLDER)? else { return Ok(true) };
+    let watched = Orders::new(&RealDisk, &folder).read()?.and_then(|order| A::ordered(&order));
+    if watched.is_some() && watched == artefacts.standing()?.current {
+        return Ok(standing.trial.is_some());
+    }
+    artefacts.give_up("its order is lost, so nobody watched whether it works".to_owned())?;
+    tell(&mut here.unit(), &artefacts, &folder)?;
+    Ok(false)
+}
+
+/// Tells what nobody has been told, to nobody in particular. What became of an ordered one is left to whoever carries
+/// the order out, and who asked for it hears of it.
+fn tell<A: Ours>(unit: &mut Unit, artefacts: &Artefacts<'_, A>, folder: &Path) -> anyhow::Result<()> {
+    let order = Orders::new(&RealDisk, folder).read()?.filter(|order| order.handed);
+    let watched = order.and_then(|order| A::ordered(&order));
+    for told in artefacts.standing()?.untold {
+        if watched.as_ref() == Some(&told.swap().to) {
+            break;
+        }
+        unit.write_down(&News::of_artefact::<A>(&told), None).map_err(|words| anyhow::anyhow!(words))?;
+        artefacts.told(1)?;
+    }
+    Ok(())
+}
+
+/// Judges, unpacks and tests one, and puts it to use; false where it was already. On trial where `before` says what the
+/// one in use can do.
+pub(super) fn put_to_use<A: Ours>(
+    here: &Here,
+    config: &Config,
+    file: &Path,
+    wanted: Option<A::Revision>,
+    before: Option<Before>,
+) -> anyhow::Result<Result<bool, ArtefactFault>> {
+    let (trust, software) = (A::trust(config)?, A::suited(&here.data_dir));
+    // The state that bundles of images are judged by too.
+    let latest = here.peek()?.latest;
+    let terms = Terms { trust: &trust, software: &software, now: here.clock.wall(), latest, wanted };
+    let artefacts = Artefacts::<A>::new(&RealDisk, &here.data_dir);
+    let mut test = |folder: &Path| A::self_test(here, config, folder);
+    Ok(open(file).and_then(|mut file| artefacts.install(&mut file, &terms, before, &mut test)))
+}
