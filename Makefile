@@ -74,7 +74,7 @@ test-long: setup-long ## The high counts, the long runs, and that every harness 
 	@CAMERA_RECONNECTS=10000 $(CARGO) test --locked -p edge-tests --test camera_reconnects
 	@EDGE_VISION_SECONDS=65 $(CARGO) test --locked -p edge-agent --test vision_worker
 	@STARVED_SECONDS=60 $(CARGO) test --locked -p edge-tests --test starved
-	@UPDATE_PROVES=300 $(CARGO) test --locked -p edge-tests --test update_proves --test update_models -- --nocapture
+	@UPDATE_PROVES=300 $(CARGO) test --locked -p edge-tests --test update_proves --test update_models --test update_agent -- --nocapture
 	@EDGE_DRY=1 $(MAKE) --no-print-directory image-check
 	@yocto/check selftest
 	@status=0; edge-agent/setup/arm64 install || status=$$?; \

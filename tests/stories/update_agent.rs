@@ -43,15 +43,19 @@ fn a_signed_release_of_the_agent_proves_itself_and_stays_and_an_unfit_one_goes_b
     let mut story = Story::new(keys.path());
     story.take_a_release_that_works();
     story.refuse_one_that_calls_itself_by_another_name();
+    story.refuse_one_that_cannot_use_the_units_configuration();
     story.refuse_one_that_is_signed_by_a_stranger();
     story.give_up_one_that_crashes();
     story.run_the_images_agent_where_the_release_in_use_rots();
+    story.give_way_with_a_configuration_that_the_image_does_not_know();
 }
 
 struct Story {
     bench: Bench,
     /// Of whoever makes the images.
     keys: PathBuf,
+    /// What the service manager keeps for the agent.
+    state: PathBuf,
 }
 
 impl Story {
@@ -62,7 +66,8 @@ impl Story {
             format!("EDGE_AGENT_KEYRING={}", keys.join("keyring.pem").display()),
             format!("STATE_DIRECTORY={}", state.display()),
         ];
-        Story { bench: Bench::start(environment, &["bash", "-c", MANAGER, "manager"]), keys: keys.to_owned() }
+        let bench = Bench::start(environment, &["bash", "-c", MANAGER, "manager"]);
+        Story { bench, keys: keys.to_owned(), state }
     }
 
     fn in_use(&self) -> Option<String> {
@@ -86,8 +91,11 @@ impl Story {
 
     /// Signs this build, which calls itself so, as a release and puts it on the server.
     fn publish(&self, file: &str, (software, calls_itself): (&str, &str), keys: &Path) -> PathBuf {
-        let program = release::called(&program("edge-agent"), calls_itself);
-        let release = release::signed(&program, software, keys, &self.bench.world.file(file));
+        self.publish_program(file, software, &release::called(&program("edge-agent"), calls_itself), keys)
+    }
+
+    fn publish_program(&self, file: &str, software: &str, program: &[u8], keys: &Path) -> PathBuf {
+        let release = release::signed(program, software, keys, &self.bench.world.file(file));
         self.bench.server.put(&format!("/{file}"), std::fs::read(&release).unwrap());
         release
     }
@@ -127,6 +135,13 @@ impl Story {
         let release = self.publish("second.release", ("0.1.2", "0.1.3"), &self.keys);
         self.stays(&release, "it calls itself `edge-agent 0.1.3` and not `edge-agent 0.1.2`");
         assert!(!self.bench.world.data_dir().join("agents/sets/0.1.2").exists(), "nothing is left of it");
+    }
+
+    /// It reads another key in place of one that the configuration has.
+    fn refuse_one_that_cannot_use_the_units_configuration(&self) {
+        let program = release::with(&release::called(&program("edge-agent"), "0.1.2"), "analysed_fps", "analysed_per");
+        let release = self.publish_program("fifth.release", "0.1.2", &program, &self.keys);
+        self.stays(&release, "it fails its self-test here: it ends with exit status: 78");
     }
 
     fn refuse_one_that_is_signed_by_a_stranger(&self) {
@@ -175,5 +190,24 @@ impl Story {
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
         process.wait_for_line("agent 0.1.1 is tested and in use", DEADLINE);
         self.wait_until_runs(Some("0.1.1"));
+    }
+
+    /// The release has a configuration of its own, and makes it the last good one when it ends.
+    fn give_way_with_a_configuration_that_the_image_does_not_know(&self) {
+        let (known, new) = ("analysed_fps", "analysed_per");
+        let file = self.bench.world.configuration();
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace(known, new)).unwrap();
+        let program = release::with(&release::called(&program("edge-agent"), "0.1.2"), known, new);
+        let release = release::signed(&program, "0.1.2", &self.keys, &self.bench.world.file("sixth.release"));
+        let mut update = self.bench.edge_agent_update(&["agent", release.to_str().unwrap()]);
+        let mut process = Process::spawn("edge-agent update", &mut update);
+        assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
+        self.wait_until_runs(Some("0.1.2"));
+        let former = self.agent();
+        signal(former, Signal::SIGTERM);
+        self.bench.world.wait("its next life", || (self.agent() != former).then_some(()));
+        assert_eq!(self.runs().as_deref(), Some("0.1.2"));
+        let last_good = std::fs::read_to_string(self.state.join("last-good.toml")).unwrap();
+        assert!(last_good.contains(new), "nothing that the image's agent could use is left: {last_good}");
     }
 }

@@ -7,8 +7,8 @@
 //! center says that it has stored them ([`ack`]). A person asks by a signed [`command`] ([`sign`]) and gets a clip of
 //! the camera's own [`media`] that anybody can verify ([`evidence`], [`hash`]). Before any of this a unit gets its name
 //! and certificate by [`enrolment`], and a technician's report on how it hangs ([`commissioning`]). What it did stands
-//! in its [`audit`] log. Models travel apart from the rest, as a signed [`model_set`], and so does the agent itself, as an
-//! [`agent_release`].
+//! in its [`audit`] log. Models travel apart from the rest, as a signed [`model_set`], and so does the agent itself, as
+//! an [`agent_release`] with a [`version`].
 
 pub mod ack;
 pub mod agent_release;

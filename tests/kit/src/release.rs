@@ -22,12 +22,16 @@ pub fn called(build: &Path, version: &str) -> Vec<u8> {
     let stripped = folder.path().join("edge-agent");
     let mut strip = Command::new("strip");
     assert!(strip.arg("-o").arg(&stripped).arg(build).status().expect("run strip").success());
-    let mut bytes = std::fs::read(stripped).expect("the stripped program");
-    assert_eq!(version.len(), OWN.len());
-    let own = |at: &usize| bytes[*at..].starts_with(OWN.as_bytes());
-    let places: Vec<usize> = (0..bytes.len().saturating_sub(OWN.len())).filter(own).collect();
-    for place in places {
-        bytes[place..place + OWN.len()].copy_from_slice(version.as_bytes());
+    with(&std::fs::read(stripped).expect("the stripped program"), OWN, version)
+}
+
+/// A program in which other letters stand for some, as many of them, wherever they are.
+pub fn with(program: &[u8], letters: &str, others: &str) -> Vec<u8> {
+    assert_eq!(others.len(), letters.len());
+    let mut bytes = program.to_vec();
+    let stands = |at: &usize| program[*at..].starts_with(letters.as_bytes());
+    for place in (0..program.len().saturating_sub(letters.len())).filter(stands) {
+        bytes[place..place + letters.len()].copy_from_slice(others.as_bytes());
     }
     bytes
 }

@@ -5,7 +5,7 @@
 //! starts the count anew: a power cut is no crash, and an image that keeps failing is the bootloader's to give up.
 //!
 //! The file, replaced whole: one line `edge-lives 1 BOOT STATE SECONDS...`, where BOOT is the kernel's id of the boot,
-//! STATE `alive` or `ended`, and SECONDS the crashes, counted from that boot. A file that is not so counts as none.
+//! STATE `alive` or `ended`, and SECONDS the crashes of the last hour, counted from that boot. A file that is not so counts as none.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ use edge_store::disk::{self, Disk};
 const CRASHES: usize = 3;
 /// ... within this time.
 const WITHIN: Duration = Duration::from_mins(5);
+/// How long a crash is remembered: who never gets ready dies too seldom for the rule above.
+const REMEMBERED: Duration = Duration::from_hours(1);
 /// The file is one short line.
 const MOST_BYTES: u64 = 4096;
 
@@ -72,8 +74,10 @@ fn begin(before: Count, now: &BootTime) -> (Count, Mode) {
     if before.alive && before.boot == now.boot {
         crashes.push(seconds);
     }
-    crashes.retain(|at| seconds.saturating_sub(*at) <= WITHIN.as_secs());
-    let mode = if crashes.len() >= CRASHES { Mode::Safe } else { Mode::Normal };
+    let lately = |at: &u64, within: Duration| seconds.saturating_sub(*at) <= within.as_secs();
+    crashes.retain(|at| lately(at, REMEMBERED));
+    let mode =
+        if crashes.iter().filter(|at| lately(at, WITHIN)).count() >= CRASHES { Mode::Safe } else { Mode::Normal };
     (Count { boot: now.boot.clone(), alive: true, crashes }, mode)
 }
 
@@ -86,6 +90,11 @@ impl Life {
         let life = Self { disk, path, count };
         life.keep();
         (life, mode)
+    }
+
+    /// How many lives before this one ended in a crash within the last hour of this boot, since one ended in order.
+    pub const fn crashes(&self) -> usize {
+        self.count.crashes.len()
     }
 
     /// Goes on with the life that another program began in this very process.
@@ -160,6 +169,20 @@ mod tests {
         assert_eq!(after(&[10, 20, 30]), Mode::Safe);
         assert_eq!(after(&[10, 20, 310]), Mode::Safe);
         assert_eq!(after(&[10, 20, 311]), Mode::Normal);
+    }
+
+    #[test]
+    fn crashes_are_counted_for_an_hour_and_go_on_in_the_program_that_takes_the_place() {
+        let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(Plan::none()));
+        for seconds in [0, 302, 604, 906] {
+            let (_, mode) = live(&disk, &at("a", seconds));
+            assert_eq!(mode, Mode::Normal, "never three within five minutes");
+        }
+        assert_eq!(live(&disk, &at("a", 1208)).0.crashes(), 4);
+        assert_eq!(Life::go_on(Arc::clone(&disk), PathBuf::from("/data/lives")).crashes(), 4, "it counts nothing");
+        assert_eq!(live(&disk, &at("a", 302 + 3601)).0.crashes(), 4, "the first is forgotten, the last one is new");
+        live(&disk, &at("a", 4000)).0.end();
+        assert_eq!(live(&disk, &at("a", 4001)).0.crashes(), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 const FIRST: &str = "EDGE_AGENT_FIRST";
 /// How people know the process, wherever its program is.
 const NAME: &str = "edge-agent";
-/// A program is copied in pieces of this size.
+/// A program is hashed in pieces of this size.
 const PIECE: usize = 1 << 16;
 
 /// The image's own program, where this one was started in its place.
@@ -64,23 +64,14 @@ impl Sealed {
     /// When it cannot be read, is another one, or there is no memory for it.
     pub fn copy(from: &mut dyn Read, bytes: u64, hash: Hash256) -> io::Result<Self> {
         let mut memory = File::from(memfd_create(NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
-        let mut context = digest::Context::new(&digest::SHA256);
-        let (mut from, mut piece) = (from.take(bytes.saturating_add(1)), vec![0; PIECE]);
-        loop {
-            let read = from.read(&mut piece)?;
-            match piece.get(..read) {
-                Some([]) | None => break,
-                Some(read) => {
-                    context.update(read);
-                    memory.write_all(read)?;
-                }
-            }
-        }
-        if Hash256::from_digest(&context.finish()) != hash {
-            return Err(io::Error::other("it is not what was signed"));
-        }
+        io::copy(&mut from.take(bytes.saturating_add(1)), &mut memory)?;
         let all = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
         fcntl(&memory, FcntlArg::F_ADD_SEALS(all))?;
+        // Compared only now: what nobody can change any more is what must be right.
+        memory.rewind()?;
+        if hash_of(&mut memory)? != hash {
+            return Err(io::Error::other("it is not what was signed"));
+        }
         Ok(Self(memory))
     }
 
@@ -101,9 +92,22 @@ impl Sealed {
     }
 }
 
+fn hash_of(memory: &mut File) -> io::Result<Hash256> {
+    let (mut context, mut piece) = (digest::Context::new(&digest::SHA256), vec![0; PIECE]);
+    loop {
+        let read = memory.read(&mut piece)?;
+        match piece.get(..read) {
+            Some([]) | None => return Ok(Hash256::from_digest(&context.finish())),
+            Some(read) => context.update(read),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::io::Write;
 
     #[test]
     fn a_program_runs_from_memory_as_it_was_checked() {

@@ -60,6 +60,11 @@ impl Kind {
         Ok(Found::SetAside(aside))
     }
 
+    /// What is kept, for whoever only looks: a damaged file stays where it is.
+    pub(super) fn peek<T: DeserializeOwned>(self, disk: &dyn Disk, path: &Path) -> Option<T> {
+        self.parse(&whole(disk, path).ok()?)
+    }
+
     fn parse<T: DeserializeOwned>(self, bytes: &[u8]) -> Option<T> {
         let (first, rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
         let (hash, body) = rest.split_once('\n')?;

@@ -45,7 +45,9 @@ pub use keep::KeepFault;
 pub use order::{Order, Ordered, Orders};
 pub use slots::{BootState, BundleInfo, Slot, SlotName, Slots, SlotsFault, Standing};
 pub use state::{Change, Confirmed, Phase, State, Told};
-pub use updater::{FETCHED, Outside, UpdateFault, Updater};
+#[cfg(test)]
+pub(crate) use updater::write_phase;
+pub use updater::{FETCHED, Outside, UpdateFault, Updater, image_is_on_trial};
 
 /// The version of this agent, which is that of the image that brings it unless it runs as a release.
 pub fn own_version() -> Version {

@@ -1,7 +1,6 @@
 //! Models as an artefact of their own: a signed set of all that look, whole or nothing.
 //!
-//! Its vision worker ends and begins again with the set that is named as the one in use, and nothing else of the agent
-//! does.
+//! The agent's vision worker ends and begins again with the set that is in use; nothing else of the agent does.
 
 use edge_protocol::id::AgencyId;
 use edge_protocol::model_set::ModelSet;

@@ -13,7 +13,7 @@ use edge_protocol::sign::Root;
 use edge_protocol::time::WallTime;
 
 use super::artefact::{Artefact, ArtefactFault, Artefacts, InUse, Part};
-use super::{Evidence, Version};
+use super::{Evidence, KeepFault, Version};
 use crate::supervise::program::Sealed;
 
 /// A unit's releases of the agent.
@@ -37,22 +37,48 @@ impl Keyring {
     }
 }
 
+/// What an image's agent has to do at its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Keep its place: there is no release, or none that this image has not left out.
+    Keep,
+    /// Keep it: the release in use is not for this image, and why.
+    NotFor(Version, String),
+    /// Keep it: the release in use cannot be read, and why.
+    Damaged(Version, String),
+    /// Give it to this release.
+    Give(InUse<Version>),
+}
+
 impl Releases<'_> {
-    /// The release that an image's agent of this version has to start in its own place; none where it runs itself.
-    pub fn to_start(&self, own: &Version) -> Option<InUse<Version>> {
-        let one = self.to_try(&self.standing().ok()?, own)?;
-        let suits = AgentRelease::peek(&self.sealed(&one).ok()?).is_ok_and(|release| release.suits(own).is_ok());
-        suits.then_some(one)
+    /// What the agent of an image has to do that is of this version.
+    ///
+    /// # Errors
+    /// When the disk cannot be read.
+    pub fn place(&self, own: &Version) -> Result<Place, KeepFault> {
+        let Some(one) = self.to_try(&self.standing()?, own) else { return Ok(Place::Keep) };
+        let manifest = self.sealed(&one.folder).and_then(|sealed| Ok(AgentRelease::peek(&sealed)?));
+        Ok(match manifest.map(|manifest| manifest.suits(own)) {
+            Ok(Ok(())) => Place::Give(one),
+            Ok(Err(fault)) => Place::NotFor(one.revision, fault.to_string()),
+            Err(fault) => Place::Damaged(one.revision, fault.to_string()),
+        })
     }
 
-    /// The program of a release that is here, if it is still what the image's keyring vouches for. Whether its signer's
-    /// certificate had not ended was judged when it came.
+    /// The program of the release in a folder, if it is still what the image's keyring vouches for, and is for an image
+    /// of this version. Whether its signer's certificate had not ended was judged when it came.
     ///
     /// # Errors
     /// Why it is not to be started.
-    pub fn program(&self, one: &InUse<Version>, keyring: &Keyring) -> Result<(AgentRelease, Sealed), ArtefactFault> {
-        let release = <AgentRelease as Artefact>::open(&self.sealed(one)?, keyring, None)?;
-        let path = one.folder.join(PROGRAM);
+    pub fn program(
+        &self,
+        folder: &Path,
+        own: &Version,
+        keyring: &Keyring,
+    ) -> Result<(AgentRelease, Sealed), ArtefactFault> {
+        let release = <AgentRelease as Artefact>::open(&self.sealed(folder)?, keyring, None)?;
+        release.suits(own)?;
+        let path = folder.join(PROGRAM);
         let copied = File::open(&path).and_then(|mut file| Sealed::copy(&mut file, release.bytes, release.hash));
         Ok((release, copied.map_err(|source| ArtefactFault::Disk { path, source })?))
     }
@@ -115,4 +141,4 @@ impl Artefact for AgentRelease {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

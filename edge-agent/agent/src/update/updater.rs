@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use edge_protocol::time::{MonoTime, WallStamp};
@@ -10,7 +10,7 @@ use edge_store::disk::Disk;
 
 use super::decide::{Bundled, Effect, Event, apply};
 use super::keep::{self, Found, KeepFault, Kind};
-use super::state::State;
+use super::state::{Phase, State};
 use super::{Bundle, Patience, Refusal, Slots, SlotsFault, Told, Wanted};
 
 /// The file of the state in the update's folder.
@@ -18,6 +18,22 @@ const STATE: &str = "state";
 const KIND: Kind = Kind { first_line: "edge-update 1" };
 /// What was downloaded, in the update's folder.
 pub const FETCHED: &str = "bundle.raucb";
+
+/// Whether an image has still to prove itself, as far as the disk says.
+pub fn image_is_on_trial(disk: &dyn Disk, folder: &Path) -> bool {
+    let state: Option<State> = KIND.peek(disk, &folder.join(STATE));
+    state.is_some_and(|state| match state.phase {
+        Phase::Rebooting { .. } | Phase::Confirming { .. } | Phase::AwaitingLine { .. } | Phase::RollingBack { .. } => {
+            true
+        }
+        Phase::Idle
+        | Phase::Checking { .. }
+        | Phase::Verified { .. }
+        | Phase::Installed { .. }
+        | Phase::Good { .. }
+        | Phase::RolledBack { .. } => false,
+    })
+}
 
 /// What an update needs of the rest of the unit. A trait so that tests can cut the power in the middle of it.
 pub trait Outside: Debug + Send {
@@ -207,4 +223,11 @@ impl Updater {
     fn install(&mut self, bundle: &Bundle) -> Result<(), String> {
         self.slots.install(&bundle.file).map_err(|fault| fault.to_string())
     }
+}
+
+/// Leaves this behind as how far an update is.
+#[cfg(test)]
+pub(crate) fn write_phase(disk: &dyn Disk, folder: &Path, phase: Phase) {
+    disk.make_folder(folder).unwrap();
+    keep::write(disk, &folder.join(STATE), &KIND.bytes(&State { phase, ..State::default() })).unwrap();
 }

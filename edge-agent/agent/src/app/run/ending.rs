@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{RunError, surviving, system};
 use crate::supervise::{Clock, Stop, Supervisor};
+use crate::update::Version;
 
 /// An agent that is to begin anew soon has run for so long: after eight starts in ten minutes the box boots
 /// (`StartLimitBurst=` of its unit), and whoever tries the addresses of a camera must not get there.
@@ -18,6 +19,8 @@ pub(super) struct Anew {
     pub(super) now: Stop,
     /// Once it has run for [`SOON`]: people may ask for this as often as they like.
     pub(super) soon: Stop,
+    /// A release that is no reason for it: the image's agent has left it out, though nobody could write that down.
+    pub(super) left_out: Option<Version>,
 }
 
 impl Anew {

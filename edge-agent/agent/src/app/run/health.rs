@@ -15,10 +15,11 @@ use edge_protocol::time::{Moment, MonoTime, WallStamp, WallTime};
 use edge_store::database::set_aside_in;
 use edge_store::disk::{Disk as _, RealDisk, Room};
 
+use super::giving_way::Successor;
 use super::rings::{Rings, RingsSeen};
 use super::vitals::{CameraVitals, Shared, Vitals};
 use super::witness::Witness;
-use super::{Assembly, RunError, giving_way, heat, housing, problems, software, vitals};
+use super::{Assembly, RunError, heat, housing, problems, software, vitals};
 use crate::app::doctor::{Machine, disk_wear};
 use crate::metrics::{self, Metrics, Numbers, Stream};
 use crate::peripherals::zone;
@@ -45,7 +46,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>, entries: Sender<Entry>, vitals:
     let (clock, every) = (assembly.clock.clone(), assembly.config.health.every);
     let (heartbeats, data_dir) = (assembly.heartbeats.clone(), assembly.config.data_dir.clone());
     let mut witness = Witness::new(&data_dir, clock.wall());
-    let (successor, anew) = (giving_way::Successor::new(&data_dir), assembly.anew.now.clone());
+    let (mut successor, anew) = (Successor::new(&data_dir, assembly.anew.left_out.clone()), assembly.anew.now.clone());
     let mut last = clock.mono();
     let body = move |stop: &Stop| {
         while !stop.wait_timeout(LOOK) {
@@ -53,7 +54,7 @@ pub(super) fn start(assembly: &mut Assembly<'_>, entries: Sender<Entry>, vitals:
             let fed = feed_watchdog(&heartbeats, now);
             vitals.look(now);
             witness.look(&vitals, fed, &entries, (now, clock.wall()));
-            if successor.has_come() {
+            if successor.has_come(now) {
                 tracing::info!("another agent is in use: this one ends, and that one begins");
                 anew.set();
             }

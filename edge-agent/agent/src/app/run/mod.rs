@@ -167,7 +167,7 @@ fn system(doing: &'static str) -> impl Fn(io::Error) -> RunError {
 /// See [`RunError`].
 pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
-    giving_way::give_way(&arguments.config, &clock);
+    let left_out = giving_way::give_way(&arguments.config, &clock);
     let mut survivor = surviving::prepare(&arguments.config, &clock)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let _alone = alone(&survivor.config.data_dir)?;
@@ -178,7 +178,7 @@ pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let mut supervisor = Supervisor::new(clock.clone());
     // A new unit begins anew once it is enrolled.
     let now = survivor.awaited.as_ref().map_or_else(Stop::new, |awaited| awaited.enrolled.clone());
-    let anew = Anew { now, ..Anew::default() };
+    let anew = Anew { now, left_out, ..Anew::default() };
     let started = start(&arguments.config, &survivor, (&clock, &anew), &mut supervisor);
     let ended = started.and_then(|()| ending.wait(&supervisor, (&anew, &clock), || survivor.proved()));
     tracing::info!("stopping");

@@ -36,6 +36,9 @@ pub(in crate::app) trait Ours: Artefact {
     /// The version of the agent that it has to suit.
     fn suited(data_dir: &Path) -> Version;
 
+    /// Whether the agent ends to take it up, and with it a clip that is being sent.
+    const ENDS_THE_AGENT: bool;
+
     /// Tests the one in a folder where it lies.
     fn self_test(here: &Here, config: &Config, folder: &Path) -> Result<(), String>;
 }
@@ -50,6 +53,9 @@ pub(super) fn install<A: Ours>(here: &Here, config: &Config, file: &Path) -> any
     if let Some(order) = ordered {
         ensure!(order.is_image(), "the center's order of {} is under way", order.what);
     }
+    // With two things new at once nobody could say which of them a fault is of.
+    let phase = here.peek()?.phase;
+    ensure!(phase.is_open(), "an image is on its way ({}): wait until it is good or rolled back", phase.as_str());
     let taken = put_to_use::<A>(here, config, file, None, None)?;
     let taken = taken.with_context(|| format!("{} is refused, {}", file.display(), words.stays))?;
     let artefacts = Artefacts::<A>::new(&RealDisk, &here.data_dir);
@@ -60,18 +66,32 @@ pub(super) fn install<A: Ours>(here: &Here, config: &Config, file: &Path) -> any
     Ok(())
 }
 
-/// Has something of them written down and told, from within the agent. False where another process owns them.
-pub(in crate::app) fn change<A: Ours>(
-    config: &Config,
-    clock: &Clock,
-    change: impl FnOnce(&Artefacts<'_, A>) -> Result<(), KeepFault>,
-) -> anyhow::Result<bool> {
-    let folder = config.data_dir.join("update");
-    let Some(_lock) = Lock::artefact(&folder, A::FOLDER)? else { return Ok(false) };
-    let artefacts = Artefacts::new(&RealDisk, &config.data_dir);
-    change(&artefacts)?;
-    tell(&mut Unit::new(config.data_dir.clone(), Some(config.clone()), clock.clone()), &artefacts, &folder)?;
-    Ok(true)
+/// Whose artefacts the agent itself has changed.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::app) struct Home<'h> {
+    pub(in crate::app) data_dir: &'h Path,
+    /// None where no configuration can be used; then what is told has no seal.
+    pub(in crate::app) config: Option<&'h Config>,
+    pub(in crate::app) clock: &'h Clock,
+}
+
+impl Home<'_> {
+    /// Has something written down and told. False where another process owns the artefacts, for some seconds where
+    /// `waits`.
+    pub(in crate::app) fn change<A: Ours>(
+        &self,
+        waits: bool,
+        change: impl FnOnce(&Artefacts<'_, A>) -> Result<(), KeepFault>,
+    ) -> anyhow::Result<bool> {
+        let folder = self.data_dir.join("update");
+        let lock = if waits { Lock::artefact_soon } else { Lock::artefact };
+        let Some(_lock) = lock(&folder, A::FOLDER)? else { return Ok(false) };
+        let artefacts = Artefacts::new(&RealDisk, self.data_dir);
+        change(&artefacts)?;
+        let mut unit = Unit::new(self.data_dir.to_owned(), self.config.cloned(), self.clock.clone());
+        tell(&mut unit, &artefacts, &folder)?;
+        Ok(true)
+    }
 }
 
 /// Whether one is on trial. One whose order is lost, so that nobody watches it, is given up.
@@ -82,7 +102,7 @@ pub(super) fn settle<A: Ours>(here: &Here) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let folder = here.owned_folder()?;
-    let Some(_lock) = Lock::artefact(&folder, A::FOLDER)? else { return Ok(true) };
+    let Some(_lock) = Lock::artefact(&folder, A::FOLDER)? else { return Ok(standing.trial.is_some()) };
     let watched = Orders::new(&RealDisk, &folder).read()?.and_then(|order| A::ordered(&order));
     if watched.is_some() && watched == artefacts.standing()?.current {
         return Ok(standing.trial.is_some());
@@ -93,12 +113,12 @@ pub(super) fn settle<A: Ours>(here: &Here) -> anyhow::Result<bool> {
 }
 
 /// Tells what nobody has been told, to nobody in particular. What became of an ordered one is left to whoever carries
-/// the order out, and who asked for it hears of it.
+/// the order out: who asked for it hears of it there.
 fn tell<A: Ours>(unit: &mut Unit, artefacts: &Artefacts<'_, A>, folder: &Path) -> anyhow::Result<()> {
     let order = Orders::new(&RealDisk, folder).read()?.filter(|order| order.handed);
-    let watched = order.and_then(|order| A::ordered(&order));
+    let ordered = order.and_then(|order| A::ordered(&order));
     for told in artefacts.standing()?.untold {
-        if watched.as_ref() == Some(&told.swap().to) {
+        if ordered.as_ref() == Some(&told.swap().to) {
             break;
         }
         unit.write_down(&News::of_artefact::<A>(&told), None).map_err(|words| anyhow::anyhow!(words))?;

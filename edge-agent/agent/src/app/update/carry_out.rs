@@ -2,9 +2,8 @@
 //!
 //! The download needs nobody's leave and takes as long as the line takes. Only then does the lock say that this process
 //! owns the update's state, and the same state machine installs that a technician's command drives. The boot waits for
-//! its hours and for clips. A set of models and a release of the agent go another way from there
-//! ([`Trial`]). What a restart or a power cut
-//! interrupts goes on from the order and the state on the disk.
+//! its hours and for clips. A set of models and a release of the agent go another way from there ([`Trial`]). What a
+//! restart or a power cut interrupts goes on from the order and the state on the disk.
 
 use std::path::Path;
 use std::time::Duration;
@@ -89,6 +88,8 @@ impl<'h> Errand<'h> {
 
     /// Removes what was downloaded for an order that was refused or called back.
     fn clear(&self) -> anyhow::Result<()> {
+        // Where the order is lost, and with it whoever watched.
+        self.here.on_trial()?;
         if self.here.peek()?.phase.is_open() {
             let limits = Limits { daily_bytes: self.settings.daily_bytes, disk_bytes: self.settings.disk_bytes };
             Fetch::open(&RealDisk, &self.here.folder(), limits)?.discard()?;
@@ -261,7 +262,7 @@ fn wanted(order: &Order, file: &Path, version: &Version) -> Wanted {
 }
 
 /// Whether pieces of a clip wait for the line, or a command is being carried out that may make some.
-fn clip_is_sent(data_dir: &Path) -> bool {
+pub(super) fn clip_is_sent(data_dir: &Path) -> bool {
     let waiting = OutboxReader::open(&data_dir.join("outbox.sqlite")).and_then(|reader| reader.backlog(Lane::Clip));
     let unfinished = Log::open(&data_dir.join("audit.sqlite")).ok().and_then(|mut log| log.unfinished().ok());
     waiting.is_ok_and(|waiting| waiting.records > 0) || unfinished.is_some_and(|intents| !intents.is_empty())

@@ -1,11 +1,16 @@
-//! Locks between processes: who runs on a data folder, who owns the update's state, who the artefacts of a
-//! kind, and who changes the order.
+//! Locks between processes: who runs on a data folder, who owns the update's state, who the artefacts of a kind, and who
+//! changes the order.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+
+/// Between two tries of a lock that is waited for.
+const STEP: Duration = Duration::from_millis(100);
+const STEPS: u32 = 100;
 
 /// Held for as long as it is kept.
 #[derive(Debug)]
@@ -26,6 +31,17 @@ impl Lock {
     pub(super) fn artefact(folder: &Path, kind: &str) -> io::Result<Option<Self>> {
         let file = file(folder, &format!("{kind}.lock"))?;
         Ok(Flock::lock(file, FlockArg::LockExclusiveNonblock).ok().map(Self))
+    }
+
+    /// The same, for whoever cannot come again later: waits some seconds.
+    pub(super) fn artefact_soon(folder: &Path, kind: &str) -> io::Result<Option<Self>> {
+        for _ in 0..STEPS {
+            if let Some(lock) = Self::artefact(folder, kind)? {
+                return Ok(Some(lock));
+            }
+            std::thread::sleep(STEP);
+        }
+        Ok(None)
     }
 
     /// May change the order: waits for whoever does so, which is a matter of moments.

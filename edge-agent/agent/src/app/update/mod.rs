@@ -113,8 +113,8 @@ the models in use stay. The running agent looks with the new ones within a momen
 
 Releases are made with `rtcc agent` by whoever signs images. One that is signed by anybody else, not \
 whole, not above the image's own version, older than one that proved itself, or made for other images is \
-refused; the agent in use stays. The running agent ends and the new one starts within a moment. After three \
-crashes within five minutes the image's own agent runs again.")]
+refused; the agent in use stays. The running agent ends and the new one starts within a moment, without regard \
+to a clip that is being sent. After three crashes within five minutes the image's own agent runs again.")]
     Agent {
         /// The release
         #[arg(value_name = "FILE")]

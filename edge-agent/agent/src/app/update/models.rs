@@ -15,7 +15,7 @@ use crate::app::vision::{Runner, model_bytes};
 use crate::config::Config;
 use crate::inference::library::{Surroundings, find};
 use crate::update::models::Agency;
-use crate::update::release::Releases;
+use crate::update::release::{Place, Releases};
 use crate::update::{Order, Ordered, Version, own_version};
 use crate::vision::engine::Engine;
 
@@ -29,6 +29,8 @@ impl Ours for ModelSet {
         is_being: "set of models is being",
         stays: "the models in use stay",
     };
+
+    const ENDS_THE_AGENT: bool = false;
 
     fn ordered(order: &Order) -> Option<u64> {
         if let Ordered::Models { revision } = order.what { Some(revision) } else { None }
@@ -48,7 +50,10 @@ impl Ours for ModelSet {
     /// That of the agent that runs, which may be a release.
     fn suited(data_dir: &Path) -> Version {
         let own = own_version();
-        Releases::new(&RealDisk, data_dir).to_start(&own).map_or(own, |release| release.revision)
+        match Releases::new(&RealDisk, data_dir).place(&own) {
+            Ok(Place::Give(release)) => release.revision,
+            Ok(Place::Keep | Place::NotFor(..) | Place::Damaged(..)) | Err(_) => own,
+        }
     }
 
     /// Runs every model of the set on its golden input, with the providers that the agent would use.

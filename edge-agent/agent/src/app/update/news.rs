@@ -81,6 +81,11 @@ impl News {
             artefact::Told::Taken(_) => {
                 (format!("{new} {is} in use, after {former}"), AlertKind::Update(versions(&former, &new)), false)
             }
+            artefact::Told::PutAside(_, why) => {
+                let words = format!("{former} {is} in use, {new} {is} left alone: {why}");
+                let verdict = Verdict::Failed(Sentence::cut(&words));
+                return Self { kind: AuditKind::Outcome, words, alert: None, verdict };
+            }
             artefact::Told::GoneBack(_, why) => {
                 let words = format!("{former} {is} in use again, {new} {was} given up: {why}");
                 (words, AlertKind::Rollback(versions(&new, &former)), true)

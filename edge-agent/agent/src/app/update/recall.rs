@@ -21,18 +21,11 @@ pub(in crate::app) fn recall(data_dir: &Path, request: RequestId) -> Result<(Rec
     let orders = Orders::new(&RealDisk, &folder);
     let found = orders.read().map_err(|error| words(&error))?.filter(|order| order.request == request);
     let Some(order) = found else { return Ok((Recalled::NotThere, None)) };
-    // Held until the order is gone: what is being put to use at this moment has begun.
-    let kind = match order.what {
-        Ordered::Image { .. } | Ordered::Models { .. } => ModelSet::FOLDER,
-        Ordered::Agent { .. } => AgentRelease::FOLDER,
+    let (_held, has_begun) = match &order.what {
+        Ordered::Image { .. } => (None, order.handed),
+        Ordered::Models { revision } => begun::<ModelSet>(data_dir, &order, revision)?,
+        Ordered::Agent { agent } => begun::<AgentRelease>(data_dir, &order, agent)?,
     };
-    let owned = Lock::artefact(&folder, kind).map_err(|error| words(&error))?;
-    let is_used = match &order.what {
-        Ordered::Image { .. } => true,
-        Ordered::Models { revision } => owned.is_none() || is_used::<ModelSet>(data_dir, revision)?,
-        Ordered::Agent { agent } => owned.is_none() || is_used::<AgentRelease>(data_dir, agent)?,
-    };
-    let has_begun = order.handed && is_used;
     if has_begun {
         let why = format!("the update to {} has begun; what undoes it is another update", order.what);
         return Ok((Recalled::TooLate(why), None));
@@ -41,9 +34,13 @@ pub(in crate::app) fn recall(data_dir: &Path, request: RequestId) -> Result<(Rec
     Ok((Recalled::Ended(order.what.to_string()), Some(order)))
 }
 
-fn is_used<A: Artefact>(data_dir: &Path, revision: &A::Revision) -> Result<bool, String> {
+/// Whether something was changed for an order already. What is being put to use at this moment has begun; the lock is to
+/// be held until the order is gone.
+fn begun<A: Artefact>(data_dir: &Path, order: &Order, revision: &A::Revision) -> Result<(Option<Lock>, bool), String> {
+    let lock = Lock::artefact(&data_dir.join("update"), A::FOLDER).map_err(|error| error.to_string())?;
     let standing = Artefacts::<A>::new(&RealDisk, data_dir).standing().map_err(|error| error.to_string())?;
-    Ok(standing.used() == Some(revision))
+    let is_used = lock.is_none() || standing.used() == Some(revision);
+    Ok((lock, order.handed && is_used))
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use super::Here;
 use super::artefacts::Ours;
 use super::news::Words;
 use crate::config::Config;
-use crate::update::artefact::InUse;
 use crate::update::release::{Keyring, Releases};
 use crate::update::{Order, Ordered, Version, own_version};
 
@@ -51,6 +50,8 @@ impl Ours for AgentRelease {
         stays: "the agent in use stays",
     };
 
+    const ENDS_THE_AGENT: bool = true;
+
     fn ordered(order: &Order) -> Option<Version> {
         if let Ordered::Agent { agent } = &order.what { Some(agent.clone()) } else { None }
     }
@@ -71,10 +72,10 @@ impl Ours for AgentRelease {
     /// Starts it twice, as it will be started: it must say its own version, and be able to use this unit's
     /// configuration.
     fn self_test(here: &Here, _: &Config, folder: &Path) -> Result<(), String> {
-        let release = InUse { revision: own_version(), folder: folder.to_owned() };
         let keyring = keyring().map_err(|error| format!("{error:#}"))?;
         let releases = Releases::new(&RealDisk, &here.data_dir);
-        let (manifest, program) = releases.program(&release, &keyring).map_err(|fault| fault.to_string())?;
+        let found = releases.program(folder, &own_version(), &keyring);
+        let (manifest, program) = found.map_err(|fault| fault.to_string())?;
         let said = said_by(program.command().arg("--version"))?;
         let wanted = format!("edge-agent {}", manifest.software);
         if said.trim() != wanted {
@@ -100,6 +101,7 @@ fn said_by(command: &mut Command) -> Result<String, String> {
         steps += 1;
         std::thread::sleep(STEP);
     }
+    // What it says is a line or two, which the pipes hold until now.
     let output = child.wait_with_output().map_err(words)?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use edge_store::disk::{Disk as _, RealDisk};
 
 use super::artefacts::{Ours, put_to_use};
+use super::carry_out::clip_is_sent;
 use super::lock::Lock;
 use super::news::News;
 use super::outside::{Unit, hash_of};
@@ -57,7 +58,9 @@ impl Trial {
             return Ok(if ended { Duration::ZERO } else { LOOK });
         }
         // With an image on its way nobody could say which of the two a fault is of.
-        if !here.peek()?.phase.is_open() || !order.may_boot(wall, waited, false) {
+        if !here.peek()?.phase.is_open()
+            || !order.may_boot(wall, waited, A::ENDS_THE_AGENT && clip_is_sent(&here.data_dir))
+        {
             return Ok(LOOK);
         }
         self.watch = Watch::default();
@@ -119,7 +122,9 @@ fn tell<A: Ours>(
         match told {
             Told::Taken(_) | Told::GoneBack(..) if is_mine => unit.end(order, &news)?,
             Told::OnTrial(_) if is_mine => unit.write_down(&news, Some(order))?,
-            Told::OnTrial(_) | Told::Taken(_) | Told::GoneBack(..) => unit.write_down(&news, None)?,
+            Told::OnTrial(_) | Told::Taken(_) | Told::GoneBack(..) | Told::PutAside(..) => {
+                unit.write_down(&news, None)?;
+            }
         }
         artefacts.told(1).map_err(|error| error.to_string())?;
     }

@@ -8,7 +8,7 @@
 use edge_store::disk::RealDisk;
 
 use super::{begin, in_folder};
-use crate::app::update::artefacts;
+use crate::app::update::artefacts::Home;
 use crate::config::Config;
 use crate::supervise::Clock;
 use crate::update::artefact::InUse;
@@ -104,7 +104,8 @@ impl Chooser {
     /// Has something of the sets written down and told. Where the disk takes nothing the unit looks all the same; while
     /// another process changes the sets it waits for that to end.
     fn note(&self, change: impl FnOnce(&ModelSets<'_>) -> Result<(), KeepFault>) -> Result<(), String> {
-        match artefacts::change(&self.config, &self.clock, change) {
+        let home = Home { data_dir: &self.config.data_dir, config: Some(&self.config), clock: &self.clock };
+        match home.change(false, change) {
             Ok(true) => Ok(()),
             Ok(false) => Err("another set of models is being put to use".to_owned()),
             Err(error) => {

@@ -34,7 +34,7 @@ pub enum ArtefactFault {
     #[error("it was made {0}, more than half a year ago; take a newer one")]
     Expired(String),
     /// The agent is too old for it.
-    #[error("it needs version {needs} of the agent, and this is {is}; update the image first")]
+    #[error("it needs version {needs} of the agent, and this is {is}; update that first")]
     NeedsAgent {
         /// What it needs.
         needs: String,

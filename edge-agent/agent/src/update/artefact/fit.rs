@@ -1,7 +1,6 @@
-//! Whether one that is here can be used: it is still what was signed, and the agent is new enough for it.
+//! Whether one that is here can be used: it is still what was signed, and suits the agent.
 //!
-//! Judged anew before each use, since a disk rots, and a bootloader may have fallen back to an
-//! older image.
+//! Judged anew before each use, since a disk rots, and a bootloader may have fallen back to an older image.
 
 use std::io;
 use std::path::Path;

@@ -7,32 +7,34 @@
 
 mod fault;
 mod fit;
+mod judge;
 mod standing;
 mod unpack;
 
 use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
-use std::fs::File;
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
 use edge_protocol::time::{MonoTime, WallStamp, WallTime};
 use edge_store::disk::Disk;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::bundle::{is_set, known_time};
 use super::keep::{self, Found, KeepFault, Kind};
-use super::{BUNDLE_LIFE, Before, Evidence, LINE_PATIENCE, Patience, Verdict, Version, Watch};
+use super::{Before, Evidence, Patience, Verdict, Version, Watch};
 
 use standing::MOST_TRIES;
 
 pub use fault::ArtefactFault;
 pub use fit::Part;
+pub use judge::open;
 pub use standing::{PassedOver, Standing, Swap, Told};
 
+const HOUR: Duration = Duration::from_hours(1);
 const STANDING: &str = "standing";
 const SETS: &str = "sets";
 /// The signed manifest of an unpacked artefact.
@@ -152,12 +154,12 @@ impl<'d, A: Artefact> Artefacts<'d, A> {
         fit::check::<A>(self.disk, &one.folder, software)
     }
 
-    /// The signed manifest of one that is here.
+    /// The signed manifest of the one in a folder.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn sealed(&self, one: &InUse<A::Revision>) -> Result<Vec<u8>, ArtefactFault> {
-        fit::sealed(self.disk, &one.folder)
+    pub fn sealed(&self, folder: &Path) -> Result<Vec<u8>, ArtefactFault> {
+        fit::sealed(self.disk, folder)
     }
 
     /// The one in use is of no use to this agent, so the image's own is in use. Does nothing on a trial.
@@ -166,6 +168,14 @@ impl<'d, A: Artefact> Artefacts<'d, A> {
     /// When that cannot be written down.
     pub fn pass_over(&self, revision: &A::Revision, software: &Version, why: String) -> Result<(), KeepFault> {
         self.change(|standing| standing.pass_over(revision, software, why))
+    }
+
+    /// The one in use is not for this image, which runs its own. Does nothing on a trial.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn put_aside(&self, revision: &A::Revision, software: &Version, why: String) -> Result<(), KeepFault> {
+        self.change(|standing| standing.put_aside(revision, software, why))
     }
 
     /// One that was passed over can be used after all.
@@ -239,7 +249,7 @@ impl<'d, A: Artefact> Artefacts<'d, A> {
         let mut standing = self.standing()?;
         // Whoever watched it is gone, or this would not be asked.
         standing.go_back("another was asked for before it had proved itself".to_owned());
-        let (sealed, manifest) = judge(file, terms, &standing)?;
+        let (sealed, manifest) = judge::judge(file, terms, &standing)?;
         let revision = manifest.revision();
         let folder = self.set(&revision);
         if standing.current.as_ref() == Some(&revision) && standing.used().is_none() {
@@ -289,18 +299,45 @@ impl<'d, A: Artefact> Artefacts<'d, A> {
         let verdict = spent.unwrap_or_else(|| watch.look(seen.as_ref(), before, patience, now));
         match (verdict, standing.awaits_line) {
             (Verdict::Holds, _) => standing.hold(),
-            (Verdict::HoldsWithoutLine, false) => standing.hold_without_line(A::NEEDS_LINE),
-            (Verdict::Fails(why), false) => standing.go_back(why),
-            (_, true) if watch.age(now) >= LINE_PATIENCE => {
-                standing.go_back("it did not reach the center for a day, which the former one did".to_owned());
+            (Verdict::HoldsWithoutLine, None) => {
+                *watch = Watch::default();
+                standing.hold_without_line(A::NEEDS_LINE);
+            }
+            (Verdict::Fails(_), None) if evidence.is_some() && seen.is_none() => {
+                standing.go_back("another one runs in its place".to_owned());
+            }
+            (Verdict::Fails(why), None) => standing.go_back(why),
+            // The watch is of this life of the process, the hours are kept.
+            (_, Some(_)) if watch.age(now) >= HOUR => {
+                *watch = Watch::default();
+                if standing.waited_an_hour() {
+                    standing.go_back("it did not reach the center for a day, which the former one did".to_owned());
+                }
             }
             // At once where the boot is new: it may be this one that it cuts short.
-            (Verdict::Wait, false) | (_, true) => {
+            (Verdict::Wait, None) | (_, Some(_)) => {
                 return if is_new { self.write(&standing).map(|()| false) } else { Ok(false) };
             }
         }
         self.write(&standing)?;
         Ok(standing.trial.is_none())
+    }
+
+    /// One on trial begins once more, in this boot; false, and given up, where it has had its boots. For whoever starts
+    /// it before anybody looks.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn meet(&self, boot: &str) -> Result<bool, KeepFault> {
+        let mut may_begin = true;
+        self.change(|standing| {
+            standing.meet(boot);
+            if let Some(why) = standing.has_had_its_boots() {
+                standing.go_back(why);
+                may_begin = false;
+            }
+        })?;
+        Ok(may_begin)
     }
 
     /// The first so many of the untold were told.
@@ -328,42 +365,4 @@ impl<'d, A: Artefact> Artefacts<'d, A> {
         self.disk.make_folder(&sets).map_err(fault)?;
         standing.loose.iter().try_for_each(|loose| self.disk.remove_folder(&self.set(loose))).map_err(fault)
     }
-}
-
-/// Reads the head and judges it before a byte is written.
-fn judge<A: Artefact>(
-    file: &mut dyn Read,
-    terms: &Terms<'_, A>,
-    standing: &Standing<A::Revision>,
-) -> Result<(Vec<u8>, A), ArtefactFault> {
-    let mut first = [0; 12];
-    let short = |_| ArtefactFault::Damaged("its head".to_owned());
-    file.read_exact(&mut first).map_err(short)?;
-    let mut sealed = vec![0; A::manifest_length(first)?];
-    file.read_exact(&mut sealed).map_err(short)?;
-    // Of a clock that nobody has set only this is known: it is later than that. An earlier moment would say nothing of
-    // a signer whose certificate begins after it.
-    let known = known_time(terms.latest, terms.now);
-    let is_known = is_set(terms.now) || known >= A::peek(&sealed)?.built();
-    let manifest = A::open(&sealed, terms.trust, is_known.then_some(known))?;
-    let revision = manifest.revision();
-    if let Some(wanted) = terms.wanted.as_ref().filter(|wanted| revision != **wanted) {
-        return Err(ArtefactFault::OtherRevision { found: revision.to_string(), wanted: wanted.to_string() });
-    }
-    if let Some(floor) = standing.floor.as_ref().filter(|floor| revision < **floor) {
-        return Err(ArtefactFault::BelowFloor { revision: revision.to_string(), floor: floor.to_string() });
-    }
-    if known > manifest.built().saturating_add(BUNDLE_LIFE) {
-        return Err(ArtefactFault::Expired(manifest.built().to_string()));
-    }
-    manifest.suits(terms.software)?;
-    Ok((sealed, manifest))
-}
-
-/// Opens an artefact's file.
-///
-/// # Errors
-/// The system's, with the path.
-pub fn open(path: &Path) -> Result<File, ArtefactFault> {
-    File::open(path).map_err(|source| ArtefactFault::Disk { path: path.to_owned(), source })
 }

@@ -1,13 +1,14 @@
 //! What is known of a unit's artefacts of one kind, as it lies on the disk: one file, replaced whole.
 //!
-//! That one is in use, that it still has to prove itself, and which one was before are one fact, so a power
-//! cut finds them as they were or as they were to be.
+//! That one is in use, that it still has to prove itself, and which one was before are one fact, so a power cut finds
+//! them as they were or as they were to be.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::update::{Before, Version};
+use crate::update::{Before, LINE_PATIENCE, Version};
 
 /// How often an ordered one is begun whose attempts never come to an end: a self-test may take the whole process with
 /// it.
@@ -32,9 +33,9 @@ pub struct Standing<R: Ord> {
     /// The boots in which it was on trial.
     #[serde(default)]
     pub boots: BTreeSet<String>,
-    /// It does all else, and waits for the line to the center, which was there before.
+    /// Where it does all else and waits for the line to the center, which was there before: for how many hours.
     #[serde(default)]
-    pub awaits_line: bool,
+    pub awaits_line: Option<u8>,
     /// An ordered one that was begun and has not come to an end, and how often.
     #[serde(default)]
     pub begun: Option<(R, u8)>,
@@ -65,6 +66,8 @@ pub enum Told<R> {
     Taken(Swap<R>),
     /// The former one is in use again, and why.
     GoneBack(Swap<R>, String),
+    /// It is left alone by an image that it is not for, and why.
+    PutAside(Swap<R>, String),
 }
 
 /// From one to another; none is the image's own.
@@ -80,7 +83,7 @@ impl<R> Told<R> {
     /// Which swap it is about.
     pub const fn swap(&self) -> &Swap<R> {
         match self {
-            Self::OnTrial(swap) | Self::Taken(swap) | Self::GoneBack(swap, _) => swap,
+            Self::OnTrial(swap) | Self::Taken(swap) | Self::GoneBack(swap, _) | Self::PutAside(swap, _) => swap,
         }
     }
 }
@@ -93,7 +96,7 @@ impl<R: Ord> Default for Standing<R> {
             former: None,
             trial: None,
             boots: BTreeSet::new(),
-            awaits_line: false,
+            awaits_line: None,
             begun: None,
             passed_over: None,
             loose: BTreeSet::new(),
@@ -121,9 +124,18 @@ impl<R: Ord + Clone> Standing<R> {
 
     /// The one in use is of no use to this agent.
     pub(super) fn pass_over(&mut self, revision: &R, software: &Version, why: String) {
+        self.leave_alone(revision, software, |swap| Told::GoneBack(swap, why));
+    }
+
+    /// The one in use is not for this image, which is no fault of it.
+    pub(super) fn put_aside(&mut self, revision: &R, software: &Version, why: String) {
+        self.leave_alone(revision, software, |swap| Told::PutAside(swap, why));
+    }
+
+    fn leave_alone(&mut self, revision: &R, software: &Version, told: impl FnOnce(Swap<R>) -> Told<R>) {
         if self.current.as_ref() == Some(revision) && self.trial.is_none() {
             self.passed_over = Some(PassedOver { revision: revision.clone(), software: software.clone() });
-            self.untold.push(Told::GoneBack(Swap { from: None, to: revision.clone() }, why));
+            self.untold.push(told(Swap { from: None, to: revision.clone() }));
         }
     }
 
@@ -144,14 +156,15 @@ impl<R: Ord + Clone> Standing<R> {
     /// One was unpacked and tested, and is in use from now on; with a trial where somebody watches it.
     pub(super) fn take(&mut self, revision: R, trial: Option<Before>) {
         let swap = Swap { from: self.used().cloned(), to: revision.clone() };
-        self.loose.clear();
-        // Whoever comes back to it looks at it anew.
-        self.passed_over = None;
+        // What cannot be used is no way back.
+        self.loose =
+            self.passed_over.take().map(|over| over.revision).filter(|over| *over != revision).into_iter().collect();
         self.begun = None;
-        self.former = self.current.replace(revision);
+        self.former.clone_from(&swap.from);
+        self.current = Some(revision);
         self.trial = trial;
         self.boots.clear();
-        self.awaits_line = false;
+        self.awaits_line = None;
         if self.trial.is_some() {
             self.untold.push(Told::OnTrial(swap));
         } else {
@@ -167,14 +180,14 @@ impl<R: Ord + Clone> Standing<R> {
     /// Why the one on trial has had its time, whatever the watch of this boot says. One that waits for the line alone
     /// wears out with no boot: it may be a weak supply that has both.
     pub(super) fn has_had_its_boots(&self) -> Option<String> {
-        let spent = self.boots.len() > MOST_BOOTS && !self.awaits_line;
+        let spent = self.boots.len() > MOST_BOOTS && self.awaits_line.is_none();
         spent.then(|| format!("the unit was booted anew {MOST_BOOTS} times before it had proved itself"))
     }
 
     /// The one in use has proved itself.
     pub(super) fn hold(&mut self) {
         self.boots.clear();
-        self.awaits_line = false;
+        self.awaits_line = None;
         if let (Some(_), Some(to)) = (self.trial.take(), self.current.clone()) {
             self.prove(Swap { from: self.former.clone(), to });
         }
@@ -183,16 +196,22 @@ impl<R: Ord + Clone> Standing<R> {
     /// The one in use has proved itself, but for the line to the center, where that is a matter of its kind.
     pub(super) fn hold_without_line(&mut self, needs_line: bool) {
         if needs_line {
-            self.awaits_line = true;
+            self.awaits_line = Some(0);
         } else {
             self.hold();
         }
     }
 
+    /// One that waits for the line has done so for another hour; whether that makes a day.
+    pub(super) fn waited_an_hour(&mut self) -> bool {
+        self.awaits_line = self.awaits_line.map(|hours| hours.saturating_add(1));
+        self.awaits_line.is_some_and(|hours| Duration::from_hours(hours.into()) >= LINE_PATIENCE)
+    }
+
     /// The one in use has not proved itself: the former one is in use again.
     pub(super) fn go_back(&mut self, why: String) {
         self.boots.clear();
-        self.awaits_line = false;
+        self.awaits_line = None;
         if let (Some(_), Some(to)) = (self.trial.take(), self.current.clone()) {
             let from = self.former.take();
             self.current.clone_from(&from);

@@ -1,4 +1,5 @@
-//! The files of an artefact on their way to the disk: each is compared with its signed hash, and all are durable in the end.
+//! The files of an artefact on their way to the disk: each is compared with its signed hash, and all are durable in the
+//! end.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

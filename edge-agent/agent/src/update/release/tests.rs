@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edge_protocol::batch::CONTRACT_VERSION;
@@ -13,15 +14,15 @@ use super::super::{Before, Patience, Watch};
 use super::*;
 
 /// Whoever makes images, and a unit whose image is 1.4.0.
-struct World {
+pub(crate) struct World {
     keyring: Keyring,
     key: SigningKey,
     chain: Chain,
-    data: tempfile::TempDir,
+    pub(crate) data: tempfile::TempDir,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(DnType::CommonName, "maker of images");
@@ -43,12 +44,12 @@ impl World {
         }
     }
 
-    fn releases(&self) -> Releases<'static> {
+    pub(crate) fn releases(&self) -> Releases<'static> {
         Releases::new(&RealDisk, self.data.path())
     }
 
     /// The file of a release whose program is this.
-    fn file(&self, software: &str, program: &[u8], change: impl FnOnce(&mut AgentRelease)) -> Vec<u8> {
+    pub(crate) fn file(&self, software: &str, program: &[u8], change: impl FnOnce(&mut AgentRelease)) -> Vec<u8> {
         let mut release = AgentRelease {
             version: CONTRACT_VERSION,
             software: version(software),
@@ -62,25 +63,30 @@ impl World {
     }
 
     fn install(&self, file: &[u8], before: Option<Before>) -> Result<bool, ArtefactFault> {
+        self.install_on("1.4.0", file, before)
+    }
+
+    pub(crate) fn install_on(&self, image: &str, file: &[u8], before: Option<Before>) -> Result<bool, ArtefactFault> {
         let quality = ClockQuality::Synchronised { bound_ms: 500 };
         let now = WallStamp { time: "2026-11-29T12:00:00Z".parse().unwrap(), quality };
-        let (trust, software) = (&self.keyring, &version("1.4.0"));
+        let (trust, software) = (&self.keyring, &version(image));
         let terms = Terms { trust, software, now, latest: WallTime::default(), wanted: None };
         self.releases().install(&mut &*file, &terms, before, &mut |_| Ok(()))
     }
 
+    fn place(&self, image: &str) -> Place {
+        self.releases().place(&version(image)).unwrap()
+    }
+
     /// The release that an image of this version starts.
     fn started_by(&self, image: &str) -> Option<String> {
-        self.releases().to_start(&version(image)).map(|release| release.revision.to_string())
+        let Place::Give(release) = self.place(image) else { return None };
+        Some(release.revision.to_string())
     }
 }
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
-}
-
-fn at(hours: u64) -> MonoTime {
-    MonoTime::from_duration(Duration::from_hours(hours))
 }
 
 /// What an agent that does everything says of itself.
@@ -125,11 +131,40 @@ fn each_release_that_does_not_belong_here_is_refused_and_the_agent_in_use_stays(
 #[test]
 fn an_image_starts_a_release_that_names_it_and_no_other() {
     let world = World::new();
-    assert_eq!(world.started_by("1.4.0"), None, "there is none");
+    assert_eq!(world.place("1.4.0"), Place::Keep, "there is none");
     world.install(&world.file("1.4.1", b"one", |_| {}), None).unwrap();
     for (image, starts) in [("1.4.0", true), ("1.3.9", true), ("1.5.0", false), ("1.4.1", false), ("1.4.0", true)] {
         assert_eq!(world.started_by(image).is_some(), starts, "{image}");
     }
+    let not_for = "it is for images 1.3.9, 1.4.0, and this is 1.5.0; take the release that is for this image";
+    assert_eq!(world.place("1.5.0"), Place::NotFor(version("1.4.1"), not_for.to_owned()));
+}
+
+#[test]
+fn an_image_that_a_release_is_not_for_puts_it_aside_and_the_former_one_takes_it_up() {
+    let world = World::new();
+    world.install(&world.file("1.4.1", b"one", |_| {}), None).unwrap();
+    let (releases, new) = (world.releases(), version("1.5.0"));
+    releases.put_aside(&version("1.4.1"), &new, "not for it".to_owned()).unwrap();
+    assert_eq!((world.place("1.5.0"), releases.in_use()), (Place::Keep, None));
+    let swap = Swap { from: None, to: version("1.4.1") };
+    assert_eq!(
+        releases.standing().unwrap().untold.last(),
+        Some(&Told::PutAside(swap.clone(), "not for it".to_owned()))
+    );
+    assert_eq!(world.started_by("1.4.0").as_deref(), Some("1.4.1"), "the bootloader fell back");
+    releases.take_up(&version("1.4.1")).unwrap();
+    assert_eq!(releases.in_use().map(|release| release.revision), Some(version("1.4.1")));
+    assert_eq!(releases.standing().unwrap().untold.last(), Some(&Told::Taken(swap)));
+    // What the new image gets of its own has the image's agent as its way back.
+    releases.put_aside(&version("1.4.1"), &new, "not for it".to_owned()).unwrap();
+    let file = world.file("1.5.1", b"next", |release| release.images = vec![version("1.5.0")]);
+    world.install_on("1.5.0", &file, Some(Before::default())).unwrap();
+    releases.give_up("it crashed".to_owned()).unwrap();
+    let standing = releases.standing().unwrap();
+    let swap = Swap { from: None, to: version("1.5.1") };
+    assert_eq!(standing.untold.last(), Some(&Told::GoneBack(swap, "it crashed".to_owned())));
+    assert_eq!((standing.current, world.place("1.5.0")), (None, Place::Keep));
 }
 
 #[test]
@@ -137,23 +172,26 @@ fn what_is_started_is_what_was_signed_whatever_became_of_the_file() {
     let world = World::new();
     world.install(&world.file("1.4.1", b"program", |_| {}), None).unwrap();
     let (releases, program) = (world.releases(), world.data.path().join("agents/sets/1.4.1/edge-agent"));
-    let release = releases.to_start(&version("1.4.0")).unwrap();
-    releases.program(&release, &world.keyring).unwrap();
-    let stranger = releases.program(&release, &World::new().keyring).unwrap_err().to_string();
+    let folder = program.parent().unwrap();
+    let own = version("1.4.0");
+    releases.program(folder, &own, &world.keyring).unwrap();
+    let other = releases.program(folder, &version("1.5.0"), &world.keyring).unwrap_err().to_string();
+    assert!(other.contains("it is for images 1.3.9, 1.4.0, and this is 1.5.0"), "{other}");
+    let stranger = releases.program(folder, &own, &World::new().keyring).unwrap_err().to_string();
     assert!(stranger.contains("not signed by a key that this unit takes images from"), "{stranger}");
     for bytes in [&b"Program"[..], b"progra", b"program!"] {
         replace(&RealDisk, &program, bytes).unwrap();
-        let refused = releases.program(&release, &world.keyring).unwrap_err().to_string();
+        let refused = releases.program(folder, &own, &world.keyring).unwrap_err().to_string();
         assert!(refused.contains("it is not what was signed"), "{refused}");
     }
     std::fs::remove_file(&program).unwrap();
-    releases.program(&release, &world.keyring).unwrap_err();
+    releases.program(folder, &own, &world.keyring).unwrap_err();
     let manifest = program.with_file_name("set.cose");
     let mut bytes = std::fs::read(&manifest).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     replace(&RealDisk, &manifest, &bytes).unwrap();
-    assert_eq!(world.started_by("1.4.0"), None, "a manifest that rotted");
+    assert!(matches!(world.place("1.4.0"), Place::Damaged(..)), "a manifest that rotted");
 }
 
 #[test]
@@ -167,15 +205,16 @@ fn one_that_is_passed_over_by_an_image_is_tried_by_another() {
     assert_eq!(standing.untold.last(), Some(&Told::GoneBack(swap, "it crashed".to_owned())));
 }
 
-/// A unit with 1.4.1, and 1.4.2 on trial after it; what is known after these looks, a boot for each hour.
-fn tried(before: Before, looks: &[(u64, Evidence)]) -> Standing<Version> {
+/// A unit with 1.4.1, and 1.4.2 on trial after it; what is known after these looks at minutes of the boots' clocks.
+fn tried(before: Before, looks: &[(u64, u64, Evidence)]) -> Standing<Version> {
     let world = World::new();
     world.install(&world.file("1.4.1", b"one", |_| {}), None).unwrap();
     world.install(&world.file("1.4.2", b"two", |_| {}), Some(before)).unwrap();
-    let (releases, mut watch) = (world.releases(), Watch::default());
-    for (hour, evidence) in looks {
-        let boot = hour.to_string();
-        releases.look(&mut watch, Some(evidence), Patience::default(), (at(*hour), &boot)).unwrap();
+    let (releases, mut watches) = (world.releases(), BTreeMap::<u64, Watch>::new());
+    for (boot, minute, evidence) in looks {
+        let now = (MonoTime::from_duration(Duration::from_mins(*minute)), boot.to_string());
+        let watch = watches.entry(*boot).or_default();
+        releases.look(watch, Some(evidence), Patience::default(), (now.0, &now.1)).unwrap();
     }
     releases.standing().unwrap()
 }
@@ -191,28 +230,48 @@ fn a_release_on_trial_is_kept_when_that_very_program_did_all_that_an_image_must_
         ("its outbox takes nothing", deaf, "1.4.1"),
     ];
     for (what, evidence, ends) in cases {
-        let standing = tried(before(), &[(0, evidence.clone()), (1, evidence)]);
+        let standing = tried(before(), &[(0, 0, evidence.clone()), (0, 60, evidence)]);
         assert_eq!((standing.trial.is_some(), standing.current), (false, Some(version(ends))), "{what}");
         assert_eq!(standing.floor, Some(version(ends)), "{what}");
+        if let Some(Told::GoneBack(_, why)) = standing.untold.last() {
+            assert_eq!(why == "another one runs in its place", what.contains("runs"), "{what}: {why}");
+        }
     }
+}
+
+/// One that takes the machine down is counted before it runs, where nobody comes to look.
+#[test]
+fn a_release_on_trial_that_has_had_its_boots_is_not_started_again() {
+    let world = World::new();
+    world.install(&world.file("1.4.1", b"one", |_| {}), None).unwrap();
+    world.install(&world.file("1.4.2", b"two", |_| {}), Some(Before::default())).unwrap();
+    let releases = world.releases();
+    for boot in ["first", "first", "second", "third", "third"] {
+        assert!(releases.meet(boot).unwrap(), "{boot}");
+    }
+    assert!(!releases.meet("fourth").unwrap());
+    assert_eq!(world.started_by("1.4.0").as_deref(), Some("1.4.1"));
+    assert!(releases.meet("fifth").unwrap(), "it proved itself long ago");
 }
 
 #[test]
 fn a_line_that_dies_in_the_very_update_is_waited_for_through_boots_and_for_a_day() {
     let cut = || Evidence { acknowledged: false, ..seen(Some("1.4.2")) };
-    let dead = Before { reached: false, ..Before::from(&healthy()) };
-    let standing = tried(dead, &[(0, cut()), (1, cut())]);
+    let before = || Before::from(&healthy());
+    let dead = Before { reached: false, ..before() };
+    let standing = tried(dead, &[(0, 0, cut()), (0, 5, cut())]);
     assert!(standing.trial.is_none() && standing.current == Some(version("1.4.2")), "it was dead before");
 
-    let looks: Vec<(u64, Evidence)> = (0..24).map(|hour| (hour, cut())).collect();
-    let before = || Before::from(&healthy());
-    let standing = tried(before(), &looks);
-    assert!(standing.trial.is_some() && standing.awaits_line, "{standing:?}");
-    let holds = [looks[..5].to_vec(), vec![(6, seen(Some("1.4.2")))]].concat();
-    let standing = tried(before(), &holds);
+    // Of each boot two whole hours count.
+    let boot = |boot: u64| (0..=130).map(move |minute| (boot, minute, cut()));
+    let looks = |boots: u64| (0..boots).flat_map(boot).collect::<Vec<_>>();
+    let standing = tried(before(), &looks(11));
+    assert!(standing.trial.is_some() && standing.awaits_line.is_some_and(|hours| hours >= 20), "{standing:?}");
+    let back = [(99, 0, seen(Some("1.4.2"))), (99, 5, seen(Some("1.4.2")))];
+    let standing = tried(before(), &[looks(11), back.to_vec()].concat());
     assert!(standing.trial.is_none() && standing.current == Some(version("1.4.2")), "the line is back: {standing:?}");
 
-    let standing = tried(before(), &[looks, vec![(24, cut())]].concat());
+    let standing = tried(before(), &looks(13));
     let Some(Told::GoneBack(swap, why)) = standing.untold.last() else { panic!("{standing:?}") };
     assert_eq!((swap.from.as_ref(), standing.current.as_ref()), (Some(&version("1.4.1")), Some(&version("1.4.1"))));
     assert!(why.contains("did not reach the center for a day"), "{why}");
