@@ -60,6 +60,8 @@ test: setup-test ## Everything that must hold before a change lands
 	@CARGO=$(CARGO) edge-agent/setup/tests
 	$(STEP) 'models'
 	@$(MAKE) --no-print-directory model-tests
+	$(STEP) 'layer'
+	@EDGE_MACHINES=qemuarm64 yocto/check
 	$(STEP) 'dependencies'
 	@$(MAKE) --no-print-directory deny
 	$(STEP) 'all passed'

@@ -7,8 +7,10 @@
     reason = "a story writes plain files and says aloud what it skips and what it found"
 )]
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -39,12 +41,18 @@ fn arm64(program: &str) -> Option<PathBuf> {
 
 /// This machine's own agent: the newest that was built beside this test.
 fn native() -> Option<PathBuf> {
-    let found = ["release", "debug"].map(|profile| target().join(profile).join("edge-agent"));
-    let found = found.into_iter().find(|path| path.is_file());
+    let found = newest(&target());
     if found.is_none() {
         eprintln!("SKIPPED: no edge-agent of this machine to compare with: run `make build`");
     }
     found
+}
+
+/// The agent that was built last into a target folder, of whichever profile.
+fn newest(target: &Path) -> Option<PathBuf> {
+    let built = |path: PathBuf| Some((path.metadata().ok().filter(Metadata::is_file)?.modified().ok()?, path));
+    let found = ["release", "debug"].map(|profile| target.join(profile).join("edge-agent"));
+    found.into_iter().filter_map(built).max().map(|(_, path)| path)
 }
 
 fn setup(words: &[&str]) -> Command {
@@ -177,4 +185,22 @@ fn a_difference_that_arithmetic_does_not_explain_is_found() {
     assert_eq!(found(event("AB1", 0.91, 500), event("AB7", 0.91, 500)), 1);
     assert_eq!(found(event("AB1", 0.91, 500), event("AB1", 0.95, 504)), 2);
     assert_eq!(found(serde_json::json!([1, 2]), serde_json::json!([1])), 1);
+}
+
+#[test]
+fn of_two_agents_of_this_machine_the_one_built_last_is_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(newest(folder.path()), None);
+    let build = |profile: &str, second: u64| {
+        let path = folder.path().join(profile).join("edge-agent");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::File::create(&path).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(second)).unwrap();
+        path
+    };
+    let release = build("release", 1);
+    assert_eq!(newest(folder.path()), Some(release));
+    let debug = build("debug", 2);
+    assert_eq!(newest(folder.path()), Some(debug));
+    let release = build("release", 3);
+    assert_eq!(newest(folder.path()), Some(release));
 }

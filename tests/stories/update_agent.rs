@@ -175,12 +175,7 @@ impl Story {
 
     /// Nobody watches a release that had proved itself; the image's agent alone sees that it is not what was signed.
     fn run_the_images_agent_where_the_release_in_use_rots(&self) {
-        let file = self.bench.world.data_dir().join("agents/sets/0.1.1/edge-agent");
-        let mut bytes = std::fs::read(&file).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(&file, bytes).unwrap();
-        signal(self.agent(), Signal::SIGKILL);
+        self.rots("0.1.1");
         self.wait_until_runs(None);
         self.bench.told("rollback", "agent 0.1.1", "the image's agent");
         // A technician brings it anew.
@@ -192,7 +187,7 @@ impl Story {
         self.wait_until_runs(Some("0.1.1"));
     }
 
-    /// The release has a configuration of its own, and makes it the last good one when it ends.
+    /// A release may know what its image does not, which must be able to live all the same once the release is gone.
     fn give_way_with_a_configuration_that_the_image_does_not_know(&self) {
         let (known, new) = ("analysed_fps", "analysed_per");
         let file = self.bench.world.configuration();
@@ -203,11 +198,34 @@ impl Story {
         let mut process = Process::spawn("edge-agent update", &mut update);
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
         self.wait_until_runs(Some("0.1.2"));
-        let former = self.agent();
-        signal(former, Signal::SIGTERM);
-        self.bench.world.wait("its next life", || (self.agent() != former).then_some(()));
+        self.ends_and_begins(Signal::SIGTERM);
         assert_eq!(self.runs().as_deref(), Some("0.1.2"));
-        let last_good = std::fs::read_to_string(self.state.join("last-good.toml")).unwrap();
-        assert!(last_good.contains(new), "nothing that the image's agent could use is left: {last_good}");
+        let (last_good, aside) = (self.state.join("last-good.toml"), self.state.join("aside.toml"));
+        let kept = std::fs::read_to_string(&last_good).unwrap();
+        assert!(kept.contains(known), "the release took from the image what it could use: {kept}");
+        // Without it the image can use nothing, and gives way to whoever can.
+        std::fs::rename(&last_good, &aside).unwrap();
+        self.ends_and_begins(Signal::SIGKILL);
+        assert_eq!(self.runs().as_deref(), Some("0.1.2"));
+        std::fs::rename(&aside, &last_good).unwrap();
+        self.rots("0.1.2");
+        self.wait_until_runs(None);
+    }
+
+    /// Ends the agent so, and waits for its next life.
+    fn ends_and_begins(&self, how: Signal) {
+        let former = self.agent();
+        signal(former, how);
+        self.bench.world.wait("its next life", || (self.agent() != former).then_some(()));
+    }
+
+    /// One bit of a release in use is another one when the agent begins next.
+    fn rots(&self, release: &str) {
+        let file = self.bench.world.data_dir().join("agents/sets").join(release).join("edge-agent");
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        signal(self.agent(), Signal::SIGKILL);
     }
 }

@@ -131,6 +131,7 @@ impl<B: I2c> Lis2dh12<B> {
 
 #[cfg(test)]
 mod tests {
+    use embedded_hal::i2c::ErrorKind;
     use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
 
     use super::*;
@@ -192,5 +193,60 @@ mod tests {
         assert!(hung.angle_from(&hung).0 < 0.05);
         let falling = Tilt { x_mg: 0, y_mg: 0, z_mg: 0 };
         assert!(falling.angle_from(&hung).0.abs() < 0.01, "weightless has no direction");
+    }
+
+    fn failing(transaction: &Transaction) -> Transaction {
+        transaction.clone().with_error(ErrorKind::Bus)
+    }
+
+    fn bus_error() -> PartError {
+        PartError::Bus { part: PART, reason: "Bus".to_owned() }
+    }
+
+    fn opening() -> [Transaction; 3] {
+        [
+            Transaction::write_read(0x19, vec![WHO_AM_I], vec![0x33]),
+            Transaction::write(0x19, vec![CTRL_REG1, ODR_100_HZ]),
+            Transaction::write(0x19, vec![CTRL_REG4, HIGH_RESOLUTION]),
+        ]
+    }
+
+    #[test]
+    fn a_bus_error_at_any_step_of_opening_comes_back_and_the_next_opening_works() {
+        for (place, step) in opening().iter().enumerate() {
+            let mut expected = opening()[..place].to_vec();
+            expected.push(failing(step));
+            expected.extend_from_slice(&opening());
+            let mut bus = Mock::new(&expected);
+            assert_eq!(Lis2dh12::open(bus.clone(), 0x19).unwrap_err(), bus_error(), "at step {place}");
+            Lis2dh12::open(bus.clone(), 0x19).unwrap();
+            bus.done();
+        }
+    }
+
+    #[test]
+    fn a_bus_error_while_the_stroke_detector_is_set_comes_back_and_the_next_try_works() {
+        let settings = [[CTRL_REG2, 0x01], [INT1_THS, 50], [CTRL_REG5, 0x08], [INT1_CFG, 0x2a]];
+        let settings = settings.map(|pair| Transaction::write(0x19, pair.to_vec()));
+        for (place, setting) in settings.iter().enumerate() {
+            let before = [opening().as_slice(), &settings[..place]].concat();
+            let mut bus = Mock::new(&[before.as_slice(), &[failing(setting)], &settings].concat());
+            let mut part = Lis2dh12::open(bus.clone(), 0x19).unwrap();
+            assert_eq!(part.watch_for_strokes(800), Err(bus_error()), "at setting {place}");
+            assert_eq!(part.watch_for_strokes(800), Ok(()));
+            bus.done();
+        }
+    }
+
+    #[test]
+    fn a_bus_error_while_measuring_comes_back_and_the_next_reading_is_good() {
+        let pull = Transaction::write_read(0x19, vec![OUT_X_L], vec![0x80, 0xc1, 0x00, 0x00, 0xe0, 0x15]);
+        let stroke = Transaction::write_read(0x19, vec![INT1_SRC], vec![0x6a]);
+        let readings = [failing(&pull), pull, failing(&stroke), stroke];
+        let mut bus = Mock::new(&[opening().as_slice(), &readings].concat());
+        let mut part = Lis2dh12::open(bus.clone(), 0x19).unwrap();
+        assert_eq!([part.read(), part.read()], [Err(bus_error()), Ok(Tilt { x_mg: -1000, y_mg: 0, z_mg: 350 })]);
+        assert_eq!([part.was_struck(), part.was_struck()], [Err(bus_error()), Ok(true)]);
+        bus.done();
     }
 }

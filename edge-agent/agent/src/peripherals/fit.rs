@@ -1,4 +1,7 @@
 //! Parts on real buses and lines: the only place that opens I2C and GPIO devices.
+//!
+//! Lines go through `gpio_cdev`, not the crate `gpiocdev`: linux-embedded-hal builds its [`CdevPin`] on it, which brings
+//! embedded-hal's pin traits with it, where `gpiocdev` would be one crate more, and a second for those traits.
 
 use std::path::{Path, PathBuf};
 

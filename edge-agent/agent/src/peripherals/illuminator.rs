@@ -68,6 +68,7 @@ fn registers(brightness: Share) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
+    use embedded_hal::i2c::ErrorKind;
     use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
 
     use super::*;
@@ -89,6 +90,31 @@ mod tests {
             Transaction::write(0x40, vec![LED0_ON_L + 12, 0, 0, 0x00, 0x04]),
         ]);
         Pca9685::open(bus.clone(), 0x40).unwrap().set(3, Share::of(0.25)).unwrap();
+        bus.done();
+    }
+
+    #[test]
+    fn a_bus_error_at_any_write_comes_back_and_the_next_call_works() {
+        let opening = [
+            Transaction::write(0x40, vec![MODE1, 0x30]),
+            Transaction::write(0x40, vec![PRE_SCALE, PRESCALE_1_KHZ]),
+            Transaction::write(0x40, vec![MODE1, 0x20]),
+        ];
+        let quarter = Transaction::write(0x40, vec![LED0_ON_L + 12, 0, 0, 0x00, 0x04]);
+        let failing = |transaction: &Transaction| transaction.clone().with_error(ErrorKind::ArbitrationLoss);
+        let error = PartError::Bus { part: PART, reason: "ArbitrationLoss".to_owned() };
+        for (place, write) in opening.iter().enumerate() {
+            let mut expected = opening[..place].to_vec();
+            expected.push(failing(write));
+            expected.extend_from_slice(&opening);
+            let mut bus = Mock::new(&expected);
+            assert_eq!(Pca9685::open(bus.clone(), 0x40).unwrap_err(), error, "at write {place}");
+            Pca9685::open(bus.clone(), 0x40).unwrap();
+            bus.done();
+        }
+        let mut bus = Mock::new(&[opening.as_slice(), &[failing(&quarter), quarter]].concat());
+        let mut chip = Pca9685::open(bus.clone(), 0x40).unwrap();
+        assert_eq!([chip.set(3, Share::of(0.25)), chip.set(3, Share::of(0.25))], [Err(error), Ok(())]);
         bus.done();
     }
 }

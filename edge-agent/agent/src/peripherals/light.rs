@@ -53,6 +53,7 @@ fn lux(raw: u16) -> Option<Lux> {
 
 #[cfg(test)]
 mod tests {
+    use embedded_hal::i2c::ErrorKind;
     use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
 
     use super::*;
@@ -81,5 +82,29 @@ mod tests {
         let mut dead = Mock::new(&[Transaction::write_read(0x44, vec![MANUFACTURER], vec![0xff, 0xff])]);
         assert!(matches!(Opt3001::open(dead.clone(), 0x44), Err(PartError::Identity { found: 0xffff, .. })));
         dead.done();
+    }
+
+    #[test]
+    fn a_bus_error_at_any_register_comes_back_and_the_next_reading_is_good() {
+        let maker = Transaction::write_read(0x44, vec![MANUFACTURER], vec![0x54, 0x49]);
+        let mode = Transaction::write(0x44, vec![CONFIGURATION, 0xce, 0x10]);
+        let result = Transaction::write_read(0x44, vec![RESULT], vec![0x34, 0x56]);
+        let failing = |transaction: &Transaction| transaction.clone().with_error(ErrorKind::Bus);
+        let error = PartError::Bus { part: PART, reason: "Bus".to_owned() };
+        let mut bus = Mock::new(&[
+            failing(&maker),
+            maker.clone(),
+            failing(&mode),
+            maker.clone(),
+            mode.clone(),
+            failing(&result),
+            result.clone(),
+        ]);
+        assert_eq!(Opt3001::open(bus.clone(), 0x44).unwrap_err(), error, "at the identity");
+        assert_eq!(Opt3001::open(bus.clone(), 0x44).unwrap_err(), error, "at the mode");
+        let mut part = Opt3001::open(bus.clone(), 0x44).unwrap();
+        assert_eq!(part.read(), Err(error));
+        assert!((part.read().unwrap().0 - 88.8).abs() < 0.01);
+        bus.done();
     }
 }

@@ -82,6 +82,7 @@ fn shunt_amperes(raw: u16, shunt_ohms: f32) -> Amperes {
 
 #[cfg(test)]
 mod tests {
+    use embedded_hal::i2c::ErrorKind;
     use embedded_hal_mock::eh1::i2c::{Mock, Transaction};
 
     use super::*;
@@ -118,5 +119,30 @@ mod tests {
     #[test]
     fn current_that_flows_back_is_negative() {
         assert!((shunt_amperes(0xe0c0, 0.002).0 + 10.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_bus_error_at_any_register_comes_back_and_the_next_reading_is_good() {
+        let identity = Transaction::write_read(0x40, vec![DIE_ID], vec![0x22, 0x60]);
+        let shunt = Transaction::write_read(0x40, vec![SHUNT_VOLTAGE], vec![0x1f, 0x40]);
+        let voltage = Transaction::write_read(0x40, vec![BUS_VOLTAGE], vec![0x25, 0x70]);
+        let failing = |transaction: &Transaction| transaction.clone().with_error(ErrorKind::ArbitrationLoss);
+        let error = PartError::Bus { part: PART, reason: "ArbitrationLoss".to_owned() };
+        let mut bus = Mock::new(&[
+            failing(&identity),
+            identity.clone(),
+            failing(&shunt),
+            shunt.clone(),
+            failing(&voltage),
+            shunt.clone(),
+            voltage.clone(),
+        ]);
+        assert_eq!(Ina226::open(bus.clone(), 0x40, 0.002).unwrap_err(), error);
+        let mut part = Ina226::open(bus.clone(), 0x40, 0.002).unwrap();
+        assert_eq!([part.read(), part.read()], [Err(error.clone()), Err(error)]);
+        let power = part.read().unwrap();
+        bus.done();
+        assert!((power.voltage.0 - 11.98).abs() < 1e-3, "{}", power.voltage);
+        assert!((power.current.0 - 10.0).abs() < 1e-3, "{}", power.current);
     }
 }

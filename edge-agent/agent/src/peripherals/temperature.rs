@@ -184,4 +184,28 @@ mod tests {
         assert_eq!(error, PartError::Identity { part: TMP117, found: 0x7500 });
         bus.done();
     }
+
+    #[test]
+    fn a_bus_error_of_the_tmp117_comes_back_and_the_next_reading_is_good() {
+        let identity = Transaction::write_read(0x48, vec![TMP117_DEVICE_ID], vec![0x01, 0x17]);
+        let cold = Transaction::write_read(0x48, vec![TMP117_TEMPERATURE], vec![0xf3, 0x80]);
+        let zero = Transaction::write_read(0x48, vec![TMP117_TEMPERATURE], vec![0x00, 0x00]);
+        let failing = |transaction: &Transaction| transaction.clone().with_error(ErrorKind::ArbitrationLoss);
+        let error = PartError::Bus { part: TMP117, reason: "ArbitrationLoss".to_owned() };
+        let mut bus = Mock::new(&[
+            failing(&identity),
+            identity.clone(),
+            failing(&cold),
+            cold.clone(),
+            // A zero is believed only once the part says who it is.
+            zero,
+            failing(&identity),
+            cold,
+        ]);
+        assert_eq!(Tmp117::open(bus.clone(), 0x48).unwrap_err(), error);
+        let mut sensor = Tmp117::open(bus.clone(), 0x48).unwrap();
+        let read = [sensor.read(), sensor.read(), sensor.read(), sensor.read()];
+        assert_eq!(read, [Err(error.clone()), Ok(Celsius(-25.0)), Err(error), Ok(Celsius(-25.0))]);
+        bus.done();
+    }
 }

@@ -5,7 +5,8 @@
 //! starts the count anew: a power cut is no crash, and an image that keeps failing is the bootloader's to give up.
 //!
 //! The file, replaced whole: one line `edge-lives 1 BOOT STATE SECONDS...`, where BOOT is the kernel's id of the boot,
-//! STATE `alive` or `ended`, and SECONDS the crashes of the last hour, counted from that boot. A file that is not so counts as none.
+//! STATE `alive` or `ended`, and SECONDS the crashes of the last hour, counted from that boot. A file that is not so
+//! counts as none.
 
 use std::io;
 use std::path::{Path, PathBuf};

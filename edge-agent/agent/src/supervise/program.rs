@@ -7,13 +7,14 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aws_lc_rs::digest;
 use edge_protocol::hash::Hash256;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -63,7 +64,7 @@ impl Sealed {
     /// # Errors
     /// When it cannot be read, is another one, or there is no memory for it.
     pub fn copy(from: &mut dyn Read, bytes: u64, hash: Hash256) -> io::Result<Self> {
-        let mut memory = File::from(memfd_create(NAME, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
+        let mut memory = File::from(executable()?);
         io::copy(&mut from.take(bytes.saturating_add(1)), &mut memory)?;
         let all = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
         fcntl(&memory, FcntlArg::F_ADD_SEALS(all))?;
@@ -90,6 +91,13 @@ impl Sealed {
         let itself = std::env::current_exe()?;
         Err(self.command().args(arguments).env(FIRST, itself).exec())
     }
+}
+
+/// Memory that a program can be started from. Newer kernels want to be told so, older ones do not know the word.
+fn executable() -> nix::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let told = memfd_create(NAME, flags | MFdFlags::from_bits_retain(nix::libc::MFD_EXEC));
+    told.or_else(|error| if error == Errno::EINVAL { memfd_create(NAME, flags) } else { Err(error) })
 }
 
 fn hash_of(memory: &mut File) -> io::Result<Hash256> {

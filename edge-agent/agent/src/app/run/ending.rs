@@ -36,6 +36,15 @@ impl Anew {
     }
 }
 
+/// Why the agent ends in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Somebody told it to.
+    Told,
+    /// It begins anew by itself.
+    Anew,
+}
+
 /// What ends the agent from outside. Made before any stage starts: who is told to stop right after READY stops in
 /// order.
 pub(super) struct Ending {
@@ -62,7 +71,7 @@ impl Ending {
         supervisor: &Supervisor,
         (anew, clock): (&Anew, &Clock),
         mut proved: impl FnMut(),
-    ) -> Result<(), RunError> {
+    ) -> Result<Ended, RunError> {
         let failed = supervisor.failed();
         self.runtime.block_on(async {
             let mut begins_anew = std::pin::pin!(anew.wait(clock));
@@ -70,9 +79,9 @@ impl Ending {
             let mut is_proved = false;
             loop {
                 tokio::select! {
-                    _ = self.terminate.recv() => return Ok(()),
-                    _ = self.interrupt.recv() => return Ok(()),
-                    () = &mut begins_anew => return Ok(()),
+                    _ = self.terminate.recv() => return Ok(Ended::Told),
+                    _ = self.interrupt.recv() => return Ok(Ended::Told),
+                    () = &mut begins_anew => return Ok(Ended::Anew),
                     () = failed.wait() => return Err(RunError::Stage),
                     () = &mut runs_well, if !is_proved => {
                         is_proved = true;
@@ -113,7 +122,7 @@ mod tests {
             anew.soon.set();
             anew
         };
-        wait(Clock::ahead(SOON), &asked()).unwrap();
+        assert_eq!(wait(Clock::ahead(SOON), &asked()).unwrap(), Ended::Anew);
         let (anew, young) = (asked(), Clock::system());
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| wait(young.clone(), &anew));

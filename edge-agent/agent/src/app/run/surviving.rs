@@ -5,6 +5,7 @@
 //! one would have named. Without a service manager nobody starts the agent again, so nothing is counted or kept.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
 use crate::supervise::{Clock, Fault, Life, Mode, Stop, program};
+use crate::update::{Version, own_version};
 
 /// A configuration with which the agent has run for so long is good.
 pub(super) const PROVED: Duration = Duration::from_mins(5);
@@ -55,6 +57,7 @@ pub(super) struct Awaited {
 
 /// A configuration that may become the last good one.
 struct Proof {
+    file: PathBuf,
     text: String,
     copy: PathBuf,
 }
@@ -72,12 +75,17 @@ pub(super) fn is_managed() -> bool {
     state_folder().is_some()
 }
 
-/// Where lives are counted; none where nobody starts the agent again when it ends.
-pub(super) fn lives() -> Option<PathBuf> {
+/// The folder that the service manager keeps; none where nobody starts the agent again when it ends.
+pub(super) fn home() -> Option<PathBuf> {
     let home = state_folder()?;
     // Should it not be there and not be made, the count says so.
     drop(std::fs::create_dir_all(&home));
-    Some(home.join(LIVES))
+    Some(home)
+}
+
+/// Where the lives of a release are counted, or those of the image's own agent: one is not to blame for another's.
+pub(super) fn lives(home: &Path, release: Option<&Version>) -> PathBuf {
+    home.join(release.map_or_else(|| LIVES.to_owned(), |release| format!("{LIVES}-{release}")))
 }
 
 /// A configuration that can be used.
@@ -136,14 +144,14 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
     let locked = locked_storage(&config);
     let mut words: Vec<String> = locked.iter().map(|why| locked::words(why)).chain(why).collect();
     words.extend(config.passed_over.as_ref().map(put_away));
-    let Some(lives) = lives() else {
+    let Some(home) = home() else {
         return Ok(Start { config, mode: Mode::Normal, words, awaited: None, locked, life: None, proof: None });
     };
-    let copy = lives.with_file_name(LAST_GOOD);
-    let (life, mode) = begin_life(lives, clock);
+    let copy = home.join(LAST_GOOD);
+    let (life, mode) = begin_life(&home, clock);
     Ok(match mode {
         Mode::Normal => {
-            let proof = text.map(|text| Proof { text, copy });
+            let proof = text.map(|text| Proof { file: file.to_owned(), text, copy });
             Start { config, mode, words, awaited: None, locked, life: Some(life), proof }
         }
         Mode::Safe => {
@@ -156,10 +164,10 @@ pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> 
 }
 
 /// Counts this life, where the image's own agent has not counted it already ([`super::giving_way`]).
-fn begin_life(lives: PathBuf, clock: &Clock) -> (Life, Mode) {
+fn begin_life(home: &Path, clock: &Clock) -> (Life, Mode) {
     match program::first() {
-        Some(_) => (Life::go_on(Arc::new(RealDisk), lives), Mode::Normal),
-        None => Life::begin(Arc::new(RealDisk), lives, &clock.boot()),
+        Some(_) => (Life::go_on(Arc::new(RealDisk), lives(home, Some(&own_version()))), Mode::Normal),
+        None => Life::begin(Arc::new(RealDisk), lives(home, None), &clock.boot()),
     }
 }
 
@@ -203,6 +211,20 @@ fn put_away(passed_over: &PassedOver) -> String {
     }
 }
 
+impl Proof {
+    /// A release may know a configuration that its image does not, which is where the unit comes back to.
+    fn is_good_for_the_image(&self) -> Result<(), String> {
+        let Some(first) = program::first() else { return Ok(()) };
+        let asked = Command::new(first).arg("check-config").arg(&self.file).stdin(Stdio::null()).output();
+        let asked = asked.map_err(|error| error.to_string())?;
+        if !asked.status.success() {
+            return Err(String::from_utf8_lossy(&asked.stderr).trim().to_owned());
+        }
+        let is_same = std::fs::read_to_string(&self.file).is_ok_and(|now| now == self.text);
+        if is_same { Ok(()) } else { Err("the file has changed since".to_owned()) }
+    }
+}
+
 impl Start {
     /// The agent ends in order.
     pub(super) fn end(mut self) {
@@ -217,6 +239,10 @@ impl Start {
         let Some(proof) = self.proof.take() else { return };
         if std::fs::read_to_string(&proof.copy).is_ok_and(|kept| kept == proof.text) {
             return;
+        }
+        if let Err(why) = proof.is_good_for_the_image() {
+            let words = "the image's own agent could not use this configuration: its last good one stays";
+            return tracing::warn!(why, "{words}");
         }
         if let Err(error) = disk::replace(&RealDisk, &proof.copy, proof.text.as_bytes()) {
             tracing::error!(%error, path = %proof.copy.display(), "the last good configuration is not kept");

@@ -73,18 +73,18 @@ pub(in crate::app) struct Home<'h> {
     /// None where no configuration can be used; then what is told has no seal.
     pub(in crate::app) config: Option<&'h Config>,
     pub(in crate::app) clock: &'h Clock,
+    /// Whether another process that owns the artefacts is waited for, for some seconds.
+    pub(in crate::app) waits: bool,
 }
 
 impl Home<'_> {
-    /// Has something written down and told. False where another process owns the artefacts, for some seconds where
-    /// `waits`.
+    /// Has something written down and told. False where another process owns the artefacts.
     pub(in crate::app) fn change<A: Ours>(
         &self,
-        waits: bool,
         change: impl FnOnce(&Artefacts<'_, A>) -> Result<(), KeepFault>,
     ) -> anyhow::Result<bool> {
         let folder = self.data_dir.join("update");
-        let lock = if waits { Lock::artefact_soon } else { Lock::artefact };
+        let lock = if self.waits { Lock::artefact_soon } else { Lock::artefact };
         let Some(_lock) = lock(&folder, A::FOLDER)? else { return Ok(false) };
         let artefacts = Artefacts::new(&RealDisk, self.data_dir);
         change(&artefacts)?;

@@ -14,7 +14,7 @@ use crate::update::models::ModelSets;
 use crate::update::release::Releases;
 use crate::update::{BootState, Order, Orders, SlotName, Slots, Standing, State};
 
-/// Shows it. Changes nothing and takes no lock.
+/// Shows it. Takes no lock; of what is there it changes nothing but that damaged files are set aside.
 pub(super) fn show(here: &Here, as_json: bool) -> anyhow::Result<()> {
     let state = here.peek()?;
     let folder = here.folder();

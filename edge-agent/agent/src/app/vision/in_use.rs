@@ -104,8 +104,9 @@ impl Chooser {
     /// Has something of the sets written down and told. Where the disk takes nothing the unit looks all the same; while
     /// another process changes the sets it waits for that to end.
     fn note(&self, change: impl FnOnce(&ModelSets<'_>) -> Result<(), KeepFault>) -> Result<(), String> {
-        let home = Home { data_dir: &self.config.data_dir, config: Some(&self.config), clock: &self.clock };
-        match home.change(false, change) {
+        let home =
+            Home { data_dir: &self.config.data_dir, config: Some(&self.config), clock: &self.clock, waits: false };
+        match home.change(change) {
             Ok(true) => Ok(()),
             Ok(false) => Err("another set of models is being put to use".to_owned()),
             Err(error) => {

@@ -298,6 +298,7 @@ impl<'d, A: Artefact> Artefacts<'d, A> {
         let spent = standing.has_had_its_boots().map(Verdict::Fails);
         let verdict = spent.unwrap_or_else(|| watch.look(seen.as_ref(), before, patience, now));
         match (verdict, standing.awaits_line) {
+            (Verdict::Fails(why), _) if standing.has_had_its_boots().is_some() => standing.go_back(why),
             (Verdict::Holds, _) => standing.hold(),
             (Verdict::HoldsWithoutLine, None) => {
                 *watch = Watch::default();

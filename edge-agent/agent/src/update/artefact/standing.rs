@@ -18,6 +18,9 @@ pub(super) const MOST_TRIES: u8 = 3;
 /// the watch is over would never be given up.
 const MOST_BOOTS: usize = 3;
 
+/// The same for one that does all else and waits for the line: it may be a weak supply that has both.
+const MOST_BOOTS_WITHOUT_LINE: usize = 48;
+
 /// What is known of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "R: Deserialize<'de> + Ord"))]
@@ -177,11 +180,11 @@ impl<R: Ord + Clone> Standing<R> {
         self.trial.is_some() && self.boots.insert(boot.to_owned())
     }
 
-    /// Why the one on trial has had its time, whatever the watch of this boot says. One that waits for the line alone
-    /// wears out with no boot: it may be a weak supply that has both.
+    /// Why the one on trial has had its time, whatever the watch of this boot says.
     pub(super) fn has_had_its_boots(&self) -> Option<String> {
-        let spent = self.boots.len() > MOST_BOOTS && self.awaits_line.is_none();
-        spent.then(|| format!("the unit was booted anew {MOST_BOOTS} times before it had proved itself"))
+        let most = if self.awaits_line.is_some() { MOST_BOOTS_WITHOUT_LINE } else { MOST_BOOTS };
+        let spent = self.boots.len() > most;
+        spent.then(|| format!("the unit was booted anew {most} times before it had proved itself"))
     }
 
     /// The one in use has proved itself.
