@@ -325,8 +325,8 @@ fn a_running_unit_and_a_copy_of_it_take_turns_and_that_is_an_alarm() {
     let mut agent = run(&unit);
     city.wait("the unit is there", |city| (city.ask("/api/units")?[0]["online"] == true).then_some(()));
     // The unit may take its place back before the copy has got a word in.
-    let mut copy = city.wait("a copy of the disk is let in as well, and heard", |city| {
-        let mut copy = city.connect(&unit, "gate-1").expect("let in");
+    let copy = city.wait("a copy of the disk is let in as well, and heard", |city| {
+        let mut copy = city.connect(&unit, "gate-1")?;
         let is_heard = copy.may_publish("rtcc/v1/metro/gate-1/state", &birth("gate-1", 1)) == Some(true);
         is_heard.then_some(copy)
     });
