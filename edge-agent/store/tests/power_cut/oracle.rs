@@ -58,7 +58,7 @@ impl Oracle {
 
     fn check_outbox(&self, folder: &Path) -> Result<(), String> {
         let path = folder.join("outbox.sqlite");
-        let opened = Outbox::open(&path, Budget::DEFAULT).map_err(|error| error.to_string())?;
+        let opened = Outbox::open(&path, Budget::DEFAULT).map_err(|error| whole(&error))?;
         if opened.set_aside.is_some() || self.epoch.is_some_and(|epoch| opened.outbox.epoch().get() != epoch) {
             return Err("the outbox was damaged".to_owned());
         }
@@ -77,7 +77,7 @@ impl Oracle {
     }
 
     fn check_ring(&mut self, folder: &Path) -> Result<(), String> {
-        let (_, repair) = Ring::open(Arc::new(RealDisk), place(folder)).map_err(|error| error.to_string())?;
+        let (_, repair) = Ring::open(Arc::new(RealDisk), place(folder)).map_err(|error| whole(&error))?;
         if repair.set_aside.is_some() || repair.lost_segments > 0 {
             return Err(format!("the ring was damaged: {repair:?}"));
         }
@@ -103,7 +103,7 @@ impl Oracle {
     }
 
     fn check_audit(&self, folder: &Path) -> Result<(), String> {
-        let opened = Audit::open(&folder.join("audit.sqlite")).map_err(|error| error.to_string())?;
+        let opened = Audit::open(&folder.join("audit.sqlite")).map_err(|error| whole(&error))?;
         let (last, _) = opened.audit.head().unwrap();
         if opened.set_aside.is_some() || last < self.audit {
             return Err(format!("audit log: {last} entries of {}", self.audit));
@@ -113,4 +113,10 @@ impl Oracle {
             None => Ok(()),
         }
     }
+}
+
+/// An error with what it came from, which alone says what the disk did.
+fn whole(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |words, source| format!("{words}: {source}"))
 }
