@@ -42,6 +42,7 @@ fn a_signed_release_of_the_agent_proves_itself_and_stays_and_an_unfit_one_goes_b
     let keys = tempfile::tempdir().unwrap();
     let mut story = Story::new(keys.path());
     story.take_a_release_that_works();
+    story.lay_no_crash_to_it_that_a_second_agent_is_refused();
     story.refuse_one_that_calls_itself_by_another_name();
     story.refuse_one_that_cannot_use_the_units_configuration();
     story.refuse_one_that_is_signed_by_a_stranger();
@@ -126,6 +127,20 @@ impl Story {
         assert!(!rollout.wait(DEADLINE).success());
     }
 
+    fn lay_no_crash_to_it_that_a_second_agent_is_refused(&self) {
+        for _ in 0..3 {
+            let mut second = Process::spawn("a second agent", &mut self.bench.edge_agent(&["run"]));
+            assert!(!second.wait(DEADLINE).success());
+            assert!(
+                second.lines().iter().any(|line| line.contains("another edge-agent runs on")),
+                "{:?}",
+                second.lines()
+            );
+        }
+        self.ends_and_begins(Signal::SIGKILL);
+        assert_eq!(self.runs().as_deref(), Some("0.1.1"));
+    }
+
     fn stays(&self, release: &Path, words: &str) {
         self.bench.fails(release, words);
         assert_eq!((self.in_use().as_deref(), self.runs().as_deref()), (Some("0.1.1"), Some("0.1.1")));
@@ -180,7 +195,7 @@ impl Story {
         self.bench.told("rollback", "agent 0.1.1", "the image's agent");
         // A technician brings it anew.
         let release = self.bench.world.file("first.release");
-        let mut update = self.bench.edge_agent_update(&["agent", release.to_str().unwrap()]);
+        let mut update = self.bench.edge_agent(&["update", "agent", release.to_str().unwrap()]);
         let mut process = Process::spawn("edge-agent update", &mut update);
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
         process.wait_for_line("agent 0.1.1 is tested and in use", DEADLINE);
@@ -194,7 +209,7 @@ impl Story {
         std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace(known, new)).unwrap();
         let program = release::with(&release::called(&program("edge-agent"), "0.1.2"), known, new);
         let release = release::signed(&program, "0.1.2", &self.keys, &self.bench.world.file("sixth.release"));
-        let mut update = self.bench.edge_agent_update(&["agent", release.to_str().unwrap()]);
+        let mut update = self.bench.edge_agent(&["update", "agent", release.to_str().unwrap()]);
         let mut process = Process::spawn("edge-agent update", &mut update);
         assert!(process.wait(DEADLINE).success(), "{}", process.lines().join("\n"));
         self.wait_until_runs(Some("0.1.2"));

@@ -16,7 +16,7 @@ use edge_agent::app::run::{self, RunArgs, RunError};
 use edge_agent::app::update::{self, UpdateArgs};
 use edge_agent::app::vision::{WorkerArgs, run_worker};
 use edge_agent::config::ConfigError;
-use edge_agent::supervise::{Fault, program};
+use edge_agent::supervise::Fault;
 
 /// `EX_CONFIG` of sysexits.h. The service unit takes it for "to start again does not help", and does not.
 const CONFIGURATION: u8 = 78;
@@ -94,8 +94,7 @@ fn status_of(error: &anyhow::Error) -> ExitCode {
     } else {
         error.downcast_ref::<ConfigError>()
     };
-    // A release may misread what its image reads well: it is started again until the image's own agent runs.
-    let helps = error.is_none_or(ConfigError::may_pass) || program::first().is_some();
+    let helps = error.is_none_or(ConfigError::may_pass);
     if helps { ExitCode::FAILURE } else { ExitCode::from(CONFIGURATION) }
 }
 

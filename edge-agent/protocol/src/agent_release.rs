@@ -63,10 +63,12 @@ impl From<SignatureError> for NotGenuine {
     fn from(error: SignatureError) -> Self {
         match error {
             SignatureError::Malformed(why) => Self::Malformed(why),
-            SignatureError::Certificate(_)
-            | SignatureError::Untrusted(_)
-            | SignatureError::Forged
-            | SignatureError::Key(_) => Self::Signature(error.to_string()),
+            SignatureError::Untrusted(why) => Self::Signature(format!(
+                "its signer's certificate is not under the keyring, or for something else: {why}"
+            )),
+            SignatureError::Certificate(_) | SignatureError::Forged | SignatureError::Key(_) => {
+                Self::Signature(error.to_string())
+            }
         }
     }
 }

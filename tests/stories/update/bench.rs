@@ -80,16 +80,16 @@ impl Bench {
         let order = self.world.data_dir().join("update/order");
         self.world.wait("the order", || order.exists().then_some(()));
         let (hold, within) = (proves().to_string(), within.to_string());
-        let mut update = self.edge_agent_update(&["carry-out", "--hold", &hold, "--within", &within]);
+        let mut update = self.edge_agent(&["update", "carry-out", "--hold", &hold, "--within", &within]);
         Process::spawn("edge-agent update", &mut update)
     }
 
-    /// `edge-agent update` as the service units call it.
-    pub(crate) fn edge_agent_update(&self, arguments: &[&str]) -> Program {
-        let mut update = Program::new(program("edge-agent"));
-        update.arg("update").args(arguments).arg("--config").arg(self.world.configuration()).env("NO_COLOR", "1");
-        update.envs(self.environment.iter().filter_map(|variable| variable.split_once('=')));
-        update
+    /// The image's own program as the service units call it.
+    pub(crate) fn edge_agent(&self, arguments: &[&str]) -> Program {
+        let mut agent = Program::new(program("edge-agent"));
+        agent.args(arguments).arg("--config").arg(self.world.configuration()).env("NO_COLOR", "1");
+        agent.envs(self.environment.iter().filter_map(|variable| variable.split_once('=')));
+        agent
     }
 
     /// The first unit's state in the newest rollout, and what it says.

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::Args;
-use edge_protocol::agent_release::{AgentRelease, MAX_IMAGES, MAX_PROGRAM_BYTES};
+use edge_protocol::agent_release::{AgentRelease, MAX_IMAGES, MAX_PROGRAM_BYTES, NotGenuine};
 use edge_protocol::batch::CONTRACT_VERSION;
 use edge_protocol::hash::Hash256;
 use edge_protocol::sign::Subject;
@@ -32,7 +32,8 @@ const ELF: &[u8] = b"\x7fELF";
              -o agent-1.5.0-rc.1.release
 
 Key and certificate are those that bundles are signed with; `make image` leaves \
-those for a desk in target/keys. `rtcc update` gives the release to units.")]
+those for a desk in target/keys. `rtcc update` gives the release to units, and so \
+does `edge-agent update agent` on the unit itself.")]
 pub(crate) struct Agent {
     /// The agent's program, an ELF file for the units' processor.
     #[arg(long, value_name = "FILE")]
@@ -62,7 +63,7 @@ impl Agent {
         }
         ensure!(self.images.len() <= MAX_IMAGES, "--images names more than {MAX_IMAGES}");
         if let Some(image) = self.images.iter().find(|image| **image >= self.software) {
-            bail!("image {image} brings an agent that is as new as {}, and would refuse it", self.software);
+            bail!("image {image} brings an agent that is as new as {} or newer, and would refuse it", self.software);
         }
         let program = program(&self.program)?;
         let release = AgentRelease {
@@ -73,7 +74,10 @@ impl Agent {
             bytes: program.len() as u64,
             hash: Hash256::of(&program),
         };
-        let head = release.head(&key, &chain).context("cannot sign: does the key belong to the certificate?")?;
+        let head = release.head(&key, &chain).map_err(|error| match error {
+            NotGenuine::Malformed(why) => anyhow!("cannot sign: {why}"),
+            NotGenuine::Signature(_) => anyhow!("cannot sign: does the key belong to the certificate?"),
+        })?;
         files::replace(&self.output, &[head, program].concat(), Access::Everybody)
             .with_context(|| format!("cannot write {}", self.output.display()))?;
         let images: Vec<String> = release.images.iter().map(Version::to_string).collect();

@@ -5,17 +5,15 @@
 //! within an hour, that cannot be started, or that has had its boots is left out from then on, and the former release
 //! or the image's own agent runs. It needs no configuration for that: a release may know one that its image does not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use edge_protocol::time::MonoTime;
 use edge_store::disk::RealDisk;
 
 use super::surviving;
 use crate::app::update::artefacts::Home;
 use crate::app::update::release::keyring;
-use crate::config::DATA_DIR;
+use crate::config::Config;
 use crate::supervise::{BootTime, Clock, Life, Mode, program};
 use crate::update::artefact::InUse;
 use crate::update::release::{Place, Releases};
@@ -23,43 +21,49 @@ use crate::update::{KeepFault, Version, image_is_on_trial, own_version};
 
 /// So many crashes within an hour are too many for a release: one that never gets ready dies too seldom for safe mode.
 const MOST_CRASHES: usize = 6;
-/// How often a successor is looked for.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// Has the release that is in use run instead of this program, if there is one. Returns where the image's own agent is
 /// to run, and in a release itself: with what was left out though nobody could write that down.
-pub(super) fn give_way(file: &Path, clock: &Clock) -> Option<Version> {
+pub(super) fn give_way(config: Option<&Config>, data_dir: &Path, clock: &Clock) -> Option<Version> {
     program::keep_name();
-    let (None, Some(home)) = (program::first(), surviving::home()) else { return None };
-    let config = surviving::usable(file).ok().map(|usable| usable.config);
-    let data_dir = match &config {
-        Some(config) => config.data_dir.clone(),
-        None => surviving::data_dir_of_unusable(file).unwrap_or_else(|| DATA_DIR.into()),
-    };
-    if !data_dir.is_dir() {
+    if program::first().is_some() || !data_dir.is_dir() {
         return None;
     }
     let own = own_version();
-    let releases = Releases::new(&RealDisk, &data_dir);
+    let releases = Releases::new(&RealDisk, data_dir);
+    let Some(home) = surviving::home() else {
+        if let Ok(Place::Give(release)) = releases.place(&own) {
+            tracing::warn!("agent {} does not run: there is no service manager (STATE_DIRECTORY)", release.revision);
+        }
+        return None;
+    };
     let execute = |release: &InUse<Version>| take_the_place(&releases, release, &own);
-    let unit = Home { data_dir: &data_dir, config: config.as_ref(), clock, waits: true };
+    let unit = Home { data_dir, config, clock, waits: true };
     Start { unit, home: &home, boot: clock.boot(), own: &own, execute: &execute }.begin()
 }
 
+/// Why a release does not run.
+enum Failed {
+    /// It is no fault of it: the next start tries again.
+    Now(String),
+    /// It will not run.
+    ForGood(String),
+}
+
 /// Checks a release once more and runs it in this process's place; returns why that cannot be.
-fn take_the_place(releases: &Releases<'_>, release: &InUse<Version>, own: &Version) -> String {
+fn take_the_place(releases: &Releases<'_>, release: &InUse<Version>, own: &Version) -> Failed {
     let keyring = match keyring() {
         Ok(keyring) => keyring,
-        Err(error) => return format!("{error:#}"),
+        Err(error) => return Failed::Now(format!("{error:#}")),
     };
     let program = match releases.program(&release.folder, own, &keyring) {
         Ok((manifest, program)) if manifest.software == release.revision => program,
-        Ok((manifest, _)) => return format!("it is {} by what was signed", manifest.software),
-        Err(fault) => return fault.to_string(),
+        Ok((manifest, _)) => return Failed::ForGood(format!("it is {} by what was signed", manifest.software)),
+        Err(fault) => return Failed::ForGood(fault.to_string()),
     };
     tracing::info!("agent {} runs in place of the image's {own}", release.revision);
     let Err(error) = program.take_the_place(std::env::args_os().skip(1));
-    format!("it cannot be started: {error}")
+    Failed::ForGood(format!("it cannot be started: {error}"))
 }
 
 /// One start of the image's agent.
@@ -70,7 +74,7 @@ struct Start<'c> {
     boot: BootTime,
     own: &'c Version,
     /// Runs a release instead of this program; returns why that cannot be.
-    execute: &'c dyn Fn(&InUse<Version>) -> String,
+    execute: &'c dyn Fn(&InUse<Version>) -> Failed,
 }
 
 impl Start<'_> {
@@ -99,8 +103,11 @@ impl Start<'_> {
     /// The image's own agent runs. What became of a release may not have been told, since the state was lost or the
     /// disk was full.
     fn keep(&self) -> Option<Version> {
-        let releases = Releases::new(&RealDisk, self.unit.data_dir);
-        if releases.standing().is_ok_and(|standing| !standing.untold.is_empty()) {
+        let standing = Releases::new(&RealDisk, self.unit.data_dir).standing().unwrap_or_default();
+        if let Some(over) = &standing.passed_over {
+            tracing::warn!("agent {} is left out, as was said before: the image's own runs", over.revision);
+        }
+        if !standing.untold.is_empty() {
             self.change(|_| Ok(()));
         }
         None
@@ -117,15 +124,24 @@ impl Start<'_> {
         if !may_begin {
             return release.revision;
         }
+        surviving::forget_lives_of_others(self.home, &release.revision);
         let lives = surviving::lives(self.home, Some(&release.revision));
         let (life, mode) = Life::begin(Arc::new(RealDisk), lives, &self.boot);
-        let why = match (mode, life.crashes()) {
-            (Mode::Safe, _) => "it crashed three times within five minutes".to_owned(),
-            (Mode::Normal, MOST_CRASHES..) => format!("it crashed {MOST_CRASHES} times within an hour"),
+        let failed = match (mode, life.crashes()) {
+            (Mode::Safe, _) => Failed::ForGood("it crashed three times within five minutes".to_owned()),
+            (Mode::Normal, MOST_CRASHES..) => {
+                Failed::ForGood(format!("it crashed {MOST_CRASHES} times within an hour"))
+            }
             (Mode::Normal, _) => (self.execute)(&release),
         };
         life.end();
-        self.leave_out(release.revision, &why)
+        match failed {
+            Failed::ForGood(why) => self.leave_out(release.revision, &why),
+            Failed::Now(why) => {
+                tracing::error!("agent {} does not run this time: {why}", release.revision);
+                release.revision
+            }
+        }
     }
 
     /// On trial it is given up; one that had proved itself is passed over by this image.
@@ -158,74 +174,28 @@ impl Start<'_> {
 }
 
 /// An image has to prove itself with the agent that it brings.
-fn place(data_dir: &Path, own: &Version) -> Result<Place, KeepFault> {
+pub(super) fn place(data_dir: &Path, own: &Version) -> Result<Place, KeepFault> {
     if image_is_on_trial(&RealDisk, &data_dir.join("update")) {
         return Ok(Place::Keep);
     }
     Releases::new(&RealDisk, data_dir).place(own)
 }
 
-/// Another agent than the running one, once it is in use.
-#[derive(Debug)]
-pub(super) struct Successor {
-    data_dir: PathBuf,
-    /// The release that runs; none is the image's own agent.
-    running: Option<Version>,
-    /// What the image's own agent has left out, though nobody could write that down.
-    left_out: Option<Version>,
-    last: Option<MonoTime>,
-}
-
-impl Successor {
-    /// Of the program that runs.
-    pub(super) fn new(data_dir: &Path, left_out: Option<Version>) -> Self {
-        let running = program::first().map(|_| own_version());
-        Self { data_dir: data_dir.to_owned(), running, left_out, last: None }
-    }
-
-    /// Nobody starts an agent again that no service manager started. What cannot be read is no reason to end.
-    pub(super) fn has_come(&mut self, now: MonoTime) -> bool {
-        if !surviving::is_managed() || self.last.is_some_and(|last| now.saturating_since(last) < LOOK) {
-            return false;
-        }
-        self.last = Some(now);
-        self.is_another().unwrap_or(false)
-    }
-
-    fn is_another(&self) -> Result<bool, KeepFault> {
-        let wanted = if self.running.is_some() {
-            // Whether it suits the image is for the image's agent to say, at the next start.
-            Releases::new(&RealDisk, &self.data_dir).standing()?.used().cloned()
-        } else {
-            match place(&self.data_dir, &own_version())? {
-                Place::Give(release) => Some(release.revision),
-                Place::Keep | Place::NotFor(..) | Place::Damaged(..) => None,
-            }
-        };
-        Ok(wanted != self.running && wanted.as_ref().is_none_or(|wanted| Some(wanted) != self.left_out.as_ref()))
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::cell::RefCell;
+    use std::time::Duration;
 
     use super::*;
     use crate::update::release::tests::World;
     use crate::update::{Before, Change, Phase, SlotName, Watch, write_phase};
 
-    fn next() -> Version {
+    pub(in crate::app::run) fn next() -> Version {
         "99.0.0".parse().unwrap()
     }
 
-    /// Whether another agent is in use than this one.
-    fn is_another(world: &World, running: Option<Version>, left_out: Option<Version>) -> Result<bool, KeepFault> {
-        let data_dir = world.data.path().to_owned();
-        Successor { data_dir, running, left_out, last: None }.is_another()
-    }
-
     /// A unit whose image is this build, with a release for it.
-    fn unit() -> World {
+    pub(in crate::app::run) fn unit() -> World {
         let (world, own) = (World::new(), own_version());
         let file = world.file(&next().to_string(), b"next", |release| release.images = vec![own.clone()]);
         world.install_on(&own.to_string(), &file, None).unwrap();
@@ -241,7 +211,7 @@ mod tests {
             // What takes the place does not come back: here it does, and is as good as a program that cannot run.
             let execute = |release: &InUse<Version>| {
                 begun.borrow_mut().push(release.revision.to_string());
-                "it cannot be started: here".to_owned()
+                Failed::ForGood("it cannot be started: here".to_owned())
             };
             let boot = BootTime { boot: (*boot).to_owned(), since: Duration::from_secs(*seconds) };
             let unit = Home { data_dir: world.data.path(), config: None, clock: &clock, waits: false };
@@ -286,6 +256,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_fault_of_a_release_costs_it_one_start() {
+        let (world, own, clock) = (unit(), own_version(), Clock::system());
+        for seconds in [0, 1, 2, 3, 4] {
+            let begun = RefCell::new(0);
+            let execute = |_: &InUse<Version>| {
+                *begun.borrow_mut() += 1;
+                Failed::Now("cannot read the keyring".to_owned())
+            };
+            let boot = BootTime { boot: "boot".to_owned(), since: Duration::from_secs(seconds) };
+            let unit = Home { data_dir: world.data.path(), config: None, clock: &clock, waits: false };
+            let left_out = Start { unit, home: world.data.path(), boot, own: &own, execute: &execute }.begin();
+            assert_eq!((begun.into_inner(), left_out), (1, Some(next())));
+        }
+    }
+
+    #[test]
     fn a_release_is_put_aside_by_an_image_that_it_is_not_for_and_taken_up_by_its_own() {
         let (world, own, other) = (unit(), own_version(), "98.0.0".parse().unwrap());
         assert_eq!(start(&world, &other, &[("a", 0), ("b", 0)]), (Vec::new(), None));
@@ -313,29 +299,6 @@ mod tests {
         std::fs::create_dir_all(world.data.path().join("update/agents.lock")).unwrap();
         for boot in ["a", "b"] {
             assert_eq!(start(&world, &own, &[(boot, 0)]), (vec![next().to_string()], Some(next())));
-        }
-    }
-
-    #[test]
-    fn the_agent_ends_for_another_one_in_use_and_for_nothing_else() {
-        assert!(!is_another(&World::new(), None, None).unwrap(), "there is no release");
-        let world = unit();
-        assert!(is_another(&world, None, None).unwrap(), "a release is in use");
-        assert!(!is_another(&world, None, Some(next())).unwrap(), "it was left out, and nobody could write that down");
-        assert!(!is_another(&world, Some(next()), None).unwrap(), "it runs");
-        world.releases().pass_over(&next(), &own_version(), "it crashed".to_owned()).unwrap();
-        assert!(is_another(&world, Some(next()), None).unwrap(), "the image's own is in use");
-        assert!(!is_another(&world, None, None).unwrap(), "and runs");
-    }
-
-    #[test]
-    fn what_cannot_be_read_ends_no_agent() {
-        let world = unit();
-        let standing = world.data.path().join("agents/standing");
-        std::fs::remove_file(&standing).unwrap();
-        std::fs::create_dir(&standing).unwrap();
-        for running in [None, Some(next())] {
-            is_another(&world, running, None).unwrap_err();
         }
     }
 

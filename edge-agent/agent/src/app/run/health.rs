@@ -15,8 +15,8 @@ use edge_protocol::time::{Moment, MonoTime, WallStamp, WallTime};
 use edge_store::database::set_aside_in;
 use edge_store::disk::{Disk as _, RealDisk, Room};
 
-use super::giving_way::Successor;
 use super::rings::{Rings, RingsSeen};
+use super::successor::Successor;
 use super::vitals::{CameraVitals, Shared, Vitals};
 use super::witness::Witness;
 use super::{Assembly, RunError, heat, housing, problems, software, vitals};

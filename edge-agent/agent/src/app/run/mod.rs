@@ -37,6 +37,7 @@ mod rings;
 mod searching;
 mod sight;
 mod sources;
+mod successor;
 pub(super) mod surviving;
 pub(super) mod telling;
 mod vitals;
@@ -96,6 +97,9 @@ pub struct RunArgs {
 /// Why the agent does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The image's own agent can use what this release cannot.
+    #[error("this release cannot use a configuration that the image's own agent takes")]
+    Misread(#[source] ConfigError),
     /// Another agent has the data folder.
     #[error(
         "another edge-agent runs on {}: stop it first (systemctl stop edge-agent), or name another data_dir",
@@ -167,8 +171,17 @@ fn system(doing: &'static str) -> impl Fn(io::Error) -> RunError {
 /// See [`RunError`].
 pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
-    let left_out = giving_way::give_way(&arguments.config, &clock);
-    let mut survivor = surviving::prepare(&arguments.config, &clock)?;
+    let (config, data_dir) = surviving::place(&arguments.config);
+    if data_dir.is_dir() {
+        // Before a life is counted: who is refused here has not crashed.
+        drop(alone(&data_dir)?);
+    }
+    let left_out = giving_way::give_way(config.as_ref(), &data_dir, &clock);
+    let misread = |error| {
+        let image_can = surviving::image_can_use(&arguments.config);
+        if image_can { RunError::Misread(error) } else { RunError::Config(error) }
+    };
+    let mut survivor = surviving::prepare(&arguments.config, &clock).map_err(misread)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let _alone = alone(&survivor.config.data_dir)?;
     let ending = Ending::new()?;

@@ -18,7 +18,7 @@ use edge_store::disk::{self, RealDisk};
 use super::alert::alert;
 use super::auditing;
 use crate::app::locked;
-use crate::config::{Config, ConfigError, PassedOver, data_place, read_text};
+use crate::config::{Config, ConfigError, DATA_DIR, PassedOver, data_place, read_text};
 use crate::control::draft;
 use crate::publish::Entry;
 use crate::supervise::queue::Sender;
@@ -88,6 +88,19 @@ pub(super) fn lives(home: &Path, release: Option<&Version>) -> PathBuf {
     home.join(release.map_or_else(|| LIVES.to_owned(), |release| format!("{LIVES}-{release}")))
 }
 
+/// Another release begins: what became of the lives of others says nothing any more.
+pub(super) fn forget_lives_of_others(home: &Path, release: &Version) {
+    let own = lives(home, Some(release));
+    let of_releases =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lives-"));
+    for path in std::fs::read_dir(home).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if of_releases(&path) && path != own {
+            // What stays is a crash too many, and nothing else.
+            drop(std::fs::remove_file(&path));
+        }
+    }
+}
+
 /// A configuration that can be used.
 pub(in crate::app) struct Usable {
     pub(in crate::app) config: Config,
@@ -130,6 +143,36 @@ pub(in crate::app) fn data_dir_of_unusable(file: &Path) -> Option<PathBuf> {
     let state = state_folder();
     let said = data_place(file).or_else(|| data_place(&state.as_ref()?.join(LAST_GOOD)));
     said.or(state)
+}
+
+/// The configuration that will be in force, if one can be used, and where data lies.
+pub(super) fn place(file: &Path) -> (Option<Config>, PathBuf) {
+    match usable(file) {
+        Ok(Usable { config, .. }) => (Some(config.clone()), config.data_dir),
+        Err(_) => (None, data_dir_of_unusable(file).unwrap_or_else(|| DATA_DIR.into())),
+    }
+}
+
+/// Whether the image's own agent can use a configuration that this release cannot. Where it cannot either, nobody has
+/// crashed: a person has to mend the file.
+pub(super) fn image_can_use(file: &Path) -> bool {
+    let Some(refusal) = refusal_of_the_image(file) else { return false };
+    if refusal.is_err()
+        && let Some(home) = home()
+    {
+        Life::go_on(Arc::new(RealDisk), lives(&home, Some(&own_version()))).end();
+    }
+    refusal.is_ok()
+}
+
+/// What the image's own agent says of a configuration; nothing where this is that agent.
+fn refusal_of_the_image(file: &Path) -> Option<Result<(), String>> {
+    let asked = Command::new(program::first()?).arg("check-config").arg(file).stdin(Stdio::null()).output();
+    Some(match asked {
+        Ok(asked) if asked.status.success() => Ok(()),
+        Ok(asked) => Err(String::from_utf8_lossy(&asked.stderr).trim().to_owned()),
+        Err(error) => Err(error.to_string()),
+    })
 }
 
 /// Reads the configuration and begins a life.
@@ -214,12 +257,8 @@ fn put_away(passed_over: &PassedOver) -> String {
 impl Proof {
     /// A release may know a configuration that its image does not, which is where the unit comes back to.
     fn is_good_for_the_image(&self) -> Result<(), String> {
-        let Some(first) = program::first() else { return Ok(()) };
-        let asked = Command::new(first).arg("check-config").arg(&self.file).stdin(Stdio::null()).output();
-        let asked = asked.map_err(|error| error.to_string())?;
-        if !asked.status.success() {
-            return Err(String::from_utf8_lossy(&asked.stderr).trim().to_owned());
-        }
+        let Some(refusal) = refusal_of_the_image(&self.file) else { return Ok(()) };
+        refusal?;
         let is_same = std::fs::read_to_string(&self.file).is_ok_and(|now| now == self.text);
         if is_same { Ok(()) } else { Err("the file has changed since".to_owned()) }
     }

@@ -51,6 +51,8 @@ const LOOK: Duration = Duration::from_secs(5);
 #[command(after_help = "Examples:
   edge-agent update status
   edge-agent update install /media/edge-bundle.raucb
+  edge-agent update models /media/models-7.set
+  edge-agent update agent /media/agent-1.4.1.release
   edge-agent update confirm         what edge-mark-good.service runs
   edge-agent update carry-out       what edge-update.service runs
 
@@ -114,7 +116,9 @@ the models in use stay. The running agent looks with the new ones within a momen
 Releases are made with `rtcc agent` by whoever signs images. One that is signed by anybody else, not \
 whole, not above the image's own version, older than one that proved itself, or made for other images is \
 refused; the agent in use stays. The running agent ends and the new one starts within a moment, without regard \
-to a clip that is being sent. After three crashes within five minutes the image's own agent runs again.")]
+to a clip that is being sent. After three crashes within five minutes the image's own agent runs again. \
+Signatures are checked with the image's keyring, /usr/lib/rauc/keyring.pem, or the one that \
+EDGE_AGENT_KEYRING names to this command and to the service.")]
     Agent {
         /// The release
         #[arg(value_name = "FILE")]
