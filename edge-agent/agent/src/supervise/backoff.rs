@@ -1,8 +1,7 @@
 //! How long to wait before the next try of what has failed.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
-
-use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 
 /// Doubles a ceiling with every failure in a row. Where many of a kind fail together, as a thousand units that lost one
 /// broker, each draws its wait below the ceiling, so that they do not come back in step.
@@ -33,14 +32,11 @@ impl Backoff {
     }
 }
 
-/// Drawn evenly from all of `u32`.
+/// Drawn evenly from all of `u32`: no secret, so from the standard library's hasher, whose keys are random. The source of
+/// keys and challenges takes four megabytes once it has been asked some thousand times.
 pub fn chance() -> u32 {
-    let mut bytes = [0; 4];
-    // Without random bytes the wait is the longest, which is safe.
-    match SystemRandom::new().fill(&mut bytes) {
-        Ok(()) => u32::from_ne_bytes(bytes),
-        Err(_) => u32::MAX,
-    }
+    let drawn = RandomState::new().build_hasher().finish();
+    u32::try_from(drawn >> 32).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -58,5 +54,11 @@ mod tests {
         assert_eq!(backoff.failed(u32::MAX), Duration::from_secs(10));
         backoff.succeeded();
         assert_eq!(backoff.failed(u32::MAX), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn chances_fall_into_every_part_of_the_range() {
+        let parts: std::collections::BTreeSet<u32> = (0..1000).map(|_| chance() >> 28).collect();
+        assert_eq!(parts.len(), 16, "{parts:?}");
     }
 }
