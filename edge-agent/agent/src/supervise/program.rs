@@ -22,7 +22,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 const FIRST: &str = "EDGE_AGENT_FIRST";
 /// How people know the process, wherever its program is.
 const NAME: &str = "edge-agent";
-/// A program is hashed in pieces of this size.
+/// What is hashed is read in pieces of this size.
 const PIECE: usize = 1 << 16;
 
 /// The image's own program, where this one was started in its place.
@@ -100,10 +100,14 @@ fn executable() -> nix::Result<OwnedFd> {
     told.or_else(|error| if error == Errno::EINVAL { memfd_create(NAME, flags) } else { Err(error) })
 }
 
-fn hash_of(memory: &mut File) -> io::Result<Hash256> {
+/// The hash of what is read, to its end.
+///
+/// # Errors
+/// The reader's.
+pub fn hash_of(from: &mut dyn Read) -> io::Result<Hash256> {
     let (mut context, mut piece) = (digest::Context::new(&digest::SHA256), vec![0; PIECE]);
     loop {
-        let read = memory.read(&mut piece)?;
+        let read = from.read(&mut piece)?;
         match piece.get(..read) {
             Some([]) | None => return Ok(Hash256::from_digest(&context.finish())),
             Some(read) => context.update(read),

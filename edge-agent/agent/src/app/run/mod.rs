@@ -171,17 +171,18 @@ fn system(doing: &'static str) -> impl Fn(io::Error) -> RunError {
 /// See [`RunError`].
 pub fn run(arguments: &RunArgs) -> Result<(), RunError> {
     let clock = Clock::system();
-    let (config, data_dir) = surviving::place(&arguments.config);
+    let usable = surviving::usable(&arguments.config);
+    let data_dir = surviving::data_dir(&arguments.config, &usable);
     if data_dir.is_dir() {
         // Before a life is counted: who is refused here has not crashed.
         drop(alone(&data_dir)?);
     }
-    let left_out = giving_way::give_way(config.as_ref(), &data_dir, &clock);
+    let left_out = giving_way::give_way(usable.as_ref().ok().map(|usable| &usable.config), &data_dir, &clock);
     let misread = |error| {
         let image_can = surviving::image_can_use(&arguments.config);
         if image_can { RunError::Misread(error) } else { RunError::Config(error) }
     };
-    let mut survivor = surviving::prepare(&arguments.config, &clock).map_err(misread)?;
+    let mut survivor = surviving::prepare(&arguments.config, usable, &clock).map_err(misread)?;
     std::fs::create_dir_all(&survivor.config.data_dir).map_err(system("cannot make the data folder"))?;
     let _alone = alone(&survivor.config.data_dir)?;
     let ending = Ending::new()?;

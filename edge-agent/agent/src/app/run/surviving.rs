@@ -90,9 +90,8 @@ pub(super) fn lives(home: &Path, release: Option<&Version>) -> PathBuf {
 
 /// Another release begins: what became of the lives of others says nothing any more.
 pub(super) fn forget_lives_of_others(home: &Path, release: &Version) {
-    let own = lives(home, Some(release));
-    let of_releases =
-        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lives-"));
+    let (own, begin) = (lives(home, Some(release)), format!("{LIVES}-"));
+    let of_releases = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&begin));
     for path in std::fs::read_dir(home).into_iter().flatten().flatten().map(|entry| entry.path()) {
         if of_releases(&path) && path != own {
             // What stays is a crash too many, and nothing else.
@@ -145,11 +144,11 @@ pub(in crate::app) fn data_dir_of_unusable(file: &Path) -> Option<PathBuf> {
     said.or(state)
 }
 
-/// The configuration that will be in force, if one can be used, and where data lies.
-pub(super) fn place(file: &Path) -> (Option<Config>, PathBuf) {
-    match usable(file) {
-        Ok(Usable { config, .. }) => (Some(config.clone()), config.data_dir),
-        Err(_) => (None, data_dir_of_unusable(file).unwrap_or_else(|| DATA_DIR.into())),
+/// Where data lies by a configuration, be it one that can be used or not.
+pub(super) fn data_dir(file: &Path, usable: &Result<Usable, ConfigError>) -> PathBuf {
+    match usable {
+        Ok(usable) => usable.config.data_dir.clone(),
+        Err(_) => data_dir_of_unusable(file).unwrap_or_else(|| DATA_DIR.into()),
     }
 }
 
@@ -175,12 +174,12 @@ fn refusal_of_the_image(file: &Path) -> Option<Result<(), String>> {
     })
 }
 
-/// Reads the configuration and begins a life.
+/// Begins a life with the configuration that [`usable`] has read.
 ///
 /// # Errors
-/// As [`usable`].
-pub(super) fn prepare(file: &Path, clock: &Clock) -> Result<Start, ConfigError> {
-    let Usable { config, text, why } = match usable(file) {
+/// As there.
+pub(super) fn prepare(file: &Path, usable: Result<Usable, ConfigError>, clock: &Clock) -> Result<Start, ConfigError> {
+    let Usable { config, text, why } = match usable {
         Ok(usable) => usable,
         Err(error) => return new_unit(file, error),
     };

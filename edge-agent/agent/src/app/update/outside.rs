@@ -1,10 +1,9 @@
 //! What an update needs of this unit: files, the audit log, the agent's outbox, and the next boot.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use edge_protocol::agent_release::AgentRelease;
 use edge_protocol::hash::Hash256;
 use edge_protocol::model_set::ModelSet;
@@ -18,13 +17,11 @@ use crate::app::run::commands::Log;
 use crate::app::run::witness;
 use crate::config::Config;
 use crate::control::{AuditLog as _, answered};
-use crate::supervise::Clock;
+use crate::supervise::{Clock, program};
 use crate::update::{Order, Ordered, Orders, Outside, Refusal, Told, Wanted};
 
 /// Made in the runtime folder to have the unit boot; `edge-reboot.path` looks for it.
 const REBOOT: &str = "reboot";
-/// A file is hashed in pieces of this size.
-const PIECE: usize = 1 << 16;
 
 /// This unit.
 #[derive(Debug)]
@@ -143,15 +140,7 @@ impl Outside for Unit {
 }
 
 pub(super) fn hash_of(path: &Path) -> io::Result<Hash256> {
-    let (mut file, mut piece) = (File::open(path)?, vec![0; PIECE]);
-    let mut context = digest::Context::new(&digest::SHA256);
-    loop {
-        let read = file.read(&mut piece)?;
-        match piece.get(..read) {
-            Some([]) | None => return Ok(Hash256::from_digest(&context.finish())),
-            Some(bytes) => context.update(bytes),
-        }
-    }
+    program::hash_of(&mut File::open(path)?)
 }
 
 pub(in crate::app) fn answer(order: &Order, verdict: Verdict, now: WallStamp) -> Record {
